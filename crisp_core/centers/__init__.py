@@ -1,0 +1,1 @@
+"""Finders of particle centres on a probability map."""

@@ -1,0 +1,42 @@
+"""Lengths in Å and pixels, box sizes, and coordinates on another grid.
+
+A pixel's coordinate is that of its centre, and the first pixel's centre is (0, 0). Fourier resampling of an axis from
+`n` to `m` samples keeps the first sample where it is, so a coordinate scales by exactly m / n, with no half-pixel term.
+"""
+
+import numpy as np
+import scipy.fft
+
+Shape = tuple[int, int]
+
+
+def angstrom_to_px(length_angstrom: float, pixel_size: float) -> float:
+    """Length in pixels of `length_angstrom` at `pixel_size` Å/px."""
+    return length_angstrom / pixel_size
+
+
+def rescaled_shape(shape: Shape, pixel_size: float, new_pixel_size: float) -> Shape:
+    """Shape (height, width) of an image after resampling from `pixel_size` to `new_pixel_size` (both Å/px)."""
+    height, width = (max(1, round(n * pixel_size / new_pixel_size)) for n in shape)
+    return height, width
+
+
+def rescaled_xy(xy: np.ndarray, shape: Shape, new_shape: Shape) -> np.ndarray:
+    """Coordinates (n, 2) as (x, y) on a grid of `shape`, expressed on the same image's grid of `new_shape`."""
+    factors = np.array([new_shape[1] / shape[1], new_shape[0] / shape[0]])
+    return np.asarray(xy, dtype=float).reshape(-1, 2) * factors
+
+
+def flipped_y(y: np.ndarray, height: int) -> np.ndarray:
+    """Row coordinates seen from the other end of an image of `height` rows: height − 1 − y."""
+    return (height - 1) - np.asarray(y, dtype=float)
+
+
+def even_fft_size(n: float) -> int:
+    """Smallest even size ≥ `n` with only the prime factors 2, 3 and 5, for fast Fourier transforms."""
+    return 2 * scipy.fft.next_fast_len(int(np.ceil(n / 2)), real=True)
+
+
+def default_box_px(diameter_px: float) -> int:
+    """Particle box of 1.5 diameters, even and fast to transform: room for the CTF's delocalised signal."""
+    return even_fft_size(1.5 * diameter_px)

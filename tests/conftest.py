@@ -1,0 +1,15 @@
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Directory of the real data; a test that needs it is skipped, with the reason, where it is missing."""
+    path = Path(os.environ.get("CRISP_TEST_DATA", ROOT / "../shared/data")).resolve()
+    if not path.is_dir():
+        pytest.skip("real data not found: put it at ../shared/data or set CRISP_TEST_DATA")
+    return path
