@@ -35,8 +35,3 @@ def flipped_y(y: np.ndarray, height: int) -> np.ndarray:
 def even_fft_size(n: float) -> int:
     """Smallest even size ≥ `n` with only the prime factors 2, 3 and 5, for fast Fourier transforms."""
     return 2 * scipy.fft.next_fast_len(int(np.ceil(n / 2)), real=True)
-
-
-def default_box_px(diameter_px: float) -> int:
-    """Particle box of 1.5 diameters, even and fast to transform: room for the CTF's delocalised signal."""
-    return even_fft_size(1.5 * diameter_px)

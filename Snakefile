@@ -1,0 +1,58 @@
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+configfile: workflow.source_path("config.yaml")
+
+
+report: "rules/report/workflow.rst"
+
+
+# A GPU limit is meant per machine: it must not throttle submission to a cluster.
+resource_scopes:
+    gpu="local",
+
+
+include: "rules/common.smk"
+include: "rules/simulate.smk"
+include: "rules/prepare.smk"
+include: "rules/label.smk"
+include: "rules/train.smk"
+include: "rules/predict.smk"
+include: "rules/centers.smk"
+include: "rules/extract.smk"
+include: "rules/evaluate.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        PARTICLES,
+        EVALUATIONS,
+        collect("results/{dataset}/{table}", dataset=DATASETS, table=["quarantine.tsv", "micrographs"]),
+    localrule: True
+
+
+rule labels:
+    input:
+        LABELS,
+    localrule: True
+
+
+rule train_networks:
+    input:
+        collect("results/{run}/network.pt", run=TRAINED_HERE),
+    localrule: True
+
+
+rule picks:
+    input:
+        collect("results/{run}/autopick.star", run=RUNS),
+    localrule: True
+
+
+rule particles:
+    input:
+        PARTICLES,
+    localrule: True

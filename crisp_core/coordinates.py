@@ -1,0 +1,467 @@
+"""Coordinates in and out, in every format that pickers use; one table in memory.
+
+The table has the columns micrograph (stem), x, y (float, pixels of the full-resolution micrograph, (0, 0) is the centre
+of the first pixel, rows in the order of the file) and score (NaN where there is none). Reading changes no origin:
+`to_top_left` does, and `check_origin` says whether the origin that somebody stated can be true.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError
+from crisp_core.geometry import Shape, flipped_y
+from crisp_core.star import (
+    COLUMNS,
+    FLOAT_FORMAT,
+    NO_SCORE,
+    autopick_table,
+    coordinates_of_block,
+    coordinates_table,
+    micrograph_stem,
+    number_column,
+    read_blocks,
+    read_text,
+    write_blocks,
+    write_coordinates_star,
+)
+
+FORMATS = ("relion", "relion-particles", "eman", "cryoppp", "topaz", "cryolo", "table")
+ORIGINS = ("top-left", "bottom-left")
+PICK_SUFFIX = re.compile(r"_(auto|manual)picks?$")
+CRYOSPARC_UID = re.compile(r"^\d{21}_")
+CRYOPPP_HEADER = ("x-coordinate", "y-coordinate", "diameter")
+TOPAZ_HEADER = ("image_name", "x_coord", "y_coord")
+# How far the true orientation must beat the stated one, in standard errors, and by which factor in mean contrast.
+ORIGIN_T, ORIGIN_FACTOR = 5.0, 2.0
+
+
+def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str | None = None) -> pd.DataFrame:
+    """Read one coordinate file.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of one micrograph, or of many where the format names micrographs.
+    format : str
+        One of `FORMATS` or auto, which goes by suffix (`.star`: relion, `.box`: eman, `.cbox`: cryolo) and, for `.csv`,
+        `.tsv` and `.txt`, by the header line.
+    micrograph : str, optional
+        The micrograph, for formats that do not name it; the file's own stem (without `_autopick` or `_manualpick`)
+        otherwise.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns micrograph, x, y, score; with CryoPPP also diameter_px. An empty table if the file has no rows.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, has other columns than the format, or text where a number belongs.
+    """
+    path = Path(path)
+    kind = detect_format(path) if format == "auto" else format
+    if kind not in FORMATS:
+        raise UserError(f"{path}: unknown coordinate format '{kind}'; use auto or one of {', '.join(FORMATS)}")
+    stem = micrograph or PICK_SUFFIX.sub("", micrograph_stem(path.name))
+    readers: dict[str, Callable[[Path, str], pd.DataFrame]] = {
+        "relion": _read_relion,
+        "relion-particles": _read_relion,
+        "eman": _read_eman,
+        "cryoppp": _read_cryoppp,
+        "topaz": _read_topaz,
+        "cryolo": _read_cryolo,
+        "table": _read_table,
+    }
+    return readers[kind](path, stem)
+
+
+def detect_format(path: str | Path) -> str:
+    """Format of a coordinate file, by its suffix and, for text tables, its header line.
+
+    Raises
+    ------
+    UserError
+        If the suffix or the header belongs to no known format.
+    """
+    suffix = Path(path).suffix.lower()
+    by_suffix = {".star": "relion", ".box": "eman", ".cbox": "cryolo"}
+    if suffix in by_suffix:
+        return by_suffix[suffix]
+    if suffix not in (".csv", ".tsv", ".txt"):
+        raise UserError(f"{path}: unknown suffix '{suffix}'; use .star, .box, .cbox, .csv, .tsv or .txt")
+    header = _header(path)
+    if set(CRYOPPP_HEADER[:2]) <= set(header):
+        return "cryoppp"
+    if set(TOPAZ_HEADER) <= set(header):
+        return "topaz"
+    if {"x", "y"} <= set(header):
+        return "table"
+    raise UserError(
+        f"{path}: its first line names no coordinate columns ({' '.join(header)}); "
+        "start the file with a line 'x,y' or 'x,y,score,micrograph'"
+    )
+
+
+def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, size_px: float | None = None) -> None:
+    """Write coordinates.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    format : str
+        One of `FORMATS`. relion, eman, cryoppp and cryolo hold one micrograph per file.
+    size_px : float, optional
+        Side of the box (eman, cryolo) or diameter (cryoppp) in pixels; these formats need it. EMAN's corners are
+        integers, so a centre moves by up to half a pixel.
+
+    Raises
+    ------
+    UserError
+        If a micrograph's name cannot stand in a STAR file.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"unknown format {format}; one of {FORMATS}")
+    if format in ("relion", "eman", "cryoppp", "cryolo") and table["micrograph"].nunique() > 1:
+        raise ValueError(f"format {format} holds one micrograph per file")
+    if format in ("eman", "cryoppp", "cryolo") and size_px is None:
+        raise ValueError(f"format {format} needs size_px")
+    if format == "relion":
+        write_blocks(path, {"": autopick_table(table)})
+    elif format == "relion-particles":
+        write_coordinates_star(path, table[list(COLUMNS)])
+    elif format == "cryolo":
+        _write_cryolo(path, table, float(size_px))
+    else:
+        _write_text(path, table, format, size_px)
+
+
+def check_inside(
+    table: pd.DataFrame, shapes: Mapping[str, Shape], *, source: str | Path, margin_px: float = 1.0
+) -> None:
+    """Refuse coordinates that lie outside their micrograph.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns micrograph, x, y.
+    shapes : Mapping[str, Shape]
+        Height and width of each micrograph in pixels, by stem.
+    source : str or Path
+        The coordinate file, for the message.
+    margin_px : float
+        How far outside the outermost pixels' centres a coordinate may lie: other programs round to the box's corner.
+
+    Raises
+    ------
+    UserError
+        If any coordinate is farther outside.
+    """
+    heights, widths = (table["micrograph"].map({stem: s[axis] for stem, s in shapes.items()}) for axis in (0, 1))
+    outside = ~table["x"].between(-margin_px, widths - 1 + margin_px)
+    outside |= ~table["y"].between(-margin_px, heights - 1 + margin_px)
+    if outside.any():
+        row = table[outside].iloc[0]
+        height, width = shapes[row["micrograph"]]
+        raise UserError(
+            f"{source}: {outside.sum()} of {len(table)} coordinates lie outside the micrograph, for instance "
+            f"({row['x']:g}, {row['y']:g}) in {row['micrograph']} of {width} × {height} pixels; "
+            "give coordinates in pixels of this very image (not binned)"
+        )
+
+
+def to_top_left(table: pd.DataFrame, heights: Mapping[str, int], *, origin: str) -> pd.DataFrame:
+    """Coordinates counted from the top-left, from those counted from `origin` (one of `ORIGINS`).
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns micrograph, x, y.
+    heights : Mapping[str, int]
+        Height of each micrograph in pixels, by stem.
+    origin : str
+        top-left changes nothing; bottom-left turns y into height − 1 − y.
+
+    Raises
+    ------
+    UserError
+        If the origin is unknown.
+    """
+    if origin not in ORIGINS:
+        raise UserError(f"origin: '{origin}' is not known; write one of {', '.join(ORIGINS)}")
+    if origin == "top-left":
+        return table.copy()
+    rows = table["micrograph"].map(dict(heights)).to_numpy(dtype=float)
+    return table.assign(y=flipped_y(table["y"].to_numpy(), rows))
+
+
+def match_names(names: Sequence[str], micrographs: Sequence[str]) -> pd.DataFrame:
+    """Find the micrograph that each name means.
+
+    Folders and file suffixes don't count, `_autopick` and `_manualpick` don't, nor does cryoSPARC's prefix of 21 digits
+    on either side. An equal name goes first; a name that could mean several micrographs matches none.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names in coordinate or CTF files.
+    micrographs : sequence of str
+        Stems or paths of the dataset's micrographs.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns name and micrograph, one row per name; micrograph is an empty string where nothing matches.
+
+    Raises
+    ------
+    UserError
+        If there are names and none of them matches.
+    """
+    exact = {micrograph_stem(micrograph): micrograph for micrograph in micrographs}
+    keys = pd.Series(list(micrographs), index=[_name_key(micrograph) for micrograph in micrographs], dtype="str")
+    unique = keys[~keys.index.duplicated(keep=False)].to_dict()
+    found = [exact.get(micrograph_stem(name), unique.get(_name_key(name), "")) for name in names]
+    if len(names) and not any(found):
+        example = f"'{micrographs[0]}'" if len(micrographs) else "(none)"
+        raise UserError(
+            f"none of {len(names)} names matches a micrograph: '{names[0]}' …, while micrographs are called "
+            f"{example} …; rename the files, so that the names before the suffix agree"
+        )
+    return pd.DataFrame({"name": pd.Series(list(names), dtype="str"), "micrograph": pd.Series(found, dtype="str")})
+
+
+def origin_contrast(image: np.ndarray, xy: np.ndarray, *, radius_px: float) -> np.ndarray:
+    """Local contrast at each centre: mean in a disc minus mean in the ring around it.
+
+    The disc has half the particle's radius and the ring is the rest of the particle. Of the rings tried on EMPIAR-10017
+    and -10146 this one still tells the orientations apart when the radius is half or one and a half times the true one.
+
+    Parameters
+    ----------
+    image : np.ndarray
+        `(y, x)` image at any resolution.
+    xy : np.ndarray
+        `(n, 2)` centres as (x, y) in pixels of this image, rounded to the nearest pixel.
+    radius_px : float
+        Particle radius in pixels of this image.
+
+    Returns
+    -------
+    np.ndarray
+        `(n,)` contrasts in units of the image's standard deviation; beyond the edge the nearest pixel counts.
+    """
+    reach = max(2, int(np.ceil(radius_px)))
+    dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
+    distance = np.hypot(dy, dx)
+    disc, ring = distance <= reach / 2, (distance > reach / 2) & (distance <= reach)
+    x, y = np.rint(np.asarray(xy, dtype=float).reshape(-1, 2)).astype(int).T
+    height, width = image.shape
+    means = [
+        image[
+            np.clip(y[:, None] + dy[part], 0, height - 1),
+            np.clip(x[:, None] + dx[part], 0, width - 1),
+        ].mean(axis=1, dtype=float)
+        for part in (disc, ring)
+    ]
+    return (means[0] - means[1]) / (np.std(image, dtype=float) or 1.0)
+
+
+def origin_statistic(stated: np.ndarray, flipped: np.ndarray) -> float:
+    """How clearly the stated orientation beats the flipped one, in standard errors; negative if it loses.
+
+    Particles may be dark or bright, so magnitudes of the mean contrasts are compared, as in Welch's t:
+    (|mean stated| − |mean flipped|) / √(variance stated / n + variance flipped / n). 0 with fewer than two particles.
+    """
+    if min(len(stated), len(flipped)) < 2:
+        return 0.0
+    error = np.sqrt(np.var(stated, ddof=1) / len(stated) + np.var(flipped, ddof=1) / len(flipped))
+    difference = abs(np.mean(stated)) - abs(np.mean(flipped))
+    return float(difference / error) if error > 0 else 0.0
+
+
+def check_origin(stated: np.ndarray, flipped: np.ndarray, *, source: str | Path) -> None:
+    """Refuse a stated origin when the picture clearly says the other one.
+
+    The flipped orientation wins clearly when it is ahead by more than 5 standard errors and its mean contrast is more
+    than twice the stated one's; with few particles or none visible, nothing is refused.
+
+    Parameters
+    ----------
+    stated, flipped : np.ndarray
+        `origin_contrast` at the coordinates as stated, and at those turned upside down.
+    source : str or Path
+        The coordinate file or dataset, for the message.
+
+    Raises
+    ------
+    UserError
+        If the flipped orientation clearly wins.
+    """
+    statistic = origin_statistic(stated, flipped)
+    if statistic < -ORIGIN_T and abs(np.mean(flipped)) > ORIGIN_FACTOR * abs(np.mean(stated)):
+        raise UserError(
+            f"{source}: its coordinates fit the micrographs upside down (contrast {np.mean(flipped):.3f} flipped, "
+            f"{np.mean(stated):.3f} as stated, {-statistic:.0f} standard errors); "
+            "set origin to the other of top-left and bottom-left in the dataset's entry"
+        )
+
+
+def _name_key(name: str) -> str:
+    return PICK_SUFFIX.sub("", CRYOSPARC_UID.sub("", micrograph_stem(name)))
+
+
+def _separator(first_line: str) -> str | None:
+    return "," if "," in first_line else "\t" if "\t" in first_line else None
+
+
+def _header(path: str | Path) -> list[str]:
+    lines = read_text(path).splitlines()
+    if not lines or not lines[0].strip():
+        raise UserError(
+            f"{path}: has no header line; write one (for instance 'x,y'), also where there are no particles"
+        )
+    return [cell.strip().lower() for cell in _split(lines[0], _separator(lines[0]))]
+
+
+def _split(line: str, separator: str | None) -> list[str]:
+    return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
+
+
+def _cells(path: Path, lines: Sequence[str], separator: str | None, columns: Sequence[str], first: int) -> pd.DataFrame:
+    """Cells as text; the index is the number of the line in the file."""
+    rows = {n: _split(line, separator) for n, line in enumerate(lines, start=first) if line.strip()}
+    for number, row in rows.items():
+        if len(row) != len(columns):
+            raise UserError(
+                f"{path}: line {number} has {len(row)} columns and not {len(columns)}; correct or remove the line"
+            )
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(columns), dtype="str")
+
+
+def _text_table(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """Table with a header line; names of columns in lower case."""
+    lines = read_text(path).splitlines()
+    header = _header(path)
+    missing = [column for column in needed if column not in header]
+    if missing:
+        raise UserError(f"{path}: has no column {missing[0]} (it has {' '.join(header)}); name it in the first line")
+    repeated = [column for column in header if header.count(column) > 1]
+    if repeated:
+        raise UserError(f"{path}: column {repeated[0]} stands twice in the first line; remove one of the two")
+    return _cells(path, lines[1:], _separator(lines[0]), header, first=2)
+
+
+def _numbers(path: Path, table: pd.DataFrame, column: str, *, required: bool = True) -> np.ndarray:
+    text = table[column].str.strip()
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    absent = (
+        np.zeros(len(table), dtype=bool) if required else text.str.lower().isin(["", "nan", "na", "<na>"]).to_numpy()
+    )
+    wrong = np.flatnonzero(~np.isfinite(numbers) & ~absent)
+    if len(wrong):
+        raise UserError(
+            f"{path}: line {table.index[wrong[0]]}: {column} is '{text.iloc[wrong[0]]}', which is not a number; "
+            "correct or remove the line"
+        )
+    return numbers
+
+
+def _score(path: Path, table: pd.DataFrame) -> np.ndarray | None:
+    return _numbers(path, table, "score", required=False) if "score" in table else None
+
+
+def _read_relion(path: Path, stem: str) -> pd.DataFrame:
+    blocks = [block for block in read_blocks(path).values() if isinstance(block, pd.DataFrame)]
+    block = next((block for block in blocks if "rlnCoordinateX" in block), None)
+    if block is None:
+        raise UserError(f"{path}: has no column rlnCoordinateX; give a star file of picks or particles")
+    return coordinates_of_block(path, block, micrograph=None if "rlnMicrographName" in block else stem)
+
+
+def _read_eman(path: Path, stem: str) -> pd.DataFrame:
+    lines = read_text(path).splitlines()
+    first = next((line.split() for line in lines if line.strip()), [""] * 4)
+    if len(first) not in (4, 5):
+        raise UserError(f"{path}: an EMAN box line has 4 or 5 columns (x y width height score), this has {len(first)}")
+    columns = ["x", "y", "width", "height", "score"][: len(first)]
+    table = _cells(path, lines, None, columns, first=1)
+    x, y, width, height = (_numbers(path, table, column) for column in columns[:4])
+    return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, _score(path, table))
+
+
+def _read_cryoppp(path: Path, stem: str) -> pd.DataFrame:
+    table = _text_table(path, CRYOPPP_HEADER[:2])
+    x, y = (_numbers(path, table, column) for column in CRYOPPP_HEADER[:2])
+    coordinates = coordinates_table([stem] * len(table), x, y)
+    return coordinates.assign(diameter_px=_numbers(path, table, "diameter")) if "diameter" in table else coordinates
+
+
+def _read_topaz(path: Path, stem: str) -> pd.DataFrame:
+    table = _text_table(path, TOPAZ_HEADER)
+    x, y = (_numbers(path, table, column) for column in TOPAZ_HEADER[1:])
+    return coordinates_table([micrograph_stem(n) for n in table["image_name"]], x, y, _score(path, table))
+
+
+def _read_table(path: Path, stem: str) -> pd.DataFrame:
+    table = _text_table(path, ("x", "y"))
+    names = [micrograph_stem(n) for n in table["micrograph"]] if "micrograph" in table else [stem] * len(table)
+    return coordinates_table(names, _numbers(path, table, "x"), _numbers(path, table, "y"), _score(path, table))
+
+
+def _read_cryolo(path: Path, stem: str) -> pd.DataFrame:
+    block = read_blocks(path).get("cryolo")
+    if not isinstance(block, pd.DataFrame):
+        raise UserError(f"{path}: has no block data_cryolo; give a .cbox file of crYOLO 1.8 or later")
+    corner_x, corner_y, width, height = (
+        number_column(path, block, label) for label in ("CoordinateX", "CoordinateY", "Width", "Height")
+    )
+    score = number_column(path, block, "Confidence", required=False) if "Confidence" in block else None
+    return coordinates_table([stem] * len(block), corner_x + width / 2, corner_y + height / 2, score)
+
+
+def _write_cryolo(path: str | Path, table: pd.DataFrame, size_px: float) -> None:
+    boxes = pd.DataFrame(
+        {
+            "CoordinateX": table["x"].to_numpy(dtype=float) - size_px / 2,
+            "CoordinateY": table["y"].to_numpy(dtype=float) - size_px / 2,
+            "CoordinateZ": np.nan,
+            "Width": size_px,
+            "Height": size_px,
+            "Depth": np.nan,
+            "EstWidth": size_px,
+            "EstHeight": size_px,
+            "Confidence": table["score"].to_numpy(dtype=float),
+            "NumBoxes": np.nan,
+            "Angle": np.nan,
+        }
+    )
+    write_blocks(path, {"global": {"version": "1.0"}, "cryolo": boxes})
+
+
+def _write_text(path: str | Path, table: pd.DataFrame, format: str, size_px: float | None) -> None:
+    x, y, score = (table[column].to_numpy(dtype=float) for column in ("x", "y", "score"))
+    separator, header = ("," if format in ("cryoppp", "table") and Path(path).suffix != ".tsv" else "\t"), True
+    if format == "eman":
+        corners = [np.rint(values - size_px / 2).astype(int) for values in (x, y)]
+        columns = dict(enumerate([*corners, round(size_px), round(size_px)]))
+        columns |= {4: np.where(np.isnan(score), NO_SCORE, score)} if np.isfinite(score).any() else {}
+        header = False
+    elif format == "cryoppp":
+        columns = {"X-Coordinate": x, "Y-Coordinate": y, "Diameter": size_px}
+    elif format == "topaz":
+        columns = dict(zip((*TOPAZ_HEADER, "score"), (table["micrograph"].to_numpy(), x, y, score), strict=True))
+    else:
+        columns = dict(zip(COLUMNS, (table["micrograph"].to_numpy(), x, y, score), strict=True))
+    frame = pd.DataFrame(columns, index=range(len(table)))
+    frame.to_csv(
+        path, sep=separator, header=header, index=False, float_format=FLOAT_FORMAT, na_rep="nan", lineterminator="\n"
+    )

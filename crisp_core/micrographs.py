@@ -1,0 +1,341 @@
+"""Micrographs and maps in (MRC, TIFF, PNG, JPG, HDF5), MRC files out.
+
+Row 0 of the file is y = 0 and nothing is flipped. A file is checked before memory is taken for it: what is truncated,
+is not the format it claims, or holds no usable image is refused in one line.
+
+Source: Cheng et al. 2015, MRC2014 (doi 10.1016/j.jsb.2015.04.002).
+"""
+
+import bz2
+import gzip
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import tifffile
+from mrcfile.dtypes import HEADER_DTYPE
+from mrcfile.mrcinterpreter import MrcInterpreter
+from PIL import Image, UnidentifiedImageError
+
+from crisp_core.arrays import read_array
+from crisp_core.errors import UserError
+
+MRC_SUFFIXES = (".mrc", ".mrcs", ".map")
+TIFF_SUFFIXES = (".tif", ".tiff")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+ARRAY_SUFFIXES = (".h5", ".hdf5")
+SUFFIXES = MRC_SUFFIXES + TIFF_SUFFIXES + PICTURE_SUFFIXES + ARRAY_SUFFIXES
+
+MODE_TYPES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
+HEADER_BYTES = HEADER_DTYPE.itemsize
+OTHER_FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\x89HDF": "HDF5"}
+# Twice the largest camera frame in use (Gatan K3 in super-resolution: 11,520 × 8,184).
+MAX_PIXELS = 2**28
+# Density statistics that tell a reader that they were not computed (MRC2014: dmax < dmin, dmean < both, rms < 0).
+UNKNOWN_STATISTICS = (0.0, -1.0, -2.0, -1.0)
+
+
+class Micrograph(NamedTuple):
+    """An image [y, x], float32, and its pixel size in Å/px."""
+
+    image: np.ndarray
+    pixel_size: float
+
+
+class Volume(NamedTuple):
+    """A density map [z, y, x], float32, cubic, and its pixel size in Å/px."""
+
+    density: np.ndarray
+    pixel_size: float
+
+
+def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: str | None = None) -> Micrograph:
+    """Read one micrograph of any supported format.
+
+    Parameters
+    ----------
+    path : str or Path
+        MRC (modes 0, 1, 2, 6, 12), single-page TIFF, PNG or JPG (colour is averaged), or HDF5 as `arrays` writes it.
+    pixel_size : float, optional
+        Å/px; overrides what the file says.
+    name : str, optional
+        The micrograph in an HDF5 file (its dataset `image/NAME`); not used for other formats.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, unreadable, not what its suffix says, truncated, not a single image, constant, holds NaN
+        or infinity, or if neither the file nor the caller gives a pixel size.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise UserError(f"{path}: unknown format '{suffix}'; micrographs must be one of {' '.join(SUFFIXES)}")
+    _check_readable(path)
+    if suffix in MRC_SUFFIXES:
+        image, file_pixel_size = _read_mrc_image(path)
+    elif suffix in ARRAY_SUFFIXES:
+        image, file_pixel_size, _ = read_array(path, "image", name or path.stem)
+    else:
+        image, file_pixel_size = (_read_tiff if suffix in TIFF_SUFFIXES else _read_picture)(path), None
+    _check_image(path, image)
+    with np.errstate(over="ignore"):
+        image = np.ascontiguousarray(image, dtype=np.float32)
+    _check_values(path, image)
+    return Micrograph(image, _chosen_pixel_size(path, pixel_size, file_pixel_size))
+
+
+def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
+    """Read a cubic density map (MRC or CCP4, also `.gz` and `.bz2`), axes ordered z, y, x whatever order the file has.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, unreadable, not MRC, truncated, not cubic, constant, holds NaN or infinity, or if
+        neither the header nor the caller gives a pixel size (Å/px).
+    """
+    path = Path(path)
+    _check_readable(path)
+    try:
+        with _opened(path) as stream:
+            mrc, header = _read_mrc(path, stream)
+    except (OSError, EOFError) as error:
+        raise UserError(f"{path}: broken archive ({error}); copy the file again") from None
+    density = _in_axis_order(mrc, header)
+    if density.ndim != 3 or len(set(density.shape)) != 1:
+        shape = " × ".join(str(n) for n in density.shape)
+        raise UserError(f"{path}: a map must be a cube, this is {shape}; pad it (relion_image_handler --new_box)")
+    with np.errstate(over="ignore"):
+        density = np.ascontiguousarray(density, dtype=np.float32)
+    _check_values(path, density)
+    return Volume(density, _chosen_pixel_size(path, pixel_size, _header_pixel_size(path, header)))
+
+
+def write_mrc(path: str | Path, data: np.ndarray, *, pixel_size: float, dtype: np.typing.DTypeLike) -> None:
+    """Write an image (2-D) or a map (3-D) as MRC with a complete header; equal input gives equal bytes.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    data : np.ndarray
+        `(y, x)` image or `(z, y, x)` map.
+    pixel_size : float
+        Å/px.
+    dtype : DTypeLike
+        int8 for labels, float16 for probabilities, float32 for densities.
+    """
+    data = np.ascontiguousarray(data, dtype=np.dtype(dtype).newbyteorder("<"))
+    values = data.astype(np.float64)
+    statistics = (values.min(), values.max(), values.mean(), values.std())
+    header = mrc_header(data.shape, dtype=dtype, pixel_size=pixel_size, statistics=statistics)
+    with open(path, "wb") as file:
+        file.write(header)
+        file.write(data.tobytes())
+
+
+def mrc_header(
+    shape: tuple[int, ...],
+    *,
+    dtype: np.typing.DTypeLike,
+    pixel_size: float,
+    statistics: tuple[float, float, float, float] = UNKNOWN_STATISTICS,
+    stack: bool = False,
+) -> bytes:
+    """Return the 1024 bytes of an MRC2014 header, without a time stamp.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        `(y, x)` or `(z, y, x)`.
+    dtype : DTypeLike
+        int8, int16, float32, uint16 or float16.
+    pixel_size : float
+        Å/px; the cell is the shape times this.
+    statistics : tuple of float
+        Minimum, maximum, mean and standard deviation of the data.
+    stack : bool
+        A 3-D array is a stack of images (space group 0, one section per cell) and not a map.
+    """
+    header = np.zeros((), dtype=HEADER_DTYPE.newbyteorder("<"))
+    nz, ny, nx = (1, *shape) if len(shape) == 2 else shape
+    mz = 1 if stack else nz
+    modes = {np.dtype(kind): mode for mode, kind in MODE_TYPES.items()}
+    header["nx"], header["ny"], header["nz"] = nx, ny, nz
+    header["mx"], header["my"], header["mz"] = nx, ny, mz
+    header["mode"] = modes[np.dtype(dtype)]
+    header["cella"] = nx * pixel_size, ny * pixel_size, mz * pixel_size
+    header["cellb"] = 90, 90, 90
+    header["mapc"], header["mapr"], header["maps"] = 1, 2, 3
+    header["dmin"], header["dmax"], header["dmean"], header["rms"] = statistics
+    header["ispg"] = 0 if stack or len(shape) == 2 else 1
+    header["nversion"] = 20141
+    header["map"] = b"MAP "
+    header["machst"] = 0x44, 0x44, 0, 0
+    header["nlabl"] = 1
+    header["label"][0] = b"CRISP"
+    return header.tobytes()
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; check the path in the dataset's entry") from None
+    except PermissionError:
+        raise UserError(f"{path}: permission denied; make the file readable (chmod u+r)") from None
+    except IsADirectoryError:
+        raise UserError(f"{path}: is a directory; name the files in it, for instance {path}/*.mrc") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); copy the file again") from None
+    if empty:
+        raise UserError(f"{path}: is empty (0 bytes); copy the file again")
+
+
+def _opened(path: Path) -> BinaryIO:
+    openers = {".gz": gzip.open, ".bz2": bz2.open}
+    return openers.get(path.suffix.lower(), open)(path, "rb")
+
+
+def _read_mrc_image(path: Path) -> tuple[np.ndarray, float | None]:
+    with open(path, "rb") as stream:
+        header = _checked_header(path, stream.read(HEADER_BYTES))
+        if header["nz"] != 1:
+            raise UserError(
+                f"{path}: holds {header['nz']} images, so it is a movie or a stack; give its motion-corrected average"
+            )
+        stream.seek(0)
+        mrc, header = _read_mrc(path, stream)
+    return mrc.reshape(mrc.shape[-2:]), _header_pixel_size(path, header)
+
+
+def _read_mrc(path: Path, stream: BinaryIO) -> tuple[np.ndarray, np.void]:
+    """Data and header of an MRC stream; no more memory is taken than the file has bytes."""
+    start = stream.read(HEADER_BYTES)
+    header = _checked_header(path, start)
+    n_voxels = int(header["nx"]) * int(header["ny"]) * int(header["nz"])
+    expected = HEADER_BYTES + int(header["nsymbt"]) + n_voxels * np.dtype(MODE_TYPES[int(header["mode"])]).itemsize
+    compressed = not isinstance(stream, io.BufferedReader)
+    content = start + stream.read(expected - HEADER_BYTES) if compressed else b""
+    size = len(content) if compressed else os.fstat(stream.fileno()).st_size
+    if size < expected:
+        raise UserError(f"{path}: truncated, its header promises {expected} bytes and it has {size}; copy it again")
+    if not compressed:
+        stream.seek(0)
+    with warnings.catch_warnings():
+        # Older programs leave out the identifier or the machine stamp; _checked_header has judged what matters.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mrc = MrcInterpreter(io.BytesIO(content) if compressed else stream, permissive=True)
+        data = mrc.data
+    if data is None:
+        raise UserError(f"{path}: its machine stamp contradicts its header; write it again with another program")
+    return data, header
+
+
+def _checked_header(path: Path, start: bytes) -> np.void:
+    """Return the header in the byte order in which it makes sense."""
+    for signature, name in OTHER_FORMATS.items():
+        if start.startswith(signature):
+            raise UserError(f"{path}: is a {name} file and not MRC; give it the suffix of its format")
+    if len(start) < HEADER_BYTES:
+        raise UserError(f"{path}: truncated, {len(start)} bytes are less than an MRC header; copy the file again")
+    headers = [np.frombuffer(start, dtype=HEADER_DTYPE.newbyteorder(order))[0] for order in "<>"]
+    # Modes end at 101, so that a mode in the wrong byte order is never taken for one.
+    sensible = [h for h in headers if min(h["nx"], h["ny"], h["nz"]) > 0 and 0 <= h["mode"] <= 101]
+    if not sensible:
+        raise UserError(f"{path}: is not an MRC file, whatever its name says; give it the suffix of its format")
+    header = sensible[0]
+    if int(header["mode"]) not in MODE_TYPES:
+        modes = ", ".join(str(mode) for mode in MODE_TYPES)
+        raise UserError(f"{path}: MRC mode {header['mode']} is not supported; convert it to one of {modes}")
+    if header["nsymbt"] < 0:
+        raise UserError(f"{path}: broken MRC header (extended header of {header['nsymbt']} bytes); copy it again")
+    return header
+
+
+def _header_pixel_size(path: Path, header: np.void) -> float | None:
+    cell = [float(header["cella"][axis]) for axis in "xyz"[: 3 if header["nz"] > 1 else 2]]
+    intervals = [int(header[axis]) for axis in ("mx", "my", "mz")]
+    sizes = [length / n for length, n in zip(cell, intervals, strict=False) if n > 0]
+    if len(sizes) < len(cell) or not all(np.isfinite(size) and size > 0 for size in sizes):
+        return None
+    if max(sizes) > 1.01 * min(sizes):
+        values = " × ".join(f"{size:.4g}" for size in sizes)
+        raise UserError(f"{path}: its header says pixels of {values} Å; they must be square, resample it")
+    # The header's 32 bits hold no more digits than this: 3.54, not 3.540000152587891.
+    return round(sizes[0], 6)
+
+
+def _in_axis_order(data: np.ndarray, header: np.void) -> np.ndarray:
+    axes = [int(header[key]) for key in ("maps", "mapr", "mapc")]
+    if data.ndim != 3 or sorted(axes) != [1, 2, 3]:
+        return data
+    return data.transpose([axes.index(axis) for axis in (3, 2, 1)])
+
+
+def _chosen_pixel_size(path: Path, given: float | None, from_file: float | None) -> float:
+    pixel_size = given if given is not None else from_file
+    if pixel_size is None:
+        raise UserError(f"{path}: the file does not say its pixel size; set pixel_size (Å/px) in the dataset's entry")
+    return float(pixel_size)
+
+
+def _read_tiff(path: Path) -> np.ndarray:
+    try:
+        with tifffile.TiffFile(path) as file:
+            n_pages = len(file.pages)
+            if n_pages > 1:
+                raise UserError(
+                    f"{path}: holds {n_pages} pages, so it is a movie or a stack; give its motion-corrected average"
+                )
+            page = file.pages[0]
+            _check_pixel_count(path, *page.shape[:2])
+            return _grey(page.asarray())
+    except UserError:
+        raise
+    except Exception as error:  # tifffile's decoders raise many kinds for a damaged file
+        raise UserError(f"{path}: is not a readable TIFF file ({error}); copy or convert it again") from None
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    kinds = ("PNG",) if path.suffix.lower() == ".png" else ("JPEG",)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path, formats=kinds) as picture:
+                return _grey(np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB")))
+    except Image.DecompressionBombError:
+        raise UserError(f"{path}: declares more pixels than any camera has; copy or convert it again") from None
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        reason = "wrong format" if isinstance(error, UnidentifiedImageError) else error
+        raise UserError(f"{path}: is not a readable {kinds[0]} file ({reason}); copy or convert it again") from None
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """Average the colours of (y, x, colour); an alpha channel does not count."""
+    if pixels.ndim == 3 and pixels.shape[2] in (2, 3, 4):
+        return pixels[:, :, : 1 if pixels.shape[2] == 2 else 3].mean(axis=2, dtype=np.float32)
+    return pixels
+
+
+def _check_pixel_count(path: Path, height: int, width: int) -> None:
+    if height * width > MAX_PIXELS:
+        raise UserError(f"{path}: declares {width} × {height} pixels, more than any camera has; convert it again")
+
+
+def _check_image(path: Path, image: np.ndarray) -> None:
+    if image.ndim != 2 or min(image.shape) < 2:
+        shape = " × ".join(str(n) for n in image.shape)
+        raise UserError(f"{path}: a micrograph is one 2-D image, this is {shape}; give its motion-corrected average")
+
+
+def _check_values(path: Path, values: np.ndarray) -> None:
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise UserError(f"{path}: holds NaN or infinite values; make it again, or leave it out of the dataset")
+    if low == high:
+        raise UserError(f"{path}: every pixel is {low:g}, so there is no image in it; leave it out of the dataset")

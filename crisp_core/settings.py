@@ -1,0 +1,111 @@
+"""Settings checked against a JSON schema: defaults filled in, one line for the first thing that is wrong."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema
+import jsonschema.protocols
+
+from crisp_core.errors import UserError
+from crisp_core.geometry import angstrom_to_px
+
+
+def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill the schema's defaults into `settings`, in place, and return them.
+
+    Raises
+    ------
+    UserError
+        For an unknown key, a wrong type or value, or an impossible combination: its place, and what is allowed.
+    """
+    error = jsonschema.exceptions.best_match(_FillingValidator(schema).iter_errors(settings))
+    if error is not None:
+        place = "/".join(str(key) for key in error.absolute_path) or "top level"
+        raise UserError(f"config, {place}: {_explain(error)}")
+    for name, dataset in settings["datasets"].items():
+        check_dataset(name, dataset)
+    for name, experiment in settings["experiments"].items():
+        check_experiment(name, experiment)
+    for run in settings["run"]:
+        check_run(run, settings)
+    return settings
+
+
+def _fill_defaults(
+    validator: jsonschema.protocols.Validator, properties: Mapping[str, Any], instance: Any, schema: Mapping[str, Any]
+) -> Iterator[jsonschema.ValidationError]:
+    if isinstance(instance, dict):
+        for key, subschema in properties.items():
+            if "default" in subschema and key not in instance:
+                instance[key] = copy.deepcopy(subschema["default"])
+    yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
+
+
+_FillingValidator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    """One sentence that says what is wrong and what would be right."""
+    if error.validator == "additionalProperties":
+        unknown = sorted(set(error.instance) - set(error.schema["properties"]))
+        return f"unknown key {', '.join(map(repr, unknown))}; known are {', '.join(sorted(error.schema['properties']))}"
+    if error.validator == "type" and isinstance(error.instance, str) and "number" in str(error.validator_value):
+        return f"{error.instance!r} is text, not a number (YAML reads 1e-3 as text: write 1.0e-3)"
+    description = error.schema.get("description")
+    return error.message + (f" ({description})" if description else "")
+
+
+def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
+    """Refuse combinations of a dataset's settings that no schema can see."""
+    place = f"config, datasets/{name}"
+    if ("micrographs" in dataset) == ("simulation" in dataset):
+        raise UserError(f"{place}: give either micrographs (files) or simulation, not both and not neither")
+    if "simulation" in dataset and "coordinates" in dataset:
+        raise UserError(f"{place}: a simulation brings its own coordinates; remove coordinates")
+    working, pixel_size = dataset["preparation"]["working_pixel_size"], dataset["pixel_size"]
+    if working < pixel_size:
+        raise UserError(
+            f"{place}/preparation/working_pixel_size: {working} Å/px is finer than the micrographs' {pixel_size} Å/px; "
+            f"give {pixel_size} or more"
+        )
+    diameter = dataset["particle_diameter_angstrom"]
+    if angstrom_to_px(diameter, working) < 4:
+        raise UserError(
+            f"{place}: a particle of {diameter} Å is less than 4 pixels wide at working_pixel_size {working}; "
+            f"give at most {diameter / 8:.3g} Å/px"
+        )
+    low, high = dataset.get("simulation", {}).get("n_particles", (0, 0))
+    if low > high:
+        raise UserError(f"{place}/simulation/n_particles: the least, {low}, is more than the most, {high}; swap them")
+
+
+def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
+    """Refuse combinations of an experiment's settings that no schema can see."""
+    place = f"config, experiments/{name}"
+    prediction, particles = experiment["prediction"], experiment["particles"]
+    if 2 * prediction["overlap_px"] > prediction["tile_px"]:
+        raise UserError(
+            f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
+            f"{prediction['tile_px']}; make it smaller"
+        )
+    box, radius = particles["box_angstrom"], particles["background_radius_angstrom"]
+    if box is not None and radius is not None and 2 * radius > box:
+        raise UserError(
+            f"{place}/particles: a background radius of {radius} Å does not fit into a box of {box} Å; "
+            f"give at most {box / 2:g} Å"
+        )
+
+
+def check_run(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a run whose dataset or experiment is not defined, or that has nothing to train on."""
+    dataset, experiment = run.split("/")
+    for section, name in (("datasets", dataset), ("experiments", experiment)):
+        if name not in settings[section]:
+            raise UserError(f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}")
+    has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
+    if not has_truth and settings["experiments"][experiment]["trained"] is None:
+        raise UserError(
+            f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
+            f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
+        )

@@ -1,0 +1,73 @@
+rule search_centers:
+    input:
+        split="results/{dataset}/split.tsv",
+        coordinates="results/{dataset}/coordinates.star",
+        probability=all_batches(
+            "results/{dataset}/{experiment}/probability/{batch}.h5"
+        ),
+    output:
+        centers="results/{dataset}/{experiment}/centers.yaml",
+        search="results/{dataset}/{experiment}/search.tsv",
+    log:
+        "logs/{dataset}/{experiment}/search_centers.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/search_centers.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        centers=lookup("experiments/{experiment}/centers", within=config),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        code=core_digest("search_centers"),
+    script:
+        "../workflow_scripts/search_centers.py"
+
+
+rule pick:
+    input:
+        centers=trained_file("centers.yaml"),
+        images="results/{dataset}/images/{batch}.h5",
+        probability="results/{dataset}/{experiment}/probability/{batch}.h5",
+    output:
+        candidates="results/{dataset}/{experiment}/candidates/{batch}.star",
+        picks="results/{dataset}/{experiment}/picks/{batch}.star",
+        dropped="results/{dataset}/{experiment}/dropped/{batch}.tsv",
+    log:
+        "logs/{dataset}/{experiment}/pick/{batch}.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/pick/{batch}.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        code=core_digest("pick"),
+    script:
+        "../workflow_scripts/pick.py"
+
+
+rule autopick:
+    input:
+        micrographs="results/{dataset}/micrographs.tsv",
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+    output:
+        index="results/{dataset}/{experiment}/autopick.star",
+        coordinates=directory("results/{dataset}/{experiment}/autopick"),
+    log:
+        "logs/{dataset}/{experiment}/autopick.log",
+    conda:
+        "../envs/crisp.yaml"
+    localrule: True
+    params:
+        code=core_digest("autopick"),
+    script:
+        "../workflow_scripts/autopick.py"

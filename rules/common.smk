@@ -1,0 +1,259 @@
+import ast
+import glob
+import hashlib
+import re
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from snakemake.exceptions import WorkflowError
+
+from crisp_core.errors import UserError
+from crisp_core.settings import check_settings
+
+
+def checked_config():
+    """The config with defaults filled in, or one line that says what is wrong with it."""
+    schema = Path(workflow.basedir) / "rules/schemas/config.schema.yaml"
+    try:
+        return check_settings(config, yaml.safe_load(schema.read_text()))
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+def matching_files(patterns):
+    """Files that match a glob or path, or a list of them; a path that names no file stays, to be quarantined by name."""
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    return [
+        path
+        for pattern in patterns
+        for path in (
+            sorted(glob.glob(pattern, recursive=True))
+            if glob.has_magic(pattern)
+            else [pattern]
+        )
+    ]
+
+
+def dataset_micrographs(dataset):
+    """Rows (micrograph, path) of one dataset; simulated micrographs have no path."""
+    settings = config["datasets"][dataset]
+    if "simulation" in settings:
+        n = settings["simulation"]["n_micrographs"]
+        return [(f"simulated_{i + 1:04d}", "") for i in range(n)]
+    rows = [(Path(path).stem, path) for path in matching_files(settings["micrographs"])]
+    if not rows:
+        raise WorkflowError(
+            f"config, datasets/{dataset}/micrographs: no file matches "
+            f"{settings['micrographs']}; correct the path or glob"
+        )
+    return rows
+
+
+def micrograph_table():
+    """One row per micrograph of the datasets in use: dataset, micrograph, path, batch."""
+    rows = []
+    for dataset in DATASETS:
+        seen = {}
+        for i, (name, path) in enumerate(dataset_micrographs(dataset)):
+            if name in seen:
+                raise WorkflowError(
+                    f"config, datasets/{dataset}: {seen[name]} and {path} share the "
+                    f"name {name}; rename one, since results are named by it"
+                )
+            seen[name] = path
+            rows.append(
+                (dataset, name, path, f"{i // config['micrographs_per_job']:04d}")
+            )
+    return pd.DataFrame(rows, columns=["dataset", "micrograph", "path", "batch"])
+
+
+def batch_rows(wildcards):
+    """Rows of the micrograph table that belong to a batch."""
+    return micrographs.query(
+        "dataset == @wildcards.dataset and batch == @wildcards.batch"
+    )
+
+
+def batch_files(wildcards):
+    """Existing micrograph files of a batch; one that is missing is quarantined by the rule prepare."""
+    return [path for path in batch_rows(wildcards)["path"] if path and Path(path).exists()]
+
+
+def batch_paths(wildcards):
+    """Micrographs of a batch as {name: path}."""
+    rows = batch_rows(wildcards)
+    simulation = f"results/{wildcards.dataset}/simulation/{wildcards.batch}.h5"
+    return {name: path or simulation for name, path in zip(rows["micrograph"], rows["path"])}
+
+
+def simulation_batch(wildcards):
+    """The simulated images of a batch; nothing for a dataset of files."""
+    if wildcards.dataset in SIMULATED:
+        return [f"results/{wildcards.dataset}/simulation/{wildcards.batch}.h5"]
+    return []
+
+
+def simulation_batches(wildcards):
+    """The simulated images of a dataset; nothing for a dataset of files."""
+    if wildcards.dataset in SIMULATED:
+        return [
+            f"results/{wildcards.dataset}/simulation/{batch}.h5"
+            for batch in dataset_batches(wildcards.dataset)
+        ]
+    return []
+
+
+def dataset_paths(wildcards):
+    """Micrographs of a dataset as {name: path}, in the order of their batches."""
+    rows = micrographs.query("dataset == @wildcards.dataset")
+    return {
+        name: path or f"results/{wildcards.dataset}/simulation/{batch}.h5"
+        for name, path, batch in zip(rows["micrograph"], rows["path"], rows["batch"])
+    }
+
+
+def dataset_optics(wildcards):
+    """What a dataset's entry says of its microscope and particle."""
+    keys = (
+        "pixel_size voltage_kv spherical_aberration_mm amplitude_contrast "
+        "particle_diameter_angstrom"
+    ).split()
+    return {key: config["datasets"][wildcards.dataset][key] for key in keys}
+
+
+def coordinate_settings(wildcards):
+    """Format and origin of a dataset's coordinates; a simulation writes RELION's."""
+    if wildcards.dataset in SIMULATED:
+        return {"format": "relion-particles", "origin": "top-left"}
+    settings = config["datasets"][wildcards.dataset]["coordinates"]
+    return {key: settings[key] for key in ("format", "origin")}
+
+
+def coordinate_quarantine(wildcards):
+    """Table of the refused coordinates, where a dataset has coordinates."""
+    if wildcards.dataset in LABELLED:
+        return [f"results/{wildcards.dataset}/quarantine/coordinates.tsv"]
+    return []
+
+
+def disc_radius_angstrom(wildcards):
+    """Radius of disc labels; a third of the diameter unless the dataset's entry says otherwise."""
+    settings = config["datasets"][wildcards.dataset]
+    radius = settings["labels"]["disc_radius_angstrom"]
+    return settings["particle_diameter_angstrom"] / 3 if radius is None else radius
+
+
+def coordinate_files(wildcards):
+    """Coordinate files of a dataset: the user's, or those of its simulation."""
+    if wildcards.dataset in SIMULATED:
+        return [
+            f"results/{wildcards.dataset}/simulation/{batch}.star"
+            for batch in dataset_batches(wildcards.dataset)
+        ]
+    return matching_files(config["datasets"][wildcards.dataset]["coordinates"]["files"])
+
+
+def optional_file(*keys):
+    """Input function: the file that a dataset's setting names, or nothing where it is null."""
+
+    def files(wildcards):
+        value = config["datasets"][wildcards.dataset]
+        for key in keys:
+            value = value[key]
+        return [] if value is None else [value]
+
+    return files
+
+
+def dataset_batches(dataset):
+    """Batch numbers of a dataset, in order."""
+    return micrographs.query("dataset == @dataset")["batch"].unique().tolist()
+
+
+def all_batches(pattern):
+    """Input function: `pattern`, which holds {batch}, for every batch of the dataset."""
+
+    def files(wildcards):
+        return collect(
+            pattern,
+            batch=dataset_batches(wildcards.dataset),
+            dataset=wildcards.dataset,
+            experiment=wildcards.get("experiment", ""),
+        )
+
+    return files
+
+
+def trained_file(name):
+    """Input function: a trained file of this experiment, or of the one that its setting `trained` names."""
+
+    def file(wildcards):
+        trained = config["experiments"][wildcards.experiment]["trained"]
+        return f"{trained or f'results/{wildcards.dataset}/{wildcards.experiment}'}/{name}"
+
+    return file
+
+
+def one_of(names):
+    """Wildcard constraint: one of the names; no name at all matches nothing."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def core_digest(script):
+    """Digest of the crisp_core modules that a script imports, directly or through others.
+
+    A rule that passes it as a parameter reruns when one of them changes, and only then.
+    """
+    root = Path(workflow.basedir)
+    todo, done = [root / "workflow_scripts" / f"{script}.py"], {}
+    while todo:
+        path = todo.pop()
+        done[path] = path.read_bytes()
+        for module in imported_modules(ast.parse(done[path])):
+            file = root / (module.replace(".", "/") + ".py")
+            if file.is_file() and file not in done:
+                todo.append(file)
+    code = b"".join(text for path, text in sorted(done.items()) if path.parent.name != "workflow_scripts")
+    return hashlib.sha256(code).hexdigest()[:12]
+
+
+def imported_modules(tree):
+    """Names of all modules that a parsed file may import, `from a import b` as a and as a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+config = checked_config()
+RUNS = config["run"]
+DATASETS = sorted({run.split("/")[0] for run in RUNS})
+SIMULATED = [d for d in DATASETS if "simulation" in config["datasets"][d]]
+COORDINATES_GIVEN = [d for d in DATASETS if "coordinates" in config["datasets"][d]]
+LABELLED = SIMULATED + COORDINATES_GIVEN
+micrographs = micrograph_table()
+
+PARTICLES = collect("results/{run}/{star}.star", run=RUNS, star=["particles", "autopick"])
+LABELS = [
+    f"results/{dataset}/labels/{batch}.h5"
+    for dataset in LABELLED
+    for batch in dataset_batches(dataset)
+]
+TRAINED_HERE = [
+    run for run in RUNS if config["experiments"][run.split("/")[1]]["trained"] is None
+]
+EVALUATED = [run for run in RUNS if run.split("/")[0] in LABELLED]
+EVALUATIONS = (
+    collect("results/{run}/metrics/{table}.tsv", run=EVALUATED, table=["pixels", "picks"])
+    + collect("results/{run}/plots/{plot}.png", run=EVALUATED, plot=["precision_recall", "overlays"])
+    + collect("results/{run}/plots/training.png", run=TRAINED_HERE)
+)
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9_-]+",
+    experiment="[A-Za-z0-9_-]+",
+    batch=r"\d{4}",

@@ -1,0 +1,120 @@
+rule evaluate:
+    input:
+        split="results/{dataset}/split.tsv",
+        coordinates="results/{dataset}/coordinates.star",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
+        probability=all_batches(
+            "results/{dataset}/{experiment}/probability/{batch}.h5"
+        ),
+        candidates=all_batches(
+            "results/{dataset}/{experiment}/candidates/{batch}.star"
+        ),
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+    output:
+        pixels=report(
+            "results/{dataset}/{experiment}/metrics/pixels.tsv",
+            caption="report/pixels.rst",
+            category="Scores",
+            subcategory="{dataset}/{experiment}",
+            labels={"scores": "pixels"},
+        ),
+        picks=report(
+            "results/{dataset}/{experiment}/metrics/picks.tsv",
+            caption="report/picks.rst",
+            category="Scores",
+            subcategory="{dataset}/{experiment}",
+            labels={"scores": "picks"},
+        ),
+        curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
+    log:
+        "logs/{dataset}/{experiment}/evaluate.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/evaluate.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        seed=config["seed"],
+        code=core_digest("evaluate"),
+    script:
+        "../workflow_scripts/evaluate.py"
+
+
+rule plot_training:
+    input:
+        history="results/{dataset}/{experiment}/history.tsv",
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/training.png",
+            caption="report/training.rst",
+            category="Training",
+            labels={"experiment": "{dataset}/{experiment}", "plot": "loss and IoU"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_training.log",
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("plot_training"),
+    script:
+        "../workflow_scripts/plot_training.py"
+
+
+rule plot_precision_recall:
+    input:
+        curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/precision_recall.png",
+            caption="report/precision_recall.rst",
+            category="Scores",
+            subcategory="{dataset}/{experiment}",
+            labels={"scores": "precision and recall of the picks"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_precision_recall.log",
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("plot_precision_recall"),
+    script:
+        "../workflow_scripts/plot_precision_recall.py"
+
+
+rule plot_overlays:
+    input:
+        split="results/{dataset}/split.tsv",
+        coordinates="results/{dataset}/coordinates.star",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
+        probability=all_batches(
+            "results/{dataset}/{experiment}/probability/{batch}.h5"
+        ),
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/overlays.png",
+            caption="report/overlays.rst",
+            category="Overlays",
+            labels={"experiment": "{dataset}/{experiment}", "plot": "test micrographs"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_overlays.log",
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=2000,
+    params:
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        code=core_digest("plot_overlays"),
+    script:
+        "../workflow_scripts/plot_overlays.py"

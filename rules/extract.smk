@@ -1,0 +1,43 @@
+rule extract:
+    input:
+        micrographs=batch_files,
+        simulation=simulation_batch,
+        ctf=optional_file("ctf"),
+        list="results/{dataset}/micrographs.tsv",
+        picks="results/{dataset}/{experiment}/picks/{batch}.star",
+    output:
+        stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
+        particles="results/{dataset}/{experiment}/particles/{batch}.star",
+        dropped="results/{dataset}/{experiment}/particles/{batch}-dropped.tsv",
+    log:
+        "logs/{dataset}/{experiment}/extract/{batch}.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/extract/{batch}.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        micrographs=batch_paths,
+        dataset=dataset_optics,
+        particles=lookup("experiments/{experiment}/particles", within=config),
+        code=core_digest("extract"),
+    script:
+        "../workflow_scripts/extract.py"
+
+
+rule join_particles:
+    input:
+        particles=all_batches("results/{dataset}/{experiment}/particles/{batch}.star"),
+    output:
+        particles="results/{dataset}/{experiment}/particles.star",
+    log:
+        "logs/{dataset}/{experiment}/join_particles.log",
+    conda:
+        "../envs/crisp.yaml"
+    localrule: True
+    params:
+        code=core_digest("join_particles"),
+    script:
+        "../workflow_scripts/join_particles.py"

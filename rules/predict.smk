@@ -1,0 +1,23 @@
+rule predict:
+    input:
+        network=trained_file("network.pt"),
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        probability="results/{dataset}/{experiment}/probability/{batch}.h5",
+    log:
+        "logs/{dataset}/{experiment}/predict/{batch}.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/predict/{batch}.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    threads: 4
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime="2h",
+    params:
+        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        preparation=lookup("datasets/{dataset}/preparation", within=config),
+        code=core_digest("predict"),
+    script:
+        "../workflow_scripts/predict.py"

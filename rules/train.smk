@@ -1,0 +1,28 @@
+rule train:
+    input:
+        split="results/{dataset}/split.tsv",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
+    output:
+        network="results/{dataset}/{experiment}/network.pt",
+        history="results/{dataset}/{experiment}/history.tsv",
+    log:
+        "logs/{dataset}/{experiment}/train.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/train.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime="12h",
+    params:
+        network=lookup("experiments/{experiment}/network", within=config),
+        training=lookup("experiments/{experiment}/training", within=config),
+        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        preparation=lookup("datasets/{dataset}/preparation", within=config),
+        seed=config["seed"],
+        code=core_digest("train"),
+    script:
+        "../workflow_scripts/train.py"

@@ -1,0 +1,395 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from crisp_core import coordinates as co
+from crisp_core.errors import UserError
+
+# Suffix, and how far nine digits (EMAN: whole pixels) leave a coordinate from what was written.
+FORMATS = {
+    "relion": (".star", 6e-5),
+    "relion-particles": (".star", 6e-5),
+    "eman": (".box", 0.5),
+    "cryoppp": (".csv", 6e-5),
+    "topaz": (".txt", 6e-5),
+    "cryolo": (".cbox", 6e-5),
+    "table": (".tsv", 6e-5),
+}
+KEEPS_SCORES = [name for name in FORMATS if name != "cryoppp"]
+NAME = "May08_04.33.57"
+
+
+def table(xy=((0, 0), (1.25, 4095.75), (100, 7)), scores=None, micrograph=NAME):
+    x, y = np.array(xy, dtype=float).reshape(-1, 2).T
+    names = pd.Series([micrograph] * len(x), dtype="str")
+    scores = np.full(len(x), np.nan) if scores is None else np.asarray(scores, dtype=float)
+    return pd.DataFrame({"micrograph": names, "x": x, "y": y, "score": scores})
+
+
+def round_trip(directory, kind, given, stem=NAME):
+    path = directory / f"{stem}{FORMATS[kind][0]}"
+    co.write_coordinates(path, given, format=kind, size_px=108)
+    return co.read_coordinates(path)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_coordinates_come_back(tmp_path, kind):
+    given_table = table(scores=[0.5, -3.25, 7] if kind in KEEPS_SCORES else None)
+    back = round_trip(tmp_path, kind, given_table)[list(co.COLUMNS)]
+    pd.testing.assert_frame_equal(back, given_table, rtol=0, atol=FORMATS[kind][1])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_coordinates_without_scores_come_back(tmp_path, kind):
+    back = round_trip(tmp_path, kind, table())
+    assert back["score"].isna().all() and len(back) == 3
+
+
+@pytest.mark.parametrize("kind", KEEPS_SCORES)
+def test_a_single_missing_score_stays_missing(tmp_path, kind):
+    back = round_trip(tmp_path, kind, table(scores=[0.5, math.nan, 2]))
+    np.testing.assert_array_equal(back["score"], [0.5, math.nan, 2])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_empty_tables_come_back(tmp_path, kind):
+    back = round_trip(tmp_path, kind, table(xy=()))
+    assert len(back) == 0
+    assert back[list(co.COLUMNS)].dtypes.to_dict() == table().dtypes.to_dict()
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("coordinates")
+
+
+coordinate = st.floats(min_value=-50, max_value=12000, allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@settings(max_examples=15, deadline=None)
+@given(xy=st.lists(st.tuples(coordinate, coordinate), max_size=6))
+def test_any_coordinate_comes_back_within_the_formats_rounding(directory, kind, xy):
+    back = round_trip(directory, kind, table(xy=xy))
+    np.testing.assert_allclose(back[["x", "y"]], np.reshape(xy, (-1, 2)), rtol=0, atol=FORMATS[kind][1] + 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["relion-particles", "topaz", "table"])
+def test_many_micrographs_in_one_file(tmp_path, kind):
+    both = pd.concat([table(), table(micrograph="other")], ignore_index=True)
+    back = round_trip(tmp_path, kind, both, stem="all")
+    pd.testing.assert_frame_equal(back, both, atol=6e-5)
+
+
+@pytest.mark.parametrize("kind", ["relion", "eman", "cryoppp", "cryolo"])
+def test_one_micrograph_formats_refuse_many(tmp_path, kind):
+    both = pd.concat([table(), table(micrograph="other")])
+    with pytest.raises(ValueError, match="one micrograph per file"):
+        co.write_coordinates(tmp_path / "m.x", both, format=kind, size_px=10)
+
+
+def read(path, content, **options):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return co.read_coordinates(path, **options)
+
+
+def rows(frame):
+    return frame[["x", "y", "score"]].to_numpy().tolist()
+
+
+def test_eman_corner_becomes_centre(tmp_path):
+    back = read(tmp_path / "m.box", "10\t20\t180\t100\t0.5\n\n-90 0 181 181 -999\n")
+    np.testing.assert_array_equal(back[["x", "y", "score"]], [[100, 70, 0.5], [0.5, 90.5, math.nan]])
+    assert rows(read(tmp_path / "m.box", "10 20 100 100\r\n"))[0][:2] == [60, 70]
+
+
+def test_written_eman_box_is_a_corner_of_integers(tmp_path):
+    co.write_coordinates(tmp_path / "m.box", table([[100, 70]], scores=[0.5]), format="eman", size_px=180)
+    assert (tmp_path / "m.box").read_text() == "10\t-20\t180\t180\t0.5\n"
+
+
+def test_cryoppp_keeps_the_diameter(tmp_path):
+    back = read(tmp_path / "m.csv", "X-Coordinate,Y-Coordinate,Diameter\n718,131,108\n")
+    assert back.iloc[0].drop("score").to_dict() == {"micrograph": "m", "x": 718, "y": 131, "diameter_px": 108}
+
+
+def test_cryolo_cbox_as_crYOLO_writes_it(tmp_path):
+    content = (
+        "\ndata_global\n\n_version 1.0\n\ndata_cryolo\n\nloop_\n_CoordinateX #1\n_CoordinateY #2\n_CoordinateZ #3\n"
+        "_Width #4\n_Height #5\n_Depth #6\n_EstWidth #7\n_EstHeight #8\n_Confidence #9\n_NumBoxes #10\n_Angle #11\n"
+        "10.5 20.0 <NA> 180.0 100.0 <NA> 170.0 171.0 0.75 <NA> <NA>\n\n"
+        "data_cbox_include_list\n\nloop_\n_slice_index #1\n0\n\n"
+    )
+    assert rows(read(tmp_path / "m.cbox", content)) == [[100.5, 70, 0.75]]
+
+
+def test_casspers_sentinel_is_no_score(tmp_path):
+    content = (
+        "\r\ndata_\r\n\r\nloop_\r\n_rlnCoordinateX #1 \r\n_rlnCoordinateY #2\r\n_rlnClassNumber #3\r\n"
+        "_rlnAutopickFigureOfMerit  #4\r\n579.000000\t3912.000000\t-999\t-999.000000\r\n3475.0\t3904.0\t-999\t0.25\r\n"
+    )
+    back = read(tmp_path / "m_autopick.star", content)
+    np.testing.assert_array_equal(back[["x", "y", "score"]], [[579, 3912, math.nan], [3475, 3904, 0.25]])
+    assert set(back["micrograph"]) == {"m"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "X,Y,Score,Micrograph\n1,2,0.5,a/m1.mrc\n",
+        "x\ty\tscore\tmicrograph\n1\t2\t0.5\tm1\n",
+        "x y score micrograph\n1 2 .5 m1",
+    ],
+)
+def test_plain_tables_in_any_case_and_separator(tmp_path, content):
+    back = read(tmp_path / "all.txt", content)
+    assert rows(back) == [[1, 2, 0.5]] and list(back["micrograph"]) == ["m1"]
+
+
+def test_spreadsheet_oddities(tmp_path):
+    back = read(tmp_path / "m.csv", '\ufeff"x","y","score"\r\n"1.5", 2 ,\r\n\r\n3,4,nan\r\n')
+    np.testing.assert_array_equal(back[["x", "y"]], [[1.5, 2], [3, 4]])
+    assert back["score"].isna().all()
+
+
+@pytest.mark.parametrize("suffix", ["_autopick.star", "_manualpick.star", ".star"])
+def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
+    co.write_coordinates(tmp_path / f"{NAME}{suffix}", table(), format="relion")
+    assert set(co.read_coordinates(tmp_path / f"{NAME}{suffix}")["micrograph"]) == {NAME}
+    assert set(co.read_coordinates(tmp_path / f"{NAME}{suffix}", micrograph="told")["micrograph"]) == {"told"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        (
+            "m.csv",
+            "a,b\n1,2\n",
+            r"its first line names no coordinate columns \(a b\); start the file with a line 'x,y'",
+        ),
+        ("m.csv", "1,2\n3,4\n", r"its first line names no coordinate columns \(1 2\)"),
+        ("m.csv", "", r"has no header line; write one \(for instance 'x,y'\), also where there are no particles"),
+        ("m.csv", "x,y,X\n1,2,3\n", "column x stands twice in the first line; remove one of the two"),
+        ("m.csv", "x,y\n1,2\n\n3,four\n", "line 4: y is 'four', which is not a number; correct or remove the line"),
+        ("m.csv", "x,y\n1,\n", "line 2: y is '', which is not a number"),
+        ("m.csv", "x,y\n1,inf\n", "line 2: y is 'inf', which is not a number"),
+        ("m.csv", "x,y,score\n1,2,good\n", "line 2: score is 'good', which is not a number"),
+        ("m.csv", "x,y\n1,2\n1,2,3\n", "line 3 has 3 columns and not 2; correct or remove the line"),
+        (
+            "m.csv",
+            "X-Coordinate,Y-Coordinate,Diameter\n1,2,wide\n",
+            "line 2: diameter is 'wide', which is not a number",
+        ),
+        ("m.txt", "image_name\tx_coord\ty_coord\nm\t1\tb\n", "line 2: y_coord is 'b', which is not a number"),
+        ("m.box", "1 2 3\n", "an EMAN box line has 4 or 5 columns .*, this has 3; |has 4 or 5 columns"),
+        ("m.box", "1 2 3 4\n1 2 3 4 5\n", "line 2 has 5 columns and not 4"),
+        ("m.box", "1 2 180 180\n1 b 180 180\n", "line 2: y is 'b', which is not a number"),
+        ("m.star", "", "holds no STAR data block; check that it is a STAR file and not empty"),
+        ("m.star", "data_\n\nloop_\n_rlnVoltage #1\n300\n", "has no column rlnCoordinateX; give a star file of picks"),
+        ("m.star", "data_\n\nloop_\n_rlnCoordinateX #1\n300\n", "has no column rlnCoordinateY"),
+        (
+            "m.star",
+            "data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n1 2\n3 north\n",
+            "line 7: rlnCoordinateY is 'north', which is not a number; correct or remove the line",
+        ),
+        ("m.cbox", "data_\n\nloop_\n_CoordinateX #1\n1\n", "has no block data_cryolo; give a .cbox file of crYOLO 1.8"),
+        ("m.cbox", "data_cryolo\n\nloop_\n_CoordinateX #1\n1\n", "has no column CoordinateY; export it with that"),
+        ("m.pos", "1 2\n", r"unknown suffix '\.pos'; use \.star, \.box, \.cbox, \.csv, \.tsv or \.txt"),
+        ("m.csv", b"\x93\xff\xfe", "is not a text file"),
+    ],
+)
+def test_bad_files_name_themselves_the_line_and_the_cure(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=message) as caught:
+        read(tmp_path / name, content)
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_missing_file_unknown_format_and_wrong_format(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.csv: no such file; check the path"):
+        co.read_coordinates(tmp_path / "absent.csv")
+    with pytest.raises(UserError, match="unknown coordinate format 'imagic'; use auto or one of relion, "):
+        read(tmp_path / "m.csv", "x,y\n1,2\n", format="imagic")
+    with pytest.raises(UserError, match=r"has no column x-coordinate \(it has x y\); name it in the first line"):
+        read(tmp_path / "m.csv", "x,y\n1,2\n", format="cryoppp")
+
+
+def test_coordinates_outside_their_micrograph_are_refused():
+    shapes = {NAME: (100, 200)}
+    co.check_inside(table([[0, 0], [199, 99], [200, -1]]), shapes, source="m.csv")
+    for xy in ([200.5, 50], [50, 100.5], [-1.5, 50], [50, -1.5]):
+        with pytest.raises(
+            UserError, match=rf"m\.csv: 1 of 2 coordinates lie outside .*{NAME} of 200 × 100 pixels; give"
+        ):
+            co.check_inside(table([[5, 5], xy]), shapes, source="m.csv")
+
+
+def test_to_top_left_is_its_own_inverse_and_knows_each_height():
+    both = pd.concat([table([[1, 0]]), table([[2, 99]], micrograph="other")], ignore_index=True)
+    heights = {NAME: 4096, "other": 100}
+    flipped = co.to_top_left(both, heights, origin="bottom-left")
+    assert flipped[["x", "y"]].to_numpy().tolist() == [[1, 4095], [2, 0]]
+    pd.testing.assert_frame_equal(co.to_top_left(flipped, heights, origin="bottom-left"), both)
+    pd.testing.assert_frame_equal(co.to_top_left(both, heights, origin="top-left"), both)
+    with pytest.raises(UserError, match="origin: 'up' is not known; write one of top-left, bottom-left"):
+        co.to_top_left(both, heights, origin="up")
+
+
+UID, OTHER_UID = "0" * 19 + "17_", "9" * 21 + "_"
+
+
+def test_names_match_on_the_stem():
+    names = [
+        f"job/extract/{NAME}.mrc",
+        f"{UID}m1_autopick.star",
+        f"{OTHER_UID}m2.mrc",
+        "20180810123456_m1.mrc",
+        "absent",
+    ]
+    matched = co.match_names(names, [NAME, "m1", f"{UID}m2"])
+    assert matched.to_dict("list") == {"name": names, "micrograph": [NAME, "m1", f"{UID}m2", "", ""]}
+
+
+def test_an_ambiguous_name_matches_none_but_an_equal_one_goes_first():
+    micrographs = [f"{UID}m", f"{OTHER_UID}m"]
+    assert list(co.match_names(["m", f"{UID}m.mrc"], micrographs)["micrograph"]) == ["", f"{UID}m"]
+
+
+def test_no_match_at_all_is_refused_but_no_names_are_fine():
+    with pytest.raises(UserError, match=r"none of 2 names matches a micrograph: 'a' …, while .* called 'b' …; rename"):
+        co.match_names(["a", "c"], ["b"])
+    assert len(co.match_names([], ["b"])) == 0
+
+
+def spots(sign, *, n=60, seed=0):
+    """Discs of contrast `sign` on noise; their centres are not symmetric under a flip."""
+    rng = np.random.default_rng(seed)
+    image = rng.normal(size=(300, 400))
+    xy = np.stack([rng.integers(20, 380, n), rng.integers(20, 280, n)], axis=1)
+    rows, columns = np.mgrid[:300, :400]
+    for x, y in xy:
+        image[np.hypot(rows - y, columns - x) <= 5] += sign
+    return image, xy
+
+
+def test_contrast_equals_a_brute_force_mean():
+    image, xy = spots(-1.0)
+    x, y = xy[0]
+    rows, columns = np.mgrid[:300, :400]
+    distance = np.hypot(rows - y, columns - x)
+    expected = image[distance <= 4].mean() - image[(distance > 4) & (distance <= 8)].mean()
+    contrast = co.origin_contrast(image, xy[:1], radius_px=8)
+    np.testing.assert_allclose(contrast, expected / image.std(), rtol=1e-12)
+
+
+def test_contrast_at_the_edge_repeats_the_nearest_pixel():
+    image, _ = spots(1.0)
+    padded = np.pad(image, 10, mode="edge")
+    inner = co.origin_contrast(padded, np.array([[10, 10], [409, 309]]), radius_px=8) * padded.std()
+    np.testing.assert_allclose(co.origin_contrast(image, [[0, 0], [399, 299]], radius_px=8) * image.std(), inner)
+
+
+@pytest.mark.parametrize("sign", [-2.0, 2.0])
+def test_wrong_origin_is_refused_for_dark_and_bright_particles(sign):
+    image, xy = spots(sign)
+    right = co.origin_contrast(image, xy, radius_px=8)
+    wrong = co.origin_contrast(image, np.stack([xy[:, 0], 299 - xy[:, 1]], axis=1), radius_px=8)
+    co.check_origin(right, wrong, source="m.csv")
+    with pytest.raises(UserError, match=r"m\.csv: its coordinates fit the micrographs upside down .*; set origin to"):
+        co.check_origin(wrong, right, source="m.csv")
+
+
+def test_nothing_is_refused_without_evidence():
+    image, _ = spots(0.0, n=0)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        stated, flipped = (co.origin_contrast(image, rng.uniform(0, 299, (50, 2)), radius_px=8) for _ in range(2))
+        co.check_origin(stated, flipped, source="m.csv")
+    for n in (0, 1):
+        assert co.origin_statistic(np.zeros(n), np.full(n, 9.0)) == 0
+    assert co.origin_statistic(np.zeros(5), np.zeros(5)) == 0
+
+
+@pytest.fixture(scope="module")
+def thumbnails(shared_data):
+    images = {}
+    for path in sorted((shared_data / "empiar-10017/micrographs").glob("*.jpg")):
+        with Image.open(path) as picture:
+            picture.draft("L", (512, 512))
+            images[path.stem] = np.asarray(picture, dtype=np.float32)
+    return images
+
+
+SETS = {
+    "coordinates": "top-left",
+    "published_picks/crYOLO": "bottom-left",
+    "published_picks/topaz": "bottom-left",
+    "published_picks/deepPicker": "bottom-left",
+    "published_picks/CASSPER": "bottom-left",
+}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("folder", SETS)
+def test_origin_of_every_published_set_is_told_apart(shared_data, thumbnails, folder):
+    """EMPIAR-10017: ground truth counts from the top of these JPGs, every picker from the bottom; file by file."""
+    other = {"top-left": "bottom-left", "bottom-left": "top-left"}
+    heights = dict.fromkeys(thumbnails, 4096)
+    for path in sorted((shared_data / "empiar-10017" / folder).iterdir()):
+        raw = co.read_coordinates(path)
+        image = thumbnails[path.stem]
+        right, wrong = (
+            co.origin_contrast(
+                image,
+                co.to_top_left(raw, heights, origin=origin)[["x", "y"]].to_numpy() * image.shape[0] / 4096,
+                radius_px=54 * image.shape[0] / 4096,
+            )
+            for origin in (SETS[folder], other[SETS[folder]])
+        )
+        co.check_origin(right, wrong, source=path)
+        with pytest.raises(UserError, match="upside down"):
+            co.check_origin(wrong, right, source=path)
+
+
+def hand_parsed(path, first, columns, separator=None):
+    """An independent reading: plain split of the lines after the header."""
+    lines = [line.split(separator) for line in path.read_text().splitlines()[first:] if line.strip()]
+    return np.array([[float(line[column]) for column in columns] for line in lines])
+
+
+@pytest.mark.real
+def test_published_files_equal_a_hand_parse(shared_data):
+    folder, stem = shared_data / "empiar-10017", "Falcon_2012_06_12-14_33_35_0"
+    truth = co.read_coordinates(folder / f"coordinates/{stem}.csv")
+    np.testing.assert_array_equal(truth[["x", "y"]], hand_parsed(folder / f"coordinates/{stem}.csv", 1, (0, 1), ","))
+    assert (len(truth), tuple(truth.loc[0, ["x", "y", "diameter_px"]])) == (629, (718, 131, 108))
+    path = folder / f"published_picks/CASSPER/{stem}.star"
+    np.testing.assert_array_equal(co.read_coordinates(path)[["x", "y"]], hand_parsed(path, 9, (0, 1)))
+    for picker in ("topaz", "crYOLO", "deepPicker"):
+        path = folder / f"published_picks/{picker}/{stem}.box"
+        expected = hand_parsed(path, 0, (0, 1, 4)) + np.array([90, 90, 0])
+        np.testing.assert_array_equal(co.read_coordinates(path)[["x", "y", "score"]], expected)
+    assert co.read_coordinates(path)["micrograph"].unique() == [stem]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "first_row", "micrograph"),
+    [
+        ("aspire_sample_particles_relion30.star", (2158.111921, 3073.912046, 1.065473), "micrograph"),
+        ("aspire_sample_particles_relion31.star", (2158.111921, 3073.912046, 1.065473), "micrograph"),
+        (
+            "cryodrgn_relion31.v2.star",
+            (3277, 983, math.nan),
+            "18aug10a_MC2_FoilHole_10984848_Data_10985376_10985377_20180810_2123-144102_DW",
+        ),
+    ],
+)
+def test_particle_stars_of_relion_30_and_31(shared_data, name, first_row, micrograph):
+    back = co.read_coordinates(shared_data / "interop" / name)
+    np.testing.assert_array_equal(back.loc[0, ["x", "y", "score"]].to_numpy(dtype=float), first_row)
+    assert back.loc[0, "micrograph"] == micrograph

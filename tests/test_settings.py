@@ -1,0 +1,84 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crisp_core.errors import UserError
+from crisp_core.settings import check_settings
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+VALID = {
+    "run": ["mine/unet"],
+    "datasets": {
+        "mine": {
+            "micrographs": "*.mrc",
+            "coordinates": {"files": "*.star", "origin": "top-left"},
+            "pixel_size": 1.5,
+            "particle_diameter_angstrom": 120,
+        }
+    },
+    "experiments": {"unet": {}},
+}
+
+
+def changed(path, value):
+    settings = copy.deepcopy(VALID)
+    *parents, key = path.split("/")
+    place = settings
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    if value is None:
+        del place[key]
+    else:
+        place[key] = value
+    return settings
+
+
+def test_defaults_are_filled_in_at_every_depth():
+    settings = check_settings(copy.deepcopy(VALID), SCHEMA)
+    assert settings["datasets"]["mine"]["preparation"]["normalization"] == "gaussian_mixture"
+    assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
+    assert settings["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
+
+
+def test_defaults_do_not_share_objects_between_entries():
+    settings = changed("experiments/other", {})
+    check_settings(settings, SCHEMA)
+    settings["experiments"]["other"]["network"]["options"]["encoder_depth"] = 5
+    assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
+
+
+@pytest.mark.parametrize("file", ["config.yaml", *sorted(p.name for p in (ROOT / "examples").glob("*.yaml"))])
+def test_shipped_configs_are_valid(file):
+    path = ROOT / file if file == "config.yaml" else ROOT / "examples" / file
+    check_settings(yaml.safe_load(path.read_text()) | {"experiments": {"unet": {}, "real": {}}}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("sed", 1, "config, top level: unknown key 'sed'; known are .*seed"),
+        ("experiments/unet/training/lr", 1, "experiments/unet/training: unknown key 'lr'; known are .*learning_rate"),
+        ("experiments/unet/training/learning_rate", "1e-3", "'1e-3' is text, not a number .*write 1.0e-3"),
+        ("experiments/unet/training/epochs", 0, "experiments/unet/training/epochs: 0 is less than the minimum of 1"),
+        ("experiments/unet/training/loss", ["mse"], "'mse' is not one of"),
+        ("experiments/unet/centers/finder", "blob", "'blob' is not one of"),
+        ("experiments/unet/prediction/overlap_px", 300, "overlap_px 300 is more than half of tile_px 512"),
+        ("experiments/unet/particles", {"box_angstrom": 100, "background_radius_angstrom": 60}, "at most 50 Å"),
+        ("datasets/mine/coordinates/origin", None, "'origin' is a required property"),
+        ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than or equal to the minimum of 0"),
+        ("datasets/mine/simulation", {}, "either micrographs .* or simulation, not both"),
+        ("datasets/mine/preparation/working_pixel_size", 1.0, "1.0 Å/px is finer than the micrographs' 1.5 Å/px"),
+        ("datasets/mine/particle_diameter_angstrom", 20, "less than 4 pixels wide .*at most 2.5 Å/px"),
+        ("datasets/mine/coordinates", None, "has no coordinates to train on"),
+        ("datasets/mine/split", {"train": -1}, "datasets/mine/split/train: -1"),
+        ("run", ["mine/other"], "mine/other names no entry of experiments; defined are unet"),
+        ("run", [], "config, run: "),
+    ],
+)
+def test_a_wrong_setting_gets_one_line_with_its_place(path, value, message):
+    with pytest.raises(UserError, match=message) as caught:
+        check_settings(changed(path, value), SCHEMA)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,264 @@
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+
+from crisp_core import star
+from crisp_core.errors import UserError
+
+PATHS = {"m1": "micrographs/m1.mrc", "May08_04.33.57": "micrographs/May08_04.33.57.mrc", "bare": "micrographs/bare.mrc"}
+OPTICS = {
+    "voltage_kv": 300,
+    "spherical_aberration_mm": 2.7,
+    "amplitude_contrast": 0.1,
+    "micrograph_pixel_size": 1.77,
+    "pixel_size": 3.54,
+    "box_px": 64,
+}
+
+
+def picks(**more):
+    names = pd.Series(["m1", "m1", "May08_04.33.57"], dtype="str")
+    table = pd.DataFrame(
+        {"micrograph": names, "x": [1.25, 4095.0, 7], "y": [0.1, 2, 3.5], "score": [0.5, math.nan, -3]}
+    )
+    return table.assign(**more)
+
+
+def ctf():
+    return pd.DataFrame(
+        {
+            "micrograph": ["May08_04.33.57", "m1"],
+            "defocus_u_angstrom": [16060.5, 15604.0],
+            "defocus_v_angstrom": [15900.0, 15500.0],
+            "defocus_angle_deg": [12.0, -40.0],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "stem"),
+    [
+        ("a/b/May08_04.33.57.mrc", "May08_04.33.57"),
+        ("May08_04.33.57", "May08_04.33.57"),
+        ("C:\\data\\m.TIFF", "m"),
+        ("m.mrc.bz2", "m"),
+        ("7", "7"),
+    ],
+)
+def test_stem_keeps_dots_that_are_no_suffix(name, stem):
+    assert star.micrograph_stem(name) == stem
+
+
+def test_coordinates_come_back(tmp_path):
+    table = picks(area_px=[10, 20, 30], note=pd.Series(["a", "b", "c"], dtype="str"))
+    star.write_coordinates_star(tmp_path / "picks.star", table)
+    pd.testing.assert_frame_equal(star.read_coordinates_star(tmp_path / "picks.star"), table)
+
+
+def test_empty_coordinates_come_back(tmp_path):
+    star.write_coordinates_star(tmp_path / "picks.star", picks().iloc[:0])
+    back = star.read_coordinates_star(tmp_path / "picks.star")
+    assert list(back.columns) == list(star.COLUMNS) and len(back) == 0
+    assert back.dtypes.to_dict() == picks().dtypes.to_dict()
+
+
+def test_float32_scores_come_back_exactly(tmp_path):
+    scores = np.random.default_rng(0).random(200, dtype=np.float32) ** 8
+    table = pd.DataFrame({"micrograph": "m", "x": 1.0, "y": 2.0, "score": scores})
+    star.write_coordinates_star(tmp_path / "picks.star", table)
+    back = star.read_coordinates_star(tmp_path / "picks.star")
+    np.testing.assert_array_equal(back["score"].astype(np.float32), scores)
+
+
+def test_bytes_have_no_time_stamp_and_lf_ends(tmp_path):
+    star.write_coordinates_star(tmp_path / "picks.star", picks())
+    assert (tmp_path / "picks.star").read_bytes().decode() == (
+        "# version 30001\n\ndata_particles\n\nloop_\n"
+        "_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnMicrographName #3\n_rlnAutopickFigureOfMerit #4\n"
+        "1.25\t0.1\tm1\t0.5\n4095\t2\tm1\t-999\n7\t3.5\tMay08_04.33.57\t-3\n\n"
+    )
+
+
+def test_particles_star_reads_back_through_the_library(tmp_path):
+    particles = star.particles_table(picks(), stack="particles/0.mrcs", micrograph_paths=PATHS, ctf=ctf())
+    star.write_particles_star(tmp_path / "p.star", star.optics_table(**OPTICS), particles)
+    blocks = starfile.read(tmp_path / "p.star")
+    assert list(blocks) == ["optics", "particles"]
+    assert blocks["optics"].iloc[0].to_dict() == {
+        "rlnOpticsGroupName": "opticsGroup1",
+        "rlnOpticsGroup": 1,
+        "rlnVoltage": 300,
+        "rlnSphericalAberration": 2.7,
+        "rlnAmplitudeContrast": 0.1,
+        "rlnMicrographOriginalPixelSize": 1.77,
+        "rlnImagePixelSize": 3.54,
+        "rlnImageSize": 64,
+        "rlnImageDimensionality": 2,
+    }
+    assert list(blocks["particles"]["rlnImageName"]) == [f"00000{i}@particles/0.mrcs" for i in (1, 2, 3)]
+    assert blocks["particles"].iloc[2].to_dict() == {
+        "rlnCoordinateX": 7,
+        "rlnCoordinateY": 3.5,
+        "rlnImageName": "000003@particles/0.mrcs",
+        "rlnMicrographName": "micrographs/May08_04.33.57.mrc",
+        "rlnOpticsGroup": 1,
+        "rlnAutopickFigureOfMerit": -3,
+        "rlnDefocusU": 16060.5,
+        "rlnDefocusV": 15900,
+        "rlnDefocusAngle": 12,
+    }
+
+
+def test_ctf_columns_are_all_or_none():
+    particles = star.particles_table(picks(), stack="p.mrcs", micrograph_paths=PATHS)
+    assert not any(label.startswith("rlnDefocus") for label in particles)
+    shifted = ctf().assign(phase_shift_deg=[90.0, 80.0])
+    particles = star.particles_table(picks(), stack="p.mrcs", micrograph_paths=PATHS, ctf=shifted)
+    assert list(particles["rlnPhaseShift"]) == [80, 80, 90]
+    with pytest.raises(UserError, match=r"no line for micrograph m1 \(1 in all\).*that has every micrograph, or none"):
+        star.particles_table(picks(), stack="p.mrcs", micrograph_paths=PATHS, ctf=ctf().iloc[:1])
+
+
+def test_no_particles_still_make_a_readable_file(tmp_path):
+    particles = star.particles_table(picks().iloc[:0], stack="p.mrcs", micrograph_paths=PATHS, ctf=ctf())
+    star.write_particles_star(tmp_path / "p.star", star.optics_table(**OPTICS), particles)
+    blocks = star.read_blocks(tmp_path / "p.star")
+    assert len(blocks["particles"]) == 0 and list(blocks["particles"]) == list(particles)
+
+
+def test_the_same_image_twice_is_refused(tmp_path):
+    particles = star.particles_table(picks(), stack="p.mrcs", micrograph_paths=PATHS)
+    with pytest.raises(UserError, match=r"p\.star: image 000001@p\.mrcs stands twice; give every batch its own stack"):
+        star.write_particles_star(tmp_path / "p.star", star.optics_table(**OPTICS), pd.concat([particles, particles]))
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("my micrograph.mrc", "a STAR file cannot hold the name 'my micrograph.mrc'; rename it without blanks"),
+        ("a'b", "cannot hold the name"),
+        ("a#b", "cannot hold the name"),
+        ("", "cannot hold the name ''"),
+        ("../raw/m.mrc", r"RELION does not follow '\.\.' in '\.\./raw/m.mrc'; link the files"),
+    ],
+)
+def test_names_that_relion_cannot_read_are_refused(tmp_path, name, reason):
+    with pytest.raises(UserError, match=reason):
+        star.write_coordinates_star(tmp_path / "picks.star", picks(micrograph=[name] * 3))
+    particles = star.particles_table(picks().iloc[:1], stack="p.mrcs", micrograph_paths={"m1": name})
+    with pytest.raises(UserError, match=reason):
+        star.write_particles_star(tmp_path / "p.star", star.optics_table(**OPTICS), particles)
+
+
+def test_duplicate_labels_are_refused_in_and_out(tmp_path):
+    table = pd.concat([picks(), pd.DataFrame({"rlnCoordinateX": [1, 2, 3]})], axis=1)
+    with pytest.raises(UserError, match=r"label rlnCoordinateX would stand twice; rename"):
+        star.write_coordinates_star(tmp_path / "picks.star", table)
+    (tmp_path / "twice.star").write_text("data_\n\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateX #2\n1 2\n")
+    with pytest.raises(UserError, match=r"twice\.star: label rlnCoordinateX stands twice in one block; remove"):
+        star.read_blocks(tmp_path / "twice.star")
+
+
+def test_autopick_files_cover_micrographs_without_picks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").mkdir()
+    star.write_autopick("results/autopick.star", "results/autopick", picks(), PATHS)
+    listed = starfile.read("results/autopick.star", always_dict=True)["coordinate_files"]
+    assert list(listed["rlnMicrographName"]) == list(PATHS.values())
+    assert list(listed["rlnMicrographCoordinates"]) == [f"results/autopick/{stem}_autopick.star" for stem in PATHS]
+    first = starfile.read("results/autopick/m1_autopick.star")
+    assert first.to_dict("list") == {
+        "rlnCoordinateX": [1.25, 4095],
+        "rlnCoordinateY": [0.1, 2],
+        "rlnAutopickFigureOfMerit": [0.5, -999],
+        "rlnClassNumber": [0, 0],
+        "rlnAnglePsi": [0, 0],
+    }
+    assert len(starfile.read("results/autopick/bare_autopick.star")) == 0
+
+
+def test_picks_of_an_unknown_micrograph_are_refused(tmp_path):
+    with pytest.raises(UserError, match=r"no path is known for micrograph May08_04\.33\.57; it is not in"):
+        star.write_autopick(tmp_path / "a.star", tmp_path, picks(), {"m1": "m1.mrc"})
+
+
+def ctf_star(
+    path, rows, labels="rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle rlnPhaseShift rlnOpticsGroup"
+):
+    header = "\n".join(f"_{label} #{i}" for i, label in enumerate(labels.split(), start=1))
+    optics = "# version 30001\n\ndata_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\nopticsGroup1 1\n\n"
+    path.write_text(f"\n{optics}\n# version 30001\n\ndata_micrographs\n\nloop_\n{header}\n" + "\n".join(rows) + "\n")
+    return path
+
+
+def test_micrographs_ctf_reads(tmp_path):
+    rows = [f"MotionCorr/job002/{stem}.mrc {u} 15000 -12.5 0 1" for stem, u in (("m1", 16000.5), ("m.2", 17000))]
+    table = star.read_micrographs_ctf(ctf_star(tmp_path / "ctf.star", rows))
+    assert table.to_dict("list") == {
+        "micrograph": ["m1", "m.2"],
+        "defocus_u_angstrom": [16000.5, 17000],
+        "defocus_v_angstrom": [15000, 15000],
+        "defocus_angle_deg": [-12.5, -12.5],
+        "phase_shift_deg": [0, 0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        (["m.mrc 1 2"], "rlnMicrographName rlnDefocusU rlnDefocusV", "has no column rlnDefocusAngle; export it"),
+        (["1 2 3"], "rlnDefocusU rlnDefocusV rlnDefocusAngle", "has no column rlnMicrographName; give the star file"),
+        (["a.mrc 1 2 3", "b.mrc 1 x2 3"], None, "line 22: rlnDefocusV is 'x2', which is not a number; correct or rem"),
+        (["a.mrc 1 2 3", "a.mrc 1 2 3"], None, "micrograph a stands twice; give a file with one line per micrograph"),
+        (["a.mrc 1 2 3", "b.mrc 1 2 3 4 5"], None, "is not a valid STAR file .*Expected 4 fields.*; correct it"),
+    ],
+)
+def test_bad_ctf_files_are_refused(tmp_path, rows, labels, message):
+    path = ctf_star(tmp_path / "ctf.star", rows, labels or "rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle")
+    with pytest.raises(UserError, match=rf"ctf\.star: {message}"):
+        star.read_micrographs_ctf(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "holds no STAR data block; check that it is a STAR file and not empty"),
+        (b"hello\n", "holds no STAR data block"),
+        (b"data_\n", "is not a valid STAR file"),
+        (b"\xff\xfe\x00\x80", "is not a text file; check that the path names"),
+    ],
+)
+def test_what_is_no_star_file_is_refused(tmp_path, content, message):
+    (tmp_path / "x.star").write_bytes(content)
+    with pytest.raises(UserError, match=rf"x\.star: {message}"):
+        star.read_blocks(tmp_path / "x.star")
+
+
+def test_missing_star_file_and_block(tmp_path):
+    with pytest.raises(UserError, match=r"absent\.star: no such file; check the path"):
+        star.read_blocks(tmp_path / "absent.star")
+    (tmp_path / "other.star").write_text("data_optics\n\nloop_\n_rlnOpticsGroup #1\n1\n")
+    with pytest.raises(UserError, match=r"other\.star: has no block data_particles; run the step"):
+        star.read_coordinates_star(tmp_path / "other.star")
+
+
+def test_a_file_mended_after_a_failure_reads_anew(tmp_path):
+    path = tmp_path / "x.star"
+    path.write_text("data_\n\nloop_\n_a #1\n_b #2\n1 2\n1 2 3\n")
+    with pytest.raises(UserError, match="Expected 2 fields"):
+        star.read_blocks(path)
+    path.write_text("data_\n\nloop_\n_a #1\n_b #2\n1 2\n3 4\n")
+    assert list(star.read_blocks(path)[""]["b"]) == [2, 4]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "n_optics"), [("cryodrgn_relion31.6opticsgroups.star", 6), ("cryodrgn_relion5.star", 1)]
+)
+def test_star_files_of_other_programs_read(shared_data, name, n_optics):
+    blocks = star.read_blocks(shared_data / "interop" / name)
+    assert len(blocks["optics"]) == n_optics
+    assert len(blocks["particles"]) > 0 and "rlnImageName" in blocks["particles"]

@@ -1,0 +1,18 @@
+"""Rule autopick: picks as RELION's autopicking writes them, a list and one star file per micrograph."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.star import read_coordinates_star, write_autopick
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
+picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
+star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
+write_autopick(snakemake.output.index, snakemake.output.coordinates, picks, star_paths)
+log.info("%d picks on %d micrographs", len(picks), len(micrographs))

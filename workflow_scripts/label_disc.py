@@ -1,0 +1,32 @@
+"""Rule label_disc: discs around the given coordinates."""
+
+from typing import TYPE_CHECKING
+
+import h5py
+import pandas as pd
+
+from crisp_core.arrays import array_grids, read_array, write_array
+from crisp_core.geometry import angstrom_to_px, rescaled_xy
+from crisp_core.labels import disc_label
+from crisp_core.logs import start_log
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+coordinates = read_coordinates_star(snakemake.input.coordinates)
+labelled = set(pd.read_csv(snakemake.input.names, sep="\t", dtype=str)["micrograph"])
+with h5py.File(snakemake.output.labels, "w") as output:
+    for name, grid in array_grids(snakemake.input.images, "image").items():
+        if name not in labelled:
+            continue
+        shape = read_array(snakemake.input.images, "valid", name).data.shape
+        xy = coordinates.loc[coordinates["micrograph"] == name, ["x", "y"]].to_numpy()
+        label = disc_label(
+            shape,
+            rescaled_xy(xy, grid.full_shape, shape),
+            radius_px=angstrom_to_px(snakemake.params.radius_angstrom, grid.pixel_size),
+        )
+        write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
+        log.info("labelled %s, %d discs", name, len(xy))

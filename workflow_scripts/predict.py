@@ -1,0 +1,37 @@
+"""Rule predict: particle probability of every micrograph of a batch."""
+
+import time
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from crisp_core.arrays import array_names, read_array, write_array
+from crisp_core.devices import start_torch
+from crisp_core.inference import predict
+from crisp_core.logs import start_log
+from crisp_core.networks import check_preparation, load_network
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
+trained = load_network(snakemake.input.network, device=device)
+check_preparation(trained.preparation, snakemake.params.preparation, path=snakemake.input.network)
+
+names = array_names(snakemake.input.images, "image")
+with h5py.File(snakemake.output.probability, "w") as output:
+    for i, name in enumerate(names, start=1):
+        start = time.perf_counter()
+        image = read_array(snakemake.input.images, "image", name)
+        probability = predict(trained.network, image.data, device=device, **snakemake.params.prediction)
+        write_array(
+            output,
+            "probability",
+            name,
+            probability[trained.classes.index("particle")].astype(np.float16),
+            pixel_size=image.pixel_size,
+            full_shape=image.full_shape,
+        )
+        log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)

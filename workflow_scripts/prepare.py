@@ -1,0 +1,35 @@
+"""Rule prepare: read, down-sample, normalise and mask a batch of micrographs; quarantine those that cannot be read."""
+
+import time
+from typing import TYPE_CHECKING
+
+import h5py
+
+from crisp_core.arrays import write_array
+from crisp_core.errors import UserError
+from crisp_core.logs import start_log
+from crisp_core.micrographs import read_micrograph
+from crisp_core.normalization import prepare
+from crisp_core.quarantine import Refused, write_quarantine
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+micrographs = snakemake.params.micrographs
+refused = []
+with h5py.File(snakemake.output.images, "w") as output:
+    for i, (name, path) in enumerate(micrographs.items(), start=1):
+        start = time.perf_counter()
+        try:
+            image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
+            prepared = prepare(image, pixel_size, **snakemake.params.preparation)
+        except UserError as error:
+            log.warning("quarantined %s", error)
+            refused.append(Refused(path, "prepare", str(error)))
+            continue
+        grid = {"pixel_size": prepared.pixel_size, "full_shape": image.shape}
+        write_array(output, "image", name, prepared.image, **grid)
+        write_array(output, "valid", name, prepared.valid, **grid)
+        log.info("prepared %d of %d, %s, %.1f s", i, len(micrographs), name, time.perf_counter() - start)
+write_quarantine(snakemake.output.quarantine, refused)

@@ -1,0 +1,49 @@
+"""Rule train: fit the network to the training micrographs, keep its best epoch."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from crisp_core.arrays import array_names
+from crisp_core.devices import start_torch
+from crisp_core.logs import start_log
+from crisp_core.networks import TrainedNetwork, build_network, n_parameters, save_network
+from crisp_core.training import LabelledMicrograph, fit
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+torch.manual_seed(params.seed)
+device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
+
+files = {
+    name: (images, labels)
+    for images, labels in zip(snakemake.input.images, snakemake.input.labels, strict=True)
+    for name in array_names(labels, "label")
+}
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+parts = {
+    part: [LabelledMicrograph(name, *files[name]) for name in rows["micrograph"]]
+    for part, rows in split.groupby("part")
+}
+classes = ["background", "particle"]
+network = build_network(params.network, len(classes))
+log.info(
+    "%s with %s, %.2f M parameters, on %s",
+    *(params.network["architecture"], params.network["encoder"], n_parameters(network) / 1e6, device),
+)
+state, history = fit(
+    network,
+    parts.get("train", []),
+    parts.get("validation", []),
+    settings=params.training,
+    prediction=params.prediction,
+    device=device,
+    seed=params.seed,
+)
+trained = TrainedNetwork(network, params.network, params.preparation, classes)
+save_network(snakemake.output.network, trained, state=state)
+pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
