@@ -30,7 +30,11 @@ rule all:
     input:
         PARTICLES,
         EVALUATIONS,
-        collect("results/{dataset}/{table}", dataset=DATASETS, table=["quarantine.tsv", "micrographs"]),
+        collect(
+            "results/{dataset}/{table}",
+            dataset=DATASETS,
+            table=["quarantine.tsv", "micrographs"],
+        ),
     localrule: True
 
 

@@ -16,8 +16,9 @@ CHUNK_PX = 256
 
 
 class Grid(NamedTuple):
-    """Pixel size (Å/px) of a stored array, and the shape (height, width) of the micrograph that it was made from."""
+    """Shape and pixel size (Å/px) of a stored array, and the shape of the micrograph that it was made from."""
 
+    shape: tuple[int, int]
     pixel_size: float
     full_shape: tuple[int, int]
 
@@ -139,7 +140,7 @@ def array_names(path: str | Path, kind: str) -> list[str]:
 
 def _grid(dataset: h5py.Dataset) -> Grid:
     height, width = (int(n) for n in dataset.attrs["full_shape"])
-    return Grid(float(dataset.attrs["pixel_size"]), (height, width))
+    return Grid(dataset.shape, float(dataset.attrs["pixel_size"]), (height, width))
 
 
 def _dataset(file: h5py.File, kind: str, name: str) -> h5py.Dataset:

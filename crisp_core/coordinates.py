@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from crisp_core.arrays import Grid
 from crisp_core.errors import UserError
-from crisp_core.geometry import Shape, flipped_y
+from crisp_core.geometry import Shape, flipped_y, rescaled_xy
 from crisp_core.star import (
     COLUMNS,
     FLOAT_FORMAT,
@@ -201,6 +202,17 @@ def to_top_left(table: pd.DataFrame, heights: Mapping[str, int], *, origin: str)
         return table.copy()
     rows = table["micrograph"].map(dict(heights)).to_numpy(dtype=float)
     return table.assign(y=flipped_y(table["y"].to_numpy(), rows))
+
+
+def onto_grids(table: pd.DataFrame, grids: Mapping[str, Grid]) -> pd.DataFrame:
+    """Full-resolution coordinates in pixels of each micrograph's grid; rows of other micrographs are left out."""
+    parts = [table.iloc[:0]]
+    for micrograph, rows in table.groupby("micrograph", sort=False):
+        if micrograph in grids:
+            grid = grids[micrograph]
+            x, y = rescaled_xy(rows[["x", "y"]].to_numpy(), grid.full_shape, grid.shape).T
+            parts.append(rows.assign(x=x, y=y))
+    return pd.concat(parts, ignore_index=True)
 
 
 def match_names(names: Sequence[str], micrographs: Sequence[str]) -> pd.DataFrame:

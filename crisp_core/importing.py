@@ -36,9 +36,7 @@ class Imported(NamedTuple):
     refused: list[Refused]
 
 
-def import_coordinates(
-    paths: Sequence[str], shapes: Mapping[str, Shape], *, format: str, origin: str
-) -> Imported:
+def import_coordinates(paths: Sequence[str], shapes: Mapping[str, Shape], *, format: str, origin: str) -> Imported:
     """Read all coordinate files of a dataset; a bad file is refused alone.
 
     Parameters

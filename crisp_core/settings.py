@@ -75,6 +75,10 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
             f"{place}: a particle of {diameter} Å is less than 4 pixels wide at working_pixel_size {working}; "
             f"give at most {diameter / 8:.3g} Å/px"
         )
+    parts = dataset["split"]
+    kinds = {isinstance(parts[part], list) for part in parts if parts[part] != "rest"}
+    if len(kinds) > 1:
+        raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
     low, high = dataset.get("simulation", {}).get("n_particles", (0, 0))
     if low > high:
         raise UserError(f"{place}/simulation/n_particles: the least, {low}, is more than the most, {high}; swap them")
@@ -102,7 +106,9 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
     dataset, experiment = run.split("/")
     for section, name in (("datasets", dataset), ("experiments", experiment)):
         if name not in settings[section]:
-            raise UserError(f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}")
+            raise UserError(
+                f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
+            )
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
     if not has_truth and settings["experiments"][experiment]["trained"] is None:
         raise UserError(

@@ -44,7 +44,13 @@ class Crops(Dataset):
     """
 
     def __init__(
-        self, micrographs: Sequence[LabelledMicrograph], *, crop_px: int, n_items: int, contrast_jitter: float, seed: int
+        self,
+        micrographs: Sequence[LabelledMicrograph],
+        *,
+        crop_px: int,
+        n_items: int,
+        contrast_jitter: float,
+        seed: int,
     ) -> None:
         self.micrographs = list(micrographs)
         self.crop_px = crop_px
@@ -122,7 +128,9 @@ def fit(
     """
     for part, micrographs in (("train", training), ("validation", validation)):
         if not micrographs:
-            raise UserError(f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split")
+            raise UserError(
+                f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
+            )
     epochs, batch = settings["epochs"], settings["crops_per_step"]
     n_items = len(training) * settings["crops_per_micrograph"]
     crops = Crops(

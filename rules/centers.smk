@@ -2,9 +2,7 @@ rule search_centers:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        probability=all_batches(
-            "results/{dataset}/{experiment}/probability/{batch}.h5"
-        ),
+        maps=search_maps,
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
         search="results/{dataset}/{experiment}/search.tsv",
@@ -19,7 +17,6 @@ rule search_centers:
         runtime="1h",
     params:
         centers=lookup("experiments/{experiment}/centers", within=config),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),
@@ -64,9 +61,9 @@ rule autopick:
         coordinates=directory("results/{dataset}/{experiment}/autopick"),
     log:
         "logs/{dataset}/{experiment}/autopick.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         code=core_digest("autopick"),
     script:

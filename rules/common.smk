@@ -2,23 +2,28 @@ import ast
 import glob
 import hashlib
 import re
+import sys
 from pathlib import Path
 
 import pandas as pd
 import yaml
-from snakemake.exceptions import WorkflowError
 
 from crisp_core.errors import UserError
 from crisp_core.settings import check_settings
 
 
-def checked_config():
-    """The config with defaults filled in, or one line that says what is wrong with it."""
-    schema = Path(workflow.basedir) / "rules/schemas/config.schema.yaml"
+def or_exit(function, *arguments):
+    """Result of a function; a mistake of the user ends the run with its one line."""
     try:
-        return check_settings(config, yaml.safe_load(schema.read_text()))
+        return function(*arguments)
     except UserError as error:
-        raise WorkflowError(str(error))
+        sys.exit(f"error: {error}")
+
+
+def checked_config():
+    """The config with defaults filled in."""
+    schema = Path(workflow.basedir) / "rules/schemas/config.schema.yaml"
+    return check_settings(config, yaml.safe_load(schema.read_text()))
 
 
 def matching_files(patterns):
@@ -43,7 +48,7 @@ def dataset_micrographs(dataset):
         return [(f"simulated_{i + 1:04d}", "") for i in range(n)]
     rows = [(Path(path).stem, path) for path in matching_files(settings["micrographs"])]
     if not rows:
-        raise WorkflowError(
+        raise UserError(
             f"config, datasets/{dataset}/micrographs: no file matches "
             f"{settings['micrographs']}; correct the path or glob"
         )
@@ -57,7 +62,7 @@ def micrograph_table():
         seen = {}
         for i, (name, path) in enumerate(dataset_micrographs(dataset)):
             if name in seen:
-                raise WorkflowError(
+                raise UserError(
                     f"config, datasets/{dataset}: {seen[name]} and {path} share the "
                     f"name {name}; rename one, since results are named by it"
                 )
@@ -77,14 +82,18 @@ def batch_rows(wildcards):
 
 def batch_files(wildcards):
     """Existing micrograph files of a batch; one that is missing is quarantined by the rule prepare."""
-    return [path for path in batch_rows(wildcards)["path"] if path and Path(path).exists()]
+    return [
+        path for path in batch_rows(wildcards)["path"] if path and Path(path).exists()
+    ]
 
 
 def batch_paths(wildcards):
     """Micrographs of a batch as {name: path}."""
     rows = batch_rows(wildcards)
     simulation = f"results/{wildcards.dataset}/simulation/{wildcards.batch}.h5"
-    return {name: path or simulation for name, path in zip(rows["micrograph"], rows["path"])}
+    return {
+        name: path or simulation for name, path in zip(rows["micrograph"], rows["path"])
+    }
 
 
 def simulation_batch(wildcards):
@@ -185,12 +194,24 @@ def all_batches(pattern):
     return files
 
 
+def search_maps(wildcards):
+    """Maps on which the finders are compared: predictions, or the labels themselves."""
+    maps = config["experiments"][wildcards.experiment]["centers"]["maps"]
+    pattern = {
+        "predicted": "results/{dataset}/{experiment}/probability/{batch}.h5",
+        "labels": "results/{dataset}/labels/{batch}.h5",
+    }[maps]
+    return all_batches(pattern)(wildcards)
+
+
 def trained_file(name):
     """Input function: a trained file of this experiment, or of the one that its setting `trained` names."""
 
     def file(wildcards):
         trained = config["experiments"][wildcards.experiment]["trained"]
-        return f"{trained or f'results/{wildcards.dataset}/{wildcards.experiment}'}/{name}"
+        return (
+            f"{trained or f'results/{wildcards.dataset}/{wildcards.experiment}'}/{name}"
+        )
 
     return file
 
@@ -211,10 +232,14 @@ def core_digest(script):
         path = todo.pop()
         done[path] = path.read_bytes()
         for module in imported_modules(ast.parse(done[path])):
-            file = root / (module.replace(".", "/") + ".py")
+            file = (root / Path(*module.split("."))).with_suffix(".py")
             if file.is_file() and file not in done:
                 todo.append(file)
-    code = b"".join(text for path, text in sorted(done.items()) if path.parent.name != "workflow_scripts")
+    code = b"".join(
+        text
+        for path, text in sorted(done.items())
+        if path.parent.name != "workflow_scripts"
+    )
     return hashlib.sha256(code).hexdigest()[:12]
 
 
@@ -228,29 +253,36 @@ def imported_modules(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-config = checked_config()
+config = or_exit(checked_config)
 RUNS = config["run"]
-DATASETS = sorted({run.split("/")[0] for run in RUNS})
+DATASETS = sorted({str(Path(run).parent) for run in RUNS})
 SIMULATED = [d for d in DATASETS if "simulation" in config["datasets"][d]]
 COORDINATES_GIVEN = [d for d in DATASETS if "coordinates" in config["datasets"][d]]
 LABELLED = SIMULATED + COORDINATES_GIVEN
-micrographs = micrograph_table()
+micrographs = or_exit(micrograph_table)
 
-PARTICLES = collect("results/{run}/{star}.star", run=RUNS, star=["particles", "autopick"])
+PARTICLES = collect(
+    "results/{run}/{star}.star", run=RUNS, star=["particles", "autopick"]
+)
 LABELS = [
     f"results/{dataset}/labels/{batch}.h5"
     for dataset in LABELLED
     for batch in dataset_batches(dataset)
 ]
 TRAINED_HERE = [
-    run for run in RUNS if config["experiments"][run.split("/")[1]]["trained"] is None
+    run for run in RUNS if config["experiments"][Path(run).name]["trained"] is None
 ]
-EVALUATED = [run for run in RUNS if run.split("/")[0] in LABELLED]
-EVALUATIONS = (
-    collect("results/{run}/metrics/{table}.tsv", run=EVALUATED, table=["pixels", "picks"])
-    + collect("results/{run}/plots/{plot}.png", run=EVALUATED, plot=["precision_recall", "overlays"])
-    + collect("results/{run}/plots/training.png", run=TRAINED_HERE)
-)
+EVALUATED = [run for run in RUNS if str(Path(run).parent) in LABELLED]
+EVALUATIONS = collect(
+    "results/{run}/{result}",
+    run=EVALUATED,
+    result=[
+        "metrics/pixels.tsv",
+        "metrics/picks.tsv",
+        "plots/precision_recall.png",
+        "plots/overlays",
+    ],
+) + collect("results/{run}/plots/training.png", run=TRAINED_HERE)
 
 
 wildcard_constraints:

@@ -4,12 +4,8 @@ rule evaluate:
         coordinates="results/{dataset}/coordinates.star",
         images=all_batches("results/{dataset}/images/{batch}.h5"),
         labels=all_batches("results/{dataset}/labels/{batch}.h5"),
-        probability=all_batches(
-            "results/{dataset}/{experiment}/probability/{batch}.h5"
-        ),
-        candidates=all_batches(
-            "results/{dataset}/{experiment}/candidates/{batch}.star"
-        ),
+        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
+        candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
         picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         pixels=report(
@@ -70,6 +66,7 @@ rule plot_training:
 rule plot_precision_recall:
     input:
         curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
+        picks="results/{dataset}/{experiment}/metrics/picks.tsv",
     output:
         report(
             "results/{dataset}/{experiment}/plots/precision_recall.png",
@@ -94,16 +91,17 @@ rule plot_overlays:
         coordinates="results/{dataset}/coordinates.star",
         images=all_batches("results/{dataset}/images/{batch}.h5"),
         labels=all_batches("results/{dataset}/labels/{batch}.h5"),
-        probability=all_batches(
-            "results/{dataset}/{experiment}/probability/{batch}.h5"
-        ),
+        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
         picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         report(
             "results/{dataset}/{experiment}/plots/overlays.png",
             caption="report/overlays.rst",
             category="Overlays",
-            labels={"experiment": "{dataset}/{experiment}", "plot": "test micrographs"},
+            labels={
+                "experiment": "{dataset}/{experiment}",
+                "plot": "test micrographs",
+            },
         ),
     log:
         "logs/{dataset}/{experiment}/plot_overlays.log",

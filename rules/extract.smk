@@ -34,9 +34,9 @@ rule join_particles:
         particles="results/{dataset}/{experiment}/particles.star",
     log:
         "logs/{dataset}/{experiment}/join_particles.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         code=core_digest("join_particles"),
     script:

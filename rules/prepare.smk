@@ -31,9 +31,9 @@ rule list_micrographs:
         micrographs="results/{dataset}/micrographs.tsv",
     log:
         "logs/{dataset}/list_micrographs.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         micrographs=dataset_paths,
         code=core_digest("list_micrographs"),
@@ -49,9 +49,9 @@ rule link_micrographs:
         directory("results/{dataset}/micrographs"),
     log:
         "logs/{dataset}/link_micrographs.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         code=core_digest("link_micrographs"),
     script:
@@ -93,9 +93,9 @@ rule split:
         split="results/{dataset}/split.tsv",
     log:
         "logs/{dataset}/split.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         split=lookup("datasets/{dataset}/split", within=config),
         seed=config["seed"],
@@ -117,9 +117,9 @@ rule quarantine:
         ),
     log:
         "logs/{dataset}/quarantine.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
-    localrule: True
     params:
         code=core_digest("quarantine"),
     script:

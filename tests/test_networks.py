@@ -28,7 +28,9 @@ def network():
 
 def test_a_saved_network_predicts_the_same(network, tmp_path):
     path = tmp_path / "network.pt"
-    save_network(path, TrainedNetwork(network, SMALL, PREPARATION, ["background", "particle"]), state=network.state_dict())
+    save_network(
+        path, TrainedNetwork(network, SMALL, PREPARATION, ["background", "particle"]), state=network.state_dict()
+    )
     loaded = load_network(path)
     image = torch.randn(1, 1, 32, 32)
     assert torch.equal(loaded.network(image), network(image))
@@ -86,5 +88,7 @@ def test_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
 
 def test_another_preparation_than_the_networks_is_refused():
     check_preparation(PREPARATION, PREPARATION | {"margin_angstrom": 100}, path="network.pt")
-    with pytest.raises(UserError, match=r"network\.pt: was trained with normalization robust, .* says gaussian_mixture"):
+    with pytest.raises(
+        UserError, match=r"network\.pt: was trained with normalization robust, .* says gaussian_mixture"
+    ):
         check_preparation(PREPARATION, PREPARATION | {"normalization": "gaussian_mixture"}, path="network.pt")

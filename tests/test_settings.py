@@ -47,7 +47,9 @@ def test_defaults_do_not_share_objects_between_entries():
     settings = changed("experiments/other", {})
     check_settings(settings, SCHEMA)
     settings["experiments"]["other"]["network"]["options"]["encoder_depth"] = 5
-    assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
+    assert (
+        check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
+    )
 
 
 @pytest.mark.parametrize("file", ["config.yaml", *sorted(p.name for p in (ROOT / "examples").glob("*.yaml"))])

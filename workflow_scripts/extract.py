@@ -51,9 +51,7 @@ def stacks() -> Iterator[np.ndarray]:
 
 write_stack(snakemake.output.stack, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size)
 micrographs = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
-optics = optics_table(
-    **dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px
-)
+optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
 particles = particles_table(
     pd.concat(kept, ignore_index=True),
     stack=snakemake.output.stack,

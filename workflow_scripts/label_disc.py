@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import h5py
 import pandas as pd
 
-from crisp_core.arrays import array_grids, read_array, write_array
+from crisp_core.arrays import array_grids, write_array
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.labels import disc_label
 from crisp_core.logs import start_log
@@ -21,11 +21,10 @@ with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
         if name not in labelled:
             continue
-        shape = read_array(snakemake.input.images, "valid", name).data.shape
         xy = coordinates.loc[coordinates["micrograph"] == name, ["x", "y"]].to_numpy()
         label = disc_label(
-            shape,
-            rescaled_xy(xy, grid.full_shape, shape),
+            grid.shape,
+            rescaled_xy(xy, grid.full_shape, grid.shape),
             radius_px=angstrom_to_px(snakemake.params.radius_angstrom, grid.pixel_size),
         )
         write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
-        shape = read_array(snakemake.input.images, "valid", name).data.shape
         clean = read_array(snakemake.input.simulation, "ctf_free", name).data
-        label = threshold_label(fourier_downsample(clean, shape), method=snakemake.params.threshold)
+        label = threshold_label(fourier_downsample(clean, grid.shape), method=snakemake.params.threshold)
         write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         log.info("labelled %s, %.1f %% particle", name, 100 * label.mean())

@@ -5,13 +5,18 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.logs import start_log
-from crisp_core.splits import split
+from crisp_core.splits import split_by_counts, split_by_lists
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
+parts = snakemake.params.split
 names = pd.read_csv(snakemake.input.names, sep="\t", dtype=str, keep_default_na=False)["micrograph"]
-table = split([name for name in names if name], **snakemake.params.split, seed=snakemake.params.seed)
+labelled = [name for name in names if name]
+if isinstance(parts["train"], list):
+    table = split_by_lists(labelled, **parts)
+else:
+    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed)
 table.to_csv(snakemake.output.split, sep="\t", index=False)
-log.info("split: %s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))
+log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

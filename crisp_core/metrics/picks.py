@@ -436,6 +436,7 @@ def picks_table(
     picks: pd.DataFrame,
     parts: Mapping[str, str],
     *,
+    candidates: pd.DataFrame | None = None,
     diameter_px: float,
     pixel_size: float,
     seed: int = 0,
@@ -449,6 +450,9 @@ def picks_table(
     parts : mapping of str to str
         Part (train, validation, test) of every micrograph that was given to the picker, also of those that got no
         pick or have no truth.
+    candidates : DataFrame, optional
+        What the picks were chosen from by their score, if that was done: areas under curves and best thresholds are
+        then those of the candidates.
     diameter_px : float
         Particle diameter in the pixels of x and y.
     pixel_size : float
@@ -465,25 +469,28 @@ def picks_table(
         is left out of its mean). Intervals exist in the rows `all` only.
     """
     scored = score_tables(truth, picks, parts, diameter_px=diameter_px)
+    ranked = scored
+    if candidates is not None:
+        ranked = score_tables(truth, candidates, parts, diameter_px=diameter_px)
     records = []
     for part in dict.fromkeys(parts.values()):
         stems = [stem for stem in parts if parts[stem] == part]
         for stem in stems:
-            records.append({"part": part, "micrograph": stem, **_measures(scored[stem], pixel_size)})
+            records.append({"part": part, "micrograph": stem, **_measures(scored[stem], ranked[stem], pixel_size)})
         together = [scored[stem] for stem in stems]
         records.append(
             {"part": part, "micrograph": "all"}
-            | _measures(pooled_picks(together), pixel_size)
+            | _measures(pooled_picks(together), pooled_picks([ranked[stem] for stem in stems]), pixel_size)
             | _over_micrographs(together, seed)
         )
     table = pd.DataFrame(records)
     return table[[*PICK_COLUMNS, *table.columns.difference(PICK_COLUMNS, sort=False)]] if records else table
 
 
-def _measures(score: PickScore, pixel_size: float) -> dict[str, float]:
+def _measures(score: PickScore, ranked: PickScore, pixel_size: float) -> dict[str, float]:
     n_truth, n_picks, n_matched = score.counts
     median, high = np.quantile(score.errors_px, [0.5, 0.95]) if n_matched else (math.nan, math.nan)
-    best = best_threshold(score)
+    best = best_threshold(ranked)
     stricter = {
         f"f1_{name}": float(f1(PickCounts(n_truth, n_picks, n)))
         for name, n in zip(STRICTER_FRACTIONS, score.n_stricter, strict=True)
@@ -495,8 +502,8 @@ def _measures(score: PickScore, pixel_size: float) -> dict[str, float]:
         **{measure.__name__: float(measure(score.counts)) for measure in (precision, recall, f1)},
         "f1_low": math.nan,
         "f1_high": math.nan,
-        "auprc": average_precision(score.scores, score.true, n_truth),
-        "ap": mean_average_precision(score),
+        "auprc": average_precision(ranked.scores, ranked.true, n_truth),
+        "ap": mean_average_precision(ranked),
         "map_paper": map_paper(score),
         "median_error_angstrom": median * pixel_size,
         "duplicates": score.duplicates,
@@ -504,7 +511,7 @@ def _measures(score: PickScore, pixel_size: float) -> dict[str, float]:
         "median_error_px": median,
         "error_95_px": high,
         **stricter,
-        "best_f1": float(f1(counts_at(score, best))) if n_picks else float(f1(score.counts)),
+        "best_f1": float(f1(counts_at(ranked, best) if len(ranked.scores) else score.counts)),
         "best_threshold": best,
         "n_crowded": score.n_crowded,
         "recall_crowded": score.n_crowded_matched / score.n_crowded if score.n_crowded else math.nan,
@@ -522,6 +529,36 @@ def _over_micrographs(scored: Sequence[PickScore], seed: int) -> dict[str, float
     f1_low, f1_high = bootstrap_f1(counts, seed=seed)
     macro_low, macro_high = bootstrap_f1(counts, macro=True, seed=seed)
     return {"f1_low": f1_low, "f1_high": f1_high, **means, "f1_macro_low": macro_low, "f1_macro_high": macro_high}
+
+
+def curve_table(
+    truth: pd.DataFrame, picks: pd.DataFrame, parts: Mapping[str, str], *, diameter_px: float
+) -> pd.DataFrame:
+    """Precision and recall of each part as the threshold falls; arguments as in `picks_table`.
+
+    Returns
+    -------
+    DataFrame
+        Columns part, threshold, n_picks, precision, recall, f1; pooled over the part's micrographs.
+    """
+    scored = score_tables(truth, picks, parts, diameter_px=diameter_px)
+    tables = []
+    for part in dict.fromkeys(parts.values()):
+        pooled = pooled_picks([scored[stem] for stem in parts if parts[stem] == part])
+        thresholds, counts = curve_counts(pooled)
+        columns = {"threshold": thresholds, "n_picks": counts.n_picks}
+        columns |= {measure.__name__: measure(counts) for measure in (precision, recall, f1)}
+        tables.append(pd.DataFrame({"part": part, **columns}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def flag_matched(truth: pd.DataFrame, picks: pd.DataFrame, *, diameter_px: float) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Truth and picks of one micrograph with a column `matched`: whether each has a partner within half a diameter."""
+    pairs = match(*(table[["x", "y"]].to_numpy(float) for table in (truth, picks)), max_distance_px=diameter_px / 2)
+    return tuple(
+        table.assign(matched=np.isin(np.arange(len(table)), chosen))
+        for table, chosen in ((truth, pairs.truth), (picks, pairs.pick))
+    )
 
 
 def reliability_table(scores: np.ndarray, true: np.ndarray, *, n_bins: int = 10) -> pd.DataFrame:

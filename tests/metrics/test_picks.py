@@ -11,9 +11,21 @@ from sklearn.metrics import average_precision_score
 
 from crisp_core.errors import UserError
 from crisp_core.metrics import picks
-from crisp_core.metrics.picks import PickCounts, match, pooled_picks, score_picks
+from crisp_core.metrics.picks import (
+    PickCounts,
+    curve_table,
+    flag_matched,
+    match,
+    picks_table,
+    pooled_picks,
+    score_picks,
+)
 
 D = 10.0
+
+
+def measures_of(score, pixel_size):
+    return picks._measures(score, score, pixel_size)
 
 
 def scored(truth, found, scores=None, **options):
@@ -72,8 +84,8 @@ def test_two_thousand_against_two_thousand_within_a_second():
 @settings(max_examples=40, deadline=None)
 def test_order_of_rows_changes_no_measure(seed, shift):
     truth, found, scores = random_case(seed, 8, 8, side=20)
-    first = picks._measures(score_picks(truth, found, scores, diameter_px=D), 1.5)
-    second = picks._measures(score_picks(truth[shift], found[shift][::-1], scores[shift][::-1], diameter_px=D), 1.5)
+    first = measures_of(score_picks(truth, found, scores, diameter_px=D), 1.5)
+    second = measures_of(score_picks(truth[shift], found[shift][::-1], scores[shift][::-1], diameter_px=D), 1.5)
     assert first == pytest.approx(second, nan_ok=True)
 
 
@@ -121,7 +133,7 @@ def test_two_truths_near_one_pick_are_found_once():
     ids=["no picks", "no truths", "neither"],
 )
 def test_empty_sides(truth, found, precision, recall, f1, auprc, paper):
-    measures = picks._measures(scored(truth, found), 1.0)
+    measures = measures_of(scored(truth, found), 1.0)
     names = ["precision", "recall", "f1", "auprc", "map_paper"]
     assert [measures[name] for name in names] == pytest.approx([precision, recall, f1, auprc, paper], nan_ok=True)
 
@@ -247,7 +259,7 @@ def test_pooling_equals_scoring_far_apart_copies():
     both = [np.concatenate([cases[0][i], cases[1][i] + 1000]) for i in (0, 1)]
     together = score_picks(*both, np.concatenate([cases[0][2], cases[1][2]]), diameter_px=D)
     pooled = pooled_picks([score_picks(*case, diameter_px=D) for case in cases])
-    assert picks._measures(pooled, 1.0) == pytest.approx(picks._measures(together, 1.0), nan_ok=True)
+    assert measures_of(pooled, 1.0) == pytest.approx(measures_of(together, 1.0), nan_ok=True)
 
 
 def test_missing_column_is_named():
@@ -304,3 +316,52 @@ def test_isotonic_calibration_mends_a_distorted_score():
 def test_nothing_to_calibrate_on():
     with pytest.raises(UserError, match="no picks to calibrate"):
         picks.fit_calibration(np.zeros(0), np.zeros(0, dtype=bool))
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("picker", "f1"), [("crYOLO", 0.897), ("topaz", 0.782), ("deepPicker", 0.337)])
+def test_published_picks_score_what_is_known_of_them(shared_data, picker, f1):
+    folder = shared_data / "empiar-10017"
+    parts, truth, found = {}, [], []
+    for name in ("14_33_35", "15_17_31", "15_30_21", "16_44_07"):
+        stem = f"Falcon_2012_06_12-{name}_0"
+        parts[stem] = "test"
+        truth.append(pd.read_csv(folder / "coordinates" / f"{stem}.csv").assign(micrograph=stem))
+        boxes = np.loadtxt(folder / "published_picks" / picker / f"{stem}.box")
+        x, y = boxes[:, 0] + boxes[:, 2] / 2, 4095 - (boxes[:, 1] + boxes[:, 3] / 2)
+        found.append(pd.DataFrame({"micrograph": stem, "x": x, "y": y, "score": boxes[:, 4]}))
+    coordinates = pd.concat(truth).rename(columns={"X-Coordinate": "x", "Y-Coordinate": "y"})
+    table = picks.picks_table(coordinates, pd.concat(found), parts, diameter_px=108, pixel_size=1.77)
+    assert table.iloc[-1]["f1"] == pytest.approx(f1, abs=6e-4)
+
+
+def test_candidates_give_the_curves_and_picks_the_counts():
+    truth = pd.DataFrame({"micrograph": "a", "x": [10.0, 100.0], "y": [10.0, 100.0]})
+    candidates = pd.DataFrame({"micrograph": "a", "x": [10.0, 100.0, 200.0], "y": [10.0, 100.0, 200.0]})
+    candidates["score"] = [0.9, 0.4, 0.2]
+    table = picks_table(
+        truth, candidates.iloc[:1], {"a": "test"}, candidates=candidates, diameter_px=20, pixel_size=1.0
+    )
+    row = table.set_index("micrograph").loc["all"]
+    assert (row["n_picks"], row["recall"], row["auprc"], row["best_f1"]) == (1, 0.5, 1.0, 1.0)
+    assert row["best_threshold"] == 0.4
+
+
+def test_curve_table_holds_every_threshold_of_every_part():
+    truth = pd.DataFrame({"micrograph": ["a", "b"], "x": [10.0, 10.0], "y": [10.0, 10.0]})
+    found = pd.DataFrame({"micrograph": ["a", "a", "b"], "x": [10.0, 99.0, 50.0], "y": [10.0, 99.0, 50.0]})
+    found["score"] = [0.5, 0.8, 0.7]
+    table = curve_table(truth, found, {"a": "test", "b": "train"}, diameter_px=20)
+    assert table.query("part == 'test'")[["threshold", "precision", "recall"]].to_numpy().tolist() == [
+        [0.8, 0.0, 0.0],
+        [0.5, 0.5, 1.0],
+    ]
+    assert table.query("part == 'train'")["f1"].tolist() == [0.0]
+
+
+def test_flags_say_who_has_a_partner():
+    truth = pd.DataFrame({"x": [0.0, 50.0], "y": [0.0, 0.0]})
+    found = pd.DataFrame({"x": [49.0, 52.0, 0.0], "y": [0.0, 0.0, 30.0]})
+    true, flagged = flag_matched(truth, found, diameter_px=20)
+    assert true["matched"].tolist() == [False, True]
+    assert flagged["matched"].tolist() == [True, False, False]

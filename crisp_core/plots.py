@@ -1,0 +1,299 @@
+"""Figures of the report, as reproducible files, in colours that colour-blind readers can tell apart (Okabe & Ito)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import EllipseCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from scipy import ndimage
+
+BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
+YELLOW, BLACK, GREY = "#F0E442", "#000000", "#8C8C8C"
+LINES = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
+DASHES = ("-", "--", "-.", ":")
+DOTS_PER_INCH = 130
+PANEL_INCHES = 5.2
+# A blur of this share of the diameter takes the noise and leaves the particle's outline.
+LOWPASS_DIAMETERS = 1 / 14
+# Side of the part whose outlines are shown: particles are then large enough to judge them.
+ZOOM_DIAMETERS = 14
+SCALE_BAR_ANGSTROM = (100, 200, 500, 1000, 2000, 5000)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a figure as PNG, without date or program version: equal figures give equal bytes."""
+    figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+
+
+def training_curves(history: pd.DataFrame) -> Figure:
+    """Loss, IoU and learning rate by epoch.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Columns epoch, train_loss, validation_loss, validation_iou, learning_rate, seconds. Columns of the validation
+        are NaN where there was none.
+    """
+    figure = _figure(12, 3.8)
+    loss, iou, rate = figure.subplots(1, 3, width_ratios=(3, 3, 2))
+    _line(loss, history, "train_loss", BLUE, "-", "training")
+    _line(loss, history, "validation_loss", ORANGE, "--", "validation")
+    _line(iou, history, "validation_iou", ORANGE, "--", "validation")
+    _line(rate, history, "learning_rate", GREY, "-", "learning rate")
+    titles = {loss: "Loss", iou: "IoU of the particle class", rate: "Learning rate"}
+    for axes, title in titles.items():
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        _plain(axes)
+    rate.set_ylim(bottom=0)
+    rate.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    if history["validation_iou"].notna().any():
+        _mark_best(iou, history)
+        iou.set_ylim(0, 1)
+    else:
+        iou.text(0.5, 0.5, "no validation part", transform=iou.transAxes, ha="center", color=GREY)
+    loss.legend(frameon=False)
+    return figure
+
+
+def _line(axes: Axes, history: pd.DataFrame, column: str, color: str, dashes: str, label: str) -> None:
+    if history[column].notna().any():
+        axes.plot(history["epoch"], history[column], dashes, color=color, marker="o", markersize=3.5, label=label)
+
+
+def _mark_best(axes: Axes, history: pd.DataFrame) -> None:
+    best = history.loc[history["validation_iou"].idxmax()]
+    axes.plot(best["epoch"], best["validation_iou"], "o", color=VERMILLION, markersize=8)
+    text = f"best {best['validation_iou']:.3f}, epoch {best['epoch']:.0f}"
+    axes.text(0.97, 0.05, text, transform=axes.transAxes, ha="right", color=VERMILLION)
+
+
+def precision_recall(
+    curves: Mapping[str, pd.DataFrame], *, chosen: Mapping[str, tuple[float, float]] | None = None
+) -> Figure:
+    """Precision against recall over lines of equal F1.
+
+    Parameters
+    ----------
+    curves : mapping of name to DataFrame
+        Columns recall, precision; one row per threshold, in order of recall.
+    chosen : mapping of name to (recall, precision), optional
+        The point at the threshold in use, drawn as a dot.
+    """
+    figure = _figure(6.4, 5.6)
+    axes = figure.subplots()
+    _equal_f1_lines(axes)
+    for i, (name, curve) in enumerate(curves.items()):
+        color, dashes = LINES[i % len(LINES)], DASHES[(i // 2) % len(DASHES)]
+        axes.plot(curve["recall"], curve["precision"], dashes, color=color, linewidth=1.8, label=name)
+        if chosen and name in chosen:
+            axes.plot(*chosen[name], "o", color=color, markersize=8, markeredgecolor="white", zorder=3)
+    axes.set(xlim=(0, 1.005), ylim=(0, 1.005), xlabel="recall", ylabel="precision", aspect="equal")
+    axes.set_title("Precision and recall of the picks")
+    axes.spines[["top", "right"]].set_visible(False)
+    if curves:
+        axes.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="lower left")
+    return figure
+
+
+def _equal_f1_lines(axes: Axes) -> None:
+    for value in (0.2, 0.4, 0.6, 0.8, 0.9):
+        recall = np.linspace(value / (2 - value), 1, 200)
+        axes.plot(recall, value * recall / (2 * recall - value), color="#D5D5D5", linewidth=0.8, zorder=0)
+        axes.annotate(
+            f"F1 {value}",
+            (1, value / (2 - value)),
+            xytext=(4, 0),
+            textcoords="offset points",
+            color=GREY,
+            fontsize=8,
+            va="center",
+        )
+
+
+def overlay(
+    image: np.ndarray,
+    label: np.ndarray | None,
+    probability: np.ndarray,
+    picks: pd.DataFrame,
+    truth: pd.DataFrame | None,
+    *,
+    diameter_px: float,
+    title: str,
+    pixel_size: float | None = None,
+) -> Figure:
+    """One micrograph in three panels: picks, outlines in its middle (the square in the first panel), probability.
+
+    Parameters
+    ----------
+    image, label, probability : (h, w) arrays
+        Working resolution; the label (0, 1) may be None.
+    picks, truth : DataFrame
+        Columns x, y in the image's pixels, and `matched` (bool) where truth is given; truth may be None. A pick without
+        partner is drawn dashed, a true particle without partner in yellow.
+    diameter_px : float
+        Particle diameter in the image's pixels.
+    title : str
+    pixel_size : float, optional
+        Å/px; draws a scale bar.
+    """
+    height, width = image.shape
+    figure = _figure(3 * PANEL_INCHES + 0.9, PANEL_INCHES * height / width + 1.15)
+    figure.suptitle(title, fontsize=12)
+    panels = figure.subplots(1, 3)
+    smooth = ndimage.gaussian_filter(np.asarray(image, dtype=np.float32), diameter_px * LOWPASS_DIAMETERS)
+    for axes in panels[:2]:
+        _grey(axes, smooth)
+    _draw_picks(panels[0], picks, truth, diameter_px)
+    zoomed = _draw_outlines(panels[1], label, probability, ZOOM_DIAMETERS * diameter_px)
+    panels[0].add_patch(Rectangle(zoomed[:2], *zoomed[2:], facecolor="none", edgecolor="white", linewidth=1, zorder=4))
+    shown = panels[2].imshow(probability, cmap="cividis", vmin=0, vmax=1, interpolation="nearest")
+    panels[2].set_title("Probability of particle")
+    figure.colorbar(shown, ax=panels[2], fraction=0.046, pad=0.02)
+    for axes in panels:
+        axes.set(xticks=[], yticks=[])
+    for axes in panels[::2]:
+        axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    if pixel_size is not None:
+        _scale_bar(panels[0], width, height, pixel_size)
+    return figure
+
+
+def _draw_picks(axes: Axes, picks: pd.DataFrame, truth: pd.DataFrame | None, diameter_px: float) -> None:
+    if truth is None:
+        groups = [(picks, SKY, "-", "picks")]
+    else:
+        matched = picks["matched"].to_numpy(dtype=bool)
+        missed = ~truth["matched"].to_numpy(dtype=bool)
+        groups = [
+            (picks[matched], SKY, "-", "found"),
+            (picks[~matched], VERMILLION, "--", "not in the truth"),
+            (truth[missed], YELLOW, "-", "missed"),
+        ]
+    for table, color, dashes, _ in groups:
+        axes.add_collection(_circles(axes, table, diameter_px, color, dashes))
+    axes.set_title("Picks on the low-passed micrograph")
+    _legend(axes, [(color, dashes, f"{len(table)} {name}") for table, color, dashes, name in groups])
+
+
+def _circles(axes: Axes, table: pd.DataFrame, diameter_px: float, color: str, dashes: str) -> EllipseCollection:
+    sides = np.full(len(table), diameter_px)
+    return EllipseCollection(
+        sides,
+        sides,
+        np.zeros(len(table)),
+        units="xy",
+        offsets=table[["x", "y"]].to_numpy(dtype=float).reshape(-1, 2),
+        transOffset=axes.transData,
+        facecolors="none",
+        edgecolors=color,
+        linestyles=dashes,
+        linewidths=1.4,
+    )
+
+
+def _draw_outlines(
+    axes: Axes, label: np.ndarray | None, probability: np.ndarray, side_px: float
+) -> tuple[float, float, float, float]:
+    """Draw the outlines and zoom on the middle; return the shown x, y, width and height."""
+    entries = [(probability, SKY, "--", "predicted (probability 0.5)")]
+    if label is not None:
+        entries.insert(0, (label, YELLOW, "-", "label"))
+    for mask, color, dashes, _ in entries:
+        # A contour of a map that never crosses the level is a warning in matplotlib.
+        if np.min(mask) < 0.5 < np.max(mask):
+            axes.contour(mask, levels=[0.5], colors=color, linestyles=dashes, linewidths=1.5)
+    axes.set_title("Outlines, middle of the micrograph")
+    _legend(axes, [entry[1:] for entry in entries])
+    height, width = probability.shape
+    zoom = min(1.0, side_px / min(height, width))
+    x, y = (width * (1 - zoom) - 1) / 2, (height * (1 - zoom) - 1) / 2
+    axes.set(xlim=(x, x + zoom * width), ylim=(y + zoom * height, y))
+    return x, y, zoom * width, zoom * height
+
+
+def _legend(axes: Axes, entries: list[tuple[str, str, str]]) -> None:
+    """Legend below the panel, on dark ground as the image is, so that light colours can be read."""
+    lines = [Line2D([], [], color=color, linestyle=dashes, linewidth=2, label=text) for color, dashes, text in entries]
+    axes.legend(
+        handles=lines,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.01),
+        ncols=len(lines),
+        facecolor="#555555",
+        edgecolor="none",
+        labelcolor="white",
+        framealpha=1,
+        handlelength=1.8,
+        columnspacing=1.2,
+    )
+
+
+def contact_sheet(images: Mapping[str, np.ndarray], *, columns: int = 4, sigma_px: float = 1.0) -> Figure:
+    """Many micrographs side by side, each with its name and its own contrast, blurred by `sigma_px`."""
+    n_columns = max(1, min(columns, len(images)))
+    n_rows = max(1, -(-len(images) // n_columns))
+    figure = _figure(3 * n_columns, 3.25 * n_rows)
+    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, (name, image) in zip(panels, images.items(), strict=False):
+        _grey(axes, ndimage.gaussian_filter(np.asarray(image, dtype=np.float32), sigma_px))
+        axes.set_title(name, fontsize=8)
+    return figure
+
+
+def particle_montage(stack: np.ndarray, *, columns: int = 10, title: str = "") -> Figure:
+    """Particle images (n, h, w) in rows, one contrast for all."""
+    n, height, width = stack.shape
+    n_columns = max(1, min(columns, n))
+    n_rows = max(1, -(-n // n_columns))
+    gap = 2
+    sheet = np.full((n_rows * (height + gap) - gap, n_columns * (width + gap) - gap), np.nan, dtype=np.float32)
+    for i, particle in enumerate(stack):
+        y, x = (i // n_columns) * (height + gap), (i % n_columns) * (width + gap)
+        sheet[y : y + height, x : x + width] = particle
+    figure = _figure(n_columns, n_rows * height / width + (0.4 if title else 0.1))
+    axes = figure.subplots()
+    _grey(axes, sheet)
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=10)
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Figure of a size in inches, outside pyplot's global state."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _grey(axes: Axes, image: np.ndarray) -> None:
+    """Show an image in grey, its median in the middle, so that dark particles and light lines both stand out."""
+    values = image[np.isfinite(image)]
+    low, middle, high = np.percentile(values, [0.5, 50, 99.5]) if values.size else (0, 0.5, 1)
+    reach = max(middle - low, high - middle) or 1.0
+    axes.imshow(image, cmap="gray", vmin=middle - reach, vmax=middle + reach, interpolation="antialiased")
+    axes.set(xticks=[], yticks=[])
+
+
+def _scale_bar(axes: Axes, width: int, height: int, pixel_size: float) -> None:
+    length = max((a for a in SCALE_BAR_ANGSTROM if a <= 0.25 * width * pixel_size), default=SCALE_BAR_ANGSTROM[0])
+    x, y, bar = 0.04 * width, 0.955 * height, length / pixel_size
+    box = (x - 0.02 * width, y - 0.065 * height)
+    axes.add_patch(Rectangle(box, bar + 0.04 * width, 0.09 * height, facecolor="#000000B0", edgecolor="none", zorder=4))
+    axes.plot([x, x + bar], [y, y], color="white", linewidth=3, solid_capstyle="butt", zorder=5)
+    axes.text(x + bar / 2, y - 0.012 * height, f"{length / 10:g} nm", color="white", ha="center", va="bottom", zorder=5)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#E6E6E6", linewidth=0.6)
+    axes.set_axisbelow(True)

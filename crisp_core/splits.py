@@ -1,0 +1,97 @@
+"""Division of the micrographs into training, validation and test parts."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError
+
+PARTS = ("train", "validation", "test")
+REST = "rest"
+
+
+def split_by_counts(
+    names: Iterable[str], *, train: int, validation: int, test: int | str = REST, seed: int
+) -> pd.DataFrame:
+    """Draw the parts at random; the same names and seed give the same parts, whatever the order of the names.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Micrographs.
+    train, validation : int
+        How many micrographs go into these parts.
+    test : int or "rest"
+        How many go into the test part; with fewer than are left, the others are in no part.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        Columns micrograph, part; sorted by part, then name.
+
+    Raises
+    ------
+    UserError
+        If a name stands twice, a count is negative, or there are too few micrographs.
+    """
+    names = sorted(names)
+    _check_unique(names, "among the micrographs")
+    counts = {"train": train, "validation": validation, "test": 0 if test == REST else test}
+    for part, count in counts.items():
+        if isinstance(count, str) or count < 0:
+            raise UserError(f"split/{part}: {count!r} is not a number of micrographs; give 0 or more")
+    needed = sum(counts.values())
+    if needed > len(names):
+        asked = " + ".join(str(count) for count in counts.values())
+        raise UserError(
+            f"split: train + validation + test = {asked} = {needed} micrographs, but there are {len(names)}; "
+            "lower one of them"
+        )
+    if test == REST:
+        counts["test"] = len(names) - needed
+    drawn = [names[i] for i in np.random.default_rng(seed).permutation(len(names))]
+    ends = np.cumsum([counts[part] for part in PARTS])
+    parts = dict(zip(PARTS, np.split(np.array(drawn, dtype=object), ends)[: len(PARTS)], strict=True))
+    return _table(parts)
+
+
+def split_by_lists(
+    names: Iterable[str], *, train: Sequence[str], validation: Sequence[str], test: Sequence[str] | str = REST
+) -> pd.DataFrame:
+    """Take the parts as listed; `test` may be "rest".
+
+    Returns
+    -------
+    DataFrame
+        Columns micrograph, part; sorted by part, then name.
+
+    Raises
+    ------
+    UserError
+        If a listed micrograph does not exist or is listed twice.
+    """
+    names = sorted(names)
+    _check_unique(names, "among the micrographs")
+    parts = {"train": list(train), "validation": list(validation), "test": [] if test == REST else list(test)}
+    listed = [name for members in parts.values() for name in members]
+    _check_unique(listed, "in the split's lists")
+    unknown = sorted(set(listed) - set(names))
+    if unknown:
+        raise UserError(f"split: no micrograph is called {unknown[0]}; correct the list ({len(unknown)} such names)")
+    if test == REST:
+        parts["test"] = sorted(set(names) - set(listed))
+    return _table(parts)
+
+
+def _check_unique(names: Sequence[str], place: str) -> None:
+    repeated = sorted(name for name, count in Counter(names).items() if count > 1)
+    if repeated:
+        raise UserError(f"split: {repeated[0]} stands twice {place}; remove one of them")
+
+
+def _table(parts: dict[str, Iterable[str]]) -> pd.DataFrame:
+    rows = [(name, part) for part in PARTS for name in sorted(parts[part])]
+    return pd.DataFrame(rows, columns=["micrograph", "part"]).astype(str)

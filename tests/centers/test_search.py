@@ -1,0 +1,102 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from crisp_core.centers.search import FINDERS, choose, find_centers, search
+from crisp_core.errors import UserError
+from crisp_core.metrics import picks
+from tests.centers.discs import discs, scattered
+
+D = 20.0
+
+
+@pytest.fixture(scope="module")
+def validation():
+    rng = np.random.default_rng(0)
+    maps, truth = {}, []
+    for seed, name in enumerate(["a", "b"]):
+        xy = scattered(18, 160, 0.9 * D, margin=12, seed=seed)
+        false = scattered(3, 160, D, margin=12, seed=seed + 50)
+        noise = rng.random((160, 160))
+        maps[name] = np.clip(np.maximum(discs((160, 160), xy, D) * 0.9, discs((160, 160), false, 14) * 0.5), 0, 1)
+        maps[name] = (maps[name] * (0.8 + 0.2 * noise)).astype(np.float32)
+        truth.append(pd.DataFrame({"micrograph": name, "x": xy[:, 0], "y": xy[:, 1]}))
+    return maps, pd.concat(truth, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def rows(validation):
+    maps, truth = validation
+    return search(maps.items(), truth, diameter_px=D)
+
+
+def test_search_tries_the_published_nine_settings_of_each_finder(rows):
+    assert len(rows) == len(rows[["finder", "e", "s"]].drop_duplicates()) == 27
+    assert rows.groupby("finder")["e"].unique().map(list).to_dict() == {
+        "morphology": [2, 4, 6],
+        "crocker_grier": [0.15, 0.25, 0.35],
+        "nms": [0.4, 0.5, 0.6],
+    }
+
+
+@pytest.mark.parametrize("number", [0, 7, 13, 20, 26])
+def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, number):
+    maps, truth = validation
+    row = rows.iloc[number]
+    found = []
+    for name, image in maps.items():
+        table = find_centers(image, row["finder"], diameter_px=D, e=row["e"], s=row["s"], threshold=row["threshold"])
+        found.append(table.assign(micrograph=name))
+    scored = picks.score_tables(truth, pd.concat(found), maps, diameter_px=D)
+    pooled = picks.pooled_picks(list(scored.values()))
+    assert row["n_picks"] == pooled.counts.n_picks
+    assert row["n_truth"] == len(truth)
+    for name in ("precision", "recall", "f1"):
+        assert row[name] == pytest.approx(float(getattr(picks, name)(pooled.counts)))
+    assert row["map_paper"] == pytest.approx(picks.map_paper(pooled))
+
+
+def test_choice_is_the_best_row_by_its_criterion(rows):
+    for criterion in ("ap", "f1", "map_paper"):
+        assert choose(rows, criterion)[criterion] == rows[criterion].max()
+    best = choose(rows)
+    assert best["finder"] in FINDERS and best["f1"] > 0.9
+
+
+def test_equals_are_settled_by_f1_then_by_order():
+    rows = pd.DataFrame(
+        {"finder": list("abcd"), "ap": [0.5, 0.7, 0.7, 0.7], "f1": [0.9, 0.6, 0.8, 0.8], "threshold": 0.1}
+    )
+    assert choose(rows)["finder"] == "c"
+
+
+def test_target_precision_sets_the_threshold(validation):
+    maps, truth = validation
+    rows = search(maps.items(), truth, diameter_px=D, finders=["nms"], target_precision=0.97)
+    assert (rows["precision"] >= 0.97).all()
+    beyond = search(maps.items(), truth, diameter_px=D, finders=["nms"], target_precision=1.01)
+    assert beyond["threshold"].isna().all() and beyond["f1"].isna().all()
+    with pytest.raises(UserError, match="lower the target precision"):
+        choose(beyond)
+
+
+def test_maps_may_come_from_a_generator(validation, rows):
+    maps, truth = validation
+    again = search(((name, image) for name, image in maps.items()), truth, diameter_px=D, finders=["nms"])
+    pd.testing.assert_frame_equal(again, rows[rows["finder"] == "nms"].reset_index(drop=True))
+
+
+def test_micrograph_without_truth_and_empty_map_count(validation):
+    maps, truth = validation
+    more = {**maps, "empty": np.zeros((160, 160)), "no truth": maps["a"]}
+    rows = search(more.items(), truth, diameter_px=D, finders=["nms"])
+    assert (rows["n_truth"] == len(truth)).all()
+    assert (rows["precision"] < 0.75).all()
+
+
+def test_bad_calls_are_said(validation, rows):
+    with pytest.raises(UserError, match="got no validation map"):
+        search([], validation[1], diameter_px=D)
+    with pytest.raises(UserError) as error:
+        choose(rows, "mAP")
+    assert str(error.value) == "There is no search criterion called mAP: choose one of ap, f1, map_paper."

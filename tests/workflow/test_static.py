@@ -1,0 +1,51 @@
+"""The workflow's text: format, lint, and a plan for every shipped config."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, run_snakemake
+
+CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "examples").glob("*.yaml"))
+
+
+def test_snakefmt_is_clean():
+    snakefmt = Path(sys.executable).with_name("snakefmt")
+    done = subprocess.run([snakefmt, "--check", "Snakefile", "rules"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_ruff_is_clean():
+    ruff = Path(sys.executable).with_name("ruff")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run([ruff, *command, "."], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_lint_is_clean():
+    assert "Congratulations" in run_snakemake("--lint", cwd=ROOT).stdout
+
+
+def test_default_run_has_a_plan():
+    output = run_snakemake("-n", "--quiet", "rules", cwd=ROOT).stdout
+    assert "Nothing to be done" in output or "train" in output
+
+
+def test_profile_slurm_resolves(tmp_path):
+    output = run_snakemake("--profile", "slurm", "-n", "--directory", tmp_path, cwd=ROOT).stdout
+    assert "host" in output and "train" in output
+
+
+@pytest.mark.real
+def test_example_of_real_data_has_a_plan(shared_data, tmp_path):
+    folder = tmp_path / "crisp"
+    folder.mkdir()
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/data").symlink_to(shared_data)
+    config = ROOT / "examples/empiar-10017.yaml"
+    output = run_snakemake("-s", ROOT / "Snakefile", "-n", "--configfile", config, cwd=folder).stdout
+    assert "label_disc" in output and "simulate" not in output
+    shutil.rmtree(folder)

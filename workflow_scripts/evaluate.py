@@ -1,0 +1,51 @@
+"""Rule evaluate: pixels and picks of every part against labels and given coordinates."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.logs import start_log
+from crisp_core.metrics.picks import curve_table, picks_table
+from crisp_core.metrics.pixels import pixel_counts, pixel_table
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+parts = dict(zip(split["micrograph"], split["part"], strict=True))
+truth = read_coordinates_star(snakemake.input.coordinates)
+candidates, picks = (
+    pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
+    for paths in (snakemake.input.candidates, snakemake.input.picks)
+)
+diameter_px = angstrom_to_px(params.diameter_angstrom, params.pixel_size)
+
+batches = zip(snakemake.input.images, snakemake.input.labels, snakemake.input.probability, strict=True)
+counts = {
+    name: pixel_counts(
+        read_array(probability, "probability", name).data.astype(np.float32),
+        read_array(labels, "label", name).data,
+        read_array(images, "valid", name).data,
+    )
+    for images, labels, probability in batches
+    for name in array_names(labels, "label")
+    if name in parts
+}
+pixels = pixel_table((part, name, counts[name]) for name, part in parts.items())
+pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
+scored = picks_table(
+    truth, picks, parts, candidates=candidates, diameter_px=diameter_px, pixel_size=params.pixel_size, seed=params.seed
+)
+scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
+curve = curve_table(truth, candidates, parts, diameter_px=diameter_px)
+curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
+for part in scored["part"].unique():
+    f1 = scored.query("part == @part and micrograph == 'all'")["f1"].iloc[0]
+    iou = pixels.query("part == @part and micrograph == 'all'")["iou"].iloc[0]
+    log.info("%s: pixel IoU %.3f, pick F1 %.3f", part, iou, f1)

@@ -1,0 +1,51 @@
+"""Rule plot_overlays: picks, outlines and probability on the test micrographs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.arrays import array_grids, read_array
+from crisp_core.coordinates import onto_grids
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.logs import start_log
+from crisp_core.metrics.picks import flag_matched
+from crisp_core.plots import overlay, save
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+test = set(split.loc[split["part"] == "test", "micrograph"])
+truth = read_coordinates_star(snakemake.input.coordinates)
+folder = Path(snakemake.output[0])
+folder.mkdir()
+for images, labels, probability, picks_path in zip(
+    snakemake.input.images,
+    snakemake.input.labels,
+    snakemake.input.probability,
+    snakemake.input.picks,
+    strict=True,
+):
+    grids = {name: grid for name, grid in array_grids(probability, "probability").items() if name in test}
+    picks = onto_grids(read_coordinates_star(picks_path), grids)
+    truth_px = onto_grids(truth, grids)
+    for name, grid in grids.items():
+        diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size)
+        true, found = flag_matched(
+            truth_px[truth_px["micrograph"] == name], picks[picks["micrograph"] == name], diameter_px=diameter_px
+        )
+        figure = overlay(
+            read_array(images, "image", name).data,
+            read_array(labels, "label", name).data,
+            read_array(probability, "probability", name).data.astype(np.float32),
+            found,
+            true,
+            diameter_px=diameter_px,
+            title=name,
+        )
+        save(figure, folder / f"{name}.png")
+        log.info("drew %s", name)

@@ -1,0 +1,17 @@
+"""Rule plot_precision_recall: precision against recall of the picks, for each part."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import precision_recall, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+curve = pd.read_csv(snakemake.input.curve, sep="\t")
+pooled = pd.read_csv(snakemake.input.picks, sep="\t").query("micrograph == 'all'").set_index("part")
+chosen = {part: (row["recall"], row["precision"]) for part, row in pooled.iterrows()}
+save(precision_recall(dict(iter(curve.groupby("part"))), chosen=chosen), snakemake.output[0])

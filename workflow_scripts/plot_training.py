@@ -1,0 +1,14 @@
+"""Rule plot_training: loss, IoU and learning rate by epoch."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import save, training_curves
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+save(training_curves(pd.read_csv(snakemake.input.history, sep="\t")), snakemake.output[0])
