@@ -1,6 +1,6 @@
-"""The losses by name, over valid pixels only, and weighted sums of them."""
+"""The losses by name, over valid pixels only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
 import segmentation_models_pytorch as smp
 import torch
@@ -21,17 +21,17 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def make_loss(weights: Mapping[str, float]) -> Loss:
-    """Weighted sum of losses, for instance ``{"dice": 1, "cross_entropy": 1}``.
+def make_loss(names: Sequence[str]) -> Loss:
+    """Sum of losses by name, for instance ``["dice", "cross_entropy"]``.
 
     The result takes logits (b, l, h, w) and integer labels (b, h, w), where `IGNORED` marks pixels that do not count.
     Overlap losses pool the counts of all valid pixels of the crops, as the metrics do.
     """
-    terms = [(weight, LOSSES[name]()) for name, weight in weights.items()]
+    terms = [LOSSES[name]() for name in names]
 
     def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         values, targets = valid_pixels(logits, labels)
-        return sum(weight * term(values, targets) for weight, term in terms)
+        return sum(term(values, targets) for term in terms)
 
     return loss
 

@@ -163,14 +163,17 @@ def gaussian_mixture(values: np.ndarray, *, seed: int = 0) -> Scale:
         If the values are none or all equal.
     """
     import topaz.stats
+    from threadpoolctl import threadpool_limits
 
     spread = robust(values)
     chosen = values.ravel()
     if chosen.size > SAMPLE_PIXELS:
         chosen = np.random.default_rng(seed).choice(chosen, SAMPLE_PIXELS, replace=False, shuffle=False)
-    # Centred and scaled first: topaz's tolerance on the likelihood is absolute, and raw 16-bit values lose digits.
-    standard = (chosen - spread.mean) / spread.sd
-    mean, sd, *_ = topaz.stats.norm_fit(standard, alpha=ALPHA, beta=BETA, scale=values.size / standard.size)
+    # Scaled first: topaz's tolerance on the likelihood is absolute. Clipped: one hot pixel would be a component.
+    standard = np.clip((chosen - spread.mean) / spread.sd, -CLIP, CLIP)
+    # On arrays this small, threads that wait for each other on a busy machine take a hundred times longer.
+    with threadpool_limits(1):
+        mean, sd, *_ = topaz.stats.norm_fit(standard, alpha=ALPHA, beta=BETA, scale=values.size / standard.size)
     if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
         return spread
     return Scale(spread.mean + float(mean) * spread.sd, float(sd) * spread.sd)
@@ -246,4 +249,4 @@ def _smeared_lines(change: np.ndarray, typical: float) -> int:
         return 0
     # The last smeared line and the first true one are still alike, so the ramp is cut, too.
     ramp = np.flatnonzero(change[copied[-1] :] >= 0.5 * typical)
-    return int(copied[-1] + ramp[0] + 1)
+    return int(copied[-1] + ramp[0])

@@ -16,6 +16,8 @@ from scipy import ndimage
 
 BLUE, SKY, GREEN, ORANGE, VERMILLION, PURPLE = "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 YELLOW, BLACK, GREY = "#F0E442", "#000000", "#8C8C8C"
+# Vermillion as light as it must be to stand out from a mid-grey micrograph.
+LIGHT_VERMILLION = "#FF7A2E"
 LINES = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 DASHES = ("-", "--", "-.", ":")
 DOTS_PER_INCH = 130
@@ -174,7 +176,7 @@ def _draw_picks(axes: Axes, picks: pd.DataFrame, truth: pd.DataFrame | None, dia
         missed = ~truth["matched"].to_numpy(dtype=bool)
         groups = [
             (picks[matched], SKY, "-", "found"),
-            (picks[~matched], VERMILLION, "--", "not in the truth"),
+            (picks[~matched], LIGHT_VERMILLION, "--", "not in the truth"),
             (truth[missed], YELLOW, "-", "missed"),
         ]
     for table, color, dashes, _ in groups:
@@ -195,7 +197,7 @@ def _circles(axes: Axes, table: pd.DataFrame, diameter_px: float, color: str, da
         facecolors="none",
         edgecolors=color,
         linestyles=dashes,
-        linewidths=1.4,
+        linewidths=1.5,
     )
 
 

@@ -95,13 +95,12 @@ rule plot_overlays:
         picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         report(
-            "results/{dataset}/{experiment}/plots/overlays.png",
+            directory("results/{dataset}/{experiment}/plots/overlays"),
+            patterns=["{micrograph}.png"],
             caption="report/overlays.rst",
             category="Overlays",
-            labels={
-                "experiment": "{dataset}/{experiment}",
-                "plot": "test micrographs",
-            },
+            subcategory="{dataset}/{experiment}",
+            labels={"test micrograph": "{micrograph}"},
         ),
     log:
         "logs/{dataset}/{experiment}/plot_overlays.log",

@@ -10,7 +10,7 @@ from crisp_core.networks import build_network
 from crisp_core.training import Crops, LabelledMicrograph, fit, validate
 
 SETTINGS = {
-    "loss": {"dice": 1.0, "cross_entropy": 1.0},
+    "loss": ["dice", "cross_entropy"],
     "epochs": 3,
     "crops_per_micrograph": 8,
     "crops_per_step": 4,

@@ -1,0 +1,75 @@
+import pytest
+
+from crisp_core.errors import UserError
+from crisp_core.splits import split_by_counts, split_by_lists
+
+NAMES = [f"m{i:02d}" for i in range(20)]
+
+
+def members(table, part):
+    return set(table.loc[table["part"] == part, "micrograph"])
+
+
+def test_counts_are_met_and_no_micrograph_is_in_two_parts():
+    table = split_by_counts(NAMES, train=10, validation=4, test="rest", seed=3)
+    assert [len(members(table, part)) for part in ("train", "validation", "test")] == [10, 4, 6]
+    assert sorted(table["micrograph"]) == NAMES
+
+
+def test_split_depends_on_names_and_seed_but_not_on_order():
+    counts = {"train": 10, "validation": 4, "test": 3}
+    table = split_by_counts(NAMES, **counts, seed=3)
+    assert table.equals(split_by_counts(NAMES[::-1], **counts, seed=3))
+    assert not table.equals(split_by_counts(NAMES, **counts, seed=4))
+    assert len(table) == 17
+
+
+def test_every_micrograph_is_equally_likely_to_train():
+    drawn = [members(split_by_counts(NAMES, train=5, validation=5, seed=s), "train") for s in range(400)]
+    shares = [sum(name in part for part in drawn) / 400 for name in NAMES]
+    # Binomial with p = 1/4 and n = 400: standard deviation 0.022, so 5 of them for 20 names.
+    assert max(abs(share - 0.25) for share in shares) < 0.11
+
+
+def test_lists_are_taken_as_they_are_and_the_rest_is_tested():
+    table = split_by_lists(NAMES, train=NAMES[3:5], validation=["m00"])
+    assert members(table, "train") == {"m03", "m04"}
+    assert members(table, "validation") == {"m00"}
+    assert members(table, "test") == set(NAMES) - {"m00", "m03", "m04"}
+
+
+def test_parts_may_be_empty():
+    table = split_by_counts(["a"], train=0, validation=0, seed=0)
+    assert table.to_dict("list") == {"micrograph": ["a"], "part": ["test"]}
+    assert split_by_counts([], train=0, validation=0, seed=0).empty
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        (
+            lambda: split_by_counts(NAMES, train=16, validation=6, seed=0),
+            "split: train + validation + test = 16 + 6 + 0 = 22 micrographs, but there are 20; lower one of them",
+        ),
+        (
+            lambda: split_by_counts(["a", "b", "a"], train=1, validation=1, seed=0),
+            "split: a stands twice among the micrographs; remove one of them",
+        ),
+        (
+            lambda: split_by_counts(NAMES, train=-1, validation=1, seed=0),
+            "split/train: -1 is not a number of micrographs; give 0 or more",
+        ),
+        (
+            lambda: split_by_lists(NAMES, train=["m00"], validation=["m01"], test=["m01"]),
+            "split: m01 stands twice in the split's lists; remove one of them",
+        ),
+        (
+            lambda: split_by_lists(NAMES, train=["x", "m00"], validation=["y"]),
+            "split: no micrograph is called x; correct the list (2 such names)",
+        ),
+    ],
+)
+def test_impossible_splits_are_refused(split, message):
+    with pytest.raises(UserError) as error:
+        split()
+    assert str(error.value) == message
