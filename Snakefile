@@ -28,14 +28,25 @@ include: "rules/evaluate.smk"
 rule all:
     default_target: True
     input:
-        PARTICLES,
-        EVALUATIONS,
-        collect(
-            "results/{dataset}/{table}",
-            dataset=DATASETS,
-            table=["quarantine.tsv", "micrographs"],
-        ),
+        RESULTS,
+        "report.html",
     localrule: True
+
+
+rule report:
+    input:
+        RESULTS,
+    output:
+        "report.html",
+    log:
+        "logs/report.log",
+    localrule: True
+    conda:
+        "envs/crisp.yaml"
+    params:
+        targets=RESULTS,
+    script:
+        "workflow_scripts/report.py"
 
 
 rule labels:

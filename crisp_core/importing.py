@@ -107,6 +107,8 @@ def _placed(
     matched = dict(zip(names["name"], names["micrograph"], strict=True))
     table = table.assign(micrograph=table["micrograph"].map(matched))
     table = table[table["micrograph"] != ""]
+    if table.empty:
+        return table
     check_inside(table, shapes, source=source)
     return to_top_left(table, {name: shape[0] for name, shape in shapes.items()}, origin=origin)
 

@@ -284,6 +284,16 @@ EVALUATIONS = collect(
     ],
 ) + collect("results/{run}/plots/training.png", run=TRAINED_HERE)
 
+RESULTS = (
+    PARTICLES
+    + EVALUATIONS
+    + collect(
+        "results/{dataset}/{table}",
+        dataset=DATASETS,
+        table=["quarantine.tsv", "micrographs"],
+    )
+)
+
 
 wildcard_constraints:
     dataset="[A-Za-z0-9_-]+",

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core import particles
+from crisp_core.errors import UserError
 
 
 def noise(shape=(40, 60), seed=0):
@@ -155,3 +156,21 @@ def test_empty_stack_has_a_readable_header(tmp_path):
 def test_image_of_another_size_is_a_programming_error(tmp_path):
     with pytest.raises(ValueError, match="do not fit a stack of 10²"):
         particles.write_stack(tmp_path / "p.mrcs", [noise((2, 8, 8))], size_px=10, pixel_size=1.0)
+
+
+def test_box_sizes_default_to_the_diameter():
+    boxes = particles.box_sizes(1.77, 191)
+    assert boxes == (162, 162, 60.75, 1.77)
+    assert 1.5 * 191 / 1.77 <= boxes.box_px
+
+
+def test_a_coarser_stack_keeps_the_box_in_angstrom():
+    boxes = particles.box_sizes(1.77, 191, stack_pixel_size=3.5)
+    assert boxes.size_px % 2 == 0
+    assert boxes.size_px * boxes.pixel_size == pytest.approx(162 * 1.77)
+    assert boxes.pixel_size == pytest.approx(3.5, rel=0.02)
+
+
+def test_a_background_circle_beyond_the_box_is_refused():
+    with pytest.raises(UserError, match=r"background_radius_angstrom: 400 Å does not fit into the box of 287 Å"):
+        particles.box_sizes(1.77, 191, background_radius_angstrom=400)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.centers import crocker_grier, morphology, nms
-from crisp_core.centers.footprint import centers_table
+from crisp_core.centers.footprint import LEAST_SCORE, centers_table
 from crisp_core.errors import UserError
 from crisp_core.metrics.picks import (
     PickScore,
@@ -172,11 +172,16 @@ def _summary(score: PickScore, target_precision: float | None) -> dict[str, floa
 
 def _threshold(score: PickScore, target_precision: float | None) -> float:
     if target_precision is None:
-        return best_threshold(score)
+        return _with_margin(score, best_threshold(score))
     try:
-        return threshold_for_precision(score, target_precision)
+        return _with_margin(score, threshold_for_precision(score, target_precision))
     except UserError:
         return math.nan
+
+
+def _with_margin(score: PickScore, threshold: float) -> float:
+    """Halfway to the next lower score: the same picks here, and the widest margin for other micrographs."""
+    return (threshold + score.scores[score.scores < threshold].max(initial=LEAST_SCORE)) / 2
 
 
 def default_settings(rows: pd.DataFrame) -> pd.DataFrame:

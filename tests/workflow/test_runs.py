@@ -1,0 +1,276 @@
+"""Runs of the whole chain on tiny simulated data: what is made, made again, and made the same."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import pytest
+import starfile
+
+from .conftest import TINY, copy_workflow, run_snakemake, write_config
+
+pytestmark = pytest.mark.slow
+
+RESULTS = Path("results/tiny")
+# times are in it
+NOT_REPEATED = re.compile(r"performance/|seconds")
+
+
+def planned(folder, *arguments):
+    """Names of the rules that a dry run would execute."""
+    output = run_snakemake("-n", "--configfile", "tiny.yaml", *arguments, cwd=folder).stdout
+    return {line.split()[0] for line in re.findall(r"^(\w+ +\d+)$", output, re.M)} - {"total"}
+
+
+def contents(folder):
+    """Bytes of every result that must repeat itself; history without its column of times."""
+    files = {}
+    for path in sorted((folder / "results").rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not NOT_REPEATED.search(name):
+            files[name] = path.read_bytes()
+    for name in [name for name in files if name.endswith("history.tsv")]:
+        files[name] = pd.read_csv(folder / name, sep="\t").drop(columns="seconds").to_csv()
+    return files
+
+
+def test_every_stage_leaves_its_result(tiny_run):
+    made = {str(path.relative_to(tiny_run / RESULTS)) for path in (tiny_run / RESULTS).rglob("*")}
+    for name in [
+        "micrographs.tsv",
+        "images/0001.h5",
+        "labels/0001.h5",
+        "coordinates.star",
+        "split.tsv",
+        "quarantine.tsv",
+        "small/network.pt",
+        "small/history.tsv",
+        "small/probability/0001.h5",
+        "small/search.tsv",
+        "small/centers.yaml",
+        "small/picks/0001.star",
+        "small/autopick.star",
+        "small/particles/0001.mrcs",
+        "small/particles.star",
+        "small/metrics/pixels.tsv",
+        "small/metrics/picks.tsv",
+        "small/plots/training.png",
+    ]:
+        assert name in made
+    assert len(list((tiny_run / RESULTS / "small/plots/overlays").glob("*.png"))) == 2
+
+
+def test_the_tables_have_the_agreed_columns(tiny_run):
+    pixels = pd.read_csv(tiny_run / RESULTS / "small/metrics/pixels.tsv", sep="\t")
+    picks = pd.read_csv(tiny_run / RESULTS / "small/metrics/picks.tsv", sep="\t")
+    history = pd.read_csv(tiny_run / RESULTS / "small/history.tsv", sep="\t")
+    assert list(pixels)[:7] == ["part", "micrograph", "iou", "precision", "recall", "accuracy", "f1"]
+    wanted = "part micrograph n_truth n_picks n_matched precision recall f1 f1_low f1_high auprc ap map_paper"
+    assert list(picks)[:15] == [*wanted.split(), "median_error_angstrom", "duplicates"]
+    assert {"epoch", "train_loss", "validation_loss", "validation_iou", "learning_rate", "seconds"} <= set(history)
+    assert pixels.query("micrograph == 'all'")["part"].tolist() == ["test", "train", "validation"]
+
+
+def test_stars_and_stacks_belong_together(tiny_run):
+    star = starfile.read(tiny_run / RESULTS / "small/particles.star", always_dict=True)
+    particles, optics = star["particles"], star["optics"]
+    for stack, rows in particles.groupby(particles["rlnImageName"].str.split("@").str[1]):
+        with mrcfile.open(tiny_run / stack) as mrc:
+            assert len(np.atleast_3d(mrc.data)) == len(rows)
+            assert mrc.data.shape[-1] == optics["rlnImageSize"].item()
+            assert mrc.voxel_size.x == pytest.approx(optics["rlnImagePixelSize"].item(), rel=1e-5)
+    index = starfile.read(tiny_run / RESULTS / "small/autopick.star")
+    assert len(index) == 5
+    for row in index.itertuples():
+        assert (tiny_run / row.rlnMicrographName).is_file()
+        assert (tiny_run / row.rlnMicrographCoordinates).is_file()
+    n_picks = sum(len(rows) for rows in map(read_picks, sorted((tiny_run / RESULTS / "small/picks").glob("*.star"))))
+    dropped = pd.concat([pd.read_csv(p, sep="\t") for p in (tiny_run / RESULTS).rglob("*-dropped.tsv")])
+    assert n_picks == len(particles) + len(dropped)
+
+
+def read_picks(path):
+    return starfile.read(path, always_dict=True)["particles"]
+
+
+def test_the_report_was_written(tiny_run):
+    report = (tiny_run / "report.html").read_text()
+    for text in ("overlays", "training.png", "picks.tsv", "quarantine"):
+        assert text in report
+
+
+def test_a_second_run_has_nothing_to_do(tiny_run):
+    assert planned(tiny_run) == set()
+
+
+def test_one_target_can_be_made_again_by_name(tiny_run):
+    target = RESULTS / "small/picks/0001.star"
+    before = (tiny_run / target).read_bytes()
+    (tiny_run / target).unlink()
+    run_snakemake("--cores", "2", "--configfile", "tiny.yaml", str(target), cwd=tiny_run)
+    assert (tiny_run / target).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("module", "reruns", "stays"),
+    [
+        ("plots", {"plot_training", "plot_overlays", "plot_precision_recall"}, {"train", "evaluate", "extract"}),
+        ("particles", {"extract", "join_particles"}, {"train", "predict", "pick", "evaluate"}),
+        ("centers/nms", {"search_centers", "pick", "evaluate", "extract"}, {"train", "predict", "prepare", "simulate"}),
+        ("simulation", {"simulate", "train", "predict"}, set()),
+    ],
+)
+def test_an_edit_reruns_what_uses_it_and_nothing_else(tiny_run, module, reruns, stays):
+    path = tiny_run / "crisp_core" / f"{module}.py"
+    text = path.read_text()
+    try:
+        path.write_text(text + "\n# edited\n")
+        plan = planned(tiny_run)
+    finally:
+        path.write_text(text)
+    assert reruns <= plan
+    assert not stays & plan
+
+
+def test_a_changed_setting_reruns_what_uses_it(tiny_run):
+    changed = copy.deepcopy(TINY)
+    changed["experiments"]["small"]["particles"] = {"box_angstrom": 400}
+    write_config(tiny_run / "changed.yaml", changed)
+    output = run_snakemake("-n", "--configfile", "changed.yaml", cwd=tiny_run).stdout
+    assert "rule extract" in output and "rule train" not in output
+
+
+def test_the_same_config_gives_the_same_files(tiny_run, tmp_path):
+    again = copy_workflow(tmp_path / "again")
+    write_config(again / "tiny.yaml", TINY)
+    run_snakemake("--cores", "2", "--configfile", "tiny.yaml", cwd=again)
+    assert contents(again) == contents(tiny_run)
+
+
+def test_the_batch_size_changes_no_result(tiny_run, tmp_path):
+    one = copy_workflow(tmp_path / "one")
+    write_config(one / "tiny.yaml", TINY | {"micrographs_per_job": 1})
+    run_snakemake("--cores", "2", "--configfile", "tiny.yaml", cwd=one)
+    mine, other = contents(one), contents(tiny_run)
+    # what is not one file per batch is byte for byte the same; stack names aside, so are the particles
+    whole = {
+        name
+        for name in other
+        if not re.search(r"/\d{4}(-dropped)?\.\w+$|prepare-|/particles\.star|micrographs\.tsv", name)
+    }
+    assert len(whole) > 25
+    assert {name: mine[name] for name in whole} == {name: other[name] for name in whole}
+    stacks = [
+        np.concatenate([mrcfile.read(path) for path in sorted((folder / RESULTS / "small/particles").glob("*.mrcs"))])
+        for folder in (one, tiny_run)
+    ]
+    np.testing.assert_array_equal(*stacks)
+
+
+def test_a_trained_network_picks_micrographs_without_coordinates(tiny_run, tmp_path):
+    folder = copy_workflow(tmp_path / "new")
+    trained = tiny_run / RESULTS / "small"
+    config = {
+        "run": ["new/reuse"],
+        "datasets": {
+            "new": {
+                "micrographs": str(tiny_run / RESULTS / "micrographs/*.mrc"),
+                "pixel_size": 7.08,
+                "particle_diameter_angstrom": 180,
+            }
+        },
+        "experiments": {"reuse": {"trained": str(trained), "prediction": TINY["experiments"]["small"]["prediction"]}},
+    }
+    write_config(folder / "new.yaml", config)
+    output = run_snakemake("--cores", "2", "--configfile", "new.yaml", cwd=folder).stdout
+    assert "rule train:" not in output
+    for path in sorted((trained / "autopick").glob("*.star")):
+        assert (folder / "results/new/reuse/autopick" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
+    folder = copy_workflow(tmp_path / "bad")
+    raw = folder / "raw"
+    raw.mkdir()
+    good = sorted((tiny_run / RESULTS / "micrographs").glob("*.mrc"))
+    for path in good:
+        (raw / path.name).write_bytes(path.read_bytes())
+    data = good[0].read_bytes()
+    (raw / "truncated.mrc").write_bytes(data[:5000])
+    (raw / "empty.mrc").write_bytes(b"")
+    (raw / "text.mrc").write_bytes(b"this is no micrograph" * 100)
+    image = np.frombuffer(data[1024:], np.float32).copy()
+    image[7] = np.nan
+    (raw / "nan.mrc").write_bytes(data[:1024] + image.tobytes())
+    coordinates = folder / "coordinates"
+    coordinates.mkdir()
+    truth = read_picks(tiny_run / RESULTS / "coordinates.star")
+    for name, rows in truth.groupby("rlnMicrographName"):
+        table = pd.DataFrame({"x": rows["rlnCoordinateX"], "y": rows["rlnCoordinateY"]})
+        table.to_csv(coordinates / f"{name}.csv", index=False)
+    broken = coordinates / f"{good[4].stem}.csv"
+    broken.write_text(broken.read_text() + "12,many\n")
+    (coordinates / "stranger.csv").write_text("x,y\n1,2\n")
+    config = copy.deepcopy(TINY)
+    config["datasets"] = {
+        "tiny": {
+            "micrographs": ["raw/*.mrc", "raw/missing.mrc"],
+            "coordinates": {"files": "coordinates/*.csv", "origin": "top-left"},
+            "pixel_size": 7.08,
+            "particle_diameter_angstrom": 180,
+            "split": {"train": 2, "validation": 1, "test": 1},
+        }
+    }
+    write_config(folder / "tiny.yaml", config)
+    run_snakemake("--cores", "2", "--configfile", "tiny.yaml", cwd=folder)
+    refused = pd.read_csv(folder / RESULTS / "quarantine.tsv", sep="\t")
+    reasons = {Path(row.path).name: row.reason for row in refused.itertuples()}
+    assert set(reasons) == {
+        "truncated.mrc",
+        "empty.mrc",
+        "text.mrc",
+        "nan.mrc",
+        "missing.mrc",
+        broken.name,
+    }
+    assert "line" in reasons[broken.name] and "many" in reasons[broken.name]
+    n_micrographs = len(pd.read_csv(folder / RESULTS / "micrographs.tsv", sep="\t"))
+    assert n_micrographs + refused["stage"].eq("prepare").sum() == len(good) + 5
+    names = pd.read_csv(folder / RESULTS / "coordinate_names.tsv", sep="\t", keep_default_na=False)
+    assert names.loc[names["micrograph"] == "", "name"].tolist() == ["stranger"]
+    # the micrograph whose coordinates were refused is picked all the same
+    assert (folder / RESULTS / f"small/autopick/{good[4].stem}_autopick.star").is_file()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"experiments": {"small": {"network": {"encoder": "nosuch"}}}}, "'nosuch'"),
+        ({"datasets": {"tiny": {"split": {"train": 20}}}}, r"train \+ validation \+ test = 20 \+ 1 \+ 2"),
+        ({"datasets": {"tiny": {"simulation": {"n_particles": [900, 900]}}}}, "particles"),
+    ],
+)
+def test_an_impossible_setting_ends_in_one_line(change, message, tmp_path):
+    folder = copy_workflow(tmp_path / "wrong")
+    write_config(folder / "tiny.yaml", TINY)
+    write_config(folder / "change.yaml", change)
+    arguments = ("--cores", "2", "--configfile", "tiny.yaml", "change.yaml")
+    done = run_snakemake(*arguments, cwd=folder, check=False)
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if "error: " in line]
+    assert lines and re.search(message, lines[0])
+    assert "Traceback" not in done.stdout
+
+
+def test_a_wrong_key_ends_in_one_line_before_anything_runs(tmp_path):
+    folder = copy_workflow(tmp_path / "wrong")
+    write_config(folder / "tiny.yaml", TINY | {"sead": 1})
+    done = run_snakemake("--cores", "1", "--configfile", "tiny.yaml", cwd=folder, check=False)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("error: config, top level: unknown key 'sead'; known are")
+    assert not (folder / "results").exists()
+    json.dumps(TINY)
