@@ -392,10 +392,24 @@ def _check_table(path: str | Path, table: pd.DataFrame) -> None:
         raise UserError(f"{path}: label {label} would stand twice; rename one of the columns")
     for column in table.select_dtypes(["object", "str"]):
         for name in table[column].dropna().unique():
-            _check_name(path, str(name))
+            check_name(path, str(name))
 
 
-def _check_name(path: str | Path, name: str) -> None:
+def check_name(path: str | Path, name: str) -> None:
+    """Refuse a name that RELION cannot read in a STAR file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    name : str
+        What shall stand in a cell.
+
+    Raises
+    ------
+    UserError
+        If it is empty, has a blank, a quote or #, or leads through `..`.
+    """
     if not name or re.search(r"[\s\"'#]", name):
         raise UserError(f"{path}: a STAR file cannot hold the name '{name}'; rename it without blanks, quotes or #")
     if ".." in re.split(r"[/\\@]", name):

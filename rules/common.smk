@@ -55,6 +55,39 @@ def dataset_micrographs(dataset):
     return rows
 
 
+def check_files():
+    """Refuse at once what names a file that is not there; micrographs are quarantined one by one instead."""
+    for dataset in DATASETS:
+        settings = config["datasets"][dataset]
+        named = {
+            "ctf": settings["ctf"],
+            "simulation/volume": settings.get("simulation", {}).get("volume"),
+        }
+        if dataset in COORDINATES_GIVEN:
+            files = matching_files(settings["coordinates"]["files"])
+            missing = [path for path in files if not Path(path).exists()]
+            named["coordinates/files"] = missing[0] if missing else None
+            if not files:
+                raise UserError(
+                    f"config, datasets/{dataset}/coordinates/files: no file matches "
+                    f"{settings['coordinates']['files']}; correct the path or glob"
+                )
+        for key, path in named.items():
+            if path is not None and not Path(path).exists():
+                raise UserError(
+                    f"config, datasets/{dataset}/{key}: {path} does not exist; correct the path"
+                )
+    for run in RUNS:
+        trained = config["experiments"][Path(run).name]["trained"]
+        if trained and trained not in collect("results/{run}", run=RUNS):
+            for name in ("network.pt", "centers.yaml"):
+                if not (Path(trained) / name).exists():
+                    raise UserError(
+                        f"config, experiments/{Path(run).name}/trained: {trained} holds no {name}; "
+                        "name the folder results/<dataset>/<experiment> of a finished run"
+                    )
+
+
 def micrograph_table():
     """One row per micrograph of the datasets in use: dataset, micrograph, path, batch."""
     rows = []
@@ -147,10 +180,10 @@ def coordinate_quarantine(wildcards):
 
 
 def disc_radius_angstrom(wildcards):
-    """Radius of disc labels; a third of the diameter unless the dataset's entry says otherwise."""
+    """Radius of disc labels; a quarter of the diameter unless the dataset's entry says otherwise."""
     settings = config["datasets"][wildcards.dataset]
     radius = settings["labels"]["disc_radius_angstrom"]
-    return settings["particle_diameter_angstrom"] / 3 if radius is None else radius
+    return settings["particle_diameter_angstrom"] / 4 if radius is None else radius
 
 
 def coordinate_files(wildcards):
@@ -259,6 +292,7 @@ DATASETS = sorted({str(Path(run).parent) for run in RUNS})
 SIMULATED = [d for d in DATASETS if "simulation" in config["datasets"][d]]
 COORDINATES_GIVEN = [d for d in DATASETS if "coordinates" in config["datasets"][d]]
 LABELLED = SIMULATED + COORDINATES_GIVEN
+or_exit(check_files)
 micrographs = or_exit(micrograph_table)
 
 PARTICLES = collect(

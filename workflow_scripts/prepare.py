@@ -11,6 +11,7 @@ from crisp_core.logs import start_log
 from crisp_core.micrographs import read_micrograph
 from crisp_core.normalization import prepare
 from crisp_core.quarantine import Refused, write_quarantine
+from crisp_core.star import check_name
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -22,6 +23,7 @@ with h5py.File(snakemake.output.images, "w") as output:
     for i, (name, path) in enumerate(micrographs.items(), start=1):
         start = time.perf_counter()
         try:
+            check_name(path, name)
             image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)
         except UserError as error:
