@@ -131,8 +131,7 @@ def fit(
             raise UserError(
                 f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
             )
-    epochs, batch = settings["epochs"], settings["crops_per_step"]
-    n_items = len(training) * settings["crops_per_micrograph"]
+    epochs, n_items = settings["epochs"], len(training) * settings["crops_per_micrograph"]
     crops = Crops(
         training,
         crop_px=settings["crop_px"],
@@ -140,30 +139,20 @@ def fit(
         contrast_jitter=settings["contrast_jitter"],
         seed=seed,
     )
-    n_steps = -(-n_items // batch)
     network.to(device, memory_format=torch.channels_last)
-    optimizer, schedule = make_optimizer(network, settings, n_steps=epochs * n_steps)
-    loss = make_loss(settings["loss"])
+    n_steps = epochs * -(-n_items // settings["crops_per_step"])
+    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps)
     averaged = averaged_weights(network, settings["averaging_decay"])
+    loss = make_loss(settings["loss"])
 
     best, state, history = -1.0, {}, []
     for epoch in range(epochs):
         start = time.perf_counter()
         order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
-        loader = DataLoader(Subset(crops, order.tolist()), batch, num_workers=settings["workers"])
-        train_loss = train_epoch(network, averaged, loader, loss, optimizer, schedule, device=device)
+        batches = DataLoader(Subset(crops, order.tolist()), settings["crops_per_step"], num_workers=settings["workers"])
+        train_loss = train_epoch(network, averaged, batches, loss, optimizer, schedule, device=device)
         score = validate(averaged.module, validation, loss, prediction=prediction, device=device)
-        history.append(
-            {
-                "epoch": epoch + 1,
-                "train_loss": train_loss,
-                "validation_loss": score.loss,
-                "validation_iou": score.iou,
-                "validation_f1": score.f1,
-                "learning_rate": schedule.get_last_lr()[0],
-                "seconds": time.perf_counter() - start,
-            }
-        )
+        history.append(_history_row(epoch, train_loss, score, schedule.get_last_lr()[0], time.perf_counter() - start))
         log.info(
             "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, %.0f s",
             *(epoch + 1, epochs, train_loss, score.loss, score.iou, history[-1]["seconds"]),
@@ -172,14 +161,26 @@ def fit(
             best = score.iou
             state = {name: tensor.detach().clone() for name, tensor in averaged.module.state_dict().items()}
     if not state:
-        raise UserError("training: the loss is not finite from the first epoch on; lower training.learning_rate")
+        raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
     return state, history
+
+
+def _history_row(epoch: int, train_loss: float, score: Score, rate: float, seconds: float) -> dict[str, float]:
+    return {
+        "epoch": epoch + 1,
+        "train_loss": train_loss,
+        "validation_loss": score.loss,
+        "validation_iou": score.iou,
+        "validation_f1": score.f1,
+        "learning_rate": rate,
+        "seconds": seconds,
+    }
 
 
 def make_optimizer(
     network: nn.Module, settings: Mapping[str, Any], *, n_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW (Adam where `weight_decay` is 0) with a one-cycle learning rate over `n_steps` steps."""
+    """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
     rate = settings["learning_rate"]
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=settings["weight_decay"])
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=n_steps + 1)

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from crisp_core.errors import UserError
+from crisp_core.inference import padded_logits
 from crisp_core.networks import (
     TrainedNetwork,
     build_network,
@@ -49,6 +50,15 @@ def test_the_stride_is_what_the_network_needs(network):
     stride = total_stride(network)
     assert stride == 8
     assert network(torch.zeros(1, 1, stride, 3 * stride)).shape == (1, 2, stride, 3 * stride)
+
+
+@pytest.mark.parametrize("architecture", ["unet", "unetplusplus", "deeplabv3", "deeplabv3plus", "fpn", "manet"])
+@pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet10t"])
+def test_any_architecture_and_encoder_predicts_any_size(architecture, encoder):
+    settings = {"architecture": architecture, "encoder": encoder, "encoder_weights": None, "options": None}
+    network = build_network(settings, 2).eval()
+    with torch.inference_mode():
+        assert padded_logits(network, torch.zeros(1, 1, 70, 90)).shape == (1, 2, 70, 90)
 
 
 @pytest.mark.parametrize("change", [{"encoder": "nosuch"}, {"architecture": "nosuch"}, {"options": {"nosuch": 1}}])

@@ -41,16 +41,14 @@ def test_defaults_are_filled_in_at_every_depth():
     settings = check_settings(copy.deepcopy(VALID), SCHEMA)
     assert settings["datasets"]["mine"]["preparation"]["normalization"] == "gaussian_mixture"
     assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
-    assert settings["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
+    assert settings["experiments"]["unet"]["centers"]["finder"] == "search"
 
 
 def test_defaults_do_not_share_objects_between_entries():
-    settings = changed("experiments/other", {})
-    check_settings(settings, SCHEMA)
-    settings["experiments"]["other"]["network"]["options"]["encoder_depth"] = 5
-    assert (
-        check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["network"]["options"]["encoder_depth"] == 4
-    )
+    settings = check_settings(changed("experiments/other", {}), SCHEMA)
+    settings["experiments"]["other"]["training"]["loss"].append("lovasz")
+    assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
+    assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
 
 
 @pytest.mark.parametrize("example", [None, *sorted((ROOT / "examples").glob("*.yaml"))])

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 import starfile
 
+from crisp_core.arrays import array_names, read_array
+
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
 pytestmark = pytest.mark.slow
@@ -272,3 +274,20 @@ def test_a_wrong_key_ends_in_one_line_before_anything_runs(tmp_path):
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith("error: config, top level: unknown key 'sead'; known are")
     assert not (folder / "results").exists()
+
+
+@pytest.mark.real
+def test_an_own_density_map_is_one_line(shared_data, tmp_path):
+    folder = copy_workflow(tmp_path / "map")
+    write_config(folder / "tiny.yaml", TINY)
+    volume = {"volume": str(shared_data / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc")}
+    write_config(folder / "volume.yaml", {"datasets": {"tiny": {"simulation": volume}}})
+    target = "results/tiny/labels/0000.h5"
+    run_snakemake(target, "--cores", "2", "--configfile", "tiny.yaml", "volume.yaml", cwd=folder)
+    truth = read_picks(folder / "results/tiny/simulation/0000.star")
+    n_truth = truth["rlnMicrographName"].value_counts()
+    for name in array_names(folder / target, "label"):
+        label = read_array(folder / target, "label", name).data
+        # a projection of the tetramer covers 90–180 Å × 130–180 Å
+        area = label.sum() * 7.08**2 / n_truth[name]
+        assert 8_000 < area < 30_000

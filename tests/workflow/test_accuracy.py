@@ -1,0 +1,65 @@
+"""The chain at full size: the default run, and real micrographs with less training than the shipped example."""
+
+import pandas as pd
+import pytest
+
+from .conftest import ROOT, copy_workflow, run_snakemake, write_config
+
+pytestmark = pytest.mark.slow
+
+
+def pooled_test_row(path):
+    return pd.read_csv(path, sep="\t").query("part == 'test' and micrograph == 'all'").iloc[0]
+
+
+def test_the_default_run_reaches_its_targets(tmp_path):
+    folder = copy_workflow(tmp_path / "crisp")
+    run_snakemake("--cores", "8", cwd=folder)
+    metrics = folder / "results/embedded/unet/metrics"
+    assert pooled_test_row(metrics / "pixels.tsv")["f1"] >= 0.85
+    assert pooled_test_row(metrics / "picks.tsv")["f1"] >= 0.90
+    assert (folder / "report.html").stat().st_size < 15e6
+
+
+@pytest.mark.real
+def test_short_training_on_real_micrographs_finds_most_particles(shared_data, tmp_path):
+    folder = copy_workflow(tmp_path / "crisp")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/data").symlink_to(shared_data)
+    short = {"epochs": 4, "crops_per_micrograph": 60, "crop_px": 128}
+    change = write_config(
+        folder / "short.yaml",
+        {"experiments": {"discs": {"training": short, "prediction": {"turns": False}}}},
+    )
+    example = ROOT / "examples/empiar-10017.yaml"
+    run_snakemake("--cores", "2", "--configfile", example, change, cwd=folder)
+    row = pooled_test_row(folder / "results/empiar-10017/discs/metrics/picks.tsv")
+    assert row["f1"] >= 0.82
+    assert row["n_truth"] == 2511
+
+
+@pytest.mark.real
+def test_flipped_coordinates_stop_the_real_dataset_with_one_line(shared_data, tmp_path):
+    folder = copy_workflow(tmp_path / "crisp")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/data").symlink_to(shared_data)
+    change = write_config(
+        folder / "flipped.yaml",
+        {
+            "datasets": {
+                "empiar-10017": {
+                    "micrographs": "../shared/data/empiar-10017/micrographs/*14_33_35*.jpg",
+                    "coordinates": {
+                        "files": "../shared/data/empiar-10017/coordinates/*14_33_35*.csv",
+                        "origin": "bottom-left",
+                    },
+                }
+            }
+        },
+    )
+    example = ROOT / "examples/empiar-10017.yaml"
+    target = "results/empiar-10017/coordinates.star"
+    done = run_snakemake(target, "--cores", "2", "--configfile", example, change, cwd=folder, check=False)
+    assert done.returncode == 1
+    line = next(line for line in done.stdout.splitlines() if "error: " in line)
+    assert "datasets/empiar-10017/coordinates: its coordinates fit the micrographs upside down" in line
