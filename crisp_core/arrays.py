@@ -10,7 +10,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from crisp_core.errors import UserError
+from crisp_core.errors import UserError, opening
 
 CHUNK_PX = 256
 
@@ -78,11 +78,8 @@ def open_arrays(path: str | Path) -> h5py.File:
         If the file is missing, unreadable or not HDF5.
     """
     try:
-        return h5py.File(path, "r")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise UserError(f"{path}: permission denied; make the file readable (chmod u+r)") from None
+        with opening(path):
+            return h5py.File(path, "r")
     except OSError:
         raise UserError(
             f"{path}: not an HDF5 file, or a truncated one; delete it and run the workflow again, which remakes it"

@@ -21,7 +21,7 @@ from mrcfile.mrcinterpreter import MrcInterpreter
 from PIL import Image, UnidentifiedImageError
 
 from crisp_core.arrays import read_array
-from crisp_core.errors import UserError
+from crisp_core.errors import UserError, opening
 
 MRC_SUFFIXES = (".mrc", ".mrcs", ".map")
 TIFF_SUFFIXES = (".tif", ".tiff")
@@ -182,14 +182,8 @@ def mrc_header(
 
 def _check_readable(path: Path) -> None:
     try:
-        with open(path, "rb") as file:
+        with opening(path), open(path, "rb") as file:
             empty = not file.read(1)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path in the dataset's entry") from None
-    except PermissionError:
-        raise UserError(f"{path}: permission denied; make the file readable (chmod u+r)") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a directory; name the files in it, for instance {path}/*.mrc") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); copy the file again") from None
     if empty:

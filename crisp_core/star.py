@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import starfile
 
-from crisp_core.errors import UserError
+from crisp_core.errors import UserError, opening
 
 VERSION_LINE = "# version 30001"
 COLUMNS = ("micrograph", "x", "y", "score")
@@ -52,13 +52,8 @@ def read_text(path: str | Path) -> str:
         If the file is missing, may not be read, or is not text.
     """
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; check the path") from None
-    except PermissionError:
-        raise UserError(f"{path}: permission denied; make the file readable (chmod u+r)") from None
-    except IsADirectoryError:
-        raise UserError(f"{path}: is a directory; name the files in it") from None
+        with opening(path):
+            return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UserError(f"{path}: is not a text file; check that the path names coordinates or a STAR file") from None
 

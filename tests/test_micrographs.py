@@ -119,7 +119,7 @@ def refused(path, message, **options):
 
 
 def test_missing_empty_directory_and_unknown_suffix(tmp_path):
-    refused(tmp_path / "absent.mrc", "no such file; check the path in the dataset's entry")
+    refused(tmp_path / "absent.mrc", "no such file; check the path")
     (tmp_path / "empty.mrc").touch()
     refused(tmp_path / "empty.mrc", r"is empty \(0 bytes\); copy the file again")
     (tmp_path / "folder.mrc").mkdir()
