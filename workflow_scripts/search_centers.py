@@ -11,6 +11,7 @@ from crisp_core.centers.search import FINDERS, choose, default_settings, search
 from crisp_core.coordinates import onto_grids
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.metrics.pixels import PARTICLE
 from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 settings = snakemake.params.centers
 kind = {"predicted": "probability", "labels": "label"}[settings["maps"]]
+
+
+def particle_map(path: str, name: str) -> np.ndarray:
+    """Probability of the particle class, which for a label is 0 or 1."""
+    values = read_array(path, kind, name).data
+    return (values == PARTICLE if kind == "label" else values).astype(np.float32)
+
+
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 validation = set(split.loc[split["part"] == "validation", "micrograph"])
 files = {name: path for path in snakemake.input.maps for name in array_grids(path, kind) if name in validation}
 grids = {name: array_grids(path, kind)[name] for name, path in files.items()}
-maps = (
-    (name, (read_array(path, kind, name).data == 1 if kind == "label" else read_array(path, kind, name).data))
-    for name, path in files.items()
-)
 rows = search(
-    ((name, map_.astype(np.float32)) for name, map_ in maps),
+    ((name, particle_map(path, name)) for name, path in files.items()),
     onto_grids(read_coordinates_star(snakemake.input.coordinates), grids),
     diameter_px=angstrom_to_px(snakemake.params.diameter_angstrom, next(iter(grids.values())).pixel_size),
     finders=list(FINDERS) if settings["finder"] == "search" else [settings["finder"]],

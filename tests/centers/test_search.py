@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crisp_core.centers.search import FINDERS, choose, find_centers, search
+from crisp_core.centers.search import FINDERS, choose, default_settings, find_centers, search
 from crisp_core.errors import UserError
 from crisp_core.metrics import picks
 from tests.centers.discs import discs, scattered
@@ -100,3 +100,15 @@ def test_bad_calls_are_said(validation, rows):
     with pytest.raises(UserError) as error:
         choose(rows, "mAP")
     assert str(error.value) == "There is no search criterion called mAP: choose one of ap, f1, map_paper."
+
+
+def test_threshold_lies_halfway_to_the_next_candidate():
+    # two discs of probability 0.9 that are particles, one of 0.6 that is not: any threshold between picks the same
+    places = np.array([[40.0, 40.0], [120.0, 40.0], [40.0, 120.0]])
+    image = np.zeros((160, 160), dtype=np.float32)
+    for place, height in zip(places, (0.9, 0.9, 0.6), strict=True):
+        image += height * discs(image.shape, place[None], D)
+    truth = pd.DataFrame({"micrograph": "a", "x": places[:2, 0], "y": places[:2, 1]})
+    for row in default_settings(search([("a", image)], truth, diameter_px=D)).itertuples():
+        assert row.f1 == 1
+        assert row.threshold == pytest.approx(0.75, abs=0.01)
