@@ -67,15 +67,17 @@ def import_coordinates(paths: Sequence[str], shapes: Mapping[str, Shape], *, for
     names = names.sort_values(["path", "name"], ignore_index=True)
     repeated = names["micrograph"].duplicated() & (names["micrograph"] != "")
     kept = [pd.DataFrame(columns=list(COLUMNS)).astype({"x": float, "y": float, "score": float})]
-    for path, rows in names.groupby("path", sort=False):
+    # micrograph by micrograph, so that a mistake in a file of many costs one of them
+    for row in names.itertuples():
         try:
-            if repeated[rows.index].any():
-                name = names.loc[rows.index[repeated[rows.index]][0], "micrograph"]
-                raise UserError(f"{path}: a second file with coordinates of {name}; remove one of the two")
-            kept.append(_placed(tables[path], rows, shapes, origin=origin, source=path))
+            if repeated[row.Index]:
+                raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
+            table = tables[row.path]
+            table = table[table["micrograph"] == row.name].assign(micrograph=row.micrograph)
+            kept.append(_placed(table, shapes, origin=origin, source=row.path))
         except UserError as error:
-            refused.append(Refused(path, "coordinates", str(error)))
-            names = names.drop(rows.index)
+            refused.append(Refused(row.path, "coordinates", str(error)))
+            names = names.drop(row.Index)
     if not len(names):
         raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {refused[0].reason}")
     coordinates = pd.concat([table for table in kept if len(table)] or kept, ignore_index=True)
@@ -100,12 +102,8 @@ def _counts(path: str, table: pd.DataFrame) -> dict[str, int]:
     return table["micrograph"].value_counts(sort=False).to_dict() or {path: 0}
 
 
-def _placed(
-    table: pd.DataFrame, names: pd.DataFrame, shapes: Mapping[str, Shape], *, origin: str, source: str
-) -> pd.DataFrame:
-    """Coordinates of the matched micrographs, from the top-left and inside."""
-    matched = dict(zip(names["name"], names["micrograph"], strict=True))
-    table = table.assign(micrograph=table["micrograph"].map(matched))
+def _placed(table: pd.DataFrame, shapes: Mapping[str, Shape], *, origin: str, source: str) -> pd.DataFrame:
+    """Coordinates of one micrograph, from the top-left and inside; none where no micrograph matches."""
     table = table[table["micrograph"] != ""]
     if table.empty:
         return table

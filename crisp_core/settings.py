@@ -9,6 +9,7 @@ import jsonschema.protocols
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.particles import box_sizes
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,6 +20,7 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
     UserError
         For an unknown key, a wrong type or value, or an impossible combination: its place, and what is allowed.
     """
+    check_trained(settings)
     error = jsonschema.exceptions.best_match(_FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
@@ -87,18 +89,25 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
 def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
     """Refuse combinations of an experiment's settings that no schema can see."""
     place = f"config, experiments/{name}"
-    prediction, particles = experiment["prediction"], experiment["particles"]
+    prediction = experiment["prediction"]
     if 2 * prediction["overlap_px"] > prediction["tile_px"]:
         raise UserError(
             f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
             f"{prediction['tile_px']}; make it smaller"
         )
-    box, radius = particles["box_angstrom"], particles["background_radius_angstrom"]
-    if box is not None and radius is not None and 2 * radius > box:
-        raise UserError(
-            f"{place}/particles: a background radius of {radius} Å does not fit into a box of {box} Å; "
-            f"give at most {box / 2:g} Å"
-        )
+
+
+def check_trained(settings: Mapping[str, Any]) -> None:
+    """Refuse, before defaults are filled in, what has no effect beside a trained network."""
+    experiments = settings.get("experiments")
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        if isinstance(experiment, dict) and experiment.get("trained"):
+            useless = sorted({"network", "training"} & experiment.keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
+                    "have no effect; remove that, or give the experiment another name than one in config.yaml"
+                )
 
 
 def check_run(run: str, settings: Mapping[str, Any]) -> None:
@@ -109,6 +118,13 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
             raise UserError(
                 f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
             )
+    sizes = settings["datasets"][dataset]
+    boxes = {
+        key: value
+        for key, value in settings["experiments"][experiment]["particles"].items()
+        if key != "invert_contrast"
+    }
+    box_sizes(sizes["pixel_size"], sizes["particle_diameter_angstrom"], **boxes)
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
     if not has_truth and settings["experiments"][experiment]["trained"] is None:
         raise UserError(

@@ -13,7 +13,7 @@ REST = "rest"
 
 
 def split_by_counts(
-    names: Iterable[str], *, train: int, validation: int, test: int | str = REST, seed: int
+    names: Iterable[str], *, train: int, validation: int, test: int | str = REST, seed: int, n_refused: int = 0
 ) -> pd.DataFrame:
     """Draw the parts at random; the same names and seed give the same parts, whatever the order of the names.
 
@@ -26,6 +26,8 @@ def split_by_counts(
     test : int or "rest"
         How many go into the test part; with fewer than are left, the others are in no part.
     seed : int
+    n_refused : int
+        How many micrographs cannot be used; where there are too few, the test part goes without up to so many.
 
     Returns
     -------
@@ -43,6 +45,8 @@ def split_by_counts(
     for part, count in counts.items():
         if isinstance(count, str) or count < 0:
             raise UserError(f"split/{part}: {count!r} is not a number of micrographs; give 0 or more")
+    shortfall = sum(counts.values()) - len(names)
+    counts["test"] -= max(0, min(shortfall, n_refused, counts["test"]))
     needed = sum(counts.values())
     if needed > len(names):
         asked = " + ".join(str(count) for count in counts.values())
@@ -59,9 +63,23 @@ def split_by_counts(
 
 
 def split_by_lists(
-    names: Iterable[str], *, train: Sequence[str], validation: Sequence[str], test: Sequence[str] | str = REST
+    names: Iterable[str],
+    *,
+    train: Sequence[str],
+    validation: Sequence[str],
+    test: Sequence[str] | str = REST,
+    refused: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Take the parts as listed; `test` may be "rest".
+    """Take the parts as listed, without those that are refused; `test` may be "rest".
+
+    Parameters
+    ----------
+    names : iterable of str
+        Micrographs.
+    train, validation, test : sequences of str
+        The parts.
+    refused : iterable of str
+        Micrographs that cannot be used, although they may be listed.
 
     Returns
     -------
@@ -75,7 +93,9 @@ def split_by_lists(
     """
     names = sorted(names)
     _check_unique(names, "among the micrographs")
-    parts = {"train": list(train), "validation": list(validation), "test": [] if test == REST else list(test)}
+    unusable = set(refused) - set(names)
+    parts = {"train": train, "validation": validation, "test": [] if test == REST else test}
+    parts = {part: [name for name in members if name not in unusable] for part, members in parts.items()}
     listed = [name for members in parts.values() for name in members]
     _check_unique(listed, "in the split's lists")
     unknown = sorted(set(listed) - set(names))

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from crisp_core.arrays import read_array, read_window
 from crisp_core.errors import UserError
-from crisp_core.inference import predict
+from crisp_core.inference import padded_logits, predict
 from crisp_core.losses import IGNORED, Loss, make_loss
 
 log = logging.getLogger("crisp")
@@ -140,8 +140,9 @@ def fit(
         seed=seed,
     )
     network.to(device, memory_format=torch.channels_last)
-    n_steps = epochs * -(-n_items // settings["crops_per_step"])
-    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps)
+    # a last step of a single crop would leave batch normalisation without statistics
+    per_step = min(settings["crops_per_step"], n_items)
+    optimizer, schedule = make_optimizer(network, settings, n_steps=epochs * (n_items // per_step))
     averaged = averaged_weights(network, settings["averaging_decay"])
     loss = make_loss(settings["loss"])
 
@@ -149,7 +150,8 @@ def fit(
     for epoch in range(epochs):
         start = time.perf_counter()
         order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
-        batches = DataLoader(Subset(crops, order.tolist()), settings["crops_per_step"], num_workers=settings["workers"])
+        epoch_crops = Subset(crops, order.tolist())
+        batches = DataLoader(epoch_crops, per_step, num_workers=settings["workers"], drop_last=True)
         train_loss = train_epoch(network, averaged, batches, loss, optimizer, schedule, device=device)
         score = validate(averaged.module, validation, loss, prediction=prediction, device=device)
         history.append(_history_row(epoch, train_loss, score, schedule.get_last_lr()[0], time.perf_counter() - start))
@@ -157,7 +159,7 @@ def fit(
             "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, %.0f s",
             *(epoch + 1, epochs, train_loss, score.loss, score.iou, history[-1]["seconds"]),
         )
-        if score.iou > best:
+        if np.isfinite(train_loss + score.loss) and score.iou > best:
             best = score.iou
             state = {name: tensor.detach().clone() for name, tensor in averaged.module.state_dict().items()}
     if not state:
@@ -206,8 +208,8 @@ def train_epoch(
     network.train()
     losses = []
     for images, labels in loader:
-        images = images.to(device, memory_format=torch.channels_last)
-        value = loss(network(images), labels.to(device))
+        images = images.to(device)
+        value = loss(padded_logits(network, images), labels.to(device))
         optimizer.zero_grad()
         value.backward()
         optimizer.step()

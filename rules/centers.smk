@@ -47,6 +47,7 @@ rule pick:
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),
+        threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
         code=core_digest("pick"),
     script:
         "../workflow_scripts/pick.py"

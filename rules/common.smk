@@ -10,6 +10,7 @@ import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.settings import check_settings
+from crisp_core.star import micrograph_stem
 
 
 def or_exit(function, *arguments):
@@ -46,7 +47,10 @@ def dataset_micrographs(dataset):
     if "simulation" in settings:
         n = settings["simulation"]["n_micrographs"]
         return [(f"simulated_{i + 1:04d}", "") for i in range(n)]
-    rows = [(Path(path).stem, path) for path in matching_files(settings["micrographs"])]
+    rows = [
+        (micrograph_stem(path), path)
+        for path in matching_files(settings["micrographs"])
+    ]
     if not rows:
         raise UserError(
             f"config, datasets/{dataset}/micrographs: no file matches "
@@ -79,7 +83,7 @@ def check_files():
                 )
     for run in RUNS:
         trained = config["experiments"][Path(run).name]["trained"]
-        if trained and trained not in collect("results/{run}", run=RUNS):
+        if trained and trained not in RUN_FOLDERS:
             for name in ("network.pt", "centers.yaml"):
                 if not (Path(trained) / name).exists():
                     raise UserError(
@@ -242,9 +246,12 @@ def trained_file(name):
 
     def file(wildcards):
         trained = config["experiments"][wildcards.experiment]["trained"]
-        return (
-            f"{trained or f'results/{wildcards.dataset}/{wildcards.experiment}'}/{name}"
-        )
+        if trained is None:
+            return f"results/{wildcards.dataset}/{wildcards.experiment}/{name}"
+        if trained in RUN_FOLDERS:
+            return f"{trained}/{name}"
+        # an absolute path is no rule's output: what an earlier run trained is used as it is
+        return str(Path(trained).absolute() / name)
 
     return file
 
@@ -288,6 +295,7 @@ def imported_modules(tree):
 
 config = or_exit(checked_config)
 RUNS = config["run"]
+RUN_FOLDERS = collect("results/{run}", run=RUNS)
 DATASETS = sorted({str(Path(run).parent) for run in RUNS})
 SIMULATED = [d for d in DATASETS if "simulation" in config["datasets"][d]]
 COORDINATES_GIVEN = [d for d in DATASETS if "coordinates" in config["datasets"][d]]

@@ -97,6 +97,7 @@ rule split:
     conda:
         "../envs/crisp.yaml"
     params:
+        micrographs=dataset_paths,
         split=lookup("datasets/{dataset}/split", within=config),
         seed=config["seed"],
         code=core_digest("split"),

@@ -49,8 +49,16 @@ def test_bad_files_are_refused_alone_and_strangers_listed(folder):
 def test_a_second_file_for_a_micrograph_is_refused(folder):
     (folder / "a.box").write_text("0\t0\t10\t10\n")
     result = imported(folder, "a.box", "a.csv")
-    assert "a second file with coordinates of a" in result.refused[0].reason
+    assert "a second set of coordinates of a" in result.refused[0].reason
     assert len(result.names) == 1
+
+
+def test_a_mistake_in_a_file_of_many_costs_one_micrograph(folder):
+    (folder / "all.csv").write_text("micrograph,x,y\na,1,2\nb,999,2\nc,3,4\nc,5,6\n")
+    result = imported(folder, "all.csv")
+    assert result.coordinates["micrograph"].tolist() == ["a", "c", "c"]
+    assert len(result.refused) == 1 and "in b of" in result.refused[0].reason
+    assert result.names["micrograph"].tolist() == ["a", "c"]
 
 
 def test_nothing_to_use_is_an_error_with_the_first_reason(folder):

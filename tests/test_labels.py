@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import skimage.filters
+import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.labels import GLOBAL_THRESHOLDS, LOCAL_THRESHOLDS, disc_label, threshold_label
+from crisp_core.labels import GLOBAL_THRESHOLDS, LOCAL_THRESHOLDS, THRESHOLDS, disc_label, threshold_label
 
 
 def blobs(seed=0, n=96):
@@ -60,3 +63,8 @@ def test_threshold_that_does_not_exist_is_refused():
     ramp = np.tile(np.arange(64, dtype=np.float32), (64, 1))
     with pytest.raises(UserError, match=r"^threshold: minimum finds none \(.+\); choose another, for instance li$"):
         threshold_label(ramp, method="minimum")
+
+
+def test_the_schema_offers_the_thresholds_that_exist():
+    schema = yaml.safe_load((Path(__file__).parents[1] / "rules/schemas/config.schema.yaml").read_text())
+    assert tuple(schema["$defs"]["simulation"]["properties"]["threshold"]["enum"]) == THRESHOLDS

@@ -73,3 +73,18 @@ def test_impossible_splits_are_refused(split, message):
     with pytest.raises(UserError) as error:
         split()
     assert str(error.value) == message
+
+
+def test_refused_micrographs_come_off_the_test_part_and_no_further():
+    names = [f"m{i}" for i in range(11)]
+    table = split_by_counts(names, train=6, validation=2, test=4, seed=0, n_refused=1)
+    assert table["part"].value_counts().to_dict() == {"train": 6, "validation": 2, "test": 3}
+    with pytest.raises(UserError, match="there are 7"):
+        split_by_counts(names[:7], train=6, validation=2, test=4, seed=0, n_refused=5)
+
+
+def test_a_listed_micrograph_that_is_refused_is_left_out():
+    table = split_by_lists(["a", "b", "c"], train=["a", "x"], validation=["b"], test=["c"], refused=["x"])
+    assert dict(zip(table["micrograph"], table["part"], strict=True)) == {"a": "train", "b": "validation", "c": "test"}
+    with pytest.raises(UserError, match="no micrograph is called y"):
+        split_by_lists(["a", "b", "c"], train=["a", "y"], validation=["b"], test=["c"], refused=["x"])

@@ -121,3 +121,13 @@ def test_a_part_without_micrographs_is_an_error_that_says_so(micrographs):
     network = build_network(NETWORK, 2)
     with pytest.raises(UserError, match="no labelled micrograph in the part 'validation'"):
         fit(network, micrographs, [], settings=SETTINGS, prediction=PREDICTION, device="cpu", seed=0)
+
+
+def test_any_crop_size_trains(micrographs):
+    _, history = train(micrographs, epochs=1, crop_px=37, crops_per_step=3)
+    assert history[0]["train_loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_says_so(micrographs):
+    with pytest.raises(UserError, match=r"not finite .* lower training/learning_rate"):
+        train(micrographs, epochs=1, learning_rate=1e30)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from crisp_core.coordinates import match_names
 from crisp_core.logs import start_log
 from crisp_core.micrographs import read_micrograph
 from crisp_core.particles import box_sizes, extract, write_stack
@@ -52,11 +53,16 @@ def stacks() -> Iterator[np.ndarray]:
 write_stack(snakemake.output.stack, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size)
 micrographs = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
 optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
+star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
+ctf = None
+if snakemake.input.ctf:
+    ctf = read_micrographs_ctf(snakemake.input.ctf[0])
+    ctf["micrograph"] = match_names(ctf["micrograph"].tolist(), list(star_paths))["micrograph"]
 particles = particles_table(
     pd.concat(kept, ignore_index=True),
     stack=snakemake.output.stack,
-    micrograph_paths=dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True)),
-    ctf=read_micrographs_ctf(snakemake.input.ctf[0]) if snakemake.input.ctf else None,
+    micrograph_paths=star_paths,
+    ctf=ctf,
 )
 write_particles_star(snakemake.output.particles, optics, particles)
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
+if snakemake.params.threshold is not None:
+    centers["threshold"] = snakemake.params.threshold
 columns = {"micrograph": str, "x": float, "y": float, "score": float}
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]

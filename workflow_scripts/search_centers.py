@@ -49,8 +49,6 @@ centers = {
     "s": float(best["s"]),
     "threshold": float(best["threshold"]),
 }
-if settings["threshold"] is not None:
-    centers["threshold"] = settings["threshold"]
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(centers, file, sort_keys=False)
 log.info("%s; on the validation part F1 %.3f, average precision %.3f", centers, best["f1"], best["ap"])

@@ -14,9 +14,11 @@ log = start_log(snakemake.log[0])
 parts = snakemake.params.split
 names = pd.read_csv(snakemake.input.names, sep="\t", dtype=str, keep_default_na=False)["micrograph"]
 labelled = [name for name in names if name]
+# no coordinates, or quarantined: a part that counts on one of them goes without
+refused = set(snakemake.params.micrographs) - set(labelled)
 if isinstance(parts["train"], list):
-    table = split_by_lists(labelled, **parts)
+    table = split_by_lists(labelled, **parts, refused=refused)
 else:
-    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed)
+    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
 table.to_csv(snakemake.output.split, sep="\t", index=False)
 log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

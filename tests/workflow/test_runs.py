@@ -193,6 +193,31 @@ def test_a_trained_network_picks_micrographs_without_coordinates(tiny_run, tmp_p
         assert (folder / "results/new/reuse/autopick" / path.name).read_bytes() == path.read_bytes()
 
 
+def test_an_earlier_runs_network_is_used_as_it_is(tiny_run):
+    new = {"micrographs": "results/tiny/micrographs/*.mrc", "pixel_size": 7.08, "particle_diameter_angstrom": 180}
+    config = {
+        "run": ["new/reuse"],
+        "datasets": {"new": new},
+        "experiments": {"reuse": {"trained": "results/tiny/small", "centers": {"threshold": 0.9}}},
+    }
+    write_config(tiny_run / "reuse.yaml", config)
+    output = run_snakemake("-n", "--configfile", "reuse.yaml", cwd=tiny_run).stdout
+    assert "rule predict" in output and "rule train" not in output and "rule search_centers" not in output
+
+
+def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):
+    folder = copy_workflow(tmp_path / "suffixes")
+    source = sorted((tiny_run / RESULTS / "micrographs").glob("*.mrc"))[0]
+    (folder / "mic_fractions.tif.mrc").symlink_to(source)
+    new = {"micrographs": "*.mrc", "pixel_size": 7.08, "particle_diameter_angstrom": 180}
+    trained = {"trained": str(tiny_run / RESULTS / "small")}
+    config = {"run": ["new/reuse"], "datasets": {"new": new}, "experiments": {"reuse": trained}}
+    write_config(folder / "new.yaml", config)
+    run_snakemake("results/new/reuse/particles.star", "--cores", "2", "--configfile", "new.yaml", cwd=folder)
+    table = pd.read_csv(folder / "results/new/micrographs.tsv", sep="\t")
+    assert table["micrograph"].tolist() == ["mic_fractions"]
+
+
 def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
     folder = copy_workflow(tmp_path / "bad")
     raw = folder / "raw"
