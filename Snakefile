@@ -44,6 +44,7 @@ rule report:
     conda:
         "envs/crisp.yaml"
     params:
+        config=given_config,
         targets=RESULTS,
     script:
         "workflow_scripts/report.py"

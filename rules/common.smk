@@ -1,4 +1,5 @@
 import ast
+import copy
 import glob
 import hashlib
 import re
@@ -293,6 +294,8 @@ def imported_modules(tree):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+# before defaults are filled in: what another call of the workflow is given
+given_config = copy.deepcopy(config)
 config = or_exit(checked_config)
 RUNS = config["run"]
 RUN_FOLDERS = collect("results/{run}", run=RUNS)

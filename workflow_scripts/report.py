@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 with tempfile.TemporaryDirectory() as folder:
     config = Path(folder) / "config.yaml"
-    config.write_text(yaml.safe_dump(dict(snakemake.config)))
+    config.write_text(yaml.safe_dump(snakemake.params.config))
     command = [sys.executable, "-m", "snakemake", *snakemake.params.targets]
     # the run that this job belongs to holds the lock
     command += ["--nolock", "--snakefile", str(Path(snakemake.scriptdir).parent / "Snakefile")]
