@@ -8,7 +8,6 @@ hundreds of equal maxima; its fourth power, because the centroid of a flat top s
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import trackpy
 from scipy import ndimage
 from skimage.transform import resize
@@ -17,7 +16,6 @@ from crisp_core.centers.footprint import (
     LEAST_SCORE,
     REFERENCE_DIAMETER_PX,
     WorkingMap,
-    centers_table,
     unscaled,
     working_map,
 )
@@ -78,26 +76,3 @@ def select(resized: Resized, *, diameter_px: float, s: float) -> np.ndarray:
         engine="python",
     )
     return unscaled(found[["x", "y"]].to_numpy(float) - resized.margin, resized.factors)
-
-
-def find(probability: np.ndarray, *, diameter_px: float, e: float = DEFAULT_E, s: float = DEFAULT_S) -> pd.DataFrame:
-    """Centres of particles on an (h, w) probability map.
-
-    Parameters
-    ----------
-    probability : (h, w) float array
-        Probability of the particle class.
-    diameter_px : float
-        Particle diameter in px of the map.
-    e : float
-        Scale of the search: a particle is 100 `e` px wide on the map that trackpy sees.
-    s : float
-        Least distance of two centres in diameters.
-
-    Returns
-    -------
-    DataFrame
-        Columns x, y, score, in the order of `footprint.centers_table`. An empty or a constant map gives no row.
-    """
-    resized = propose(prepare(probability, diameter_px=diameter_px), e=e)
-    return centers_table(probability, select(resized, diameter_px=diameter_px, s=s), diameter_px)

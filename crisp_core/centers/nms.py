@@ -7,11 +7,10 @@ touching ones attract each other, at 0.15 noise splits single particles.
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from crisp_core.centers.footprint import LEAST_SCORE, WorkingMap, centers_table, unscaled, working_map
+from crisp_core.centers.footprint import LEAST_SCORE, WorkingMap, unscaled, working_map
 
 E = (0.4, 0.5, 0.6)
 S = (0.4, 0.7, 1.0)
@@ -100,26 +99,3 @@ def select(peaks: Peaks, *, diameter_px: float, s: float) -> np.ndarray:
     for higher, lower in close[np.lexsort(close.T[::-1])]:
         kept[lower] &= not kept[higher]
     return peaks.xy[kept]
-
-
-def find(probability: np.ndarray, *, diameter_px: float, e: float = DEFAULT_E, s: float = DEFAULT_S) -> pd.DataFrame:
-    """Centres of particles on an (h, w) probability map.
-
-    Parameters
-    ----------
-    probability : (h, w) float array
-        Probability of the particle class.
-    diameter_px : float
-        Particle diameter in px of the map.
-    e : float
-        Grid cell in diameters: at most one candidate starts in each.
-    s : float
-        Least distance of two centres in diameters, so that two discs may overlap by d (1 − s).
-
-    Returns
-    -------
-    DataFrame
-        Columns x, y, score, in the order of `footprint.centers_table`. An empty or a constant map gives no row.
-    """
-    peaks = propose(prepare(probability, diameter_px=diameter_px), e=e)
-    return centers_table(probability, select(peaks, diameter_px=diameter_px, s=s), diameter_px)
