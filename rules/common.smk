@@ -144,10 +144,7 @@ def simulation_batch(wildcards):
 def simulation_batches(wildcards):
     """The simulated images of a dataset; nothing for a dataset of files."""
     if wildcards.dataset in SIMULATED:
-        return [
-            f"results/{wildcards.dataset}/simulation/{batch}.h5"
-            for batch in dataset_batches(wildcards.dataset)
-        ]
+        return all_batches("results/{dataset}/simulation/{batch}.h5")(wildcards)
     return []
 
 
@@ -194,10 +191,7 @@ def disc_radius_angstrom(wildcards):
 def coordinate_files(wildcards):
     """Coordinate files of a dataset: the user's, or those of its simulation."""
     if wildcards.dataset in SIMULATED:
-        return [
-            f"results/{wildcards.dataset}/simulation/{batch}.star"
-            for batch in dataset_batches(wildcards.dataset)
-        ]
+        return all_batches("results/{dataset}/simulation/{batch}.star")(wildcards)
     return matching_files(config["datasets"][wildcards.dataset]["coordinates"]["files"])
 
 
