@@ -8,6 +8,8 @@ import numpy as np
 import scipy.fft
 
 Shape = tuple[int, int]
+# Threads of a Fourier transform; the rules that use them ask for as many.
+FFT_THREADS = 2
 
 
 def angstrom_to_px(length_angstrom: float, pixel_size: float) -> float:

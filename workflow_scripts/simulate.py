@@ -10,8 +10,9 @@ from crisp_core.arrays import write_array
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.micrographs import read_volume
-from crisp_core.simulation import phantom, resampled_volume, simulate_micrograph
+from crisp_core.simulation import simulate_micrograph
 from crisp_core.star import write_coordinates_star
+from crisp_core.volumes import phantom, resampled_volume
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
