@@ -26,6 +26,7 @@ PANEL_INCHES = 5.2
 LOWPASS_DIAMETERS = 1 / 14
 # Side of the part whose outlines are shown: particles are then large enough to judge them.
 ZOOM_DIAMETERS = 14
+CRITERION_NAMES = {"ap": "average precision", "f1": "F1", "map_paper": "mAP as published"}
 SCALE_BAR_ANGSTROM = (100, 200, 500, 1000, 2000, 5000)
 
 
@@ -118,6 +119,65 @@ def _equal_f1_lines(axes: Axes) -> None:
             fontsize=8,
             va="center",
         )
+
+
+def calibration_curves(table: pd.DataFrame) -> Figure:
+    """Observed precision of the picks against their score, before and after calibration, one panel per part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `metrics.picks.calibration_table`. The area of a dot is the number of picks in its bin.
+    """
+    parts = list(dict.fromkeys(table["part"]))
+    figure = _figure(4.6 * len(parts), 4.6)
+    for axes, part in zip(figure.subplots(1, len(parts), squeeze=False)[0], parts, strict=True):
+        axes.plot([0, 1], [0, 1], color="#D5D5D5", linewidth=1, zorder=0)
+        for (kind, rows), color, dashes in zip(
+            table[table["part"] == part].groupby("kind", sort=False), (VERMILLION, BLUE), DASHES, strict=False
+        ):
+            filled = rows[rows["n_picks"] > 0]
+            sizes = 300 * filled["n_picks"] / max(1, rows["n_picks"].sum())
+            label = f"{kind}, error {rows['expected_calibration_error'].iloc[0]:.3f}"
+            axes.plot(filled["mean_score"], filled["precision"], dashes, color=color, label=label)
+            axes.scatter(filled["mean_score"], filled["precision"], s=sizes + 8, color=color)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), title=part, xlabel="mean score of the bin", ylabel="share of true picks")
+        axes.set_aspect("equal")
+        _plain(axes)
+        axes.legend(frameon=False, loc="upper left")
+    return figure
+
+
+def search_heat_maps(rows: pd.DataFrame, criterion: str, *, chosen: tuple[str, float, float]) -> Figure:
+    """One heat map per finder: the criterion by e and s, the chosen setting framed, missing values hatched.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Of `centers.search.search_table`.
+    criterion : str
+        Column to show.
+    chosen : (finder, e, s)
+    """
+    finders = list(dict.fromkeys(rows["finder"]))
+    low, high = rows[criterion].min(), rows[criterion].max()
+    figure = _figure(3.9 * len(finders) + 0.8, 3.7)
+    panels = figure.subplots(1, len(finders), squeeze=False)[0]
+    for axes, finder in zip(panels, finders, strict=True):
+        grid = rows[rows["finder"] == finder].pivot(index="e", columns="s", values=criterion)
+        image = axes.imshow(grid, cmap="cividis", vmin=low, vmax=high, origin="lower", aspect="auto")
+        axes.patch.set(hatch="//", edgecolor=GREY)
+        for (i, j), value in np.ndenumerate(grid.to_numpy(float)):
+            color = "white" if not value > (low + high) / 2 else "black"
+            axes.text(j, i, f"{value:.3f}", ha="center", va="center", color=color)
+        if finder == chosen[0]:
+            i, j = grid.index.get_loc(chosen[1]), grid.columns.get_loc(chosen[2])
+            axes.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, fill=False, edgecolor=VERMILLION, linewidth=3))
+        axes.set_xticks(range(grid.shape[1]), [f"{s:g}" for s in grid.columns])
+        axes.set_yticks(range(grid.shape[0]), [f"{e:g}" for e in grid.index])
+        axes.set(title=finder, xlabel="s (filtering)", ylabel="e (candidates)")
+    figure.colorbar(image, ax=list(panels), label=CRITERION_NAMES.get(criterion, criterion))
+    return figure
 
 
 def overlay(

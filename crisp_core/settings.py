@@ -9,7 +9,7 @@ import jsonschema.protocols
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.particles import box_sizes
+from crisp_core.particles import Boxes, box_sizes
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,16 +118,16 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
             raise UserError(
                 f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
             )
-    sizes = settings["datasets"][dataset]
-    boxes = {
-        key: value
-        for key, value in settings["experiments"][experiment]["particles"].items()
-        if key != "invert_contrast"
-    }
-    box_sizes(sizes["pixel_size"], sizes["particle_diameter_angstrom"], **boxes)
+    particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
     if not has_truth and settings["experiments"][experiment]["trained"] is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
         )
+
+
+def particle_boxes(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) -> Boxes:
+    """Boxes of an experiment's particles on a dataset: see `particles.box_sizes`."""
+    sizes = {key: value for key, value in experiment["particles"].items() if key != "invert_contrast"}
+    return box_sizes(dataset["pixel_size"], dataset["particle_diameter_angstrom"], **sizes)

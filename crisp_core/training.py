@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from crisp_core.arrays import read_array, read_window
+from crisp_core.classes import PARTICLE, merged_classes
 from crisp_core.errors import UserError
 from crisp_core.inference import padded_logits, predict
 from crisp_core.losses import IGNORED, Loss, make_loss
@@ -50,12 +51,14 @@ class Crops(Dataset):
         crop_px: int,
         n_items: int,
         contrast_jitter: float,
+        n_classes: int,
         seed: int,
     ) -> None:
         self.micrographs = list(micrographs)
         self.crop_px = crop_px
         self.n_items = n_items
         self.contrast_jitter = contrast_jitter
+        self.n_classes = n_classes
         self.seed = seed
 
     def __len__(self) -> int:
@@ -64,14 +67,18 @@ class Crops(Dataset):
     def __getitem__(self, item: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image (1, crop_px, crop_px) float32 and label (crop_px, crop_px) uint8 with `IGNORED` pixels."""
         rng = np.random.default_rng([self.seed, item])
-        image, label = read_crop(self.micrographs[item % len(self.micrographs)], self.crop_px, rng)
+        image, label = read_crop(
+            self.micrographs[item % len(self.micrographs)], self.crop_px, rng, n_classes=self.n_classes
+        )
         image = jitter_contrast(image, self.contrast_jitter, rng)
         quarter_turns, mirrored = rng.integers(4), rng.integers(2)
         image, label = (np.rot90(a[:, ::-1] if mirrored else a, quarter_turns).copy() for a in (image, label))
         return image[None], label
 
 
-def read_crop(micrograph: LabelledMicrograph, crop_px: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def read_crop(
+    micrograph: LabelledMicrograph, crop_px: int, rng: np.random.Generator, *, n_classes: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Read a crop at a random place: image float32 and label uint8, both (crop_px, crop_px).
 
     A micrograph smaller than the crop is continued with ignored zeros.
@@ -84,7 +91,7 @@ def read_crop(micrograph: LabelledMicrograph, crop_px: int, rng: np.random.Gener
         valid = read_window(images, "valid", micrograph.name, *place)
         label = read_window(labels, "label", micrograph.name, *place)
     missing = [(0, crop_px - n) for n in image.shape]
-    label = np.where(valid, label, IGNORED).astype(np.uint8)
+    label = np.where(valid, merged_classes(label, n_classes), IGNORED).astype(np.uint8)
     return np.pad(image, missing), np.pad(label, missing, constant_values=IGNORED)
 
 
@@ -101,6 +108,7 @@ def fit(
     *,
     settings: Mapping[str, Any],
     prediction: Mapping[str, Any],
+    n_classes: int = 2,
     device: str,
     seed: int,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
@@ -116,6 +124,8 @@ def fit(
         Section `training` of an experiment.
     prediction : mapping
         Section `prediction` of an experiment: tiles of the validation micrographs.
+    n_classes : int
+        Channels of the network; labels of other classes count as background.
     device : str
     seed : int
 
@@ -137,6 +147,7 @@ def fit(
         crop_px=settings["crop_px"],
         n_items=epochs * n_items,
         contrast_jitter=settings["contrast_jitter"],
+        n_classes=n_classes,
         seed=seed,
     )
     network.to(device, memory_format=torch.channels_last)
@@ -153,7 +164,7 @@ def fit(
         epoch_crops = Subset(crops, order.tolist())
         batches = DataLoader(epoch_crops, per_step, num_workers=settings["workers"], drop_last=True)
         train_loss = train_epoch(network, averaged, batches, loss, optimizer, schedule, device=device)
-        score = validate(averaged.module, validation, loss, prediction=prediction, device=device)
+        score = validate(averaged.module, validation, loss, prediction=prediction, n_classes=n_classes, device=device)
         history.append(_history_row(epoch, train_loss, score, schedule.get_last_lr()[0], time.perf_counter() - start))
         log.info(
             "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, %.0f s",
@@ -225,9 +236,10 @@ def validate(
     loss: Loss,
     *,
     prediction: Mapping[str, Any],
+    n_classes: int,
     device: str,
 ) -> Score:
-    """Predict whole micrographs and score the particle class (label 1) with counts pooled over all of them."""
+    """Predict whole micrographs and score the particle class with counts pooled over all of them."""
     network.eval()
     losses, counts = [], []
     for micrograph in micrographs:
@@ -235,15 +247,13 @@ def validate(
         valid = read_array(micrograph.images, "valid", micrograph.name).data
         label = read_array(micrograph.labels, "label", micrograph.name).data
         probability = torch.from_numpy(predict(network, image, device=device, **prediction))
+        label = merged_classes(label, n_classes)
         target = torch.from_numpy(np.where(valid, label, IGNORED))
         # softmax(log p) = p: the log-probabilities are logits of the stitched map
         losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
         particle = torch.from_numpy(valid)
-        counts.append(
-            smp.metrics.get_stats(
-                probability[1][particle][None], (target[particle] == 1).long()[None], mode="binary", threshold=0.5
-            )
-        )
+        of_particle = probability[PARTICLE][particle][None], (target[particle] == PARTICLE).long()[None]
+        counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
     pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
     iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))
     return Score(float(np.mean(losses)), iou, f1)

@@ -2,10 +2,16 @@ rule search_centers:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        maps=search_maps,
+        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
+        labels=searched_labels,
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
-        search="results/{dataset}/{experiment}/search.tsv",
+        search=report(
+            "results/{dataset}/{experiment}/search.tsv",
+            caption="report/search.rst",
+            category="Centres",
+            labels={"experiment": "{dataset}/{experiment}", "result": "all settings"},
+        ),
     log:
         "logs/{dataset}/{experiment}/search_centers.log",
     benchmark:
@@ -47,7 +53,10 @@ rule pick:
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),
+        diameter_px=particle_diameter_px,
+        edge_box_px=edge_box_px,
         threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
+        removal=lookup("experiments/{experiment}/removal", within=config),
         code=core_digest("pick"),
     script:
         "../workflow_scripts/pick.py"

@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.settings import check_settings
+from crisp_core.settings import check_settings, particle_boxes
 from crisp_core.star import micrograph_stem
 
 
@@ -226,14 +226,25 @@ def all_batches(pattern):
     return files
 
 
-def search_maps(wildcards):
-    """Maps on which the finders are compared: predictions, or the labels themselves."""
-    maps = config["experiments"][wildcards.experiment]["centers"]["maps"]
-    pattern = {
-        "predicted": "results/{dataset}/{experiment}/probability/{batch}.h5",
-        "labels": "results/{dataset}/labels/{batch}.h5",
-    }[maps]
-    return all_batches(pattern)(wildcards)
+def searched_labels(wildcards):
+    """The labels, where the finders are compared on them; else nothing."""
+    if config["experiments"][wildcards.experiment]["centers"]["maps"] == "labels":
+        return all_batches("results/{dataset}/labels/{batch}.h5")(wildcards)
+    return []
+
+
+def particle_diameter_px(wildcards):
+    """Diameter of a dataset's particle in pixels of its micrographs."""
+    optics = dataset_optics(wildcards)
+    return optics["particle_diameter_angstrom"] / optics["pixel_size"]
+
+
+def edge_box_px(wildcards):
+    """Side of the box that must lie inside of the micrograph; 0 where picks at the edge stay."""
+    experiment = config["experiments"][wildcards.experiment]
+    if not experiment["removal"]["edge"]:
+        return 0
+    return particle_boxes(config["datasets"][wildcards.dataset], experiment).box_px
 
 
 def trained_file(name):
@@ -319,13 +330,17 @@ EVALUATIONS = collect(
         "metrics/pixels.tsv",
         "metrics/picks.tsv",
         "plots/precision_recall.png",
+        "plots/calibration.png",
         "plots/overlays",
     ],
-) + collect("results/{run}/plots/training.png", run=TRAINED_HERE)
+) + collect(
+    "results/{run}/plots/{plot}.png", run=TRAINED_HERE, plot=["training", "search"]
+)
 
 RESULTS = (
     PARTICLES
     + EVALUATIONS
+    + collect("results/{run}/dropped.tsv", run=RUNS)
     + collect(
         "results/{dataset}/{table}",
         dataset=DATASETS,

@@ -5,6 +5,7 @@ rule evaluate:
         images=all_batches("results/{dataset}/images/{batch}.h5"),
         labels=all_batches("results/{dataset}/labels/{batch}.h5"),
         probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
+        centers=trained_file("centers.yaml"),
         candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
         picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
@@ -23,6 +24,7 @@ rule evaluate:
             labels={"scores": "picks"},
         ),
         curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
+        calibration="results/{dataset}/{experiment}/metrics/calibration.tsv",
     log:
         "logs/{dataset}/{experiment}/evaluate.log",
     benchmark:
@@ -83,6 +85,49 @@ rule plot_precision_recall:
         code=core_digest("plot_precision_recall"),
     script:
         "../workflow_scripts/plot_precision_recall.py"
+
+
+rule plot_calibration:
+    input:
+        calibration="results/{dataset}/{experiment}/metrics/calibration.tsv",
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/calibration.png",
+            caption="report/calibration.rst",
+            category="Scores",
+            subcategory="{dataset}/{experiment}",
+            labels={"scores": "calibration of the picks' score"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_calibration.log",
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("plot_calibration"),
+    script:
+        "../workflow_scripts/plot_calibration.py"
+
+
+rule plot_search:
+    input:
+        search="results/{dataset}/{experiment}/search.tsv",
+        centers="results/{dataset}/{experiment}/centers.yaml",
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/search.png",
+            caption="report/search_plot.rst",
+            category="Centres",
+            labels={"experiment": "{dataset}/{experiment}", "result": "heat maps"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_search.log",
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        criterion=lookup("experiments/{experiment}/centers/criterion", within=config),
+        code=core_digest("plot_search"),
+    script:
+        "../workflow_scripts/plot_search.py"
 
 
 rule plot_overlays:

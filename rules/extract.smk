@@ -41,3 +41,27 @@ rule join_particles:
         code=core_digest("join_particles"),
     script:
         "../workflow_scripts/join_particles.py"
+
+
+rule count_dropped:
+    input:
+        picking=all_batches("results/{dataset}/{experiment}/dropped/{batch}.tsv"),
+        extraction=all_batches(
+            "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"
+        ),
+    output:
+        report(
+            "results/{dataset}/{experiment}/dropped.tsv",
+            caption="report/dropped.rst",
+            category="Data",
+            labels={"dataset": "{dataset}/{experiment}", "table": "dropped picks"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/count_dropped.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("count_dropped"),
+    script:
+        "../workflow_scripts/count_dropped.py"

@@ -60,6 +60,17 @@ def png_chunks(data):
     return names
 
 
+def searched():
+    settings = [(name, e, s) for name in ("nms", "morphology") for e in (0.4, 0.5) for s in (0.4, 0.7)]
+    return pd.DataFrame(settings, columns=["finder", "e", "s"]).assign(ap=[0.1, 0.2, 0.3, 0.9, 0.5, np.nan, 0.4, 0.2])
+
+
+def calibration():
+    table = pd.DataFrame({"low": [0.0, 0.5], "high": [0.5, 1.0], "n_picks": [0, 7]})
+    table = table.assign(mean_score=[np.nan, 0.8], precision=[np.nan, 0.9], expected_calibration_error=0.1)
+    return pd.concat([table.assign(part=part, kind=kind) for part in "ab" for kind in ("score", "calibrated")])
+
+
 FIGURES = {
     "training": lambda: plots.training_curves(history()),
     "training without validation": lambda: plots.training_curves(history(validation=False)),
@@ -70,11 +81,22 @@ FIGURES = {
     "precision and recall": lambda: plots.precision_recall(
         {"test": pd.DataFrame({"recall": [0.1, 0.9], "precision": [1.0, 0.7]})}, chosen={"test": (0.9, 0.7)}
     ),
+    "calibration": lambda: plots.calibration_curves(calibration()),
+    "search": lambda: plots.search_heat_maps(searched(), "ap", chosen=("nms", 0.5, 0.7)),
+    "search of one setting": lambda: plots.search_heat_maps(searched().iloc[[0]], "ap", chosen=("nms", 0.4, 0.4)),
     "no curves": lambda: plots.precision_recall({}),
     "contact sheet": lambda: plots.contact_sheet({f"m{i}": scene()[0] for i in range(5)}),
     "montage": lambda: plots.particle_montage(np.random.default_rng(0).normal(size=(13, 20, 24)), title="13 particles"),
     "montage of none": lambda: plots.particle_montage(np.empty((0, 20, 20))),
 }
+
+
+def test_heat_map_frames_the_chosen_setting_and_writes_every_value():
+    panels = FIGURES["search"]().axes[:2]
+    assert [axes.get_title() for axes in panels] == ["nms", "morphology"]
+    (frame,), others = (axes.patches for axes in panels)
+    assert frame.get_xy() == (0.5, 0.5) and not others
+    assert [text.get_text() for text in panels[1].texts] == ["0.500", "nan", "0.400", "0.200"]
 
 
 @pytest.mark.parametrize("name", ["overlay", "training", "precision and recall"])

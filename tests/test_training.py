@@ -74,7 +74,7 @@ def train(micrographs, **changes):
 
 
 def test_a_crop_depends_on_its_number_alone(micrographs):
-    options = {"crop_px": 32, "n_items": 20, "contrast_jitter": 0.1, "seed": 1}
+    options = {"crop_px": 32, "n_items": 20, "contrast_jitter": 0.1, "n_classes": 2, "seed": 1}
     crops, again = Crops(micrographs, **options), Crops(micrographs, **options)
     crops[3]
     for mine, other in zip(crops[7], again[7], strict=True):
@@ -83,7 +83,7 @@ def test_a_crop_depends_on_its_number_alone(micrographs):
 
 
 def test_image_and_label_turn_together_and_the_margin_is_ignored(micrographs):
-    crops = Crops(micrographs, crop_px=32, n_items=40, contrast_jitter=0.0, seed=1)
+    crops = Crops(micrographs, crop_px=32, n_items=40, contrast_jitter=0.0, n_classes=2, seed=1)
     seen = set()
     for image, label in (crops[i] for i in range(40)):
         assert image.shape == (1, 32, 32) and label.shape == (32, 32)
@@ -94,9 +94,26 @@ def test_image_and_label_turn_together_and_the_margin_is_ignored(micrographs):
 
 
 def test_a_micrograph_smaller_than_the_crop_is_continued_with_ignored_pixels(micrographs):
-    image, label = Crops(micrographs, crop_px=100, n_items=1, contrast_jitter=0.0, seed=1)[0]
+    image, label = Crops(micrographs, crop_px=100, n_items=1, contrast_jitter=0.0, n_classes=2, seed=1)[0]
     assert image.shape == (1, 100, 100)
     assert (label != IGNORED).sum() == 64 * 72
+
+
+def test_four_classes_train_and_two_take_the_others_for_background(micrographs):
+    with h5py.File(micrographs[0].labels, "a") as labels:
+        for name in "abc":
+            labels[f"label/{name}"][:, :6] = 2
+            labels[f"label/{name}"][:4] = 3
+    options = {"crop_px": 100, "n_items": 3, "contrast_jitter": 0.0, "seed": 1}
+    assert set(np.unique(Crops(micrographs, n_classes=2, **options)[0][1])) <= {0, 1, IGNORED}
+    assert set(np.unique(Crops(micrographs, n_classes=4, **options)[0][1])) >= {0, 1, 2, 3}
+    torch.manual_seed(0)
+    network = build_network(NETWORK, 4)
+    settings = SETTINGS | {"epochs": 1}
+    parts = micrographs[:2], micrographs[2:]
+    state, history = fit(network, *parts, settings=settings, prediction=PREDICTION, n_classes=4, device="cpu", seed=3)
+    assert 0 < history[0]["train_loss"] < 10
+    assert state["segmentation_head.0.bias"].shape == (4,)
 
 
 def test_training_learns_and_repeats_itself_exactly(micrographs):
@@ -112,7 +129,8 @@ def test_the_best_epochs_weights_are_returned(micrographs):
     state, history = train(micrographs, epochs=3)
     network = build_network(NETWORK, 2)
     network.load_state_dict(state)
-    score = validate(network, micrographs[2:], make_loss(SETTINGS["loss"]), prediction=PREDICTION, device="cpu")
+    loss = make_loss(SETTINGS["loss"])
+    score = validate(network, micrographs[2:], loss, prediction=PREDICTION, n_classes=2, device="cpu")
     assert score.iou == pytest.approx(max(row["validation_iou"] for row in history), abs=1e-6)
 
 

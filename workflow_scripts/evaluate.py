@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from crisp_core.arrays import array_names, read_array
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import curve_table, picks_table
+from crisp_core.metrics.picks import calibration_table, curve_table, picks_table
 from crisp_core.metrics.pixels import pixel_counts, pixel_table
 from crisp_core.star import read_coordinates_star
 
@@ -45,6 +46,10 @@ scored = picks_table(
 scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
 curve = curve_table(truth, candidates, parts, diameter_px=diameter_px)
 curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
+with open(snakemake.input.centers) as file:
+    knots = pd.DataFrame(yaml.safe_load(file)["calibration"])
+calibration = calibration_table(truth, candidates, parts, knots=knots, diameter_px=diameter_px)
+calibration.to_csv(snakemake.output.calibration, sep="\t", index=False, float_format="%.6g")
 for part in scored["part"].unique():
     f1 = scored.query("part == @part and micrograph == 'all'")["f1"].iloc[0]
     iou = pixels.query("part == @part and micrograph == 'all'")["iou"].iloc[0]

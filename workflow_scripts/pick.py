@@ -1,14 +1,16 @@
 """Rule pick: centres of a batch; those that score enough and that no rule drops are picks."""
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_grids, read_array
+from crisp_core.arrays import array_grids, array_names, read_array
 from crisp_core.centers.removal import drop_picks
 from crisp_core.centers.search import find_centers
+from crisp_core.classes import CARBON, CONTAMINANT
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.logs import start_log
 from crisp_core.star import write_coordinates_star
@@ -17,31 +19,47 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
+params, probability = snakemake.params, snakemake.input.probability
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
-if snakemake.params.threshold is not None:
-    centers["threshold"] = snakemake.params.threshold
+threshold = centers["threshold"] if params.threshold is None else params.threshold
+keep_away = {
+    class_: diameters * params.diameter_px
+    for class_, diameters in (
+        (CONTAMINANT, params.removal["contaminant_diameters"]),
+        (CARBON, params.removal["carbon_diameters"]),
+    )
+    if diameters is not None
+}
 columns = {"micrograph": str, "x": float, "y": float, "score": float}
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]
-for name, grid in array_grids(snakemake.input.probability, "probability").items():
+classified = set(array_names(probability, "class"))
+for name, grid in array_grids(probability, "probability").items():
     found = find_centers(
-        read_array(snakemake.input.probability, "probability", name).data.astype(np.float32),
+        read_array(probability, "probability", name).data.astype(np.float32),
         centers["finder"],
-        diameter_px=angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size),
+        diameter_px=angstrom_to_px(params.diameter_angstrom, grid.pixel_size),
         e=centers["e"],
         s=centers["s"],
     )
     found[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), grid.shape, grid.full_shape)
     found.insert(0, "micrograph", name)
-    valid = read_array(snakemake.input.images, "valid", name).data
-    kept, gone = drop_picks(found, full_shape=grid.full_shape, valid=valid)
+    kept, gone = drop_picks(
+        found,
+        full_shape=grid.full_shape,
+        box_px=params.edge_box_px,
+        valid=read_array(snakemake.input.images, "valid", name).data,
+        label=read_array(probability, "class", name).data if name in classified else None,
+        keep_away_px=keep_away,
+    )
+    gone = gone[gone["score"] >= threshold]
     candidates.append(kept)
     dropped.append(gone)
-    n_picks = (kept["score"] >= centers["threshold"]).sum()
-    log.info("%s: %d picks of %d candidates, %d dropped", name, n_picks, len(kept), len(gone))
+    reasons = "".join(f", {n} dropped: {reason}" for reason, n in Counter(gone["reason"]).items())
+    log.info("%s: %d picks of %d candidates%s", name, (kept["score"] >= threshold).sum(), len(kept), reasons)
 
 table = pd.concat(candidates, ignore_index=True)
 write_coordinates_star(snakemake.output.candidates, table)
-write_coordinates_star(snakemake.output.picks, table[table["score"] >= centers["threshold"]])
+write_coordinates_star(snakemake.output.picks, table[table["score"] >= threshold])
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")

@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 
 from crisp_core.arrays import array_names, read_array, write_array
+from crisp_core.classes import PARTICLE
 from crisp_core.devices import start_torch
 from crisp_core.inference import predict
 from crisp_core.logs import start_log
@@ -26,12 +27,8 @@ with h5py.File(snakemake.output.probability, "w") as output:
         start = time.perf_counter()
         image = read_array(snakemake.input.images, "image", name)
         probability = predict(trained.network, image.data, device=device, **snakemake.params.prediction)
-        write_array(
-            output,
-            "probability",
-            name,
-            probability[trained.classes.index("particle")].astype(np.float16),
-            pixel_size=image.pixel_size,
-            full_shape=image.full_shape,
-        )
+        grid = {"pixel_size": image.pixel_size, "full_shape": image.full_shape}
+        write_array(output, "probability", name, probability[PARTICLE].astype(np.float16), **grid)
+        if len(trained.classes) > 2:
+            write_array(output, "class", name, probability.argmax(axis=0).astype(np.uint8), **grid)
         log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)

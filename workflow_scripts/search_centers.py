@@ -1,54 +1,77 @@
 """Rule search_centers: try the finders' settings on the validation part, keep the best with its threshold."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_grids, read_array
-from crisp_core.centers.search import FINDERS, choose, default_settings, search
+from crisp_core.arrays import array_grids, array_names, read_array
+from crisp_core.centers.search import (
+    ALL_SETTINGS,
+    choose,
+    default_setting,
+    pick_settings,
+    scores_by_setting,
+    search_table,
+)
+from crisp_core.classes import PARTICLE
 from crisp_core.coordinates import onto_grids
+from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.metrics.pixels import PARTICLE
 from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-settings = snakemake.params.centers
-kind = {"predicted": "probability", "labels": "label"}[settings["maps"]]
-
-
-def particle_map(path: str, name: str) -> np.ndarray:
-    """Probability of the particle class, which for a label is 0 or 1."""
-    values = read_array(path, kind, name).data
-    return (values == PARTICLE if kind == "label" else values).astype(np.float32)
-
-
+params = snakemake.params.centers
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 validation = set(split.loc[split["part"] == "validation", "micrograph"])
-files = {name: path for path in snakemake.input.maps for name in array_grids(path, kind) if name in validation}
-grids = {name: array_grids(path, kind)[name] for name, path in files.items()}
-rows = search(
-    ((name, particle_map(path, name)) for name, path in files.items()),
-    onto_grids(read_coordinates_star(snakemake.input.coordinates), grids),
-    diameter_px=angstrom_to_px(snakemake.params.diameter_angstrom, next(iter(grids.values())).pixel_size),
-    finders=list(FINDERS) if settings["finder"] == "search" else [settings["finder"]],
-    target_precision=settings["target_precision"],
-)
-if settings["finder"] != "search":
-    rows = default_settings(rows)
-rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
-best = choose(rows, settings["criterion"])
-centers = {
-    "finder": best["finder"],
-    "e": float(best["e"]),
-    "s": float(best["s"]),
-    "threshold": float(best["threshold"]),
+grids = {
+    name: grid
+    for path in snakemake.input.probability
+    for name, grid in array_grids(path, "probability").items()
+    if name in validation
 }
+if not grids:
+    raise UserError(f"{snakemake.input.split}: the validation part is empty; put a micrograph into it")
+truth = onto_grids(read_coordinates_star(snakemake.input.coordinates), grids)
+diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, next(iter(grids.values())).pixel_size)
+
+
+def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
+    """Particle probability of the validation micrographs, one at a time."""
+    for path in snakemake.input.probability:
+        for name in array_names(path, "probability"):
+            if name in grids:
+                yield name, read_array(path, "probability", name).data.astype(np.float32)
+
+
+def label_maps() -> Iterator[tuple[str, np.ndarray]]:
+    """Particle labels of the validation micrographs as 0 and 1, one at a time."""
+    for path in snakemake.input.labels:
+        for name in array_names(path, "label"):
+            if name in grids:
+                yield name, (read_array(path, "label", name).data == PARTICLE).astype(np.float32)
+
+
+maps = {"predicted": predicted_maps, "labels": label_maps}[params["maps"]]
+settings = ALL_SETTINGS if params["finder"] == "search" else [default_setting(params["finder"])]
+scored = scores_by_setting(maps(), truth, diameter_px=diameter_px, settings=settings)
+rows = search_table(scored, params["target_precision"])
+rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
+best = choose(rows, params["criterion"])
+if params["maps"] == "labels":
+    # a threshold on perfect masks says nothing about predictions
+    scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best])
+chosen = pick_settings(best, scored[best], params["target_precision"])
 with open(snakemake.output.centers, "w") as file:
-    yaml.safe_dump(centers, file, sort_keys=False)
-log.info("%s; on the validation part F1 %.3f, average precision %.3f", centers, best["f1"], best["ap"])
+    yaml.safe_dump(chosen, file, sort_keys=False)
+log.info(
+    "%s e %g s %g, picks from %.3f; on the validation part precision %.3f, recall %.3f",
+    *best,
+    *(chosen[key] for key in ("threshold", "expected_precision", "expected_recall")),
+)

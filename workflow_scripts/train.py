@@ -6,6 +6,7 @@ import pandas as pd
 import torch
 
 from crisp_core.arrays import array_names
+from crisp_core.classes import CLASSES
 from crisp_core.devices import start_torch
 from crisp_core.logs import start_log
 from crisp_core.networks import TrainedNetwork, build_network, n_parameters, save_network
@@ -29,7 +30,7 @@ parts = {
     part: [LabelledMicrograph(name, *files[name]) for name in rows["micrograph"]]
     for part, rows in split.groupby("part")
 }
-classes = ["background", "particle"]
+classes = list(CLASSES[: params.network["classes"]])
 network = build_network(params.network, len(classes))
 log.info(
     "%s with %s, %.2f M parameters, on %s",
@@ -41,6 +42,7 @@ state, history = fit(
     parts.get("validation", []),
     settings=params.training,
     prediction=params.prediction,
+    n_classes=len(classes),
     device=device,
     seed=params.seed,
 )

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
+from crisp_core.classes import CLASSES
 from crisp_core.geometry import Shape, rescaled_xy
 from crisp_core.metrics.picks import on_masked_area
-
-CLASSES = {2: "contaminant", 3: "carbon"}
 
 
 class Sorted(NamedTuple):
@@ -88,7 +87,7 @@ def drop_picks(
     if label is not None:
         for value, distance in (keep_away_px or {}).items():
             near = distance_to_class(xy, label, value, full_shape=full_shape) <= distance
-            rules[CLASSES.get(value, f"class {value}")] = near
+            rules[CLASSES[value]] = near
     if box_px:
         rules["edge"] = beyond_edge(xy, full_shape=full_shape, box_px=box_px)
     reason = np.select(list(rules.values()), list(rules), default="") if rules else np.full(len(picks), "")

@@ -1,7 +1,8 @@
 """Every finder with its published settings, and the search for the best setting on validation maps."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from crisp_core.metrics.picks import (
     best_threshold,
     counts_at,
     f1,
+    fit_calibration,
     map_paper,
     mean_average_precision,
     pooled_picks,
@@ -25,6 +27,18 @@ from crisp_core.metrics.picks import (
 )
 
 CRITERIA = ("ap", "f1", "map_paper")
+NOTHING_USABLE = (
+    "No setting of the finders gives usable centres on the validation maps: "
+    "train longer, check the particle diameter, or lower the target precision."
+)
+
+
+class Setting(NamedTuple):
+    """A finder with its two hyper-parameters."""
+
+    finder: str
+    e: float
+    s: float
 
 
 class Finder(NamedTuple):
@@ -50,6 +64,15 @@ FINDERS = {
     ),
     "nms": Finder(nms.prepare, nms.propose, nms.select, nms.E, nms.S, nms.DEFAULT_E, nms.DEFAULT_S),
 }
+
+
+ALL_SETTINGS = tuple(Setting(name, e, s) for name, finder in FINDERS.items() for e in finder.e for s in finder.s)
+
+
+def default_setting(name: str) -> Setting:
+    """The setting that a finder takes where none is searched."""
+    finder = _finder(name)
+    return Setting(name, finder.default_e, finder.default_s)
 
 
 def _finder(name: str) -> Finder:
@@ -95,15 +118,14 @@ def find_centers(
     return table[table["score"] >= threshold].reset_index(drop=True)
 
 
-def search(
+def scores_by_setting(
     maps: Iterable[tuple[str, np.ndarray]],
     truth: pd.DataFrame,
     *,
     diameter_px: float,
-    finders: Sequence[str] = tuple(FINDERS),
-    target_precision: float | None = None,
-) -> pd.DataFrame:
-    """Score every setting of the finders on validation maps; each map is read once, and no step repeated.
+    settings: Sequence[Setting] = ALL_SETTINGS,
+) -> dict[Setting, PickScore]:
+    """Score of every setting, pooled over the maps; each map is read once, and no step repeated.
 
     Parameters
     ----------
@@ -113,45 +135,45 @@ def search(
         Columns micrograph, x, y in px of the maps.
     diameter_px : float
         Particle diameter in px of the maps.
-    finders : sequence of str
-        Names of the finders to try.
-    target_precision : float, optional
-        Choose each setting's threshold as the lowest that reaches this precision instead of the one of best F1.
-
-    Returns
-    -------
-    DataFrame
-        One row per setting: finder, e, s, ap (of all centres, one-to-one over box IoU), f1, threshold, map_paper,
-        precision, recall, n_picks, n_truth; f1 to n_picks are of the centres that reach the threshold, pooled over the
-        maps. Where no threshold reaches the target precision, they are NaN.
+    settings : sequence of Setting
+        What to try.
     """
-    scored: dict[tuple[str, float, float], list[PickScore]] = {}
+    scored: dict[Setting, list[PickScore]] = {}
     truths = {stem: rows[["x", "y"]].to_numpy(float) for stem, rows in truth.groupby("micrograph")}
     for micrograph, probability in maps:
         true_xy = truths.get(micrograph, np.zeros((0, 2)))
-        for setting, xy in _all_settings(probability, finders, diameter_px):
+        for setting, xy in _centers_by_setting(probability, settings, diameter_px):
             found = centers_table(probability, xy, diameter_px)
             score = score_picks(true_xy, found[["x", "y"]].to_numpy(), found["score"], diameter_px=diameter_px)
             scored.setdefault(setting, []).append(score)
     if not scored:
         raise UserError("The search for centres got no validation map: put a micrograph into the validation part.")
-    rows = [
-        dict(zip(("finder", "e", "s"), setting, strict=True)) | _summary(pooled_picks(scores), target_precision)
-        for setting, scores in scored.items()
-    ]
-    return pd.DataFrame(rows)
+    return {setting: pooled_picks(scored[setting]) for setting in settings}
 
 
-def _all_settings(
-    probability: np.ndarray, finders: Sequence[str], diameter_px: float
-) -> Iterable[tuple[tuple[str, float, float], np.ndarray]]:
-    for name in finders:
+def _centers_by_setting(
+    probability: np.ndarray, settings: Sequence[Setting], diameter_px: float
+) -> Iterable[tuple[Setting, np.ndarray]]:
+    for name, of_finder in groupby(sorted(settings), key=lambda setting: setting.finder):
         tools = _finder(name)
         prepared = tools.prepare(probability, diameter_px=diameter_px)
-        for e in tools.e:
+        for e, of_e in groupby(of_finder, key=lambda setting: setting.e):
             proposed = tools.propose(prepared, e=e)
-            for s in tools.s:
-                yield (name, e, s), tools.select(proposed, diameter_px=diameter_px, s=s)
+            for setting in of_e:
+                yield setting, tools.select(proposed, diameter_px=diameter_px, s=setting.s)
+
+
+def search_table(scored: Mapping[Setting, PickScore], target_precision: float | None = None) -> pd.DataFrame:
+    """Table of `scores_by_setting`, one row per setting.
+
+    Returns
+    -------
+    DataFrame
+        finder, e, s, ap (of all centres, one-to-one over box IoU), f1, threshold, map_paper, precision, recall,
+        n_picks, n_truth. The threshold is the one of best F1, or the lowest that reaches `target_precision`; f1 to
+        n_picks are of the centres that reach it, pooled over the maps. Where none reaches that precision, they are NaN.
+    """
+    return pd.DataFrame([setting._asdict() | _summary(score, target_precision) for setting, score in scored.items()])
 
 
 def _summary(score: PickScore, target_precision: float | None) -> dict[str, float]:
@@ -184,14 +206,8 @@ def _with_margin(score: PickScore, threshold: float) -> float:
     return (threshold + score.scores[score.scores < threshold].max(initial=LEAST_SCORE)) / 2
 
 
-def default_settings(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows of `search` that belong to each finder's default setting."""
-    defaults = {(name, finder.default_e, finder.default_s) for name, finder in FINDERS.items()}
-    return rows[[setting in defaults for setting in zip(rows["finder"], rows["e"], rows["s"], strict=True)]]
-
-
-def choose(rows: pd.DataFrame, criterion: str = "ap") -> dict[str, Any]:
-    """Row of the best setting by `criterion` (ap, f1 or map_paper), of equals by F1, then the first.
+def choose(rows: pd.DataFrame, criterion: str = "ap") -> Setting:
+    """Best setting of a `search_table` by `criterion` (ap, f1 or map_paper), of equals by F1, then the first.
 
     Raises
     ------
@@ -202,8 +218,40 @@ def choose(rows: pd.DataFrame, criterion: str = "ap") -> dict[str, Any]:
         raise UserError(f"There is no search criterion called {criterion}: choose one of {', '.join(CRITERIA)}.")
     usable = rows[rows["threshold"].notna() & rows[criterion].notna()]
     if usable.empty:
-        raise UserError(
-            "No setting of the finders gives usable centres on the validation maps: "
-            "train longer, check the particle diameter, or lower the target precision."
-        )
-    return usable.sort_values([criterion, "f1"], ascending=False, kind="stable").iloc[0].to_dict()
+        raise UserError(NOTHING_USABLE)
+    best = usable.sort_values([criterion, "f1"], ascending=False, kind="stable").iloc[0]
+    return Setting(best["finder"], float(best["e"]), float(best["s"]))
+
+
+def pick_settings(setting: Setting, score: PickScore, target_precision: float | None = None) -> dict[str, Any]:
+    """What `pick` needs to apply a setting elsewhere, as plain values for a YAML file.
+
+    Parameters
+    ----------
+    setting : Setting
+    score : PickScore
+        Of this setting on predicted maps of the validation part.
+    target_precision : float, optional
+        As in `search_table`.
+
+    Returns
+    -------
+    dict
+        finder, e, s, threshold, expected_precision and expected_recall of the picks that reach the threshold, and
+        calibration: lists score and precision, the knots of `metrics.picks.calibrated`.
+
+    Raises
+    ------
+    UserError
+        If no threshold is usable.
+    """
+    measures = _summary(score, target_precision)
+    if math.isnan(measures["threshold"]) or not score.scores.size:
+        raise UserError(NOTHING_USABLE)
+    return {
+        **setting._asdict(),
+        "threshold": float(measures["threshold"]),
+        "expected_precision": measures["precision"],
+        "expected_recall": measures["recall"],
+        "calibration": fit_calibration(score.scores, score.true).to_dict("list"),
+    }

@@ -552,6 +552,34 @@ def curve_table(
     return pd.concat(tables, ignore_index=True)
 
 
+def calibration_table(
+    truth: pd.DataFrame, picks: pd.DataFrame, parts: Mapping[str, str], *, knots: pd.DataFrame, diameter_px: float
+) -> pd.DataFrame:
+    """Reliability of the score before and after calibration, for each part; other arguments as in `picks_table`.
+
+    Parameters
+    ----------
+    knots : DataFrame
+        Of `fit_calibration`.
+
+    Returns
+    -------
+    DataFrame
+        Columns part, kind (score or calibrated), those of `reliability_table`, and expected_calibration_error, which is
+        the same in all rows of a part and kind.
+    """
+    scored = score_tables(truth, picks, parts, diameter_px=diameter_px)
+    tables = []
+    for part in dict.fromkeys(parts.values()):
+        pooled = pooled_picks([scored[stem] for stem in parts if parts[stem] == part])
+        for kind, scores in (("score", pooled.scores), ("calibrated", calibrated(pooled.scores, knots))):
+            table = reliability_table(scores, pooled.true)
+            error = expected_calibration_error(table)
+            tables.append(table.assign(part=part, kind=kind, expected_calibration_error=error))
+    table = pd.concat(tables, ignore_index=True)
+    return table[["part", "kind", *table.columns.drop(["part", "kind"])]]
+
+
 def flag_matched(truth: pd.DataFrame, picks: pd.DataFrame, *, diameter_px: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Truth and picks of one micrograph with a column `matched`: whether each has a partner within half a diameter."""
     pairs = match(*(table[["x", "y"]].to_numpy(float) for table in (truth, picks)), max_distance_px=diameter_px / 2)

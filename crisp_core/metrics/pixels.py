@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-PARTICLE = 1
+from crisp_core.classes import PARTICLE
 
 
 class PixelCounts(NamedTuple):

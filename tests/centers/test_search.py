@@ -1,13 +1,28 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
-from crisp_core.centers.search import FINDERS, choose, default_settings, find_centers, search
+from crisp_core.centers.search import (
+    FINDERS,
+    Setting,
+    choose,
+    default_setting,
+    find_centers,
+    pick_settings,
+    scores_by_setting,
+    search_table,
+)
 from crisp_core.errors import UserError
 from crisp_core.metrics import picks
 from tests.centers.discs import discs, scattered
 
 D = 20.0
+NMS = [Setting("nms", e, s) for e in (0.4, 0.5, 0.6) for s in (0.4, 0.7, 1.0)]
+
+
+def search(maps, truth, *, target_precision=None, **options):
+    return search_table(scores_by_setting(maps, truth, diameter_px=D, **options), target_precision)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +42,7 @@ def validation():
 @pytest.fixture(scope="module")
 def rows(validation):
     maps, truth = validation
-    return search(maps.items(), truth, diameter_px=D)
+    return search(maps.items(), truth)
 
 
 def test_search_tries_the_published_nine_settings_of_each_finder(rows):
@@ -57,24 +72,31 @@ def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, numb
 
 
 def test_choice_is_the_best_row_by_its_criterion(rows):
+    by_setting = rows.set_index(["finder", "e", "s"])
     for criterion in ("ap", "f1", "map_paper"):
-        assert choose(rows, criterion)[criterion] == rows[criterion].max()
-    best = choose(rows)
-    assert best["finder"] in FINDERS and best["f1"] > 0.9
+        assert by_setting.loc[choose(rows, criterion), criterion] == rows[criterion].max()
+    assert by_setting.loc[choose(rows), "f1"] > 0.9
 
 
 def test_equals_are_settled_by_f1_then_by_order():
     rows = pd.DataFrame(
-        {"finder": list("abcd"), "ap": [0.5, 0.7, 0.7, 0.7], "f1": [0.9, 0.6, 0.8, 0.8], "threshold": 0.1}
+        {
+            "finder": list("abcd"),
+            "e": 1,
+            "s": 2,
+            "ap": [0.5, 0.7, 0.7, 0.7],
+            "f1": [0.9, 0.6, 0.8, 0.8],
+            "threshold": 0.1,
+        }
     )
-    assert choose(rows)["finder"] == "c"
+    assert choose(rows) == ("c", 1, 2)
 
 
 def test_target_precision_sets_the_threshold(validation):
     maps, truth = validation
-    rows = search(maps.items(), truth, diameter_px=D, finders=["nms"], target_precision=0.97)
+    rows = search(maps.items(), truth, settings=NMS, target_precision=0.97)
     assert (rows["precision"] >= 0.97).all()
-    beyond = search(maps.items(), truth, diameter_px=D, finders=["nms"], target_precision=1.01)
+    beyond = search(maps.items(), truth, settings=NMS, target_precision=1.01)
     assert beyond["threshold"].isna().all() and beyond["f1"].isna().all()
     with pytest.raises(UserError, match="lower the target precision"):
         choose(beyond)
@@ -82,21 +104,21 @@ def test_target_precision_sets_the_threshold(validation):
 
 def test_maps_may_come_from_a_generator(validation, rows):
     maps, truth = validation
-    again = search(((name, image) for name, image in maps.items()), truth, diameter_px=D, finders=["nms"])
+    again = search(((name, image) for name, image in maps.items()), truth, settings=NMS)
     pd.testing.assert_frame_equal(again, rows[rows["finder"] == "nms"].reset_index(drop=True))
 
 
 def test_micrograph_without_truth_and_empty_map_count(validation):
     maps, truth = validation
     more = {**maps, "empty": np.zeros((160, 160)), "no truth": maps["a"]}
-    rows = search(more.items(), truth, diameter_px=D, finders=["nms"])
+    rows = search(more.items(), truth, settings=NMS)
     assert (rows["n_truth"] == len(truth)).all()
     assert (rows["precision"] < 0.75).all()
 
 
 def test_bad_calls_are_said(validation, rows):
     with pytest.raises(UserError, match="got no validation map"):
-        search([], validation[1], diameter_px=D)
+        search([], validation[1])
     with pytest.raises(UserError) as error:
         choose(rows, "mAP")
     assert str(error.value) == "There is no search criterion called mAP: choose one of ap, f1, map_paper."
@@ -109,6 +131,37 @@ def test_threshold_lies_halfway_to_the_next_candidate():
     for place, height in zip(places, (0.9, 0.9, 0.6), strict=True):
         image += height * discs(image.shape, place[None], D)
     truth = pd.DataFrame({"micrograph": "a", "x": places[:2, 0], "y": places[:2, 1]})
-    for row in default_settings(search([("a", image)], truth, diameter_px=D)).itertuples():
+    settings = [default_setting(name) for name in FINDERS]
+    for row in search([("a", image)], truth, settings=settings).itertuples():
         assert row.f1 == 1
         assert row.threshold == pytest.approx(0.75, abs=0.01)
+
+
+def test_order_of_the_settings_changes_no_score(validation, rows):
+    maps, truth = validation
+    mixed = [NMS[4], default_setting("morphology"), NMS[0], NMS[3]]
+    some = search(maps.items(), truth, settings=mixed)
+    assert list(some[["finder", "e", "s"]].itertuples(index=False, name=None)) == [tuple(s) for s in mixed]
+    together = some.merge(rows, on=["finder", "e", "s"], suffixes=("", "_all"))
+    assert len(together) == 4
+    np.testing.assert_array_equal(together["ap"], together["ap_all"])
+
+
+def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
+    maps, truth = validation
+    setting = default_setting("nms")
+    score = scores_by_setting(maps.items(), truth, diameter_px=D, settings=[setting])[setting]
+    chosen = pick_settings(setting, score)
+    assert yaml.safe_load(yaml.safe_dump(chosen)) == chosen
+    counts = picks.counts_at(score, chosen["threshold"])
+    assert chosen["expected_precision"] == counts.n_matched / counts.n_picks
+    assert chosen["expected_recall"] == counts.n_matched / counts.n_truth
+    # isotonic regression keeps the mean: over all candidates the expected precision is the observed one
+    expected = picks.calibrated(score.scores, pd.DataFrame(chosen["calibration"]))
+    assert expected.mean() == pytest.approx(score.true.mean())
+    assert (np.diff(chosen["calibration"]["precision"]) >= 0).all()
+    with pytest.raises(UserError, match="lower the target precision"):
+        pick_settings(setting, score, target_precision=1.01)
+    empty = scores_by_setting([("a", np.zeros((60, 60)))], truth, diameter_px=D, settings=[setting])[setting]
+    with pytest.raises(UserError, match="No setting of the finders gives usable centres"):
+        pick_settings(setting, empty)

@@ -365,3 +365,22 @@ def test_flags_say_who_has_a_partner():
     true, flagged = flag_matched(truth, found, diameter_px=20)
     assert true["matched"].tolist() == [False, True]
     assert flagged["matched"].tolist() == [True, False, False]
+
+
+def test_calibration_on_the_part_it_was_fitted_on_is_exact_and_helps_elsewhere():
+    rng = np.random.default_rng(0)
+    n = 3000
+    # a score whose square is the chance of a true pick
+    scores = rng.random(n)
+    true = rng.random(n) < scores**2
+    truth = pd.DataFrame({"micrograph": np.where(np.arange(n) < n / 2, "a", "b"), "x": 50.0 * np.arange(n), "y": 0.0})
+    found = truth.assign(score=scores)
+    parts = {"a": "validation", "b": "test"}
+    fitted = np.arange(n) < n / 2
+    knots = picks.fit_calibration(scores[fitted], true[fitted])
+    table = picks.calibration_table(truth[true], found, parts, knots=knots, diameter_px=20)
+    errors = table.groupby(["part", "kind"])["expected_calibration_error"].first()
+    assert errors["validation", "calibrated"] < 0.02
+    assert errors["test", "calibrated"] < errors["test", "score"] / 3
+    assert errors["test", "score"] == pytest.approx(1 / 6, abs=0.03)
+    assert table.groupby(["part", "kind"])["n_picks"].sum().tolist() == [n // 2] * 4

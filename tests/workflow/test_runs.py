@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import starfile
+import yaml
 
 from crisp_core.arrays import array_names, read_array
 
@@ -59,7 +60,11 @@ def test_every_stage_leaves_its_result(tiny_run):
         "small/particles.star",
         "small/metrics/pixels.tsv",
         "small/metrics/picks.tsv",
+        "small/metrics/calibration.tsv",
+        "small/dropped.tsv",
         "small/plots/training.png",
+        "small/plots/search.png",
+        "small/plots/calibration.png",
     ]:
         assert name in made
     assert len(list((tiny_run / RESULTS / "small/plots/overlays").glob("*.png"))) == 2
@@ -203,6 +208,38 @@ def test_an_earlier_runs_network_is_used_as_it_is(tiny_run):
     write_config(tiny_run / "reuse.yaml", config)
     output = run_snakemake("-n", "--configfile", "reuse.yaml", cwd=tiny_run).stdout
     assert "rule predict" in output and "rule train" not in output and "rule search_centers" not in output
+
+
+def test_a_search_on_labels_still_takes_its_threshold_from_predictions(tiny_run):
+    predicted = yaml.safe_load((tiny_run / RESULTS / "small/centers.yaml").read_text())
+    config = copy.deepcopy(TINY)
+    config["experiments"]["small"]["centers"] = {"maps": "labels"}
+    write_config(tiny_run / "masks.yaml", config)
+    target = RESULTS / "small/centers.yaml"
+    run_snakemake(str(target), "--cores", "2", "--configfile", "masks.yaml", cwd=tiny_run)
+    rows = pd.read_csv(tiny_run / RESULTS / "small/search.tsv", sep="\t")
+    chosen = yaml.safe_load((tiny_run / target).read_text())
+    assert rows["ap"].max() > 0.5 and rows["f1"].max() > 0.9
+    # the two epochs' network is far less sure than a label
+    assert chosen["threshold"] < rows["threshold"].min()
+    assert chosen["expected_precision"] <= 1
+    run_snakemake(str(target), "--cores", "2", "--configfile", "tiny.yaml", cwd=tiny_run)
+    assert yaml.safe_load((tiny_run / target).read_text()) == predicted
+
+
+def test_picks_that_a_rule_removes_are_counted(tiny_run):
+    config = copy.deepcopy(TINY) | {"run": ["tiny/edge"]}
+    config["experiments"]["edge"] = {"trained": "results/tiny/small", "removal": {"edge": True}}
+    write_config(tiny_run / "edge.yaml", config)
+    targets = [f"results/tiny/edge/{name}" for name in ("dropped.tsv", "particles.star")]
+    run_snakemake(*targets, "--cores", "2", "--configfile", "edge.yaml", cwd=tiny_run)
+    counts = pd.read_csv(tiny_run / "results/tiny/edge/dropped.tsv", sep="\t")
+    assert set(counts["reason"]) == {"edge"} and set(counts["stage"]) == {"picking"}
+    boxes = starfile.read(tiny_run / "results/tiny/edge/particles.star", always_dict=True)
+    n_before = len(starfile.read(tiny_run / RESULTS / "small/particles.star", always_dict=True)["particles"])
+    assert len(boxes["particles"]) + counts["n_picks"].sum() == n_before
+    half = boxes["optics"]["rlnImageSize"].item() // 2
+    assert (boxes["particles"]["rlnCoordinateX"].astype(int) >= half).all()
 
 
 def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):

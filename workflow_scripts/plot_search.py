@@ -1,0 +1,19 @@
+"""Rule plot_search: one heat map of the search per finder."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import yaml
+
+from crisp_core.logs import start_log
+from crisp_core.plots import save, search_heat_maps
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+with open(snakemake.input.centers) as file:
+    centers = yaml.safe_load(file)
+rows = pd.read_csv(snakemake.input.search, sep="\t")
+chosen = (centers["finder"], centers["e"], centers["s"])
+save(search_heat_maps(rows, snakemake.params.criterion, chosen=chosen), snakemake.output[0])
