@@ -14,7 +14,7 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.centers.search import FINDERS, choose, find_centers, search
+from crisp_core.centers.search import FINDERS, choose, find_centers, scores_by_setting, search_table
 from crisp_core.metrics.picks import best_threshold, counts_at, f1, score_picks
 
 N_PARTICLES = 650
@@ -68,10 +68,14 @@ def main() -> None:
     maps = {str(seed): drawn_map(seed) for seed in range(6)}
     truths = pd.concat([pd.DataFrame({"micrograph": k, "x": t[:, 0], "y": t[:, 1]}) for k, (_, t) in maps.items()])
     start = time.perf_counter()
-    rows = search(((name, image) for name, (image, _) in maps.items()), truths, diameter_px=DIAMETER_PX)
+    rows = search_table(
+        scores_by_setting(((name, image) for name, (image, _) in maps.items()), truths, diameter_px=DIAMETER_PX)
+    )
     print(f"search, {len(rows)} settings × 6 maps of 1024²: {time.perf_counter() - start:.1f} s")
-    winner = choose(rows)
-    print("winner: {finder} e {e:g} s {s:g}, AP {ap:.3f}, F1 {f1:.3f} at {threshold:.3f}".format(**winner))
+    winner = rows.set_index(["finder", "e", "s"]).loc[choose(rows)]
+    print(
+        "winner: {} e {:g} s {:g}".format(*choose(rows)), "AP {ap:.3f}, F1 {f1:.3f} at {threshold:.3f}".format(**winner)
+    )
 
 
 if __name__ == "__main__":

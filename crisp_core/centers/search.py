@@ -10,6 +10,7 @@ import pandas as pd
 
 from crisp_core.centers import crocker_grier, morphology, nms
 from crisp_core.centers.footprint import LEAST_SCORE, centers_table
+from crisp_core.centers.splitting import measure_depths, split_merged
 from crisp_core.errors import UserError
 from crisp_core.metrics.picks import (
     PickScore,
@@ -90,7 +91,7 @@ def find_centers(
     s: float | None = None,
     threshold: float = 0.0,
 ) -> pd.DataFrame:
-    """Centres on one probability map, best score first.
+    """Centres on one probability map, best score first; centres of merged outlines are split (see `splitting`).
 
     Parameters
     ----------
@@ -111,9 +112,8 @@ def find_centers(
         Columns x, y (sub-pixel, px of the map) and score (mean probability under the particle's middle).
     """
     tools = _finder(finder)
-    prepared = tools.prepare(probability, diameter_px=diameter_px)
-    proposed = tools.propose(prepared, e=tools.default_e if e is None else e)
-    xy = tools.select(proposed, diameter_px=diameter_px, s=tools.default_s if s is None else s)
+    setting = Setting(finder, tools.default_e if e is None else e, tools.default_s if s is None else s)
+    ((_, xy),) = _centers_by_setting(probability, [setting], diameter_px)
     table = centers_table(probability, xy, diameter_px)
     return table[table["score"] >= threshold].reset_index(drop=True)
 
@@ -154,13 +154,15 @@ def scores_by_setting(
 def _centers_by_setting(
     probability: np.ndarray, settings: Sequence[Setting], diameter_px: float
 ) -> Iterable[tuple[Setting, np.ndarray]]:
+    depths = measure_depths(probability, diameter_px=diameter_px)
     for name, of_finder in groupby(sorted(settings), key=lambda setting: setting.finder):
         tools = _finder(name)
-        prepared = tools.prepare(probability, diameter_px=diameter_px)
+        known = tools.prepare is measure_depths
+        prepared = depths if known else tools.prepare(probability, diameter_px=diameter_px)
         for e, of_e in groupby(of_finder, key=lambda setting: setting.e):
             proposed = tools.propose(prepared, e=e)
             for setting in of_e:
-                yield setting, tools.select(proposed, diameter_px=diameter_px, s=setting.s)
+                yield setting, split_merged(depths, tools.select(proposed, diameter_px=diameter_px, s=setting.s))
 
 
 def search_table(scored: Mapping[Setting, PickScore], target_precision: float | None = None) -> pd.DataFrame:

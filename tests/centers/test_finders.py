@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from crisp_core.centers import morphology
 from crisp_core.centers.footprint import WORKING_DIAMETER_PX, footprint_score, working_map
 from crisp_core.centers.search import FINDERS, find_centers
 from crisp_core.errors import UserError
@@ -57,11 +56,15 @@ def test_crowded_particles_are_parted(finder):
     assert match(truth, xy, max_distance_px=d / 8).value.size == 25
 
 
-def test_morphology_as_published_takes_merged_outlines_for_one():
+@finders
+def test_two_particles_that_overlap_by_half_are_told_by_their_area(finder):
     d = 27.0
-    image = discs((80, 110), [[40, 40], [40 + 0.75 * d, 40]], d)
-    assert len(morphology.find(image, diameter_px=d)) == 2
-    assert len(morphology.find(image, diameter_px=d, split=False)) == 1
+    alone = scattered(10, 300, 1.5 * d, margin=30, seed=3)
+    pair = np.array([[60.0, 340.0], [60 + 0.55 * d, 340.0]])
+    truth = np.concatenate([alone, pair])
+    xy = found(discs((400, 300), truth, d), finder, d)
+    assert len(xy) == len(truth)
+    assert match(truth, xy, max_distance_px=d / 6).value.size == len(truth)
 
 
 @finders
