@@ -89,12 +89,12 @@ def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: 
 
 
 def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
-    """Read a cubic density map (MRC or CCP4, also `.gz` and `.bz2`), axes ordered z, y, x whatever order the file has.
+    """Read a density map (MRC or CCP4, also `.gz` and `.bz2`), axes ordered z, y, x whatever order the file has.
 
     Raises
     ------
     UserError
-        If the file is missing, unreadable, not MRC, truncated, not cubic, constant, holds NaN or infinity, or if
+        If the file is missing, unreadable, not MRC, truncated, an image, constant, holds NaN or infinity, or if
         neither the header nor the caller gives a pixel size (Å/px).
     """
     path = Path(path)
@@ -105,13 +105,17 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: broken archive ({error}); copy the file again") from None
     density = _in_axis_order(mrc, header)
-    if density.ndim != 3 or len(set(density.shape)) != 1:
-        shape = " × ".join(str(n) for n in density.shape)
-        raise UserError(f"{path}: a map must be a cube, this is {shape}; pad it (relion_image_handler --new_box)")
+    if density.ndim != 3 or min(density.shape) < 2:
+        raise UserError(f"{path}: holds an image and no density map; give a map")
     with np.errstate(over="ignore"):
         density = np.ascontiguousarray(density, dtype=np.float32)
     _check_values(path, density)
-    return Volume(density, _chosen_pixel_size(path, pixel_size, _header_pixel_size(path, header)))
+    pixel_size = pixel_size or _header_pixel_size(path, header)
+    if pixel_size is None:
+        raise UserError(
+            f"{path}: the map does not say its pixel size; write it into the header, or give volume_pixel_size (Å/px)"
+        )
+    return Volume(density, float(pixel_size))
 
 
 def write_mrc(path: str | Path, data: np.ndarray, *, pixel_size: float, dtype: np.typing.DTypeLike) -> None:

@@ -1,0 +1,153 @@
+"""Maps and models from the data banks: fetched once, checked, kept in a folder."""
+
+import gzip
+import logging
+import sys
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pooch
+import requests
+import urllib3
+from tqdm import tqdm
+
+from crisp_core.errors import UserError
+
+# Seconds without a byte before a server counts as silent.
+TIMEOUT_S = 30
+CHUNK_BYTES = 2**16
+BY_HAND = "or download the file by hand and give its path"
+
+log = logging.getLogger("crisp")
+
+
+def emdb_map_url(entry: str, base_url: str) -> str:
+    """Address of the map of an EMDB entry (`EMD-2984`) below `base_url`, which is laid out like the archive."""
+    entry = entry.upper()
+    return f"{base_url.rstrip('/')}/{entry}/map/{entry.lower().replace('-', '_')}.map.gz"
+
+
+def pdb_model_url(entry: str, base_url: str) -> str:
+    """Address of the atomic model (mmCIF) of a PDB entry (`5A1A`) below `base_url`."""
+    return f"{base_url.rstrip('/')}/{entry.upper()}.cif.gz"
+
+
+def fetch(url: str, *, folder: str | Path | None = None) -> Path:
+    """Download a file unless it is there already.
+
+    What arrives takes its name in the folder only when it is complete: as long as the server said, and, where its name
+    ends in `.gz`, intact when it is unpacked. A kept `.gz` file is tested again at each call and replaced if damaged.
+
+    Parameters
+    ----------
+    url : str
+        Its last part is the name of the file.
+    folder : str or Path, optional
+        Where files are kept, by default the user's cache folder for CRISP.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    UserError
+        If the server cannot be reached, falls silent, has no such file or breaks off, or if the folder cannot be
+        written.
+    """
+    folder = Path(folder) if folder is not None else Path(pooch.os_cache("crisp"))
+    path = folder / url.rsplit("/", 1)[-1]
+    if _is_kept(path):
+        log.info("%s is used, as downloaded before", path)
+        return path
+    # It would tell everyone the file's hash.
+    pooch.get_logger().setLevel(logging.WARNING)
+    log.info("downloading %s", url)
+    try:
+        pooch.retrieve(url, known_hash=None, fname=path.name, path=folder, downloader=_download)
+        # Temporary files are their owner's alone, but others may share the folder.
+        path.chmod(0o644)
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise UserError(f"{url}: {_reason(error)}") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot keep a download ({error}); set downloads/folder in the config") from None
+    log.info("downloaded %s, %.1f MB", path, path.stat().st_size / 1e6)
+    return path
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether the folder holds an intact file; a damaged one is removed."""
+    if not path.exists():
+        return False
+    damage = _damage(path, packed=path.suffix == ".gz")
+    if damage:
+        log.warning("%s is damaged (%s), so it is downloaded again", path, damage)
+        path.unlink(missing_ok=True)
+    return damage is None
+
+
+def _download(url: str, output_file: str, _pooch: Any) -> None:
+    """Save the bytes of `url` as they are sent; pooch calls this with a temporary name."""
+    with (
+        requests.get(url, stream=True, timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"}) as response,
+        open(output_file, "wb") as file,
+    ):
+        response.raise_for_status()
+        n_bytes = int(response.headers.get("Content-Length", 0))
+        # Some servers call a .gz file a compressed answer; decoded, it would no longer be what its name says.
+        chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+        for chunk in _with_progress(chunks, n_bytes, name=url.rsplit("/", 1)[-1]):
+            file.write(chunk)
+    damage = _damage(Path(output_file), packed=url.endswith(".gz"))
+    if damage:
+        raise UserError(f"{url}: what the server sent is damaged ({damage}); try again later, {BY_HAND}")
+
+
+def _with_progress(chunks: Iterable[bytes], n_bytes: int, *, name: str) -> Iterator[bytes]:
+    """Pass chunks on: with a bar on a terminal, else with a line in the log for every tenth of `n_bytes`."""
+    if sys.stderr.isatty():
+        with tqdm(total=n_bytes or None, unit="B", unit_scale=True, desc=name, leave=False) as bar:
+            for chunk in chunks:
+                bar.update(len(chunk))
+                yield chunk
+        return
+    done = told = 0
+    for chunk in chunks:
+        done += len(chunk)
+        if n_bytes and 10 * done // n_bytes > told:
+            told = 10 * done // n_bytes
+            log.info("%s: %d %% of %.1f MB", name, 10 * told, n_bytes / 1e6)
+        yield chunk
+
+
+def _damage(path: Path, *, packed: bool) -> str | None:
+    """What is wrong with a file, None where nothing is; one that is packed with gzip is read to its end."""
+    if not path.stat().st_size:
+        return "0 bytes"
+    if not packed:
+        return None
+    try:
+        with gzip.open(path, "rb") as file:
+            while file.read(2**20):
+                pass
+    except (OSError, EOFError, zlib.error) as error:
+        return str(error)
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Why a download failed, and the cure."""
+    if isinstance(error, requests.HTTPError):
+        status = error.response.status_code
+        if status in (404, 410):
+            return f"the server has no such file ({status}); check the id, {BY_HAND}"
+        return f"the server answers {status} {error.response.reason}; try again later, {BY_HAND}"
+    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+        return f"no answer within {TIMEOUT_S} s; try again later, {BY_HAND}"
+    if isinstance(error, requests.ConnectionError):
+        return f"cannot be reached; connect this machine to the network, {BY_HAND}"
+    if isinstance(error, (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError)):
+        return f"the transfer broke off; try again, {BY_HAND}"
+    return f"cannot be downloaded ({error}); correct the address (downloads in the config), {BY_HAND}"
