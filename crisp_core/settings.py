@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -15,12 +16,18 @@ from crisp_core.particles import Boxes, box_sizes
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
     """Fill the schema's defaults into `settings`, in place, and return them.
 
+    Entries that `extend` another get what they do not say themselves from it, and tables get their experiments for
+    every seed, under the names of `seeded_name`.
+
     Raises
     ------
     UserError
         For an unknown key, a wrong type or value, or an impossible combination: its place, and what is allowed.
     """
     check_trained(settings)
+    for section in ("datasets", "experiments"):
+        if isinstance(settings.get(section), dict):
+            settings[section] = {name: extended(settings[section], name, section) for name in settings[section]}
     error = jsonschema.exceptions.best_match(_FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
@@ -31,7 +38,67 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
         check_experiment(name, experiment)
     for run in settings["run"]:
         check_run(run, settings)
+    for name in settings["tables"]:
+        check_table(name, settings)
+    for table in settings["tables"].values():
+        for row in table["rows"]:
+            for seed in table["seeds"]:
+                add_seeded(settings, Path(row).name, seed)
     return settings
+
+
+def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
+    """One entry with what it inherits: mappings are merged at every depth, anything else is replaced.
+
+    Raises
+    ------
+    UserError
+        If an entry extends one that is not there, or, in the end, itself.
+    """
+    entry, chain = entries[name], [name]
+    while isinstance(entries[chain[-1]], dict) and (parent := entries[chain[-1]].get("extend")) is not None:
+        if parent not in entries:
+            raise UserError(
+                f"config, {section}/{chain[-1]}/extend: there is no {parent!r}; defined are {', '.join(entries)}"
+            )
+        if parent in chain:
+            raise UserError(f"config, {section}/{name}/extend: {' extends '.join([*chain, parent])}; break the circle")
+        chain.append(parent)
+    for parent in chain[1:]:
+        entry = _merged(entries[parent], entry)
+    return entry
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return copy.deepcopy(new)
+    return {key: _merged(old.get(key), new[key]) if key in new else copy.deepcopy(old[key]) for key in {**old, **new}}
+
+
+def seeded_name(experiment: str, seed: int, settings: Mapping[str, Any]) -> str:
+    """Name of an experiment with another seed than the config's: what a table repeats."""
+    return experiment if seed == settings["seed"] else f"{experiment}-seed{seed}"
+
+
+def add_seeded(settings: dict[str, Any], name: str, seed: int) -> None:
+    """Add a copy of an experiment, and of those that it extends, with another seed; in place."""
+    new = seeded_name(name, seed, settings)
+    if new in settings["experiments"]:
+        return
+    entry = copy.deepcopy(settings["experiments"][name]) | {"seed": seed}
+    settings["experiments"][new] = entry
+    if entry["extend"] is not None:
+        add_seeded(settings, entry["extend"], seed)
+        entry["extend"] = seeded_name(entry["extend"], seed, settings)
+
+
+def network_owner(experiments: Mapping[str, Any], name: str) -> str:
+    """Experiment that trains the network of `name`: the farthest that it extends with an equal network and training."""
+    sections = ("network", "training", "seed", "trained")
+    parent = experiments[name]["extend"]
+    while parent is not None and all(experiments[name][key] == experiments[parent][key] for key in sections):
+        name, parent = parent, experiments[parent]["extend"]
+    return name
 
 
 def _fill_defaults(
@@ -77,6 +144,7 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
             f"{place}: a particle of {diameter} Å is less than 4 pixels wide at working_pixel_size {working}; "
             f"give at most {diameter / 8:.3g} Å/px"
         )
+    check_labels(place, dataset)
     parts = dataset["split"]
     kinds = {isinstance(parts[part], list) for part in parts if parts[part] != "rest"}
     if len(kinds) > 1:
@@ -84,6 +152,31 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
     low, high = dataset.get("simulation", {}).get("n_particles", (0, 0))
     if low > high:
         raise UserError(f"{place}/simulation/n_particles: the least, {low}, is more than the most, {high}; swap them")
+
+
+def check_labels(place: str, dataset: Mapping[str, Any]) -> None:
+    """Refuse a source of labels for which the dataset has not what it takes."""
+    labels, source = dataset["labels"], dataset["labels"]["source"]
+    if "simulation" in dataset or source is None:
+        return
+    entry, place = place.removeprefix("config, "), f"{place}/labels"
+    if source == "truth":
+        raise UserError(
+            f"{place}/source: truth is known of simulations alone; give disc, poses, relion, aspire or matching"
+        )
+    if "coordinates" not in dataset:
+        raise UserError(f"{place}/source: {source} labels need coordinates; give {entry}/coordinates")
+    if source == "poses" and labels["poses"] is None:
+        raise UserError(f"{place}/poses: source poses needs orientations; give the star or .cs file of a refinement")
+    if source == "poses" and labels["map"] is None and labels["mask"] is None:
+        raise UserError(f"{place}/map: source poses needs a density; give the refined map, a mask, or both")
+    if source == "matching" and labels["map"] is None:
+        raise UserError(f"{place}/map: matching compares particles with a map; give one, or set source to relion")
+
+
+def label_source(dataset: Mapping[str, Any]) -> str:
+    """Where a dataset's labels come from, as its entry says or by default."""
+    return dataset["labels"]["source"] or ("truth" if "simulation" in dataset else "disc")
 
 
 def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
@@ -125,6 +218,18 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
         )
+
+
+def check_table(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a table with a row that is not defined."""
+    for row in settings["tables"][name]["rows"]:
+        *dataset, experiment = row.split("/")
+        for section, entry in [("experiments", experiment), *(("datasets", entry) for entry in dataset)]:
+            if entry not in settings[section]:
+                raise UserError(
+                    f"config, tables/{name}/rows: {row} names no entry of {section}; "
+                    f"defined are {', '.join(settings[section])}"
+                )
 
 
 def particle_boxes(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) -> Boxes:

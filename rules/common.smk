@@ -10,8 +10,15 @@ import pandas as pd
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.settings import check_settings, particle_boxes
+from crisp_core.settings import (
+    check_settings,
+    label_source,
+    network_owner,
+    particle_boxes,
+    seeded_name,
+)
 from crisp_core.star import micrograph_stem
+from crisp_core.volumes import volume_source
 
 
 def or_exit(function, *arguments):
@@ -60,13 +67,25 @@ def dataset_micrographs(dataset):
     return rows
 
 
+def volume_path(dataset):
+    """Map or model of a simulation; None for the phantom and for an entry of a data bank."""
+    volume = config["datasets"][dataset].get("simulation", {}).get("volume")
+    if volume is None:
+        return None
+    kind, name = volume_source(volume)
+    return name if kind in ("map", "model") else None
+
+
 def check_files():
     """Refuse at once what names a file that is not there; micrographs are quarantined one by one instead."""
     for dataset in DATASETS:
         settings = config["datasets"][dataset]
         named = {
             "ctf": settings["ctf"],
-            "simulation/volume": settings.get("simulation", {}).get("volume"),
+            "simulation/volume": volume_path(dataset),
+            "labels/poses": settings["labels"]["poses"],
+            "labels/map": settings["labels"]["map"],
+            "labels/mask": settings["labels"]["mask"],
         }
         if dataset in COORDINATES_GIVEN:
             files = matching_files(settings["coordinates"]["files"])
@@ -141,6 +160,13 @@ def simulation_batch(wildcards):
     return []
 
 
+def simulation_truth(wildcards):
+    """Positions and defocus of a simulated batch; nothing for a dataset of files."""
+    if wildcards.dataset in SIMULATED:
+        return [f"results/{wildcards.dataset}/simulation/{wildcards.batch}.star"]
+    return []
+
+
 def simulation_batches(wildcards):
     """The simulated images of a dataset; nothing for a dataset of files."""
     if wildcards.dataset in SIMULATED:
@@ -188,6 +214,56 @@ def disc_radius_angstrom(wildcards):
     return settings["particle_diameter_angstrom"] / 4 if radius is None else radius
 
 
+def labelled_by(*sources):
+    """Wildcard constraint: the datasets whose labels come from one of the sources."""
+    return one_of([d for d in LABELLED if LABEL_SOURCES[d] in sources])
+
+
+def outline_poses(wildcards):
+    """Orientations for outlines: the user's, those of the simulation, or those that a reconstruction found."""
+    if LABEL_SOURCES[wildcards.dataset] != "poses":
+        return [f"results/{wildcards.dataset}/reconstruction/poses.star"]
+    given = config["datasets"][wildcards.dataset]["labels"]["poses"]
+    if given is not None:
+        return [given]
+    return [f"results/{wildcards.dataset}/simulation/{wildcards.batch}.star"]
+
+
+def outline_map(wildcards):
+    """Map for outlines: of the reconstruction, the user's, or the simulation's; nothing where a mask does without."""
+    if LABEL_SOURCES[wildcards.dataset] != "poses":
+        return [f"results/{wildcards.dataset}/reconstruction/map.mrc"]
+    given = config["datasets"][wildcards.dataset]["labels"]["map"]
+    if given is not None:
+        return [given]
+    if wildcards.dataset in SIMULATED:
+        return [f"results/{wildcards.dataset}/density.mrc"]
+    return []
+
+
+def initial_map(wildcards):
+    """Map from which orientations are found: the user's; for matching, otherwise the simulation's."""
+    given = config["datasets"][wildcards.dataset]["labels"]["map"]
+    source = LABEL_SOURCES[wildcards.dataset]
+    if source == "aspire" or (given is None and source == "relion"):
+        return []
+    return [f"results/{wildcards.dataset}/density.mrc" if given is None else given]
+
+
+def poses_origin(wildcards):
+    """Where y = 0 is for the orientations; those that the workflow made itself follow its own images."""
+    labels = config["datasets"][wildcards.dataset]["labels"]
+    own = LABEL_SOURCES[wildcards.dataset] != "poses" or labels["poses"] is None
+    return "top-left" if own else labels["poses_origin"]
+
+
+def outline_settings(wildcards):
+    """What the outlines depend on beside files."""
+    keys = "map_lowpass_angstrom threshold without_orientation disc_radius_angstrom instances"
+    labels = config["datasets"][wildcards.dataset]["labels"]
+    return {key: labels[key] for key in keys.split()}
+
+
 def coordinate_files(wildcards):
     """Coordinate files of a dataset: the user's, or those of its simulation."""
     if wildcards.dataset in SIMULATED:
@@ -205,6 +281,12 @@ def optional_file(*keys):
         return [] if value is None else [value]
 
     return files
+
+
+def volume_file(wildcards):
+    """Input function: the map or model of a simulation, where that is a file."""
+    path = volume_path(wildcards.dataset)
+    return [] if path is None else [path]
 
 
 def dataset_batches(dataset):
@@ -251,15 +333,52 @@ def trained_file(name):
     """Input function: a trained file of this experiment, or of the one that its setting `trained` names."""
 
     def file(wildcards):
-        trained = config["experiments"][wildcards.experiment]["trained"]
+        experiment = wildcards.experiment
+        trained = config["experiments"][experiment]["trained"]
         if trained is None:
-            return f"results/{wildcards.dataset}/{wildcards.experiment}/{name}"
+            if name == "network.pt":
+                experiment = network_owner(config["experiments"], experiment)
+            return f"results/{wildcards.dataset}/{experiment}/{name}"
         if trained in RUN_FOLDERS:
             return f"{trained}/{name}"
         # an absolute path is no rule's output: what an earlier run trained is used as it is
         return str(Path(trained).absolute() / name)
 
     return file
+
+
+def experiment_seed(wildcards):
+    """Seed of an experiment: its own, or the config's."""
+    seed = config["experiments"][wildcards.experiment]["seed"]
+    return config["seed"] if seed is None else seed
+
+
+def table_runs(wildcards):
+    """Rows of a table, as (dataset, experiment, seed, name of the experiment with this seed)."""
+    table = config["tables"][wildcards.table]
+    return [
+        (dataset or wildcards.dataset, name, seed, seeded_name(name, seed, config))
+        for row in table["rows"]
+        for dataset, _, name in [row.rpartition("/")]
+        for seed in table["seeds"]
+    ]
+
+
+def table_files(name):
+    """Input function: one result of all experiments of a table."""
+
+    def files(wildcards):
+        return [f"results/{d}/{run}/{name}" for d, _, _, run in table_runs(wildcards)]
+
+    return files
+
+
+def table_networks(wildcards):
+    """Networks of all experiments of a table."""
+    return [
+        f"results/{dataset}/{network_owner(config['experiments'], run)}/network.pt"
+        for dataset, _, _, run in table_runs(wildcards)
+    ]
 
 
 def one_of(names):
@@ -304,10 +423,14 @@ given_config = copy.deepcopy(config)
 config = or_exit(checked_config)
 RUNS = config["run"]
 RUN_FOLDERS = collect("results/{run}", run=RUNS)
-DATASETS = sorted({str(Path(run).parent) for run in RUNS})
+TABLE_ROWS = [row for table in config["tables"].values() for row in table["rows"]]
+DATASETS = sorted({str(Path(run).parent) for run in RUNS + TABLE_ROWS} - {"."})
 SIMULATED = [d for d in DATASETS if "simulation" in config["datasets"][d]]
 COORDINATES_GIVEN = [d for d in DATASETS if "coordinates" in config["datasets"][d]]
 LABELLED = SIMULATED + COORDINATES_GIVEN
+LABEL_SOURCES = {
+    dataset: label_source(config["datasets"][dataset]) for dataset in DATASETS
+}
 or_exit(check_files)
 micrographs = or_exit(micrograph_table)
 
@@ -319,9 +442,15 @@ LABELS = [
     for dataset in LABELLED
     for batch in dataset_batches(dataset)
 ]
-TRAINED_HERE = [
+SEARCHED_HERE = [
     run for run in RUNS if config["experiments"][Path(run).name]["trained"] is None
 ]
+TRAINED_HERE = sorted(
+    {
+        f"{Path(run).parent}/{network_owner(config['experiments'], Path(run).name)}"
+        for run in SEARCHED_HERE
+    }
+)
 EVALUATED = [run for run in RUNS if str(Path(run).parent) in LABELLED]
 EVALUATIONS = collect(
     "results/{run}/{result}",
@@ -333,9 +462,9 @@ EVALUATIONS = collect(
         "plots/calibration.png",
         "plots/overlays",
     ],
-) + collect(
-    "results/{run}/plots/{plot}.png", run=TRAINED_HERE, plot=["training", "search"]
 )
+EVALUATIONS += collect("results/{run}/plots/training.png", run=TRAINED_HERE)
+EVALUATIONS += collect("results/{run}/plots/search.png", run=SEARCHED_HERE)
 
 RESULTS = (
     PARTICLES
@@ -352,4 +481,5 @@ RESULTS = (
 wildcard_constraints:
     dataset="[A-Za-z0-9_-]+",
     experiment="[A-Za-z0-9_-]+",
+    table="[A-Za-z0-9_-]+",
     batch=r"\d{4}",

@@ -9,7 +9,7 @@ rule label_simulated:
     benchmark:
         "results/{dataset}/performance/label/{batch}.tsv"
     wildcard_constraints:
-        dataset=one_of(SIMULATED),
+        dataset=labelled_by("truth"),
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -17,6 +17,9 @@ rule label_simulated:
         runtime="1h",
     params:
         threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
         code=core_digest("label_simulated"),
     script:
         "../workflow_scripts/label_simulated.py"
@@ -34,7 +37,7 @@ rule label_disc:
     benchmark:
         "results/{dataset}/performance/label/{batch}.tsv"
     wildcard_constraints:
-        dataset=one_of(COORDINATES_GIVEN),
+        dataset=labelled_by("disc"),
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -42,6 +45,44 @@ rule label_disc:
         runtime="1h",
     params:
         radius_angstrom=disc_radius_angstrom,
+        instances=lookup("datasets/{dataset}/labels/instances", within=config),
         code=core_digest("label_disc"),
     script:
         "../workflow_scripts/label_disc.py"
+
+
+rule label_outline:
+    input:
+        coordinates="results/{dataset}/coordinates.star",
+        names="results/{dataset}/coordinate_names.tsv",
+        images="results/{dataset}/images/{batch}.h5",
+        poses=outline_poses,
+        map=outline_map,
+        mask=optional_file("labels", "mask"),
+    output:
+        labels="results/{dataset}/labels/{batch}.h5",
+        unmatched="results/{dataset}/labels/{batch}-unmatched.tsv",
+    log:
+        "logs/{dataset}/label/{batch}.log",
+    benchmark:
+        "results/{dataset}/performance/label/{batch}.tsv"
+    wildcard_constraints:
+        dataset=labelled_by("poses", "relion", "aspire", "matching"),
+    conda:
+        "../envs/crisp.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        labels=outline_settings,
+        poses_origin=poses_origin,
+        pixel_size=lookup(
+            "datasets/{dataset}/preparation/working_pixel_size", within=config
+        ),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        code=core_digest("label_outline"),
+    script:
+        "../workflow_scripts/label_outline.py"

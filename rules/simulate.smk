@@ -1,6 +1,39 @@
+rule density:
+    input:
+        volume=volume_file,
+    output:
+        density="results/{dataset}/density.mrc",
+    log:
+        "logs/{dataset}/density.log",
+    benchmark:
+        "results/{dataset}/performance/density.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime="2h",
+    params:
+        volume=lookup("datasets/{dataset}/simulation/volume", within=config),
+        volume_pixel_size=lookup(
+            "datasets/{dataset}/simulation/volume_pixel_size", within=config
+        ),
+        resolution_angstrom=lookup(
+            "datasets/{dataset}/simulation/model_resolution_angstrom", within=config
+        ),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        seed=config["seed"],
+        code=core_digest("density"),
+    script:
+        "../workflow_scripts/density.py"
+
+
 rule simulate:
     input:
-        volume=optional_file("simulation", "volume"),
+        density="results/{dataset}/density.mrc",
     output:
         images="results/{dataset}/simulation/{batch}.h5",
         coordinates="results/{dataset}/simulation/{batch}.star",

@@ -6,10 +6,12 @@ import yaml
 from snakemake.utils import update_config
 
 from crisp_core.errors import UserError
-from crisp_core.settings import check_settings
+from crisp_core.settings import check_settings, label_source, network_owner
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
+# examples that are given after another one
+BASES = {"paper-tables.yaml": "empiar-10017-synthetic.yaml"}
 VALID = {
     "run": ["mine/unet"],
     "datasets": {
@@ -54,6 +56,8 @@ def test_defaults_do_not_share_objects_between_entries():
 @pytest.mark.parametrize("example", [None, *sorted((ROOT / "examples").glob("*.yaml"))])
 def test_shipped_configs_are_valid(example):
     settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+    if example is not None and example.name in BASES:
+        update_config(settings, yaml.safe_load(example.with_name(BASES[example.name]).read_text()))
     if example is not None:
         update_config(settings, yaml.safe_load(example.read_text()))
     check_settings(settings, SCHEMA)
@@ -90,3 +94,76 @@ def test_a_wrong_setting_gets_one_line_with_its_place(path, value, message):
     with pytest.raises(UserError, match=message) as caught:
         check_settings(changed(path, value), SCHEMA)
     assert "\n" not in str(caught.value)
+
+
+def test_an_entry_inherits_what_it_does_not_say():
+    settings = copy.deepcopy(VALID)
+    settings["experiments"] = {
+        "unet": {"network": {"encoder": "resnet34", "options": {"encoder_depth": 4}}, "training": {"epochs": 3}},
+        "longer": {"extend": "unet", "training": {"epochs": 9, "loss": ["dice"]}},
+        "finer": {"extend": "longer", "network": {"options": {"decoder_channels": [8]}}},
+    }
+    settings["datasets"]["fine"] = {"extend": "mine", "preparation": {"working_pixel_size": 3.0}}
+    checked = check_settings(settings, SCHEMA)
+    finer = checked["experiments"]["finer"]
+    assert (finer["training"]["epochs"], finer["training"]["loss"]) == (9, ["dice"])
+    assert finer["network"]["options"] == {"encoder_depth": 4, "decoder_channels": [8]}
+    assert checked["experiments"]["unet"]["training"]["epochs"] == 3
+    assert checked["datasets"]["fine"]["coordinates"] == checked["datasets"]["mine"]["coordinates"]
+    assert checked["datasets"]["fine"]["preparation"]["working_pixel_size"] == 3.0
+
+
+def test_extending_nothing_or_oneself_is_said():
+    with pytest.raises(UserError, match="experiments/unet/extend: there is no 'unnet'; defined are unet"):
+        check_settings(changed("experiments/unet/extend", "unnet"), SCHEMA)
+    settings = changed("experiments/other", {"extend": "unet"})
+    settings["experiments"]["unet"]["extend"] = "other"
+    with pytest.raises(UserError, match="unet extends other extends unet; break the circle"):
+        check_settings(settings, SCHEMA)
+
+
+def test_an_equal_network_has_one_owner_per_seed():
+    settings = copy.deepcopy(VALID)
+    settings["experiments"] = {
+        "unet": {"training": {"epochs": 3}},
+        "nms": {"extend": "unet", "centers": {"finder": "nms"}},
+        "longer": {"extend": "nms", "training": {"epochs": 4}},
+    }
+    settings["tables"] = {"all": {"rows": ["nms", "mine/longer"], "seeds": [1, 7]}}
+    experiments = check_settings(settings, SCHEMA)["experiments"]
+    owners = {name: network_owner(experiments, name) for name in experiments}
+    assert owners == {
+        "unet": "unet",
+        "nms": "unet",
+        "longer": "longer",
+        "unet-seed7": "unet-seed7",
+        "nms-seed7": "unet-seed7",
+        "longer-seed7": "longer-seed7",
+    }
+    assert experiments["nms-seed7"]["seed"] == 7 and experiments["nms"]["seed"] is None
+
+
+@pytest.mark.parametrize("row", ["deeplab", "mine/deeplab", "yours/unet"])
+def test_a_table_of_what_is_not_defined_is_refused(row):
+    with pytest.raises(UserError, match=f"tables/all/rows: {row} names no entry of (experiments|datasets)"):
+        check_settings(changed("tables/all", {"rows": [row]}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"source": "truth"}, "labels/source: truth is known of simulations alone; give disc, poses"),
+        ({"source": "poses"}, "labels/poses: source poses needs orientations"),
+        ({"source": "poses", "poses": "run_data.star"}, "labels/map: source poses needs a density"),
+        ({"source": "matching"}, "labels/map: matching compares particles with a map"),
+    ],
+)
+def test_labels_that_cannot_be_made_are_refused(labels, message):
+    with pytest.raises(UserError, match=f"config, datasets/mine/{message}"):
+        check_settings(changed("datasets/mine/labels", labels), SCHEMA)
+
+
+def test_source_of_the_labels_by_default():
+    settings = changed("datasets/drawn", {"simulation": {}, "pixel_size": 7.08, "particle_diameter_angstrom": 180})
+    datasets = check_settings(settings, SCHEMA)["datasets"]
+    assert {name: label_source(dataset) for name, dataset in datasets.items()} == {"mine": "disc", "drawn": "truth"}

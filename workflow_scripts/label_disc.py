@@ -7,8 +7,8 @@ import pandas as pd
 
 from crisp_core.arrays import array_grids, write_array
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.labels import disc_label
 from crisp_core.logs import start_log
+from crisp_core.outlines import disc_outlines, merged
 from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ with h5py.File(snakemake.output.labels, "w") as output:
         if name not in labelled:
             continue
         xy = coordinates.loc[coordinates["micrograph"] == name, ["x", "y"]].to_numpy()
-        label = disc_label(
-            grid.shape,
-            rescaled_xy(xy, grid.full_shape, grid.shape),
-            radius_px=angstrom_to_px(snakemake.params.radius_angstrom, grid.pixel_size),
-        )
-        write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
+        xy = rescaled_xy(xy, grid.full_shape, grid.shape)
+        radius_px = angstrom_to_px(snakemake.params.radius_angstrom, grid.pixel_size)
+        instances = merged(grid.shape, range(1, len(xy) + 1), disc_outlines(xy, radius_px=radius_px))
+        kinds = {"label": (instances > 0).astype("uint8")}
+        if snakemake.params.instances:
+            kinds["instance"] = instances
+        for kind, array in kinds.items():
+            write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         log.info("labelled %s, %d discs", name, len(xy))

@@ -1,0 +1,170 @@
+"""Orientations of particles, from RELION's star files and cryoSPARC's .cs files; one table in memory.
+
+The table has the columns micrograph (stem), x, y (as in coordinates tables), rot, tilt, psi (degrees, RELION's
+convention) and origin_x_angstrom, origin_y_angstrom. A particle's axis of projection goes through its position minus
+its origin: RELION's origin is the shift that brings the particle to the middle of its box.
+"""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError, opening
+from crisp_core.geometry import flipped_y
+from crisp_core.star import (
+    Block,
+    check_name,
+    coordinates_of_block,
+    micrograph_stem,
+    number_column,
+    read_blocks,
+    write_blocks,
+)
+
+ANGLES = {"rot": "rlnAngleRot", "tilt": "rlnAngleTilt", "psi": "rlnAnglePsi"}
+ORIGINS = {"origin_x_angstrom": "rlnOriginXAngst", "origin_y_angstrom": "rlnOriginYAngst"}
+POSE_COLUMNS = ("micrograph", "x", "y", *ANGLES, *ORIGINS)
+CRYOSPARC_FIELDS = (
+    "alignments3D/pose",
+    "alignments3D/shift",
+    "alignments3D/psize_A",
+    "location/micrograph_path",
+    "location/micrograph_shape",
+    "location/center_x_frac",
+    "location/center_y_frac",
+)
+
+
+def read_poses(path: str | Path) -> pd.DataFrame:
+    """Read the orientations of a refinement.
+
+    Parameters
+    ----------
+    path : str or Path
+        RELION's star of particles (3.0, 3.1 or 5, any number of optics groups) with positions and micrographs, or
+        cryoSPARC's `.cs` with alignments3D and location.
+
+    Returns
+    -------
+    pd.DataFrame
+        Columns `POSE_COLUMNS`; micrographs under the names that the file gives them, x and y from the first row of
+        the file that was picked on. Origins are 0 where a star has none.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, lacks a column or field, or has text where a number belongs.
+    """
+    poses = _read_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _read_star(path)
+    return poses[list(POSE_COLUMNS)]
+
+
+def write_poses(path: str | Path, poses: pd.DataFrame) -> None:
+    """Write orientations as the block data_particles of RELION 3.1 and later; `read_poses` reads them back.
+
+    Raises
+    ------
+    UserError
+        If a micrograph's name cannot stand in a STAR file.
+    """
+    for name in poses["micrograph"].unique():
+        check_name(path, name)
+    labels = {"x": "rlnCoordinateX", "y": "rlnCoordinateY", "micrograph": "rlnMicrographName", **ANGLES, **ORIGINS}
+    write_blocks(path, {"particles": poses[list(labels)].rename(columns=labels)})
+
+
+def upside_down(poses: pd.DataFrame, heights: Mapping[str, int]) -> pd.DataFrame:
+    """Orientations on the same micrographs flipped top to bottom.
+
+    A flipped projection is the projection from behind, so the same density still serves: rot + 180°, 180° − tilt, −psi.
+
+    Parameters
+    ----------
+    poses : pd.DataFrame
+        Columns `POSE_COLUMNS`.
+    heights : Mapping[str, int]
+        Height of each micrograph in pixels, by the name in the table.
+    """
+    rows = poses["micrograph"].map(dict(heights)).to_numpy(dtype=float)
+    return poses.assign(
+        y=flipped_y(poses["y"].to_numpy(), rows),
+        rot=poses["rot"] + 180,
+        tilt=180 - poses["tilt"],
+        psi=-poses["psi"],
+        origin_y_angstrom=-poses["origin_y_angstrom"],
+    )
+
+
+def _read_star(path: str | Path) -> pd.DataFrame:
+    blocks = read_blocks(path)
+    tables = [block for name, block in blocks.items() if isinstance(block, pd.DataFrame) and name != "optics"]
+    particles = next((table for table in tables if "rlnCoordinateX" in table), tables[0] if tables else pd.DataFrame())
+    poses = coordinates_of_block(path, particles)
+    for column, label in ANGLES.items():
+        poses[column] = number_column(path, particles, label)
+    for column, label in ORIGINS.items():
+        poses[column] = _origin_angstrom(path, particles, label, blocks.get("optics"))
+    return poses
+
+
+def _origin_angstrom(path: str | Path, particles: pd.DataFrame, label: str, optics: Block | None) -> np.ndarray:
+    """Origins in Å; RELION 3.0 and earlier have them in pixels of the particle's image, without `Angst`."""
+    in_pixels = label.removesuffix("Angst")
+    if label in particles:
+        return number_column(path, particles, label)
+    if in_pixels not in particles:
+        return np.zeros(len(particles))
+    return number_column(path, particles, in_pixels) * _image_pixel_size(path, particles, optics)
+
+
+def _image_pixel_size(path: str | Path, particles: pd.DataFrame, optics: Block | None) -> np.ndarray:
+    """Pixel size of every particle's image, Å/px."""
+    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(particles):
+        micrometres = number_column(path, particles, "rlnDetectorPixelSize")
+        return 1e4 * micrometres / number_column(path, particles, "rlnMagnification")
+    if isinstance(optics, dict):
+        optics = pd.DataFrame([optics])
+    if optics is not None and "rlnOpticsGroup" in particles:
+        sizes = pd.Series(number_column(path, optics, "rlnImagePixelSize"), index=optics["rlnOpticsGroup"])
+        return particles["rlnOpticsGroup"].map(sizes).to_numpy(dtype=float)
+    return number_column(path, particles, "rlnImagePixelSize")
+
+
+def _read_cryosparc(path: str | Path) -> pd.DataFrame:
+    """Read a .cs file, as csparc2star of pyem does: the rotation vector takes the image's frame into the density's."""
+    from scipy.spatial.transform import Rotation
+
+    particles = _load_cryosparc(path)
+    height, width = particles["location/micrograph_shape"].astype(float).T
+    names = [micrograph_stem(name.decode()) for name in particles["location/micrograph_path"].astype(bytes)]
+    with warnings.catch_warnings():
+        # at tilt 0 only rot + psi counts, and scipy warns that it sets one of them to 0
+        warnings.simplefilter("ignore", UserWarning)
+        angles = Rotation.from_rotvec(particles["alignments3D/pose"].astype(float)).as_euler("ZYZ", degrees=True)
+    origins = particles["alignments3D/shift"].astype(float) * particles["alignments3D/psize_A"][:, None]
+    poses = pd.DataFrame({"micrograph": pd.Series(names, dtype="str")})
+    poses["x"] = particles["location/center_x_frac"] * width
+    # the fractions count from the bottom
+    poses["y"] = (1 - particles["location/center_y_frac"].astype(float)) * height
+    poses[list(ANGLES)], poses[list(ORIGINS)] = angles, origins
+    return poses
+
+
+def _load_cryosparc(path: str | Path) -> np.ndarray:
+    """Structured array of a .cs file, with the fields that are needed."""
+    try:
+        with opening(path):
+            particles = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        raise UserError(f"{path}: is not a cryoSPARC .cs file; export the particles again") from None
+    fields = getattr(getattr(particles, "dtype", None), "names", None) or ()
+    missing = [field for field in CRYOSPARC_FIELDS if field not in fields]
+    if missing:
+        raise UserError(
+            f"{path}: has no field {missing[0]}; export the refinement's particles from cryoSPARC together with "
+            "their passthrough fields and give that .cs, or give pyem's star file of both"
+        )
+    return particles
