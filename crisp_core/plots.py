@@ -26,6 +26,12 @@ PANEL_INCHES = 5.2
 LOWPASS_DIAMETERS = 1 / 14
 # Side of the part whose outlines are shown: particles are then large enough to judge them.
 ZOOM_DIAMETERS = 14
+COMPARED = {
+    "pixel_iou": ("pixel IoU", BLUE),
+    "pixel_f1": ("pixel F1", BLUE),
+    "pick_f1": ("F1 of the picks", VERMILLION),
+    "train_seconds": ("training, s", GREY),
+}
 CRITERION_NAMES = {"ap": "average precision", "f1": "F1", "map_paper": "mAP as published"}
 SCALE_BAR_ANGSTROM = (100, 200, 500, 1000, 2000, 5000)
 
@@ -177,6 +183,34 @@ def search_heat_maps(rows: pd.DataFrame, criterion: str, *, chosen: tuple[str, f
         axes.set_yticks(range(grid.shape[0]), [f"{e:g}" for e in grid.index])
         axes.set(title=finder, xlabel="s (filtering)", ylabel="e (candidates)")
     figure.colorbar(image, ax=list(panels), label=CRITERION_NAMES.get(criterion, criterion))
+    return figure
+
+
+def compared_experiments(table: pd.DataFrame) -> Figure:
+    """Measures of a table's experiments: a dot per seed, and a line at the mean ± standard deviation.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `tables.with_mean_and_sd`.
+    """
+    table = table.assign(name=table["dataset"] + "/" + table["experiment"])
+    if table["dataset"].nunique() == 1:
+        table["name"] = table["experiment"]
+    names = list(dict.fromkeys(table["name"]))
+    place = {name: -i for i, name in enumerate(names)}
+    kinds = table["seed"].where(table["seed"].isin(["mean", "sd"]), "seed")
+    seeds, mean, sd = (table[kinds == kind] for kind in ("seed", "mean", "sd"))
+    figure = _figure(3.1 * len(COMPARED), 1.4 + 0.34 * len(names))
+    panels = figure.subplots(1, len(COMPARED), sharey=True)
+    for axes, (column, (title, color)) in zip(panels, COMPARED.items(), strict=True):
+        axes.plot(seeds[column], seeds["name"].map(place), "o", color=color, alpha=0.45, markersize=5)
+        axes.errorbar(
+            mean[column], mean["name"].map(place), xerr=sd[column].fillna(0), fmt="|", color=color, markersize=15
+        )
+        axes.set(title=title)
+        axes.set_yticks(list(place.values()), names)
+        _plain(axes)
     return figure
 
 

@@ -22,7 +22,7 @@ rule train:
         training=lookup("experiments/{experiment}/training", within=config),
         prediction=lookup("experiments/{experiment}/prediction", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        seed=config["seed"],
+        seed=experiment_seed,
         code=core_digest("train"),
     script:
         "../workflow_scripts/train.py"

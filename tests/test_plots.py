@@ -71,6 +71,12 @@ def calibration():
     return pd.concat([table.assign(part=part, kind=kind) for part in "ab" for kind in ("score", "calibrated")])
 
 
+def compared(seeds):
+    rows = [(name, seed) for name in "abc" for seed in [*seeds, "mean", "sd"]]
+    table = pd.DataFrame(rows, columns=["experiment", "seed"]).assign(dataset="d")
+    return table.assign(pixel_iou=0.5, pixel_f1=0.6, pick_f1=0.7, train_seconds=[*range(len(rows))])
+
+
 FIGURES = {
     "training": lambda: plots.training_curves(history()),
     "training without validation": lambda: plots.training_curves(history(validation=False)),
@@ -84,6 +90,8 @@ FIGURES = {
     "calibration": lambda: plots.calibration_curves(calibration()),
     "search": lambda: plots.search_heat_maps(searched(), "ap", chosen=("nms", 0.5, 0.7)),
     "search of one setting": lambda: plots.search_heat_maps(searched().iloc[[0]], "ap", chosen=("nms", 0.4, 0.4)),
+    "table": lambda: plots.compared_experiments(compared([1, 2])),
+    "table of one seed": lambda: plots.compared_experiments(compared([1]).replace({"pixel_iou": np.nan})),
     "no curves": lambda: plots.precision_recall({}),
     "contact sheet": lambda: plots.contact_sheet({f"m{i}": scene()[0] for i in range(5)}),
     "montage": lambda: plots.particle_montage(np.random.default_rng(0).normal(size=(13, 20, 24)), title="13 particles"),

@@ -38,7 +38,7 @@ log.info(
 )
 state, history = fit(
     network,
-    parts.get("train", []),
+    parts.get("train", [])[: params.training["n_micrographs"]],
     parts.get("validation", []),
     settings=params.training,
     prediction=params.prediction,

@@ -242,6 +242,22 @@ def test_picks_that_a_rule_removes_are_counted(tiny_run):
     assert (boxes["particles"]["rlnCoordinateX"].astype(int) >= half).all()
 
 
+def test_a_table_compares_experiments_and_trains_equal_networks_once(tiny_run):
+    config = copy.deepcopy(TINY)
+    config["experiments"]["turned"] = {"extend": "small", "prediction": {"turns": True}}
+    config["tables"] = {"turns": {"rows": ["small", "turned"], "seeds": [1]}}
+    write_config(tiny_run / "table.yaml", config)
+    targets = [f"results/tiny/tables/turns.{suffix}" for suffix in ("tsv", "png")]
+    output = run_snakemake(*targets, "--cores", "2", "--configfile", "table.yaml", cwd=tiny_run).stdout
+    assert "rule train:" not in output and "rule predict:" in output
+    table = pd.read_csv(tiny_run / targets[0], sep="\t")
+    assert table["seed"].tolist() == ["1", "1", "mean", "mean", "sd", "sd"]
+    assert table["n_parameters"].iloc[0] == table["n_parameters"].iloc[1] > 1e5
+    assert (table["train_seconds"].iloc[:4] > 1).all()
+    scores = pd.read_csv(tiny_run / RESULTS / "small/metrics/picks.tsv", sep="\t").query("part == 'test'")
+    assert table["pick_f1"].iloc[0] == scores.set_index("micrograph").loc["all", "f1"]
+
+
 def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):
     folder = copy_workflow(tmp_path / "suffixes")
     source = sorted((tiny_run / RESULTS / "micrographs").glob("*.mrc"))[0]

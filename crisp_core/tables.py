@@ -1,0 +1,47 @@
+"""Tables that compare experiments: one row per experiment and seed, and their mean and standard deviation."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+PIXELS = ("iou", "precision", "recall", "f1")
+PICKS = ("precision", "recall", "f1", "ap", "map_paper")
+
+
+def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "test") -> dict[str, float]:
+    """Pooled measures of one experiment: pixel_iou …, pick_precision ….
+
+    Parameters
+    ----------
+    pixels, picks : DataFrame
+        Of `metrics.pixels.pixel_table` and `metrics.picks.picks_table`.
+    part : str
+        Part of the split.
+    """
+    tables = {"pixel": (pixels, PIXELS), "pick": (picks, PICKS)}
+    row = {}
+    for kind, (table, measures) in tables.items():
+        pooled = table[(table["part"] == part) & (table["micrograph"] == "all")].iloc[0]
+        row |= {f"{kind}_{measure}": float(pooled[measure]) for measure in measures}
+    return row
+
+
+def with_mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Table of the rows, followed by one row `mean` and one row `sd` of each experiment.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        dataset, experiment, seed, and measures.
+
+    Returns
+    -------
+    DataFrame
+        Column seed holds the seed, mean, or sd (of the sample; NaN for a single seed).
+    """
+    table = pd.DataFrame(rows)
+    measures = table.columns.drop(["dataset", "experiment", "seed"])
+    groups = table.groupby(["dataset", "experiment"], sort=False)[list(measures)]
+    summaries = [groups.mean().reset_index().assign(seed="mean"), groups.std().reset_index().assign(seed="sd")]
+    return pd.concat([table, *summaries], ignore_index=True)[list(table.columns)]

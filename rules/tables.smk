@@ -1,0 +1,45 @@
+rule tabulate:
+    input:
+        pixels=table_files("metrics/pixels.tsv"),
+        picks=table_files("metrics/picks.tsv"),
+        networks=table_networks,
+    output:
+        table=report(
+            "results/{dataset}/tables/{table}.tsv",
+            caption="report/table.rst",
+            category="Tables",
+            labels={"table": "{dataset}: {table}", "as": "numbers"},
+        ),
+    log:
+        "logs/{dataset}/tables/{table}.log",
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        runs=table_runs,
+        code=core_digest("tabulate"),
+    script:
+        "../workflow_scripts/tabulate.py"
+
+
+rule plot_table:
+    input:
+        table="results/{dataset}/tables/{table}.tsv",
+    output:
+        report(
+            "results/{dataset}/tables/{table}.png",
+            caption="report/table.rst",
+            category="Tables",
+            labels={"table": "{dataset}: {table}", "as": "plot"},
+        ),
+    log:
+        "logs/{dataset}/tables/{table}-plot.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("plot_table"),
+    script:
+        "../workflow_scripts/plot_table.py"

@@ -1,0 +1,14 @@
+"""Rule plot_table: the experiments of a table as dots."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import compared_experiments, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+save(compared_experiments(pd.read_csv(snakemake.input.table, sep="\t")), snakemake.output[0])

@@ -1,0 +1,37 @@
+"""Rule tabulate: what several experiments reach on the test part, what their networks weigh and what they cost."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.networks import load_network, n_parameters
+from crisp_core.tables import experiment_row, with_mean_and_sd
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+
+
+def cost(folder: Path, rule: str) -> dict[str, float]:
+    """Seconds and peak memory of a rule's jobs, as Snakemake measured them; an earlier run's may be gone."""
+    place = folder / "performance"
+    files = [*place.glob(f"{rule}.tsv"), *place.glob(f"{rule}/*.tsv")]
+    if not files:
+        return {f"{rule}_seconds": float("nan"), f"{rule}_peak_mib": float("nan")}
+    jobs = pd.concat([pd.read_csv(path, sep="\t", na_values="-") for path in files])
+    return {f"{rule}_seconds": jobs["s"].sum(), f"{rule}_peak_mib": jobs["max_rss"].max()}
+
+
+rows = []
+files = zip(snakemake.input.pixels, snakemake.input.picks, snakemake.input.networks, strict=True)
+for (dataset, experiment, seed, _), (pixels, picks, network) in zip(snakemake.params.runs, files, strict=True):
+    row = {"dataset": dataset, "experiment": experiment, "seed": seed}
+    row["n_parameters"] = n_parameters(load_network(network).network)
+    row |= experiment_row(pd.read_csv(pixels, sep="\t"), pd.read_csv(picks, sep="\t"))
+    row |= cost(Path(network).parent, "train") | cost(Path(pixels).parents[1], "predict")
+    rows.append(row)
+    log.info("%s/%s, seed %s: pixel IoU %.4f, pick F1 %.4f", *list(row.values())[:3], row["pixel_iou"], row["pick_f1"])
+with_mean_and_sd(rows).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
