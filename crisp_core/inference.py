@@ -1,12 +1,14 @@
 """Probabilities of the labels on whole micrographs, tile by tile."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from crisp_core.networks import total_stride
-from crisp_core.tiles import stitch, tile_corners, tile_shape
+from crisp_core.tiles import stitch, tiling
 
 
 def predict(
@@ -27,7 +29,7 @@ def predict(
         In evaluation mode, on `device`: logits (b, labels, h, w) from images (b, 1, h, w).
     image : (height, width) float32 array
     tile_px, overlap_px : int
-        Side of a tile and the least overlap of neighbours, in pixels of the image.
+        Largest side of a tile and the least overlap of neighbours, in pixels of the image: see `tiles.tiling`.
     tiles_per_step : int
         Tiles that pass through the network at a time. Tiles of different micrographs never share a step, so a
         micrograph's result does not depend on its neighbours in the batch.
@@ -39,13 +41,17 @@ def predict(
     -------
     (labels, height, width) float32 array, the sum over labels is 1
     """
-    corners = tile_corners(image.shape, tile_px, overlap_px)
-    height, width = tile_shape(image.shape, tile_px)
-    tiles = np.stack([image[y : y + height, x : x + width] for y, x in corners])[:, None]
-    steps = torch.from_numpy(tiles).split(tiles_per_step)
+    tiles = tiling(image.shape, tile_px=tile_px, overlap_px=overlap_px)
+    height, width = tiles.shape
+
+    def probabilities() -> Iterator[np.ndarray]:
+        for start in range(0, len(tiles.corners), tiles_per_step):
+            corners = tiles.corners[start : start + tiles_per_step]
+            step = np.stack([image[y : y + height, x : x + width] for y, x in corners])[:, None]
+            yield from tile_probabilities(network, torch.from_numpy(step).to(device), turns=turns).cpu().numpy()
+
     with torch.inference_mode():
-        probabilities = [tile_probabilities(network, step.to(device), turns=turns).cpu().numpy() for step in steps]
-    return stitch(np.concatenate(probabilities), corners, image.shape, overlap=overlap_px)
+        return stitch(probabilities(), tiles, image.shape, overlap_px=overlap_px)
 
 
 def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) -> torch.Tensor:

@@ -1,32 +1,47 @@
 """Overlapping tiles of a micrograph, and their blending back into one map."""
 
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import numpy as np
 
 from crisp_core.geometry import Shape
 
+SIDE_MULTIPLE = 32
 
-def tile_starts(length: int, tile: int, overlap: int) -> list[int]:
-    """First pixels of the tiles along one axis; the last tile is snapped to the edge.
 
-    Parameters
-    ----------
-    length, tile, overlap : int
-        Pixels of the axis, of a tile, and the least that two neighbours share (less than `tile`). An axis shorter
-        than a tile has one tile, as long as the axis.
+class Tiling(NamedTuple):
+    """Tiles of one size that cover an image."""
+
+    corners: np.ndarray  # (n, 2) integer, (y, x) of each tile's first pixel, row by row
+    shape: Shape  # height and width of every tile
+
+
+def tiling(shape: Shape, *, tile_px: int, overlap_px: int) -> Tiling:
+    """Cover an image of `shape` with as few tiles as `tile_px` allows, each as small as that number allows.
+
+    Along an axis the tiles are evenly spread and neighbours share at least `overlap_px` pixels (less than `tile_px`).
+    Snapping the last of full-sized tiles to the edge, as published, costs 1.8 times the pixels where an axis has 1024
+    pixels and a tile 512. Sides are multiples of 32 px, which suits networks, where the axis and `tile_px` leave room for it.
     """
-    last = max(length - tile, 0)
-    return sorted({*range(0, last, tile - overlap), last})
+    rows, columns = (_spread(length, tile_px, overlap_px) for length in shape)
+    corners = np.array([(y, x) for y in rows.starts for x in columns.starts])
+    return Tiling(corners, (rows.side, columns.side))
 
 
-def tile_corners(shape: Shape, tile: int, overlap: int) -> np.ndarray:
-    """Return the corners (n, 2) as (y, x) of the tiles that cover an image of `shape`, row by row."""
-    rows, columns = (tile_starts(n, tile, overlap) for n in shape)
-    return np.array([(y, x) for y in rows for x in columns])
+class _Row(NamedTuple):
+    starts: list[int]
+    side: int
 
 
-def tile_shape(shape: Shape, tile: int) -> Shape:
-    """Shape of every tile of an image of `shape`: `tile` squared, or the image's side where that is shorter."""
-    return min(shape[0], tile), min(shape[1], tile)
+def _spread(length: int, tile_px: int, overlap_px: int) -> _Row:
+    if length <= tile_px:
+        return _Row([0], length)
+    n = math.ceil((length - overlap_px) / (tile_px - overlap_px))
+    side = math.ceil((length + (n - 1) * overlap_px) / n)
+    side = min(math.ceil(side / SIDE_MULTIPLE) * SIDE_MULTIPLE, tile_px)
+    return _Row([i * (length - side) // (n - 1) for i in range(n)], side)
 
 
 def window(shape: Shape, overlap: int) -> np.ndarray:
@@ -44,36 +59,31 @@ def _profile(length: int, overlap: int) -> np.ndarray:
     return np.clip(distance_to_end / max(ramp, 1), 0.0, 1.0)
 
 
-def stitch(tiles: np.ndarray, corners: np.ndarray, shape: Shape, *, overlap: int) -> np.ndarray:
+def stitch(tiles: Iterable[np.ndarray], tiling: Tiling, shape: Shape, *, overlap_px: int) -> np.ndarray:
     """Blend overlapping tiles: sum of weight × tile over the sum of weights, a partition of unity up to the rim.
 
     Parameters
     ----------
-    tiles : (n, ..., height, width) array
-        Values of the tiles, for instance (n, labels, height, width) probabilities.
-    corners : (n, 2) integer array
-        (y, x) of each tile's first pixel; the tiles must cover the image.
+    tiles : iterable of (..., height, width) arrays
+        Values of the tiles, for instance (labels, height, width) probabilities; a generator is used up one by one.
+    tiling : Tiling
+        Where the tiles are.
     shape : (height, width)
         Size of the image in pixels.
-    overlap : int
+    overlap_px : int
         Length of the weight's ramps in pixels.
 
     Returns
     -------
     (..., height, width) float32 array
-
-    Raises
-    ------
-    ValueError
-        If a pixel is covered by no tile.
     """
-    height, width = tiles.shape[-2:]
-    weight = window((height, width), overlap).astype(np.float32)
-    total = np.zeros((*tiles.shape[1:-2], *shape), dtype=np.float32)
-    weights = np.zeros(shape, dtype=np.float32)
-    for tile, (y, x) in zip(tiles, corners, strict=True):
+    weight = window(tiling.shape, overlap_px).astype(np.float32)
+    weights, total = np.zeros(shape, dtype=np.float32), np.zeros(0)
+    height, width = tiling.shape
+    for tile, (y, x) in zip(tiles, tiling.corners, strict=True):
+        if not total.size:
+            total = np.zeros((*tile.shape[:-2], *shape), dtype=np.float32)
         total[..., y : y + height, x : x + width] += weight * tile
         weights[y : y + height, x : x + width] += weight
-    if not weights.all():
-        raise ValueError("the tiles do not cover the image")
-    return total / weights
+    total /= weights
+    return total
