@@ -23,7 +23,7 @@ def tiling(shape: Shape, *, tile_px: int, overlap_px: int) -> Tiling:
 
     Along an axis the tiles are evenly spread and neighbours share at least `overlap_px` pixels (less than `tile_px`).
     Snapping the last of full-sized tiles to the edge, as published, costs 1.8 times the pixels where an axis has 1024
-    pixels and a tile 512. Sides are multiples of 32 px, which suits networks, where the axis and `tile_px` leave room for it.
+    pixels and a tile 512. Sides are multiples of 32 px, which suits networks, where the axis and `tile_px` leave room.
     """
     rows, columns = (_spread(length, tile_px, overlap_px) for length in shape)
     corners = np.array([(y, x) for y in rows.starts for x in columns.starts])
