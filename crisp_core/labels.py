@@ -1,13 +1,20 @@
-"""Labels: for every pixel, background (0) or particle (1)."""
+"""Labels: the class of every pixel, background (0), particle (1), contaminant (2) or carbon (3)."""
+
+import math
 
 import numpy as np
 import skimage.filters
 
+from crisp_core.classes import CARBON, CONTAMINANT, PARTICLE
 from crisp_core.errors import UserError
 
-GLOBAL_THRESHOLDS = ("li", "otsu", "yen", "isodata", "triangle", "minimum", "mean")
+GLOBAL_THRESHOLDS = ("li", "otsu", "yen", "isodata", "triangle", "minimum", "mean", "multiotsu", "hysteresis")
 LOCAL_THRESHOLDS = ("local", "niblack", "sauvola")
 THRESHOLDS = GLOBAL_THRESHOLDS + LOCAL_THRESHOLDS
+# Multi-Otsu tells background, thin and thick parts of the particles apart.
+OTSU_CLASSES = 3
+# A window of the local thresholds that is wider than the particle by this shows it with its surroundings.
+WINDOW_DIAMETERS = 1.5
 
 
 def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 51) -> np.ndarray:
@@ -20,9 +27,11 @@ def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 5
     image : (h, w) array
     method : str
         Name of a `skimage.filters.threshold_…`: li, otsu, yen, isodata, triangle, minimum, mean (one threshold for the
-        image), or local, niblack, sauvola (one per pixel).
+        image), multiotsu (the lower of the two between three classes), hysteresis (pixels above the lower one that are
+        connected to pixels above the higher one, of those two), or local, niblack, sauvola (one threshold per pixel,
+        and nowhere less than the image's mean, since they find one in an empty window, too).
     window_px : int
-        Side of the neighbourhood of the local ones, odd.
+        Side of the neighbourhood of the local ones, odd: see `local_window_px`.
 
     Returns
     -------
@@ -42,15 +51,55 @@ def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 5
         raise UserError(f"threshold: {method} is not one; give one of {', '.join(THRESHOLDS)}")
     if image.min() == image.max():
         return np.zeros(image.shape, dtype=np.uint8)
-    options = {"block_size" if method == "local" else "window_size": window_px} if method in LOCAL_THRESHOLDS else {}
-    if method == "li":
-        # The default, half the smallest gap between two values, never ends on a large float image.
-        options = {"tolerance": 1e-3 * float(image.std())}
     try:
-        threshold = getattr(skimage.filters, f"threshold_{method}")(image, **options)
+        return _above(image, method, window_px).astype(np.uint8)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"threshold: {method} finds none ({error}); choose another, for instance li") from None
-    return (image > threshold).astype(np.uint8)
+
+
+def _above(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
+    if method == "li":
+        # The default, half the smallest gap between two values, never ends on a large float image.
+        return image > skimage.filters.threshold_li(image, tolerance=1e-3 * float(image.std()))
+    if method in LOCAL_THRESHOLDS:
+        option = "block_size" if method == "local" else "window_size"
+        threshold = getattr(skimage.filters, f"threshold_{method}")(image, **{option: window_px})
+        # A window without a particle has a threshold, too, and half of its faint ripple is above it.
+        return image > np.maximum(threshold, image.mean(dtype=float))
+    if method in ("multiotsu", "hysteresis"):
+        low, high = skimage.filters.threshold_multiotsu(image, classes=OTSU_CLASSES)
+        return image > low if method == "multiotsu" else skimage.filters.apply_hysteresis_threshold(image, low, high)
+    return image > getattr(skimage.filters, f"threshold_{method}")(image)
+
+
+def local_window_px(diameter_px: float) -> int:
+    """Side of the local thresholds' window for particles of a diameter: the next odd number from one and a half on."""
+    return max(3, 2 * math.ceil((WINDOW_DIAMETERS * diameter_px - 1) / 2) + 1)
+
+
+def with_scenery(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
+    """Lay contaminants and carbon over a label of particles.
+
+    A contaminant (2) covers what is under it; a particle (1) stays visible on carbon (3); carbon covers background (0).
+
+    Parameters
+    ----------
+    label : (h, w) uint8 array
+        0 background, 1 particle.
+    scenery : (H, W) uint8 array
+        Classes of the same micrograph on the same or a finer grid, sampled where the label's pixels are.
+
+    Returns
+    -------
+    (h, w) uint8 array
+    """
+    rows, columns = (
+        np.minimum(np.rint(np.arange(n) * (fine / n)).astype(int), fine - 1)
+        for n, fine in zip(label.shape, scenery.shape, strict=True)
+    )
+    sampled = scenery[np.ix_(rows, columns)]
+    covers = (sampled == CONTAMINANT) | ((sampled == CARBON) & (label != PARTICLE))
+    return np.where(covers, sampled, label)
 
 
 def disc_label(shape: tuple[int, int], xy: np.ndarray, *, radius_px: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from crisp_core.aspire_import import quiet_aspire
 from crisp_core.geometry import FFT_THREADS, Shape
 
 # Projections made at once: bounds the memory of the non-uniform Fourier transform.
-PROJECTIONS_PER_STEP = 64
+PROJECTIONS_PER_STEP = 256
 
 
 def project(volume: np.ndarray, euler_deg: np.ndarray) -> np.ndarray:

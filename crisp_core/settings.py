@@ -28,7 +28,7 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
     for section in ("datasets", "experiments"):
         if isinstance(settings.get(section), dict):
             settings[section] = {name: extended(settings[section], name, section) for name in settings[section]}
-    error = jsonschema.exceptions.best_match(_FillingValidator(schema).iter_errors(settings))
+    error = jsonschema.exceptions.best_match(FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
         raise UserError(f"config, {place}: {_explain(error)}")
@@ -111,7 +111,7 @@ def _fill_defaults(
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
-_FillingValidator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
+FillingValidator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"properties": _fill_defaults})
 
 
 def _explain(error: jsonschema.ValidationError) -> str:

@@ -1,11 +1,13 @@
-"""Rule label_simulated: threshold the clean images of simulated micrographs."""
+"""Rule label_simulated: threshold the particles of simulated micrographs, and add contaminants and carbon."""
 
 from typing import TYPE_CHECKING
 
 import h5py
 
-from crisp_core.arrays import array_grids, read_array, write_array
-from crisp_core.labels import threshold_label
+from crisp_core.arrays import array_grids, array_names, read_array, write_array
+from crisp_core.classes import PARTICLE
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.labels import local_window_px, threshold_label, with_scenery
 from crisp_core.logs import start_log
 from crisp_core.normalization import fourier_downsample
 
@@ -13,9 +15,14 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
+simulation = snakemake.input.simulation
+with_classes = set(array_names(simulation, "scenery"))
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
-        clean = read_array(snakemake.input.simulation, "ctf_free", name).data
-        label = threshold_label(fourier_downsample(clean, grid.shape), method=snakemake.params.threshold)
+        particles = fourier_downsample(read_array(simulation, "ctf_free", name).data, grid.shape)
+        window_px = local_window_px(angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size))
+        label = threshold_label(particles, method=snakemake.params.threshold, window_px=window_px)
+        if name in with_classes:
+            label = with_scenery(label, read_array(simulation, "scenery", name).data)
         write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
-        log.info("labelled %s, %.1f %% particle", name, 100 * label.mean())
+        log.info("labelled %s, %.1f %% particle", name, 100 * (label == PARTICLE).mean())
