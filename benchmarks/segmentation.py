@@ -26,7 +26,7 @@ from crisp_core.inference import predict, tile_probabilities
 from crisp_core.losses import make_loss
 from crisp_core.networks import build_network, n_parameters
 from crisp_core.tiles import stitch, tiling
-from crisp_core.training import train_epoch
+from crisp_core.training import start_run, train_epoch
 
 CASES: dict[str, dict[str, Any]] = {
     "default": {
@@ -68,11 +68,9 @@ def training_step(network: torch.nn.Module, case: dict[str, Any], device: str) -
     crop = case["crop_px"]
     images = torch.randn(CROPS_PER_STEP, 1, crop, crop)
     labels = torch.randint(0, 2, (CROPS_PER_STEP, crop, crop), dtype=torch.uint8)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
-    averaged = torch.optim.swa_utils.AveragedModel(network)
-    loss = make_loss(case["loss"])
-    return lambda: train_epoch(network, averaged, [(images, labels)], loss, optimizer, schedule, device=device)
+    settings = {"learning_rate": 1e-4, "weight_decay": 0.01, "averaging_decay": 0.0}
+    run, loss = start_run(network, settings, n_steps=1000), make_loss(case["loss"])
+    return lambda: train_epoch(run, [(images, labels)], loss, device=device)
 
 
 def parts_of_prediction(network: torch.nn.Module, folder: Path, case: dict[str, Any], device: str) -> dict[str, float]:

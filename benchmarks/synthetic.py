@@ -22,13 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core import simulation
 from crisp_core.arrays import read_array, write_array
+from crisp_core.crops import LabelledMicrograph
 from crisp_core.geometry import rescaled_shape
 from crisp_core.inference import predict
 from crisp_core.labels import threshold_label
 from crisp_core.metrics.pixels import PixelCounts, pixel_counts
 from crisp_core.networks import build_network
 from crisp_core.normalization import fourier_downsample, prepare
-from crisp_core.training import LabelledMicrograph, fit
+from crisp_core.training import fit
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 MAP = DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"

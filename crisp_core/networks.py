@@ -1,14 +1,21 @@
 """Segmentation networks by name, and the checkpoint that holds all that is needed to use one again."""
 
+import http.client
 import logging
 import pickle
 import platform
-from collections.abc import Mapping
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import segmentation_models_pytorch as smp
+import timm
 import torch
+from huggingface_hub import constants as hub
 from torch import nn
 
 from crisp_core import __version__
@@ -20,6 +27,11 @@ CHECKPOINT_FORMAT = 1
 
 # four levels and few channels: 1.9 M parameters with the default encoder, which a CPU trains in minutes
 SMALL_DECODER = {"encoder_depth": 4, "decoder_channels": [32, 24, 16, 16]}
+
+# architectures that replace strides of the encoder's last stages by dilation
+DILATING = ("deeplabv3", "deeplabv3plus", "pan")
+
+HUB_TIMEOUT_S = 4.0
 
 
 class TrainedNetwork(NamedTuple):
@@ -37,48 +49,155 @@ def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bo
     Parameters
     ----------
     settings : mapping
-        `architecture` and `encoder` by smp's names, `encoder_weights` (for instance ``"imagenet"``, or None for a
-        random start) and `options`, keyword arguments of the architecture, where None is `SMALL_DECODER` for unet and
-        unetplusplus and smp's defaults for the others.
+        `architecture` and `encoder` by smp's names (docs/networks.md lists those of the publication),
+        `encoder_weights` (``"imagenet"``, another name of smp, or None for a random start) and `options`, keyword
+        arguments of the architecture, where None is `SMALL_DECODER` for unet and unetplusplus and smp's defaults for
+        the others.
     n_classes : int
         Number of labels, background included: channels of the logits.
     pretrained : bool
         False leaves the encoder's weights random, for a checkpoint's weights to be loaded over them.
 
+    Notes
+    -----
+    Weights come from the cache of huggingface_hub or from its hub. Where there are none, one line is logged and the
+    start is random, the same as without `encoder_weights`.
+
     Raises
     ------
     UserError
-        If smp refuses the name or the options.
+        If smp refuses the name or the options, or knows no weights of that name.
     """
-    weights = settings["encoder_weights"] if pretrained else None
-    try:
-        return _create(settings, n_classes, weights)
-    except OSError as error:
-        log.warning("%s weights of %s cannot be reached (%s): random start", weights, settings["encoder"], error)
+    if not pretrained or settings["encoder_weights"] is None:
         return _create(settings, n_classes, None)
-
-
-def _create(settings: Mapping[str, Any], n_classes: int, weights: str | None) -> nn.Module:
-    options = settings["options"]
-    if options is None:
-        options = SMALL_DECODER if settings["architecture"] in ("unet", "unetplusplus") else {}
+    random_state = torch.get_rng_state()
     try:
-        return smp.create_model(
-            settings["architecture"],
-            settings["encoder"],
-            encoder_weights=weights,
-            in_channels=1,
-            classes=n_classes,
-            **options,
-        )
-    except OSError:
-        raise
-    # smp raises KeyError, ValueError, RuntimeError and TypeError for names and options it does not know
-    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        return _create_pretrained(settings, n_classes)
+    # the hub, its cache, a proxy or a damaged file may fail in many ways, all of them for want of weights; what else
+    # is wrong shows itself again without them
+    except Exception as error:
+        if isinstance(error, UserError):
+            raise
+        reason = " ".join(str(error).split())[:200]
+    torch.set_rng_state(random_state)
+    network = _create(settings, n_classes, None)
+    log.warning("no %s weights of %s: %s; random start", settings["encoder_weights"], settings["encoder"], reason)
+    return network
+
+
+def _create_pretrained(settings: Mapping[str, Any], n_classes: int) -> nn.Module:
+    weights = weights_name(settings["encoder"], settings["encoder_weights"])
+    if hub_answers():
+        return _smp_network(settings, n_classes, weights)
+    with only_cached():
+        try:
+            return _smp_network(settings, n_classes, weights)
+        except OSError:
+            raise OSError(f"they are not in the cache, and {hub.ENDPOINT} does not answer") from None
+
+
+def weights_name(encoder: str, weights: str) -> str | bool:
+    """Name under which smp knows the weights of an encoder; True for timm's, whose name is part of the encoder's.
+
+    Some encoders have ImageNet weights under another name alone, such as ``imagenet+5k``.
+
+    Raises
+    ------
+    LookupError
+        If the encoder has no ImageNet weights.
+    UserError
+        If it has no weights of another name that was asked for.
+    """
+    if encoder.startswith("tu-"):
+        if weights != "imagenet":
+            raise UserError(
+                f"network/encoder_weights: {weights!r} of {encoder}; timm's weights are chosen by the encoder's name "
+                f"({encoder.partition('.')[0]}.<tag>), so give imagenet or null"
+            )
+        if not timm.is_model_pretrained(encoder.removeprefix("tu-")):
+            raise LookupError("timm has none")
+        return True
+    known = list(smp.encoders.encoders.get(encoder, {}).get("pretrained_settings", {}))
+    if weights in known:
+        return weights
+    if weights != "imagenet":
+        raise UserError(f"network/encoder_weights: {weights!r} of {encoder} is not known; known are {', '.join(known)}")
+    for name in known:
+        if name.startswith("imagenet"):
+            return name
+    raise LookupError("smp has none")
+
+
+def hub_answers() -> bool:
+    """Whether the hub of huggingface_hub can be reached, which is known within `HUB_TIMEOUT_S`.
+
+    Its own client repeats every request for half a minute.
+    """
+    if hub.HF_HUB_OFFLINE:
+        return False
+    answers = []
+
+    def ask() -> None:
+        request = urllib.request.Request(hub.ENDPOINT, method="HEAD")
+        try:
+            urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
+            answers.append(True)
+        except urllib.error.HTTPError:
+            answers.append(True)
+        except (OSError, ValueError, http.client.HTTPException):
+            pass
+
+    # in a thread, since the time that the system takes to resolve a name has no limit
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(HUB_TIMEOUT_S)
+    return bool(answers)
+
+
+@contextmanager
+def only_cached() -> Iterator[None]:
+    """Let huggingface_hub read its cache alone, as its HF_HUB_OFFLINE does for a whole process."""
+    before = hub.HF_HUB_OFFLINE
+    hub.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        hub.HF_HUB_OFFLINE = before
+
+
+def _create(settings: Mapping[str, Any], n_classes: int, weights: str | bool | None) -> nn.Module:
+    architecture, encoder = settings["architecture"], settings["encoder"]
+    try:
+        return _smp_network(settings, n_classes, weights)
+    # smp and timm raise all of these for names and options that they do not know
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError) as error:
+        if architecture in DILATING and ("dilat" in str(error) or isinstance(error, AssertionError)):
+            raise UserError(
+                f"network: {architecture} needs an encoder that can be dilated, and {encoder} cannot; take another "
+                "encoder, for instance resnet50, or another architecture, for instance unetplusplus"
+            ) from error
         raise UserError(
-            f"network: architecture {settings['architecture']!r} with encoder {settings['encoder']!r} and options "
-            f"{options} cannot be built ({error}); smp's names are listed in its documentation"
+            f"network: architecture {architecture!r} with encoder {encoder!r} and options {network_options(settings)} "
+            f"cannot be built ({error}); smp's names are listed in its documentation"
         ) from error
+
+
+def _smp_network(settings: Mapping[str, Any], n_classes: int, weights: str | bool | None) -> nn.Module:
+    return smp.create_model(
+        settings["architecture"],
+        settings["encoder"],
+        encoder_weights=weights,
+        in_channels=1,
+        classes=n_classes,
+        **network_options(settings),
+    )
+
+
+def network_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of the architecture: those given, or the default for it."""
+    if settings["options"] is not None:
+        return settings["options"]
+    return SMALL_DECODER if settings["architecture"] in ("unet", "unetplusplus") else {}
 
 
 def total_stride(network: nn.Module) -> int:

@@ -2,31 +2,44 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
-import h5py
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader
 
-from crisp_core.arrays import read_array, read_window
-from crisp_core.classes import PARTICLE, merged_classes
+from crisp_core.arrays import read_array
+from crisp_core.classes import IGNORED, PARTICLE
+from crisp_core.crops import ALL_CERTAIN, Crops, LabelledMicrograph, Uncertain, training_label, uncertain_pixels
 from crisp_core.errors import UserError
 from crisp_core.inference import padded_logits, predict
-from crisp_core.losses import IGNORED, Loss, make_loss
+from crisp_core.losses import Loss, make_loss
+from crisp_core.resuming import Resume, Run, continue_run, restore_random_state, save_run
 
 log = logging.getLogger("crisp")
 
+# compute capability (Ampere) from which a GPU has bfloat16 of its own
+BFLOAT16_CAPABILITY = 8
 
-class LabelledMicrograph(NamedTuple):
-    """A micrograph's name and the batch files that hold its image and its label."""
+MAX_WORKERS = 8
 
-    name: str
-    images: str
-    labels: str
+# what the settings of a training need not name: all of it off, or as the device suggests
+OPTIONAL: dict[str, Any] = {
+    "gradient_norm": None,
+    "patience": None,
+    "mixed_precision": True,
+    "contrast_jitter": 0.0,
+    "defocus_jitter": 0.0,
+    "empty_share": 1.0,
+    "ignore_band_angstrom": 0.0,
+    "ignore_unlabelled_angstrom": None,
+    "averaging_decay": 0.0,
+    "workers": None,
+}
 
 
 class Score(NamedTuple):
@@ -37,68 +50,12 @@ class Score(NamedTuple):
     f1: float
 
 
-class Crops(Dataset):
-    """Random crops, turned and mirrored; item `i` is always the same crop, whatever was read before.
+class Steps(NamedTuple):
+    """Mean loss of an epoch's steps, seconds spent waiting for crops, and seconds spent computing."""
 
-    Every epoch of `len(micrographs) × crops_per_micrograph` items takes the same number from each micrograph. Crops
-    are read from disk one by one; nothing is kept in memory.
-    """
-
-    def __init__(
-        self,
-        micrographs: Sequence[LabelledMicrograph],
-        *,
-        crop_px: int,
-        n_items: int,
-        contrast_jitter: float,
-        n_classes: int,
-        seed: int,
-    ) -> None:
-        self.micrographs = list(micrographs)
-        self.crop_px = crop_px
-        self.n_items = n_items
-        self.contrast_jitter = contrast_jitter
-        self.n_classes = n_classes
-        self.seed = seed
-
-    def __len__(self) -> int:
-        return self.n_items
-
-    def __getitem__(self, item: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return image (1, crop_px, crop_px) float32 and label (crop_px, crop_px) uint8 with `IGNORED` pixels."""
-        rng = np.random.default_rng([self.seed, item])
-        image, label = read_crop(
-            self.micrographs[item % len(self.micrographs)], self.crop_px, rng, n_classes=self.n_classes
-        )
-        image = jitter_contrast(image, self.contrast_jitter, rng)
-        quarter_turns, mirrored = rng.integers(4), rng.integers(2)
-        image, label = (np.rot90(a[:, ::-1] if mirrored else a, quarter_turns).copy() for a in (image, label))
-        return image[None], label
-
-
-def read_crop(
-    micrograph: LabelledMicrograph, crop_px: int, rng: np.random.Generator, *, n_classes: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read a crop at a random place: image float32 and label uint8, both (crop_px, crop_px).
-
-    A micrograph smaller than the crop is continued with ignored zeros.
-    """
-    with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
-        shape = images[f"image/{micrograph.name}"].shape
-        y, x = (int(rng.integers(max(n - crop_px, 0) + 1)) for n in shape)
-        place = (slice(y, y + crop_px), slice(x, x + crop_px))
-        image = read_window(images, "image", micrograph.name, *place)
-        valid = read_window(images, "valid", micrograph.name, *place)
-        label = read_window(labels, "label", micrograph.name, *place)
-    missing = [(0, crop_px - n) for n in image.shape]
-    label = np.where(valid, merged_classes(label, n_classes), IGNORED).astype(np.uint8)
-    return np.pad(image, missing), np.pad(label, missing, constant_values=IGNORED)
-
-
-def jitter_contrast(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Scale and shift a normalised image by up to `strength`: ice thickness and dose differ between micrographs."""
-    gain, offset = rng.uniform(-strength, strength, 2)
-    return (image * (1 + gain) + offset).astype(np.float32)
+    loss: float
+    data_seconds: float
+    compute_seconds: float
 
 
 def fit(
@@ -111,6 +68,7 @@ def fit(
     n_classes: int = 2,
     device: str,
     seed: int,
+    resume: Resume | None = None,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Train `network` in place and return the weights of its best epoch.
 
@@ -121,73 +79,69 @@ def fit(
     training, validation : sequences of LabelledMicrograph
         Neither may be empty.
     settings : mapping
-        Section `training` of an experiment.
+        Section `training` of an experiment; the keys of `OPTIONAL` may be missing.
     prediction : mapping
         Section `prediction` of an experiment: tiles of the validation micrographs.
     n_classes : int
         Channels of the network; labels of other classes count as background.
     device : str
     seed : int
+    resume : Resume, optional
+        Where the state is kept, so that a training that was killed goes on after the last epoch kept there and ends as
+        if nothing had happened. The caller removes the file when the result is safe.
 
     Returns
     -------
     state : dict of tensors
         Weights of the epoch with the highest validation IoU.
     history : list of dicts
-        One row per epoch: epoch, train_loss, validation_loss, validation_iou, validation_f1, learning_rate, seconds.
+        One row per epoch: epoch, train_loss, validation_loss, validation_iou, validation_f1, learning_rate, seconds,
+        and of these data_seconds (waiting for crops), compute_seconds (training steps) and validation_seconds.
     """
+    check_parts(training, validation)
+    settings = OPTIONAL | dict(settings)
+    epochs, n_items = settings["epochs"], len(training) * settings["crops_per_micrograph"]
+    # a last step of a single crop would leave batch normalisation without statistics
+    per_step = min(settings["crops_per_step"], n_items)
+    n_steps = n_items // per_step
+    network.to(device, memory_format=torch.channels_last)
+    run = start_run(network, settings, n_steps=epochs * n_steps)
+    random_state = continue_run(run, resume)
+    batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
+    crops = training_crops(training, settings, n_items=epochs * n_items, n_classes=n_classes, seed=seed)
+    stream = iter(crop_loader(crops, batches, workers=settings["workers"], device=device))
+    # the loader draws from PyTorch's generator when it starts
+    restore_random_state(random_state)
+    score_options = {"prediction": prediction, "n_classes": n_classes, "uncertain": crops.uncertain, "device": device}
+    step_options = {"max_norm": settings["gradient_norm"], "mixed": settings["mixed_precision"], "device": device}
+    loss = make_loss(settings["loss"])
+    for _ in range(len(run.history), epochs):
+        if out_of_patience(run, settings["patience"]):
+            break
+        start = time.perf_counter()
+        steps = train_epoch(run, islice(stream, n_steps), loss, **step_options)
+        score = validate(run.averaged.module, validation, loss, mixed=settings["mixed_precision"], **score_options)
+        finish_epoch(run, steps, score, seconds=time.perf_counter() - start)
+        log_epoch(run.history[-1], epochs)
+        save_run(run, resume)
+    if not run.best_state:
+        raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
+    return run.best_state, run.history
+
+
+def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[LabelledMicrograph]) -> None:
+    """Refuse to train without micrographs to train on or to choose the best epoch by."""
     for part, micrographs in (("train", training), ("validation", validation)):
         if not micrographs:
             raise UserError(
                 f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
             )
-    epochs, n_items = settings["epochs"], len(training) * settings["crops_per_micrograph"]
-    crops = Crops(
-        training,
-        crop_px=settings["crop_px"],
-        n_items=epochs * n_items,
-        contrast_jitter=settings["contrast_jitter"],
-        n_classes=n_classes,
-        seed=seed,
-    )
-    network.to(device, memory_format=torch.channels_last)
-    # a last step of a single crop would leave batch normalisation without statistics
-    per_step = min(settings["crops_per_step"], n_items)
-    optimizer, schedule = make_optimizer(network, settings, n_steps=epochs * (n_items // per_step))
-    averaged = averaged_weights(network, settings["averaging_decay"])
-    loss = make_loss(settings["loss"])
-
-    best, state, history = -1.0, {}, []
-    for epoch in range(epochs):
-        start = time.perf_counter()
-        order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
-        epoch_crops = Subset(crops, order.tolist())
-        batches = DataLoader(epoch_crops, per_step, num_workers=settings["workers"], drop_last=True)
-        train_loss = train_epoch(network, averaged, batches, loss, optimizer, schedule, device=device)
-        score = validate(averaged.module, validation, loss, prediction=prediction, n_classes=n_classes, device=device)
-        history.append(_history_row(epoch, train_loss, score, schedule.get_last_lr()[0], time.perf_counter() - start))
-        log.info(
-            "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, %.0f s",
-            *(epoch + 1, epochs, train_loss, score.loss, score.iou, history[-1]["seconds"]),
-        )
-        if np.isfinite(train_loss + score.loss) and score.iou > best:
-            best = score.iou
-            state = {name: tensor.detach().clone() for name, tensor in averaged.module.state_dict().items()}
-    if not state:
-        raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
-    return state, history
 
 
-def _history_row(epoch: int, train_loss: float, score: Score, rate: float, seconds: float) -> dict[str, float]:
-    return {
-        "epoch": epoch + 1,
-        "train_loss": train_loss,
-        "validation_loss": score.loss,
-        "validation_iou": score.iou,
-        "validation_f1": score.f1,
-        "learning_rate": rate,
-        "seconds": seconds,
-    }
+def start_run(network: nn.Module, settings: Mapping[str, Any], *, n_steps: int) -> Run:
+    """State before the first of `n_steps` steps."""
+    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps)
+    return Run(network, averaged_weights(network, settings["averaging_decay"]), optimizer, schedule)
 
 
 def make_optimizer(
@@ -205,29 +159,76 @@ def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.
     return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
+def training_crops(
+    micrographs: Sequence[LabelledMicrograph], settings: Mapping[str, Any], *, n_items: int, n_classes: int, seed: int
+) -> Crops:
+    """Crops as the section `training` of an experiment describes them."""
+    return Crops(
+        micrographs,
+        n_items=n_items,
+        uncertain=Uncertain(settings["ignore_band_angstrom"], settings["ignore_unlabelled_angstrom"]),
+        n_classes=n_classes,
+        seed=seed,
+        **{key: settings[key] for key in ("crop_px", "contrast_jitter", "defocus_jitter", "empty_share")},
+    )
+
+
+def epoch_batches(epochs: Iterable[int], n_items: int, per_step: int, *, seed: int) -> list[list[int]]:
+    """Numbers of the crops of every step; each epoch has crops and an order of its own, whatever came before."""
+    batches = []
+    for epoch in epochs:
+        order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
+        batches += [order[i : i + per_step].tolist() for i in range(0, n_items - per_step + 1, per_step)]
+    return batches
+
+
+def crop_loader(crops: Crops, batches: list[list[int]], *, workers: int | None, device: str) -> DataLoader:
+    """Loader of all steps to come, so that its processes read on between the epochs.
+
+    Without a number, a CPU gets no `workers`, since its cores are busy with the network, and a GPU one per thread of
+    this process, up to `MAX_WORKERS`.
+    """
+    on_gpu = device.startswith("cuda")
+    if workers is None:
+        workers = min(torch.get_num_threads(), MAX_WORKERS) if on_gpu else 0
+    return DataLoader(crops, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu)
+
+
+def mixed_precision(device: str, *, wanted: bool) -> torch.autocast:
+    """Context of bfloat16 where a GPU computes it by itself; never on a CPU, since most emulate it."""
+    able = device.startswith("cuda") and torch.cuda.get_device_capability(device)[0] >= BFLOAT16_CAPABILITY
+    return torch.autocast("cuda" if able else "cpu", torch.bfloat16, enabled=wanted and able)
+
+
 def train_epoch(
-    network: nn.Module,
-    averaged: torch.optim.swa_utils.AveragedModel,
-    loader: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    run: Run,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
     loss: Loss,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
     *,
+    max_norm: float | None = None,
+    mixed: bool = True,
     device: str,
-) -> float:
-    """Take one optimiser step per batch of crops and return the mean loss."""
-    network.train()
-    losses = []
-    for images, labels in loader:
-        images = images.to(device)
-        value = loss(padded_logits(network, images), labels.to(device))
-        optimizer.zero_grad()
+) -> Steps:
+    """Take one optimiser step per batch of crops; gradients longer than `max_norm` are shortened to it."""
+    run.network.train()
+    losses, data_seconds, start = [], 0.0, time.perf_counter()
+    asked = start
+    for images, labels in batches:
+        data_seconds += time.perf_counter() - asked
+        with mixed_precision(device, wanted=mixed):
+            logits = padded_logits(run.network, images.to(device, non_blocking=True))
+        value = loss(logits, labels.to(device, non_blocking=True))
+        run.optimizer.zero_grad()
         value.backward()
-        optimizer.step()
-        schedule.step()
-        averaged.update_parameters(network)
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(run.network.parameters(), max_norm)
+        run.optimizer.step()
+        run.schedule.step()
+        run.averaged.update_parameters(run.network)
+        # waits for the device, so that what follows is time in which it has nothing to do
         losses.append(value.item())
-    return float(np.mean(losses))
+        asked = time.perf_counter()
+    return Steps(float(np.mean(losses)), data_seconds, asked - start - data_seconds)
 
 
 def validate(
@@ -238,22 +239,68 @@ def validate(
     prediction: Mapping[str, Any],
     n_classes: int,
     device: str,
+    uncertain: Uncertain = ALL_CERTAIN,
+    mixed: bool = True,
 ) -> Score:
-    """Predict whole micrographs and score the particle class with counts pooled over all of them."""
+    """Predict whole micrographs and score the particle class with counts pooled over all of them.
+
+    Pixels that do not count in training do not count here either.
+    """
     network.eval()
     losses, counts = [], []
     for micrograph in micrographs:
         image = read_array(micrograph.images, "image", micrograph.name).data
         valid = read_array(micrograph.images, "valid", micrograph.name).data
-        label = read_array(micrograph.labels, "label", micrograph.name).data
-        probability = torch.from_numpy(predict(network, image, device=device, **prediction))
-        label = merged_classes(label, n_classes)
-        target = torch.from_numpy(np.where(valid, label, IGNORED))
+        label, pixel_size, _ = read_array(micrograph.labels, "label", micrograph.name)
+        certain = ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
+        target = torch.from_numpy(training_label(label, valid & certain, n_classes))
+        with mixed_precision(device, wanted=mixed):
+            probability = torch.from_numpy(predict(network, image, device=device, **prediction))
         # softmax(log p) = p: the log-probabilities are logits of the stitched map
         losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
-        particle = torch.from_numpy(valid)
-        of_particle = probability[PARTICLE][particle][None], (target[particle] == PARTICLE).long()[None]
+        counted = target != IGNORED
+        of_particle = probability[PARTICLE][counted][None], (target[counted] == PARTICLE).long()[None]
         counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
     pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
     iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))
     return Score(float(np.mean(losses)), iou, f1)
+
+
+def finish_epoch(run: Run, steps: Steps, score: Score, *, seconds: float) -> None:
+    """Add the epoch to the history, and keep its weights if they are the best so far."""
+    epoch = len(run.history) + 1
+    run.history.append(
+        {
+            "epoch": epoch,
+            "train_loss": steps.loss,
+            "validation_loss": score.loss,
+            "validation_iou": score.iou,
+            "validation_f1": score.f1,
+            "learning_rate": run.schedule.get_last_lr()[0],
+            "seconds": seconds,
+            "data_seconds": steps.data_seconds,
+            "compute_seconds": steps.compute_seconds,
+            "validation_seconds": seconds - steps.data_seconds - steps.compute_seconds,
+        }
+    )
+    if np.isfinite(steps.loss + score.loss) and score.iou > run.best_iou:
+        run.best_iou, run.best_epoch = score.iou, epoch
+        run.best_state = {name: tensor.detach().clone() for name, tensor in run.averaged.module.state_dict().items()}
+
+
+def log_epoch(row: Mapping[str, float], epochs: int) -> None:
+    """Report an epoch in one line."""
+    log.info(
+        "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, "
+        "%.1f s (waiting for crops %.1f, steps %.1f, validation %.1f)",
+        *(row["epoch"], epochs, row["train_loss"], row["validation_loss"], row["validation_iou"]),
+        *(row[f"{part}seconds"] for part in ("", "data_", "compute_", "validation_")),
+    )
+
+
+def out_of_patience(run: Run, patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no better IoU; None never loses patience."""
+    if patience is None or len(run.history) < run.best_epoch + patience:
+        return False
+    log.info("no better IoU in %d epochs: stops after epoch %d", patience, len(run.history))
+    return True

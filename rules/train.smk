@@ -23,6 +23,8 @@ rule train:
         prediction=lookup("experiments/{experiment}/prediction", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
         seed=experiment_seed,
+        # not an output, which Snakemake would delete when the job is killed
+        resume="results/{dataset}/{experiment}/training/last.pt",
         code=core_digest("train"),
     script:
         "../workflow_scripts/train.py"

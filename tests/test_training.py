@@ -1,13 +1,19 @@
+import logging
+
 import h5py
 import numpy as np
 import pytest
 import torch
 
-from crisp_core.arrays import write_array
+from crisp_core.classes import IGNORED
+from crisp_core.crops import Crops, Uncertain
 from crisp_core.errors import UserError
-from crisp_core.losses import IGNORED, make_loss
+from crisp_core.losses import make_loss
 from crisp_core.networks import build_network
-from crisp_core.training import Crops, LabelledMicrograph, fit, validate
+from crisp_core.resuming import Resume, forget_run, training_digest
+from crisp_core.training import crop_loader, epoch_batches, fit, mixed_precision, start_run, train_epoch, validate
+
+from .labelled import disc_micrographs
 
 SETTINGS = {
     "loss": ["dice", "cross_entropy"],
@@ -41,72 +47,42 @@ def one_thread():
 
 @pytest.fixture
 def micrographs(tmp_path):
-    """Dark discs in noise, with the label where they are dark, and a masked margin."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:64, :80]
-    with h5py.File(tmp_path / "images.h5", "w") as images, h5py.File(tmp_path / "labels.h5", "w") as labels:
-        for name in ("a", "b", "c"):
-            label = np.zeros((64, 80), np.uint8)
-            for cy, cx in rng.uniform(8, 56, (6, 2)):
-                label |= (np.hypot(y - cy, x - cx) < 6).astype(np.uint8)
-            valid = np.ones((64, 80), bool)
-            valid[:, 72:] = False
-            image = (rng.normal(size=label.shape) * 0.5 - 2 * label).astype(np.float32)
-            grid = {"pixel_size": 7.0, "full_shape": (64, 80)}
-            write_array(images, "image", name, image, **grid)
-            write_array(images, "valid", name, valid, **grid)
-            write_array(labels, "label", name, label, **grid)
-    return [LabelledMicrograph(name, str(tmp_path / "images.h5"), str(tmp_path / "labels.h5")) for name in "abc"]
+    return disc_micrographs(tmp_path)
 
 
-def train(micrographs, **changes):
+def small_network(*, dropout=0.0):
+    """Small network; dropout shows whether PyTorch's random draws are the same."""
     torch.manual_seed(0)
     network = build_network(NETWORK, 2)
+    network.segmentation_head.insert(0, torch.nn.Dropout2d(dropout))
+    return network
+
+
+def train(micrographs, *, network=None, resume=None, **changes):
     return fit(
-        network,
+        network or small_network(),
         micrographs[:2],
         micrographs[2:],
         settings=SETTINGS | changes,
         prediction=PREDICTION,
         device="cpu",
         seed=3,
+        resume=resume,
     )
 
 
-def test_a_crop_depends_on_its_number_alone(micrographs):
-    options = {"crop_px": 32, "n_items": 20, "contrast_jitter": 0.1, "n_classes": 2, "seed": 1}
-    crops, again = Crops(micrographs, **options), Crops(micrographs, **options)
-    crops[3]
-    for mine, other in zip(crops[7], again[7], strict=True):
-        np.testing.assert_array_equal(mine, other)
-    assert not np.array_equal(crops[7][0], crops[10][0])
+def without_times(history):
+    return [{key: value for key, value in row.items() if "seconds" not in key} for row in history]
 
 
-def test_image_and_label_turn_together_and_the_margin_is_ignored(micrographs):
-    crops = Crops(micrographs, crop_px=32, n_items=40, contrast_jitter=0.0, n_classes=2, seed=1)
-    seen = set()
-    for image, label in (crops[i] for i in range(40)):
-        assert image.shape == (1, 32, 32) and label.shape == (32, 32)
-        seen |= set(np.unique(label))
-        if (label == 1).sum() > 20:
-            assert image[0][label == 1].mean() < image[0][label == 0].mean() - 1.5
-    assert seen == {0, 1, IGNORED}
+def assert_same(mine, other):
+    """Weights bit by bit and histories but for times are those of another training."""
+    assert mine[0].keys() == other[0].keys()
+    assert all(torch.equal(mine[0][name], other[0][name]) for name in mine[0])
+    assert without_times(mine[1]) == without_times(other[1])
 
 
-def test_a_micrograph_smaller_than_the_crop_is_continued_with_ignored_pixels(micrographs):
-    image, label = Crops(micrographs, crop_px=100, n_items=1, contrast_jitter=0.0, n_classes=2, seed=1)[0]
-    assert image.shape == (1, 100, 100)
-    assert (label != IGNORED).sum() == 64 * 72
-
-
-def test_four_classes_train_and_two_take_the_others_for_background(micrographs):
-    with h5py.File(micrographs[0].labels, "a") as labels:
-        for name in "abc":
-            labels[f"label/{name}"][:, :6] = 2
-            labels[f"label/{name}"][:4] = 3
-    options = {"crop_px": 100, "n_items": 3, "contrast_jitter": 0.0, "seed": 1}
-    assert set(np.unique(Crops(micrographs, n_classes=2, **options)[0][1])) <= {0, 1, IGNORED}
-    assert set(np.unique(Crops(micrographs, n_classes=4, **options)[0][1])) >= {0, 1, 2, 3}
+def test_four_classes_train(micrographs):
     torch.manual_seed(0)
     network = build_network(NETWORK, 4)
     settings = SETTINGS | {"epochs": 1}
@@ -117,28 +93,42 @@ def test_four_classes_train_and_two_take_the_others_for_background(micrographs):
 
 
 def test_training_learns_and_repeats_itself_exactly(micrographs):
-    state, history = train(micrographs, epochs=6)
-    again, repeated = train(micrographs, epochs=6)
+    result = train(micrographs, epochs=6)
+    _, history = result
     assert max(row["validation_iou"] for row in history) > 0.6
     assert history[-1]["train_loss"] < history[0]["train_loss"]
-    assert all(torch.equal(state[name], again[name]) for name in state)
-    assert [row["validation_loss"] for row in history] == [row["validation_loss"] for row in repeated]
+    assert_same(train(micrographs, epochs=6), result)
+
+
+def test_processes_that_read_crops_change_nothing(micrographs):
+    assert_same(train(micrographs, workers=2), train(micrographs))
 
 
 def test_the_best_epochs_weights_are_returned(micrographs):
-    state, history = train(micrographs, epochs=3)
-    network = build_network(NETWORK, 2)
+    network = small_network()
+    state, history = train(micrographs, network=network)
     network.load_state_dict(state)
     loss = make_loss(SETTINGS["loss"])
     score = validate(network, micrographs[2:], loss, prediction=PREDICTION, n_classes=2, device="cpu")
     assert score.iou == pytest.approx(max(row["validation_iou"] for row in history), abs=1e-6)
 
 
+def test_every_epoch_reports_its_times(micrographs, caplog):
+    with caplog.at_level(logging.INFO, "crisp"):
+        _, history = train(micrographs, epochs=2)
+    columns = "epoch train_loss validation_loss validation_iou validation_f1 learning_rate seconds"
+    assert list(history[0]) == [*columns.split(), "data_seconds", "compute_seconds", "validation_seconds"]
+    for row in history:
+        parts = [row[f"{part}_seconds"] for part in ("data", "compute", "validation")]
+        assert min(parts) > 0
+        assert sum(parts) == pytest.approx(row["seconds"])
+    lines = [line for line in caplog.messages if "epoch" in line]
+    assert [line.partition(":")[0] for line in lines] == ["epoch 1 of 2", "epoch 2 of 2"]
+
+
 def test_a_part_without_micrographs_is_an_error_that_says_so(micrographs):
-    torch.manual_seed(0)
-    network = build_network(NETWORK, 2)
     with pytest.raises(UserError, match="no labelled micrograph in the part 'validation'"):
-        fit(network, micrographs, [], settings=SETTINGS, prediction=PREDICTION, device="cpu", seed=0)
+        train(micrographs[:2])
 
 
 def test_any_crop_size_trains(micrographs):
@@ -149,3 +139,134 @@ def test_any_crop_size_trains(micrographs):
 def test_a_loss_that_is_not_finite_says_so(micrographs):
     with pytest.raises(UserError, match=r"not finite .* lower training/learning_rate"):
         train(micrographs, epochs=1, learning_rate=1e30)
+
+
+def test_every_epoch_takes_each_of_its_crops_once():
+    batches = epoch_batches(range(3), 10, 4, seed=0)
+    assert [len(batch) for batch in batches] == [4] * 6
+    for epoch in range(3):
+        items = batches[2 * epoch] + batches[2 * epoch + 1]
+        assert len(set(items)) == 8 and min(items) >= 10 * epoch and max(items) < 10 * (epoch + 1)
+    # an epoch's batches are the same for a training that starts with it
+    assert epoch_batches(range(2, 3), 10, 4, seed=0) == batches[4:]
+
+
+def test_patience_ends_a_training_that_gets_no_better(micrographs, caplog):
+    # without a step worth the name, the IoU wanders
+    with caplog.at_level(logging.INFO, "crisp"):
+        _, history = train(micrographs, epochs=9, learning_rate=1e-30, patience=1)
+    best = int(np.argmax([row["validation_iou"] for row in history])) + 1
+    assert len(history) == best + 1 < 9
+    assert f"no better IoU in 1 epochs: stops after epoch {best + 1}" in caplog.messages
+
+
+def test_gradients_are_clipped_to_the_norm(micrographs):
+    network = small_network()
+    run = start_run(network, SETTINGS, n_steps=1)
+    crops = Crops(micrographs, crop_px=32, n_items=4, n_classes=2, seed=1)
+    loader = crop_loader(crops, [[0, 1, 2, 3]], workers=0, device="cpu")
+    train_epoch(run, loader, make_loss(["dice"]), max_norm=1e-3, device="cpu")
+    norm = torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_uncertain_pixels_count_neither_in_training_nor_in_validation(micrographs):
+    network = small_network().eval()
+    options = {"prediction": PREDICTION, "n_classes": 2, "device": "cpu"}
+    with h5py.File(micrographs[2].labels) as labels:
+        label = labels["label/c"][()]
+    far = Uncertain(unlabelled_angstrom=14.0)
+    by_distance = validate(network, micrographs[2:], make_loss(["cross_entropy"]), uncertain=far, **options)
+    y, x = np.argwhere(label == 1).T
+    distance = np.hypot(np.arange(64)[:, None, None] - y, np.arange(80)[None, :, None] - x).min(axis=-1)
+    with h5py.File(micrographs[2].images, "a") as images:
+        images["valid/c"][...] = images["valid/c"][()] & (distance * 7.0 <= 14.0)
+    by_mask = validate(network, micrographs[2:], make_loss(["cross_entropy"]), **options)
+    assert by_distance == pytest.approx(by_mask, abs=1e-6)
+    crops = Crops(micrographs[:1], crop_px=100, n_items=1, uncertain=far, n_classes=2, seed=0)
+    assert set(np.unique(crops[0][1])) == {0, 1, IGNORED}
+
+
+def test_a_cpu_never_computes_in_bfloat16():
+    with mixed_precision("cpu", wanted=True):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_trains_as_a_cpu_does(micrographs):
+    settings = SETTINGS | {"epochs": 6, "workers": None}
+    parts = micrographs[:2], micrographs[2:]
+    _, history = fit(small_network(), *parts, settings=settings, prediction=PREDICTION, device="cuda", seed=3)
+    assert max(row["validation_iou"] for row in history) > 0.6
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_at_forward(network, number):
+    """Let the network's forward pass of that number end the training, as a signal would."""
+    passed = []
+
+    def count(*_):
+        passed.append(1)
+        if len(passed) == number:
+            raise Killed
+
+    network.register_forward_pre_hook(count)
+    return network
+
+
+@pytest.fixture
+def resume(tmp_path):
+    return Resume(tmp_path / "training/last.pt", "digest")
+
+
+# an epoch is four steps and one pass of validation
+@pytest.mark.parametrize("forward", [7, 10, 12])
+def test_a_killed_training_ends_as_an_undisturbed_one(micrographs, resume, forward, caplog):
+    undisturbed = train(micrographs, network=small_network(dropout=0.3))
+    with pytest.raises(Killed):
+        train(micrographs, network=kill_at_forward(small_network(dropout=0.3), forward), resume=resume)
+    torch.manual_seed(99)
+    with caplog.at_level(logging.INFO, "crisp"):
+        resumed = train(micrographs, network=small_network(dropout=0.3), resume=resume)
+    assert any("training goes on after epoch" in line for line in caplog.messages)
+    assert_same(resumed, undisturbed)
+
+
+def test_a_training_that_was_killed_after_its_last_epoch_only_returns(micrographs, resume):
+    result = train(micrographs, resume=resume)
+    network = kill_at_forward(small_network(), 1)
+    if torch.load(resume.path, weights_only=True)["history"][-1]["epoch"] == 3:
+        assert_same(train(micrographs, network=network, resume=resume), result)
+    forget_run(resume)
+    assert not resume.path.parent.exists()
+
+
+def test_another_training_or_a_damaged_file_starts_afresh(micrographs, resume, caplog):
+    undisturbed = train(micrographs, epochs=1)
+    train(micrographs, resume=resume, epochs=2)
+    with caplog.at_level(logging.INFO, "crisp"):
+        other = train(micrographs, resume=resume._replace(digest="other"), epochs=1)
+    assert_same(other, undisturbed)
+    assert any("of other settings, files or code: training starts afresh" in line for line in caplog.messages)
+    resume.path.write_bytes(b"PK\x03\x04 and no more")
+    with caplog.at_level(logging.INFO, "crisp"):
+        again = train(micrographs, resume=resume, epochs=1)
+    assert_same(again, undisturbed)
+    assert any("cannot be read: training starts afresh" in line for line in caplog.messages)
+
+
+def test_the_digest_follows_settings_parts_and_files(micrographs):
+    parts = {"train": micrographs[:2], "validation": micrographs[2:]}
+    digest = training_digest(parts, {"seed": 1})
+    assert training_digest(parts, {"seed": 1}) == digest
+    changed = {
+        training_digest(parts, {"seed": 2}),
+        training_digest({"train": micrographs[2:], "validation": micrographs[:2]}, {"seed": 1}),
+    }
+    with h5py.File(micrographs[0].labels, "a") as labels:
+        labels["label/a"].attrs["note"] = "changed"
+    changed.add(training_digest(parts, {"seed": 1}))
+    assert len(changed) == 3 and digest not in changed

@@ -1,5 +1,6 @@
 """Rule train: fit the network to the training micrographs, keep its best epoch."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -7,10 +8,12 @@ import torch
 
 from crisp_core.arrays import array_names
 from crisp_core.classes import CLASSES
+from crisp_core.crops import LabelledMicrograph
 from crisp_core.devices import start_torch
 from crisp_core.logs import start_log
 from crisp_core.networks import TrainedNetwork, build_network, n_parameters, save_network
-from crisp_core.training import LabelledMicrograph, fit
+from crisp_core.resuming import Resume, forget_run, training_digest
+from crisp_core.training import fit
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -36,6 +39,7 @@ log.info(
     "%s with %s, %.2f M parameters, on %s",
     *(params.network["architecture"], params.network["encoder"], n_parameters(network) / 1e6, device),
 )
+resume = Resume(Path(params.resume), training_digest(parts, dict(params.items())))
 state, history = fit(
     network,
     parts.get("train", [])[: params.training["n_micrographs"]],
@@ -45,7 +49,9 @@ state, history = fit(
     n_classes=len(classes),
     device=device,
     seed=params.seed,
+    resume=resume,
 )
 trained = TrainedNetwork(network, params.network, params.preparation, classes)
 save_network(snakemake.output.network, trained, state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
+forget_run(resume)

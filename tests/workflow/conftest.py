@@ -29,7 +29,7 @@ TINY = {
     },
     "experiments": {
         "small": {
-            "network": {"options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}},
+            "network": {"encoder_weights": None, "options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}},
             "training": {"epochs": 2, "crops_per_micrograph": 16, "crops_per_step": 4, "crop_px": 64},
             "prediction": {"tile_px": 128, "overlap_px": 16},
         }

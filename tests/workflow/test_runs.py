@@ -2,11 +2,16 @@
 
 import copy
 import re
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import starfile
 import yaml
@@ -29,15 +34,20 @@ def planned(folder, *arguments):
 
 
 def contents(folder):
-    """Bytes of every result that must repeat itself; history without its column of times."""
+    """Bytes of every result that must repeat itself; histories without their times."""
     files = {}
     for path in sorted((folder / "results").rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_file() and not NOT_REPEATED.search(name):
             files[name] = path.read_bytes()
     for name in [name for name in files if name.endswith("history.tsv")]:
-        files[name] = pd.read_csv(folder / name, sep="\t").drop(columns="seconds").to_csv()
+        files[name] = history_without_times(folder / name)
     return files
+
+
+def history_without_times(path):
+    history = pd.read_csv(path, sep="\t")
+    return history[[column for column in history if "seconds" not in column]].to_csv()
 
 
 def test_every_stage_leaves_its_result(tiny_run):
@@ -369,3 +379,34 @@ def test_an_own_density_map_is_one_line(shared_data, tmp_path):
         # a projection of the tetramer covers 90–180 Å × 130–180 Å
         area = label.sum() * 7.08**2 / n_truth[name]
         assert 8_000 < area < 30_000
+
+
+def kill_training(folder, target, *arguments):
+    """Run the workflow until the training has written its state, and kill the training alone."""
+    command = [sys.executable, "-m", "snakemake", target, "--cores", "2", *arguments]
+    run = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (folder / RESULTS / "small/training/last.pt").exists():
+        assert run.poll() is None, "the training ended before it could be killed"
+        time.sleep(0.01)
+    for process in psutil.Process(run.pid).children(recursive=True):
+        if any("train.py" in part for part in process.cmdline()):
+            process.kill()
+    assert run.wait() == 1
+
+
+def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(tiny_run, tmp_path):
+    folder = tmp_path / "killed"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    config = copy.deepcopy(TINY)
+    config["experiments"]["small"]["training"]["epochs"] = 12
+    write_config(folder / "longer.yaml", config)
+    network, arguments = RESULTS / "small/network.pt", ("--configfile", "longer.yaml")
+    kill_training(folder, str(network), *arguments)
+    assert not (folder / network).exists()
+    run_snakemake(str(network), "--cores", "2", *arguments, cwd=folder)
+    assert "training goes on after epoch" in (folder / "logs/tiny/small/train.log").read_text()
+    assert not (folder / RESULTS / "small/training").exists()
+    resumed = (folder / network).read_bytes(), history_without_times(folder / RESULTS / "small/history.tsv")
+    run_snakemake(str(network), "-f", "--cores", "2", *arguments, cwd=folder)
+    assert "training goes on" not in (folder / "logs/tiny/small/train.log").read_text()
+    assert resumed == ((folder / network).read_bytes(), history_without_times(folder / RESULTS / "small/history.tsv"))

@@ -1,0 +1,208 @@
+"""Random crops of labelled micrographs: where they are taken, which pixels count, how they are varied."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+from scipy import fft, ndimage
+
+from crisp_core.arrays import Grid, array_grids, read_window
+from crisp_core.classes import IGNORED, PARTICLE, merged_classes
+
+# places that are tried for a crop that must hold a particle
+MAX_DRAWS = 20
+
+# rings of the random modulation up to the Nyquist frequency, least and most
+RINGS = (1.0, 6.0)
+
+
+class LabelledMicrograph(NamedTuple):
+    """A micrograph's name and the batch files that hold its image and its label."""
+
+    name: str
+    images: str
+    labels: str
+
+
+class Uncertain(NamedTuple):
+    """What of a label is not to be trusted, in Å: see `uncertain_pixels`."""
+
+    band_angstrom: float = 0.0
+    unlabelled_angstrom: float | None = None
+
+
+ALL_CERTAIN = Uncertain()
+
+
+class Crops:
+    """Random crops, turned and mirrored; item `i` is always the same crop, whatever was read before.
+
+    Every epoch of `len(micrographs) × crops_per_micrograph` items takes the same number from each micrograph. Crops
+    are read from disk one by one; nothing is kept in memory.
+
+    Parameters
+    ----------
+    micrographs : sequence of LabelledMicrograph
+    crop_px : int
+        Side of a crop, working pixels.
+    n_items : int
+    contrast_jitter, defocus_jitter : float
+        Strengths of `jitter_contrast` and `jitter_rings`; 0 is off.
+    empty_share : float
+        A crop may be without particle with this probability; otherwise up to `MAX_DRAWS` places are drawn until one
+        holds a particle. 1 takes crops as they fall.
+    uncertain : Uncertain
+        Pixels that do not count beside those that are not valid.
+    n_classes : int
+    seed : int
+    """
+
+    def __init__(
+        self,
+        micrographs: Sequence[LabelledMicrograph],
+        *,
+        crop_px: int,
+        n_items: int,
+        contrast_jitter: float = 0.0,
+        defocus_jitter: float = 0.0,
+        empty_share: float = 1.0,
+        uncertain: Uncertain = ALL_CERTAIN,
+        n_classes: int,
+        seed: int,
+    ) -> None:
+        self.micrographs = list(micrographs)
+        self.crop_px = crop_px
+        self.n_items = n_items
+        self.contrast_jitter = contrast_jitter
+        self.defocus_jitter = defocus_jitter
+        self.empty_share = empty_share
+        self.uncertain = uncertain
+        self.n_classes = n_classes
+        self.seed = seed
+        files = {path: array_grids(path, "label") for path in {m.labels for m in self.micrographs}}
+        self.grids = [files[m.labels][m.name] for m in self.micrographs]
+
+    def __len__(self) -> int:
+        return self.n_items
+
+    def __getitem__(self, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return image (1, crop_px, crop_px) float32 and label (crop_px, crop_px) uint8 with `IGNORED` pixels."""
+        rng = np.random.default_rng([self.seed, item])
+        number = item % len(self.micrographs)
+        image, label = self.read(self.micrographs[number], self.grids[number], rng)
+        image = jitter_contrast(image, self.contrast_jitter, rng)
+        if self.defocus_jitter:
+            image = jitter_rings(image, self.defocus_jitter, rng)
+        quarter_turns, mirrored = rng.integers(4), rng.integers(2)
+        image, label = (np.rot90(a[:, ::-1] if mirrored else a, quarter_turns).copy() for a in (image, label))
+        return image[None], label
+
+    def read(
+        self, micrograph: LabelledMicrograph, grid: Grid, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read a crop at a random place: image float32 and label uint8, both (crop_px, crop_px).
+
+        A micrograph smaller than the crop is continued with ignored zeros.
+        """
+        # opened anew for every crop: a tenth of the time of reading, and handles do not survive a fork
+        with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
+            corner = self.draw_corner(labels, micrograph.name, grid, rng)
+            place = _window(corner, self.crop_px)
+            image = read_window(images, "image", micrograph.name, *place)
+            valid = read_window(images, "valid", micrograph.name, *place)
+            around, inside = _widened(corner, image.shape, margin_px(self.uncertain, grid.pixel_size))
+            label = read_window(labels, "label", micrograph.name, *around)
+        uncertain = uncertain_pixels(label, self.uncertain, pixel_size=grid.pixel_size)
+        target = training_label(label[inside], valid & ~uncertain[inside], self.n_classes)
+        missing = [(0, self.crop_px - n) for n in image.shape]
+        return np.pad(image, missing), np.pad(target, missing, constant_values=IGNORED)
+
+    def draw_corner(self, labels: h5py.File, name: str, grid: Grid, rng: np.random.Generator) -> tuple[int, int]:
+        """Draw the crop's first row and column; only windows of the label are read."""
+        corner = _random_corner(grid.shape, self.crop_px, rng)
+        if self.empty_share == 1 or rng.random() < self.empty_share:
+            return corner
+        for _ in range(MAX_DRAWS - 1):
+            if (read_window(labels, "label", name, *_window(corner, self.crop_px)) == PARTICLE).any():
+                break
+            corner = _random_corner(grid.shape, self.crop_px, rng)
+        return corner
+
+
+def _random_corner(shape: tuple[int, int], crop_px: int, rng: np.random.Generator) -> tuple[int, int]:
+    y, x = (int(rng.integers(max(n - crop_px, 0) + 1)) for n in shape)
+    return y, x
+
+
+def _window(corner: tuple[int, int], size_px: int) -> tuple[slice, slice]:
+    y, x = corner
+    return slice(y, y + size_px), slice(x, x + size_px)
+
+
+def _widened(
+    corner: tuple[int, int], shape: tuple[int, int], margin: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Window of `shape` at `corner` with a margin, and the place of the window in what is read there."""
+    starts = [max(first - margin, 0) for first in corner]
+    around = [slice(start, first + n + margin) for start, first, n in zip(starts, corner, shape, strict=True)]
+    inside = [slice(first - start, first - start + n) for start, first, n in zip(starts, corner, shape, strict=True)]
+    return tuple(around), tuple(inside)
+
+
+def training_label(label: np.ndarray, counts: np.ndarray, n_classes: int) -> np.ndarray:
+    """Label of the first `n_classes` classes, uint8, `IGNORED` where `counts` is False."""
+    return np.where(counts, merged_classes(label, n_classes), IGNORED).astype(np.uint8)
+
+
+def uncertain_pixels(label: np.ndarray, uncertain: Uncertain, *, pixel_size: float) -> np.ndarray:
+    """Mask of the pixels whose label is not to be trusted.
+
+    Parameters
+    ----------
+    label : (height, width) array of all classes
+    uncertain : Uncertain
+        `band_angstrom`: pixels whose centre is nearer than this to the outline of the particles, on either side: where
+        exactly a particle ends is a matter of a threshold. The outline runs midway between pixels of different labels.
+        `unlabelled_angstrom`: background farther than this from every labelled particle, where picks are incomplete:
+        what lies there may be particles that nobody picked. Labelled contaminant and carbon stay.
+    pixel_size : float
+        Å/px of `label`.
+    """
+    mask = np.zeros(label.shape, bool)
+    particle = label == PARTICLE
+    if uncertain.band_angstrom and particle.any() and not particle.all():
+        # one of the two distances is 0, the other one is to the nearest pixel of the other side
+        distance_px = ndimage.distance_transform_edt(particle) + ndimage.distance_transform_edt(~particle)
+        mask |= (distance_px - 0.5) * pixel_size < uncertain.band_angstrom
+    if uncertain.unlabelled_angstrom is not None:
+        distance_px = ndimage.distance_transform_edt(~particle) if particle.any() else np.full(label.shape, np.inf)
+        mask |= (label == 0) & (distance_px * pixel_size > uncertain.unlabelled_angstrom)
+    return mask
+
+
+def margin_px(uncertain: Uncertain, pixel_size: float) -> int:
+    """Pixels around a crop that decide which of its pixels are uncertain."""
+    reach = max(uncertain.band_angstrom, uncertain.unlabelled_angstrom or 0.0)
+    return math.ceil(reach / pixel_size) + 1 if uncertain != ALL_CERTAIN else 0
+
+
+def jitter_contrast(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Scale and shift a normalised image by up to `strength`: ice thickness and dose differ between micrographs."""
+    gain, offset = rng.uniform(-strength, strength, 2)
+    return (image * (1 + gain) + offset).astype(np.float32)
+
+
+def jitter_rings(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Modulate the spectrum of a (height, width) image by rings, as another defocus does.
+
+    The phase of the contrast transfer grows with the square of the spatial frequency k, and so does that of the gain
+    1 + a cos(π n (k / k_Nyquist)² + φ), with a in ± `strength`, n in `RINGS` and φ drawn uniformly. The mean stays.
+    """
+    amplitude, n, phase = rng.uniform(-strength, strength), rng.uniform(*RINGS), rng.uniform(0, 2 * np.pi)
+    height, width = image.shape
+    squared = (2 * fft.fftfreq(height)[:, None]) ** 2 + (2 * fft.rfftfreq(width)) ** 2
+    gain = 1 + amplitude * np.cos(np.pi * n * squared + phase)
+    gain[0, 0] = 1
+    return fft.irfft2(fft.rfft2(image) * gain.astype(np.float32), image.shape).astype(np.float32)
