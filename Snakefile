@@ -17,12 +17,14 @@ resource_scopes:
 include: "rules/common.smk"
 include: "rules/simulate.smk"
 include: "rules/prepare.smk"
+include: "rules/reconstruct.smk"
 include: "rules/label.smk"
 include: "rules/train.smk"
 include: "rules/predict.smk"
 include: "rules/centers.smk"
 include: "rules/extract.smk"
 include: "rules/evaluate.smk"
+include: "rules/tables.smk"
 
 
 rule all:

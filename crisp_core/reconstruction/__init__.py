@@ -1,0 +1,1 @@
+"""Orientations of particles: projection matching, RELION and ASPIRE, all from images to one table of poses."""

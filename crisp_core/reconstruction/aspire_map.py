@@ -1,0 +1,178 @@
+"""A first map from the particles alone, by ASPIRE: class averages, common lines, back-projection.
+
+Particles are too noisy for common lines, so averages of particles alike stand for them. Their orientations are refined
+by projection matching against the map that they make.
+
+Source: Zhao & Singer 2014, J. Struct. Biol. 186:153 (class averages); Shkolnisky & Singer 2012, SIAM J. Imaging Sci.
+5:1088; Rosen & Shkolnisky 2020, ibid. 13:1898 (D2); Barnett et al. 2017, ibid. 10:1 (mean volume).
+"""
+
+import logging
+import re
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from crisp_core.aspire_import import quiet_aspire
+from crisp_core.errors import UserError
+from crisp_core.projections import fourier_shifted
+from crisp_core.reconstruction.matching import image_spectra, match, prepare_search, soft_circle
+
+# Particles that are classified (time and memory grow with their square) and particles per class average.
+MAX_PARTICLES, NEIGHBOURS = 2000, 30
+# Features that particles are compared by; ASPIRE wants at least as many particles.
+COMPONENTS = 200
+# What an average shares with one chosen before it: members of its nearest third are not chosen again.
+NEAREST = 10
+ALIGNMENT_SHIFT_PX, ALIGNMENT_ANGLES = 2, 180
+# Directions and in-plane step (degrees) of the D2 search, whose memory grows with the square of the directions.
+D2_DIRECTIONS, D2_INPLANE_DEG = 150, 10
+COMMON_LINE_ANGLES = 180
+# Rounds of matching the averages against their map, and the detail that is compared in each, Å.
+ROUNDS_ANGSTROM = (30.0, 25.0, 20.0)
+
+log = logging.getLogger("crisp")
+
+
+def ab_initio_map(
+    images: np.ndarray,
+    *,
+    pixel_size: float,
+    diameter_angstrom: float,
+    symmetry: str,
+    n_class_averages: int,
+    seed: int,
+) -> np.ndarray:
+    """Make a map without any initial one.
+
+    Parameters
+    ----------
+    images : (n, size, size) float32 array
+        Particles, protein positive, phases flipped (see `phase_flipped`), background of mean 0 and deviation 1.
+    pixel_size, diameter_angstrom : float
+        Å/px, Å.
+    symmetry : str
+        C1, C2, … or D2 (`check_symmetry`).
+    n_class_averages : int
+        Common lines take time with its cube; for D2, memory with its value (40: 2 GB).
+    seed : int
+
+    Returns
+    -------
+    (size, size, size) float32 array
+        The map or its mirror image: projections cannot tell.
+
+    Raises
+    ------
+    UserError
+        If there are fewer particles than make an average.
+    """
+    if len(images) < COMPONENTS:
+        raise UserError(
+            f"labels/source: aspire needs at least {COMPONENTS} particles, there are {len(images)}; "
+            "give more coordinates, or a map and source matching"
+        )
+    averages = class_averages(images, pixel_size, n_class_averages, seed)
+    log.info("%d class averages", len(averages))
+    rotations = common_line_rotations(averages, pixel_size, symmetry, seed)
+    volume = back_projected(averages, rotations, pixel_size, symmetry)
+    for round_number, lowpass_angstrom in enumerate(ROUNDS_ANGSTROM, start=1):
+        search = prepare_search(volume, symmetry=symmetry, lowpass_px=lowpass_angstrom / pixel_size)
+        spectra = image_spectra(averages, search.band, diameter_px=diameter_angstrom / pixel_size)
+        found = match(spectra, search, shift_range_px=diameter_angstrom / 8 / pixel_size)
+        log.info(
+            "round %d of %d, mean correlation of the averages %.3f",
+            *(round_number, len(ROUNDS_ANGSTROM), found.correlation.mean()),
+        )
+        turns = Rotation.from_euler("ZYZ", found.euler_deg, degrees=True).as_matrix()
+        volume = back_projected(fourier_shifted(averages, -found.offset_px), turns, pixel_size, symmetry)
+    return volume * soft_sphere(len(volume), diameter_angstrom / pixel_size)
+
+
+def check_symmetry(symmetry: str) -> None:
+    """Refuse a point group for which ASPIRE has no common lines."""
+    if not re.fullmatch(r"C[1-9]\d*|D2", symmetry.upper()):
+        raise UserError(
+            f"labels/reconstruction/symmetry: aspire can do Cn and D2, not {symmetry}; "
+            "use one of its subgroups, or set labels/source to relion"
+        )
+
+
+def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> np.ndarray:
+    """Average each of up to `n` dissimilar particles with its nearest neighbours: (m, size, size)."""
+    with quiet_aspire():
+        from aspire.basis import FFBBasis2D
+        from aspire.classification import BFTAverager2D, RIRClass2D
+    source = image_source(images, pixel_size, "C1")
+    classifier = RIRClass2D(
+        source,
+        n_nbor=NEIGHBOURS,
+        fspca_components=COMPONENTS,
+        bispectrum_components=COMPONENTS,
+        nn_implementation="sklearn",
+        bispectrum_implementation="legacy",
+        seed=seed,
+    )
+    classes, reflections, distances = classifier.classify()
+    chosen = dissimilar(classes, distances)[:n]
+    basis = FFBBasis2D(images.shape[-1], dtype=np.float32)
+    averager = BFTAverager2D(basis, source, radius=ALIGNMENT_SHIFT_PX, n_angles=ALIGNMENT_ANGLES)
+    return averager.average(classes[chosen], reflections[chosen]).asnumpy().astype(np.float32)
+
+
+def dissimilar(classes: np.ndarray, distances: np.ndarray) -> np.ndarray:
+    """Rows of a table of neighbours (n, m), the tightest classes first, none among the nearest of one before it."""
+    taken = np.zeros(len(classes), dtype=bool)
+    chosen = []
+    for row in np.argsort(distances[:, 1:].mean(axis=1), kind="stable"):
+        if not taken[row]:
+            chosen.append(row)
+            taken[classes[row][:NEAREST]] = True
+    return np.array(chosen, dtype=int)
+
+
+def common_line_rotations(averages: np.ndarray, pixel_size: float, symmetry: str, seed: int) -> np.ndarray:
+    """Rotation matrices (n, 3, 3) of images, from the lines that their Fourier transforms share."""
+    with quiet_aspire():
+        from aspire import abinitio
+    source = image_source(averages, pixel_size, symmetry)
+    name, options = symmetry.upper(), {"n_theta": COMMON_LINE_ANGLES, "seed": seed}
+    if name == "C1":
+        estimator = abinitio.CLSync3N(source, **options)
+    elif name == "C2":
+        estimator = abinitio.CLSymmetryC2(source, **options)
+    elif name in ("C3", "C4"):
+        estimator = abinitio.CLSymmetryC3C4(source, symmetry=name, **options)
+    elif name == "D2":
+        estimator = abinitio.CLSymmetryD2(
+            source, grid_res=D2_DIRECTIONS, inplane_res=D2_INPLANE_DEG, max_shift=0.075, **options
+        )
+    else:
+        estimator = abinitio.CLSymmetryCn(source, symmetry=name, **options)
+    estimator.estimate_rotations()
+    return np.asarray(estimator.rotations, dtype=np.float32)
+
+
+def back_projected(images: np.ndarray, rotations: np.ndarray, pixel_size: float, symmetry: str) -> np.ndarray:
+    """Map (size, size, size) whose projections along the rotations are nearest to the images, by ASPIRE."""
+    with quiet_aspire():
+        from aspire.reconstruction import MeanEstimator
+    source = image_source(images, pixel_size, symmetry)
+    source.rotations = rotations.astype(np.float32)
+    return MeanEstimator(source).estimate().asnumpy()[0]
+
+
+def image_source(images: np.ndarray, pixel_size: float, symmetry: str) -> Any:
+    """Images as ASPIRE takes them."""
+    with quiet_aspire():
+        from aspire.source import ArrayImageSource
+    return ArrayImageSource(images.astype(np.float32, copy=False), pixel_size=pixel_size, symmetry_group=symmetry)
+
+
+def soft_sphere(size_px: int, diameter_px: float) -> np.ndarray:
+    """Mask (size, size, size), as far and soft as `soft_circle`."""
+    profile = soft_circle(size_px, diameter_px)[size_px // 2]
+    offset = np.arange(size_px) - size_px // 2
+    radius = np.sqrt(offset[:, None, None] ** 2 + offset[:, None] ** 2 + offset**2)
+    return np.interp(radius, offset[size_px // 2 :], profile[size_px // 2 :]).astype(np.float32)

@@ -1,0 +1,217 @@
+"""Orientations by RELION's own program, relion_refine, as Debian's package or any installation has it.
+
+One class is refined by plain expectation-maximisation: the two independent halves of RELION's auto-refinement guard a
+map against noise, and here only outlines are wanted. Tried with version 3.1.3.
+
+Source: Scheres 2012, J. Struct. Biol. 180:519; Punjani et al. 2017, Nat. Methods 14:290 (stochastic gradient descent).
+"""
+
+import logging
+import re
+import shutil
+import subprocess
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError
+from crisp_core.micrographs import read_volume, write_mrc
+from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.star import read_blocks, write_particles_star
+
+PROGRAM = "relion_refine"
+ITERATION = re.compile(r"(?:Expectation|Descent|Maximisation) iteration\s+(\d+)(?: of (\d+))?")
+# Stochastic gradient descent of the initial model: thirds of its iterations, as RELION's own tab divides them.
+SGD_ITERATIONS, SGD_SUBSETS = (25, 50, 25), (100, 300)
+TAIL_LINES = 100
+
+# An option without a value is a switch.
+Options = dict[str, object]
+
+log = logging.getLogger("crisp")
+
+
+def refine(
+    optics: pd.DataFrame,
+    particles: pd.DataFrame,
+    volume: np.ndarray | None,
+    *,
+    folder: str | Path,
+    diameter_angstrom: float,
+    symmetry: str,
+    lowpass_angstrom: float,
+    shift_range_angstrom: float,
+    iterations: int,
+    threads: int,
+    seed: int,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Refine orientations with relion_refine.
+
+    Parameters
+    ----------
+    optics, particles : pd.DataFrame
+        Blocks of a RELION 3.1 star file; with CTF columns, the CTF is corrected for.
+    volume : (n, n, n) array or None
+        Initial map in the particles' box and pixel size; None lets RELION make its own.
+    folder : str or Path
+        Existing, empty folder for RELION's files.
+    diameter_angstrom : float
+        Of the mask around particles and map.
+    symmetry : str
+        Point group.
+    lowpass_angstrom : float
+        Finest detail of the initial map that is used.
+    shift_range_angstrom : float
+        Farthest that a particle's centre lies from its coordinate, at first.
+    iterations, threads, seed : int
+
+    Returns
+    -------
+    tuple
+        Particles with angles and origins, in the order given, and the map (n, n, n).
+
+    Raises
+    ------
+    UserError
+        If relion_refine is missing or fails.
+    """
+    folder = Path(folder)
+    pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
+    write_particles_star(folder / "particles.star", optics, particles)
+    common = common_options(
+        folder / "particles.star",
+        diameter_angstrom=diameter_angstrom,
+        symmetry=symmetry,
+        shift_range_px=shift_range_angstrom / pixel_size,
+        with_ctf="rlnDefocusU" in particles,
+        threads=threads,
+        seed=seed,
+    )
+    initial = folder / "initial.mrc"
+    if volume is None:
+        run(command_line(common | {"--o": folder / "sgd"} | initial_model_options()))
+        initial = folder / f"sgd_it{sum(SGD_ITERATIONS):03d}_class001.mrc"
+    else:
+        write_mrc(initial, volume, pixel_size=pixel_size, dtype=np.float32)
+    options = refinement_options(initial, iterations, lowpass_angstrom, from_relion=volume is None)
+    run(command_line(common | {"--o": folder / "run"} | options))
+    last = f"{folder}/run_it{iterations:03d}"
+    density = read_volume(f"{last}_class001.mrc", pixel_size=pixel_size).density
+    return in_given_order(read_blocks(f"{last}_data.star")["particles"], particles), density
+
+
+def common_options(
+    star: Path,
+    *,
+    diameter_angstrom: float,
+    symmetry: str,
+    shift_range_px: float,
+    with_ctf: bool,
+    threads: int,
+    seed: int,
+) -> Options:
+    """Options that both of RELION's runs share."""
+    options: Options = {
+        "--i": star,
+        "--K": 1,
+        "--sym": symmetry,
+        "--particle_diameter": f"{diameter_angstrom:g}",
+        "--flatten_solvent": None,
+        "--zero_mask": None,
+        "--oversampling": 1,
+        "--offset_range": max(1, round(shift_range_px)),
+        "--offset_step": 2,
+        "--pool": 30,
+        "--preread_images": None,
+        "--dont_combine_weights_via_disc": None,
+        "--j": threads,
+        "--random_seed": seed,
+        # in 3.1.3 the perturbation of a round's shifts stays in the origins, the same for all particles: half a px
+        "--perturb": 0,
+    }
+    return options | ({"--ctf": None} if with_ctf else {})
+
+
+def initial_model_options() -> Options:
+    """Initial model from nothing, by stochastic gradient descent."""
+    first, middle, last = SGD_ITERATIONS
+    return {
+        "--sgd": None,
+        "--denovo_3dref": None,
+        "--sgd_ini_iter": first,
+        "--sgd_inbetween_iter": middle,
+        "--sgd_fin_iter": last,
+        "--sgd_ini_subset": SGD_SUBSETS[0],
+        "--sgd_fin_subset": SGD_SUBSETS[1],
+        "--sgd_ini_resol": 35,
+        "--sgd_fin_resol": 20,
+        "--sgd_write_iter": sum(SGD_ITERATIONS),
+        "--healpix_order": 1,
+    }
+
+
+def refinement_options(initial: Path, iterations: int, lowpass_angstrom: float, *, from_relion: bool) -> Options:
+    """Refinement of one class from a map; grey values that are not RELION's ask for a first round by correlation."""
+    options: Options = {
+        "--ref": initial,
+        "--iter": iterations,
+        "--ini_high": f"{lowpass_angstrom:g}",
+        # what is finer says nothing about the outline, and denoised micrographs have artefacts there
+        "--strict_highres_exp": f"{lowpass_angstrom:g}",
+        "--healpix_order": 2,
+        "--norm": None,
+        "--scale": None,
+    }
+    return options | ({} if from_relion else {"--firstiter_cc": None})
+
+
+def command_line(options: Options) -> list[str]:
+    """Command line of relion_refine."""
+    words = ([option] if value is None else [option, str(value)] for option, value in options.items())
+    return [PROGRAM, *(word for pair in words for word in pair)]
+
+
+def run(command: Sequence[str]) -> None:
+    """Run a program of RELION; its iterations go to the log.
+
+    Raises
+    ------
+    UserError
+        If the program is not installed, or ends with an error, which the message quotes.
+    """
+    if shutil.which(command[0]) is None:
+        raise UserError(
+            f"{command[0]}: not found on PATH; install RELION (Debian: apt install relion), "
+            "or set labels/source to matching or aspire"
+        )
+    log.info("%s", " ".join(command))
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    with subprocess.Popen(command, **pipes) as done:
+        for line in done.stdout:
+            tail.append(line)
+            if found := ITERATION.search(line):
+                log.info("%s: iteration %s%s", command[0], found[1], f" of {found[2]}" if found[2] else "")
+    if done.returncode:
+        raise UserError(f"{command[0]} failed: {last_error(tail)}; its command is in the log")
+
+
+def last_error(lines: Sequence[str]) -> str:
+    """Line of a program's output that says what went wrong: the last error, or else the last line."""
+    clean = [line.strip() for line in lines if line.strip()]
+    for i in reversed(range(len(clean))):
+        message = re.sub(r"^.*?\bERROR\b:?\s*", "", clean[i], flags=re.IGNORECASE)
+        if message != clean[i]:
+            return message or " ".join(clean[i + 1 : i + 2]) or clean[i]
+    return clean[-1] if clean else "no output"
+
+
+def in_given_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFrame:
+    """Angles and origins of RELION's table (which it sorts by its own rule), added to the particles as given."""
+    rows = refined.set_index("rlnImageName").loc[particles["rlnImageName"]]
+    return particles.assign(
+        **{label: rows[label].to_numpy(dtype=float) for label in [*ANGLES.values(), *ORIGINS.values()]}
+    )

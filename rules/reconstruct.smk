@@ -1,0 +1,62 @@
+rule extract_for_reconstruction:
+    input:
+        micrographs=batch_files,
+        simulation=simulation_batch,
+        truth=simulation_truth,
+        ctf=optional_file("ctf"),
+        list="results/{dataset}/micrographs.tsv",
+        coordinates="results/{dataset}/coordinates.star",
+    output:
+        stack="results/{dataset}/reconstruction/stacks/{batch}.mrcs",
+        particles="results/{dataset}/reconstruction/stacks/{batch}.star",
+        dropped="results/{dataset}/reconstruction/stacks/{batch}-dropped.tsv",
+    log:
+        "logs/{dataset}/extract_for_reconstruction/{batch}.log",
+    benchmark:
+        "results/{dataset}/performance/extract_for_reconstruction/{batch}.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        micrographs=batch_paths,
+        dataset=dataset_optics,
+        stack_pixel_size=lookup(
+            "datasets/{dataset}/labels/reconstruction/pixel_size", within=config
+        ),
+        code=core_digest("extract_for_reconstruction"),
+    script:
+        "../workflow_scripts/extract_for_reconstruction.py"
+
+
+rule reconstruct:
+    input:
+        particles=all_batches("results/{dataset}/reconstruction/stacks/{batch}.star"),
+        stacks=all_batches("results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
+        map=initial_map,
+    output:
+        poses="results/{dataset}/reconstruction/poses.star",
+        map="results/{dataset}/reconstruction/map.mrc",
+    log:
+        "logs/{dataset}/reconstruct.log",
+    benchmark:
+        "results/{dataset}/performance/reconstruct.tsv"
+    wildcard_constraints:
+        dataset=labelled_by("relion", "aspire", "matching"),
+    conda:
+        "../envs/crisp.yaml"
+    threads: 2
+    resources:
+        mem_mb=8000,
+        runtime="1d",
+    params:
+        source=lookup("datasets/{dataset}/labels/source", within=config),
+        reconstruction=lookup("datasets/{dataset}/labels/reconstruction", within=config),
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        seed=config["seed"],
+        code=core_digest("reconstruct"),
+    script:
+        "../workflow_scripts/reconstruct.py"
