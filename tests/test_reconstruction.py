@@ -371,7 +371,8 @@ def test_relion_finds_known_rotations_and_shifts_again_with_the_same_seed(tmp_pa
 
 
 @pytest.mark.slow
-def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density):
+def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     images, _, _ = make_particles(density, 220, noise=0.5)
     optics, particles = written(tmp_path, images / (0.5 * images.std()))
     posed, volume = engines.orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)
@@ -380,6 +381,8 @@ def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density):
     assert posed[engines.CORRELATION].mean() > best[engines.CORRELATION].mean() - 0.1
     with mrcfile.mmap(tmp_path / "particles.mrcs") as stack:
         assert len(stack.data) == len(posed)
+    # nothing is left in the working directory
+    assert not list(tmp_path.glob("volume*"))
 
 
 def test_aspire_refuses_groups_it_cannot_do(tmp_path, density):

@@ -9,6 +9,8 @@ Source: Zhao & Singer 2014, J. Struct. Biol. 186:153 (class averages); Shkolnisk
 
 import logging
 import re
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,7 +162,9 @@ def back_projected(images: np.ndarray, rotations: np.ndarray, pixel_size: float,
         from aspire.reconstruction import MeanEstimator
     source = image_source(images, pixel_size, symmetry)
     source.rotations = rotations.astype(np.float32)
-    return MeanEstimator(source).estimate().asnumpy()[0]
+    # It writes its state beside itself, into the working directory if not told otherwise.
+    with tempfile.TemporaryDirectory() as folder:
+        return MeanEstimator(source, checkpoint_prefix=Path(folder) / "volume").estimate().asnumpy()[0]
 
 
 def image_source(images: np.ndarray, pixel_size: float, symmetry: str) -> Any:

@@ -1,0 +1,1 @@
+"""Conditional random field on the logits of a segmentation network."""
