@@ -1,5 +1,6 @@
 """The workflow's text: format, lint, and a plan for every shipped config."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from .conftest import ROOT, run_snakemake
-
-CONFIGS = sorted(path.relative_to(ROOT) for path in (ROOT / "examples").glob("*.yaml"))
 
 
 def test_snakefmt_is_clean():
@@ -49,3 +48,17 @@ def test_example_of_real_data_has_a_plan(shared_data, tmp_path):
     output = run_snakemake("-s", ROOT / "Snakefile", "-n", "--configfile", config, cwd=folder).stdout
     assert "label_disc" in output and "simulate" not in output
     shutil.rmtree(folder)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("table", "n_trainings"), [("encoders", 33), ("deeplabv3", 9), ("losses", 15)])
+def test_the_papers_tables_are_planned_over_three_seeds(shared_data, tmp_path, table, n_trainings):
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/data").symlink_to(shared_data)
+    (tmp_path / "crisp").mkdir()
+    examples = [ROOT / "examples" / name for name in ("empiar-10017-synthetic.yaml", "paper-tables.yaml")]
+    target = f"results/empiar-10017-synthetic/tables/{table}.png"
+    done = run_snakemake(
+        "-n", "-s", ROOT / "Snakefile", "--configfile", *examples, "--", target, cwd=tmp_path / "crisp"
+    )
+    assert re.search(rf"^train +{n_trainings}$", done.stdout, re.M)
