@@ -57,7 +57,7 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
         If the server cannot be reached, falls silent, has no such file or breaks off, or if the folder cannot be
         written.
     """
-    folder = Path(folder) if folder is not None else Path(pooch.os_cache("crisp"))
+    folder = Path(folder).expanduser() if folder is not None else Path(pooch.os_cache("crisp"))
     path = folder / url.rsplit("/", 1)[-1]
     if _is_kept(path):
         log.info("%s is used, as downloaded before", path)

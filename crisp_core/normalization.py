@@ -7,10 +7,8 @@ import scipy.fft
 from scipy import ndimage
 
 from crisp_core.errors import UserError
-from crisp_core.geometry import Shape, angstrom_to_px, rescaled_shape
+from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_shape
 
-# Threads of a Fourier transform; the rules that prepare and simulate ask for as many.
-WORKERS = 2
 METHODS = ("gaussian_mixture", "robust")
 # Normalised values beyond this are dust, hot pixels or dead ones; clipped, they cannot dominate a convolution.
 CLIP = 10.0
@@ -100,7 +98,7 @@ def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
     if new_shape[0] > image.shape[0] or new_shape[1] > image.shape[1]:
         raise ValueError(f"cannot down-sample {image.shape} to the larger {tuple(new_shape)}")
     height, width = new_shape
-    spectrum = scipy.fft.rfft2(image.astype(np.float32, copy=False), workers=WORKERS)
+    spectrum = scipy.fft.rfft2(image.astype(np.float32, copy=False), workers=FFT_THREADS)
     n_low = (height + 1) // 2
     cropped = np.concatenate([spectrum[:n_low], spectrum[image.shape[0] - height // 2 :]])[:, : width // 2 + 1]
     # On the new grid's Nyquist frequency the two signs of a frequency fall together: it is left out, as ASPIRE does.
@@ -109,7 +107,7 @@ def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
     if width % 2 == 0 and width < image.shape[1]:
         cropped[:, -1] = 0
     scale = np.float32(height * width / image.size)
-    return scipy.fft.irfft2(cropped, s=new_shape, workers=WORKERS).astype(np.float32, copy=False) * scale
+    return scipy.fft.irfft2(cropped, s=new_shape, workers=FFT_THREADS).astype(np.float32, copy=False) * scale
 
 
 def downsample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:

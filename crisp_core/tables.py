@@ -5,6 +5,8 @@ from typing import Any
 
 import pandas as pd
 
+from crisp_core.errors import UserError
+
 PIXELS = ("iou", "precision", "recall", "f1")
 PICKS = ("precision", "recall", "f1", "ap", "map_paper")
 
@@ -18,12 +20,19 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
         Of `metrics.pixels.pixel_table` and `metrics.picks.picks_table`.
     part : str
         Part of the split.
+
+    Raises
+    ------
+    UserError
+        If the part is empty.
     """
     tables = {"pixel": (pixels, PIXELS), "pick": (picks, PICKS)}
     row = {}
     for kind, (table, measures) in tables.items():
-        pooled = table[(table["part"] == part) & (table["micrograph"] == "all")].iloc[0]
-        row |= {f"{kind}_{measure}": float(pooled[measure]) for measure in measures}
+        pooled = table[(table["part"] == part) & (table["micrograph"] == "all")]
+        if pooled.empty:
+            raise UserError(f"There is no {part} part to compare on: put a micrograph into split/{part} of the dataset.")
+        row |= {f"{kind}_{measure}": float(pooled[measure].iloc[0]) for measure in measures}
     return row
 
 

@@ -2,6 +2,7 @@ rule search_centers:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
         probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
         labels=searched_labels,
     output:
@@ -23,6 +24,9 @@ rule search_centers:
         runtime="1h",
     params:
         centers=lookup("experiments/{experiment}/centers", within=config),
+        diameter_px=particle_diameter_px,
+        edge_box_px=edge_box_px,
+        removal=lookup("experiments/{experiment}/removal", within=config),
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),

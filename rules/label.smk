@@ -12,6 +12,7 @@ rule label_simulated:
         dataset=labelled_by("truth"),
     conda:
         "../envs/crisp.yaml"
+    threads: 2
     resources:
         mem_mb=2000,
         runtime="1h",

@@ -1,6 +1,8 @@
 import numpy as np
 import pandas as pd
+import pytest
 
+from crisp_core.errors import UserError
 from crisp_core.tables import experiment_row, with_mean_and_sd
 
 
@@ -11,6 +13,8 @@ def test_a_row_holds_the_pooled_measures_of_the_test_part():
     row = experiment_row(pixels, picks)
     assert (row["pixel_iou"], row["pick_f1"], row["pick_ap"]) == (0.3, 3, 6)
     assert experiment_row(pixels, picks, part="train")["pixel_iou"] == 0.1
+    with pytest.raises(UserError, match="no validation part to compare on: put a micrograph into split/validation"):
+        experiment_row(pixels, picks, part="validation")
 
 
 def test_mean_and_sd_follow_the_seeds_in_order():

@@ -8,10 +8,9 @@ import pandas as pd
 import yaml
 
 from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.centers.removal import drop_picks
+from crisp_core.centers.removal import apply_rules
 from crisp_core.centers.search import find_centers
-from crisp_core.classes import CARBON, CONTAMINANT
-from crisp_core.geometry import angstrom_to_px, rescaled_xy
+from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.star import write_coordinates_star
 
@@ -23,14 +22,6 @@ params, probability = snakemake.params, snakemake.input.probability
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
 threshold = centers["threshold"] if params.threshold is None else params.threshold
-keep_away = {
-    class_: diameters * params.diameter_px
-    for class_, diameters in (
-        (CONTAMINANT, params.removal["contaminant_diameters"]),
-        (CARBON, params.removal["carbon_diameters"]),
-    )
-    if diameters is not None
-}
 columns = {"micrograph": str, "x": float, "y": float, "score": float}
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]
@@ -43,15 +34,15 @@ for name, grid in array_grids(probability, "probability").items():
         e=centers["e"],
         s=centers["s"],
     )
-    found[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), grid.shape, grid.full_shape)
     found.insert(0, "micrograph", name)
-    kept, gone = drop_picks(
+    kept, gone = apply_rules(
         found,
-        full_shape=grid.full_shape,
-        box_px=params.edge_box_px,
+        grid,
         valid=read_array(snakemake.input.images, "valid", name).data,
         label=read_array(probability, "class", name).data if name in classified else None,
-        keep_away_px=keep_away,
+        removal=params.removal,
+        diameter_px=params.diameter_px,
+        box_px=params.edge_box_px,
     )
     gone = gone[gone["score"] >= threshold]
     candidates.append(kept)

@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.arrays import array_grids, array_names, read_array
+from crisp_core.centers.removal import apply_rules
 from crisp_core.centers.search import (
     ALL_SETTINGS,
     choose,
@@ -19,7 +20,7 @@ from crisp_core.centers.search import (
 from crisp_core.classes import PARTICLE
 from crisp_core.coordinates import onto_grids
 from crisp_core.errors import UserError
-from crisp_core.geometry import angstrom_to_px
+from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.logs import start_log
 from crisp_core.star import read_coordinates_star
 
@@ -30,12 +31,14 @@ log = start_log(snakemake.log[0])
 params = snakemake.params.centers
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 validation = set(split.loc[split["part"] == "validation", "micrograph"])
-grids = {
-    name: grid
+files = {
+    name: path
     for path in snakemake.input.probability
-    for name, grid in array_grids(path, "probability").items()
+    for name in array_names(path, "probability")
     if name in validation
 }
+grids = {name: array_grids(path, "probability")[name] for name, path in files.items()}
+images = {name: path for path in snakemake.input.images for name in array_names(path, "image")}
 if not grids:
     raise UserError(f"{snakemake.input.split}: the validation part is empty; put a micrograph into it")
 truth = onto_grids(read_coordinates_star(snakemake.input.coordinates), grids)
@@ -44,29 +47,43 @@ diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, next(iter(grids
 
 def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
     """Particle probability of the validation micrographs, one at a time."""
-    for path in snakemake.input.probability:
-        for name in array_names(path, "probability"):
-            if name in grids:
-                yield name, read_array(path, "probability", name).data.astype(np.float32)
+    for name, path in files.items():
+        yield name, read_array(path, "probability", name).data.astype(np.float32)
 
 
 def label_maps() -> Iterator[tuple[str, np.ndarray]]:
     """Particle labels of the validation micrographs as 0 and 1, one at a time."""
     for path in snakemake.input.labels:
         for name in array_names(path, "label"):
-            if name in grids:
+            if name in files:
                 yield name, (read_array(path, "label", name).data == PARTICLE).astype(np.float32)
+
+
+def kept(name: str, found: pd.DataFrame) -> pd.DataFrame:
+    """Centres that `pick` would keep, in px of the map."""
+    grid, path = grids[name], files[name]
+    kept = apply_rules(
+        found,
+        grid,
+        valid=read_array(images[name], "valid", name).data,
+        label=read_array(path, "class", name).data if name in array_names(path, "class") else None,
+        removal=snakemake.params.removal,
+        diameter_px=snakemake.params.diameter_px,
+        box_px=snakemake.params.edge_box_px,
+    ).kept
+    kept[["x", "y"]] = rescaled_xy(kept[["x", "y"]].to_numpy(), grid.full_shape, grid.shape)
+    return kept
 
 
 maps = {"predicted": predicted_maps, "labels": label_maps}[params["maps"]]
 settings = ALL_SETTINGS if params["finder"] == "search" else [default_setting(params["finder"])]
-scored = scores_by_setting(maps(), truth, diameter_px=diameter_px, settings=settings)
+scored = scores_by_setting(maps(), truth, diameter_px=diameter_px, settings=settings, keep=kept)
 rows = search_table(scored, params["target_precision"])
 rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
 best = choose(rows, params["criterion"])
 if params["maps"] == "labels":
     # a threshold on perfect masks says nothing about predictions
-    scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best])
+    scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best], keep=kept)
 chosen = pick_settings(best, scored[best], params["target_precision"])
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)

@@ -51,7 +51,10 @@ def propose(working: WorkingMap, *, e: float) -> Resized:
     image = resize(working.image, shape, order=1, anti_aliasing=False, preserve_range=True)
     smooth = ndimage.gaussian_filter(image, SIGMA_DIAMETERS * width, mode="constant", truncate=3.0)
     bright = np.where(smooth >= LEAST_SCORE, smooth, 0).clip(0, 1)
-    levels = (bright.astype(float) ** POWER * np.iinfo(np.uint32).max).astype(np.uint32)
+    levels = bright.astype(float) ** POWER * np.iinfo(np.uint32).max
+    # A slope of a four-thousandth over the map: on a plateau only its upper left corner stays a maximum, where trackpy
+    # would compare every pixel with every other.
+    levels = np.maximum(levels - np.arange(levels.size).reshape(levels.shape), 0).astype(np.uint32)
     margin = int(width) + 1
     factors = np.array(working.image.shape[::-1]) / shape[::-1] * working.factor
     return Resized(np.pad(levels, margin), margin, factors)

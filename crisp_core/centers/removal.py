@@ -1,13 +1,14 @@
 """Removal of picks by rule, each dropped pick with its reason."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from crisp_core.classes import CLASSES
+from crisp_core.arrays import Grid
+from crisp_core.classes import CARBON, CLASSES, CONTAMINANT
 from crisp_core.geometry import Shape, rescaled_xy
 from crisp_core.metrics.picks import on_masked_area
 
@@ -93,3 +94,45 @@ def drop_picks(
     reason = np.select(list(rules.values()), list(rules), default="") if rules else np.full(len(picks), "")
     gone = reason != ""
     return Sorted(picks[~gone].reset_index(drop=True), picks[gone].assign(reason=reason[gone]).reset_index(drop=True))
+
+
+def apply_rules(
+    found: pd.DataFrame,
+    grid: Grid,
+    *,
+    valid: np.ndarray,
+    label: np.ndarray | None,
+    removal: Mapping[str, Any],
+    diameter_px: float,
+    box_px: int,
+) -> Sorted:
+    """Bring centres of a map onto their micrograph and drop those that a rule of the config drops.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Columns x, y in px of the map, and any others.
+    grid : Grid
+        Of the map.
+    valid : (h, w) bool array
+    label : (h, w) integer array, optional
+        Predicted class of each pixel, where the network has more than particle and background.
+    removal : mapping
+        Section `removal` of an experiment.
+    diameter_px : float
+        Particle diameter in px of the micrograph.
+    box_px : int
+        Side of the box that must lie inside; 0 where none must.
+
+    Returns
+    -------
+    Sorted
+        In px of the micrograph.
+    """
+    placed = found.copy()
+    placed[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), grid.shape, grid.full_shape)
+    distances = {CONTAMINANT: removal["contaminant_diameters"], CARBON: removal["carbon_diameters"]}
+    keep_away = {class_: diameters * diameter_px for class_, diameters in distances.items() if diameters is not None}
+    return drop_picks(
+        placed, full_shape=grid.full_shape, box_px=box_px, valid=valid, label=label, keep_away_px=keep_away
+    )

@@ -60,6 +60,8 @@ def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
         return xy
     regions = _regions(depths, xy)
     area = np.bincount(regions.ravel(), minlength=len(xy) + 1)[1:]
+    if not area.any():
+        return xy
     merged = np.flatnonzero(area > MERGED_AREA * np.median(area[area > 0]))
     places = ndimage.find_objects(regions, max_label=len(xy))
     halves = [_halves(regions[places[i]] == i + 1, places[i]) for i in merged]

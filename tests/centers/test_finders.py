@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -200,3 +202,12 @@ def test_working_map_is_the_mean_over_blocks():
     assert (working.factor, working.diameter_px) == (2, WORKING_DIAMETER_PX)
     np.testing.assert_allclose(working.image, image.reshape(3, 2, 4, 2).mean(axis=(1, 3)), rtol=1e-6)
     assert working_map(image[:5, :7], 2.0 * WORKING_DIAMETER_PX).image.shape == (3, 4)
+
+
+@finders
+def test_a_large_confident_area_takes_no_longer_than_particles_do(finder):
+    image = np.zeros((512, 512), dtype=np.float32)
+    image[100:400, 50:450] = 1.0
+    start = time.process_time()
+    find_centers(image, finder, diameter_px=27)
+    assert time.process_time() - start < 5

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisp_core.centers.removal import beyond_edge, distance_to_class, drop_picks
+from crisp_core.arrays import Grid
+from crisp_core.centers.removal import apply_rules, beyond_edge, distance_to_class, drop_picks
 
 SHAPE = (400, 800)
 
@@ -58,3 +59,20 @@ def test_nothing_asked_drops_nothing():
 def test_empty_table(options):
     kept, dropped = drop_picks(table(np.zeros((0, 2))), full_shape=SHAPE, **options)
     assert len(kept) == len(dropped) == 0
+
+
+@pytest.mark.parametrize(
+    ("removal", "kept"), [({}, 3), ({"carbon_diameters": None}, 4), ({"contaminant_diameters": 3}, 2)]
+)
+def test_rules_of_the_config_work_in_px_of_the_micrograph(removal, kept):
+    grid = Grid((100, 200), 8.0, SHAPE)
+    label = np.zeros(grid.shape, dtype=int)
+    label[50, 60] = 2
+    label[10, 150] = 3
+    found = table([[60, 50], [61, 52], [66, 50], [150, 12], [100, 80], [100, 20]])
+    rules = {"contaminant_diameters": 0.5, "carbon_diameters": 0.5} | removal
+    options = {"valid": np.ones(grid.shape, dtype=bool), "label": label, "diameter_px": 40, "box_px": 0}
+    result = apply_rules(found, grid, removal=rules, **options)
+    assert len(result.kept) == kept and len(result.kept) + len(result.dropped) == 6
+    np.testing.assert_allclose(result.kept[["x", "y"]].to_numpy()[-1], [400, 80])
+    assert list(result.dropped["reason"])[:2] == ["contaminant", "contaminant"]

@@ -165,3 +165,18 @@ def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
     empty = scores_by_setting([("a", np.zeros((60, 60)))], truth, diameter_px=D, settings=[setting])[setting]
     with pytest.raises(UserError, match="No setting of the finders gives usable centres"):
         pick_settings(setting, empty)
+
+
+def test_what_a_rule_drops_does_not_count(validation):
+    maps, truth = validation
+    setting = default_setting("nms")
+    left = truth[truth["x"] < 80]
+
+    def keep(micrograph, found):
+        assert micrograph in maps
+        return found[found["x"] < 80]
+
+    (score,) = scores_by_setting(maps.items(), left, diameter_px=D, settings=[setting], keep=keep).values()
+    (everywhere,) = scores_by_setting(maps.items(), left, diameter_px=D, settings=[setting]).values()
+    assert score.counts.n_picks < everywhere.counts.n_picks
+    assert picks.precision(score.counts) > picks.precision(everywhere.counts) + 0.2

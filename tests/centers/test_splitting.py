@@ -26,6 +26,7 @@ def test_equal_outlines_and_empty_input_stay_as_they_are():
     places = scattered(9, 240, 1.2 * D, margin=30, seed=1)
     depths = measure_depths(discs((240, 240), places, D), diameter_px=D)
     np.testing.assert_array_equal(split_merged(depths, places), places)
+    np.testing.assert_array_equal(split_merged(depths, places[:1] + 100), places[:1] + 100)
     assert split_merged(depths, np.zeros((0, 2))).shape == (0, 2)
     nothing = measure_depths(np.zeros((240, 240), np.float32), diameter_px=D)
     np.testing.assert_array_equal(split_merged(nothing, places), places)
