@@ -20,6 +20,7 @@ include: "rules/prepare.smk"
 include: "rules/reconstruct.smk"
 include: "rules/label.smk"
 include: "rules/train.smk"
+include: "rules/crf.smk"
 include: "rules/predict.smk"
 include: "rules/centers.smk"
 include: "rules/extract.smk"
@@ -61,6 +62,7 @@ rule labels:
 rule train_networks:
     input:
         collect("results/{run}/network.pt", run=TRAINED_HERE),
+        CHECKPOINTS,
     localrule: True
 
 

@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+import pandas as pd
 from scipy import fft, ndimage
 
-from crisp_core.arrays import Grid, array_grids, read_window
+from crisp_core.arrays import Grid, array_grids, array_names, read_window
 from crisp_core.classes import IGNORED, PARTICLE, merged_classes
 
 # places that are tried for a crop that must hold a particle
@@ -24,6 +25,29 @@ class LabelledMicrograph(NamedTuple):
     name: str
     images: str
     labels: str
+
+
+def labelled_parts(
+    split: pd.DataFrame, images: Sequence[str], labels: Sequence[str]
+) -> dict[str, list[LabelledMicrograph]]:
+    """Micrographs of every part of a split.
+
+    Parameters
+    ----------
+    split : DataFrame
+        Columns micrograph and part.
+    images, labels : sequences of paths
+        Batch files, in the same order.
+    """
+    files = {
+        name: (image_path, label_path)
+        for image_path, label_path in zip(images, labels, strict=True)
+        for name in array_names(label_path, "label")
+    }
+    return {
+        part: [LabelledMicrograph(name, *files[name]) for name in rows["micrograph"]]
+        for part, rows in split.groupby("part")
+    }
 
 
 class Uncertain(NamedTuple):

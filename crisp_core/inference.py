@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from crisp_core.crf.network import CrfNetwork
 from crisp_core.networks import total_stride
 from crisp_core.tiles import stitch, tiling
 
@@ -26,7 +27,8 @@ def predict(
     Parameters
     ----------
     network : Module
-        In evaluation mode, on `device`: logits (b, labels, h, w) from images (b, 1, h, w).
+        In evaluation mode, on `device`: logits (b, labels, h, w) from images (b, 1, h, w). That of a `CrfNetwork`
+        sees a tile at a time; the seams that this leaves are blended (docs/crf.md).
     image : (height, width) float32 array
     tile_px, overlap_px : int
         Largest side of a tile and the least overlap of neighbours, in pixels of the image: see `tiles.tiling`.
@@ -73,5 +75,7 @@ def padded_logits(network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
     stride = total_stride(network)
     missing = (0, -width % stride, 0, -height % stride)
     mode = "reflect" if missing[1] < width and missing[3] < height else "replicate"
-    logits = network(F.pad(tiles, missing, mode=mode).contiguous(memory_format=torch.channels_last))
-    return logits[..., :height, :width].float()
+    padded = F.pad(tiles, missing, mode=mode).contiguous(memory_format=torch.channels_last)
+    if isinstance(network, CrfNetwork):
+        return network(padded, (height, width))
+    return network(padded)[..., :height, :width].float()

@@ -19,6 +19,7 @@ from huggingface_hub import constants as hub
 from torch import nn
 
 from crisp_core import __version__
+from crisp_core.crf.network import CrfNetwork
 from crisp_core.errors import UserError
 
 log = logging.getLogger("crisp")
@@ -35,7 +36,7 @@ HUB_TIMEOUT_S = 4.0
 
 
 class TrainedNetwork(NamedTuple):
-    """A network in evaluation mode with the settings it was built and trained with."""
+    """A network in evaluation mode, or one with a CRF, and the settings it was built and trained with."""
 
     network: nn.Module
     network_settings: dict[str, Any]
@@ -217,6 +218,7 @@ def save_network(path: Path | str, trained: TrainedNetwork, *, state: Mapping[st
         "network": trained.network_settings,
         "preparation": trained.preparation,
         "classes": trained.classes,
+        "crf": trained.network.crf.settings if isinstance(trained.network, CrfNetwork) else None,
         "versions": versions(),
         "state": {name: tensor.detach().cpu() for name, tensor in state.items()},
     }
@@ -224,7 +226,7 @@ def save_network(path: Path | str, trained: TrainedNetwork, *, state: Mapping[st
 
 
 def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
-    """Read a checkpoint of `save_network`; only tensors and plain values are ever unpickled.
+    """Read a checkpoint of `save_network`, with any CRF; only tensors and plain values are ever unpickled.
 
     Raises
     ------
@@ -236,6 +238,9 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
         if checkpoint["format"] != CHECKPOINT_FORMAT:
             raise KeyError("format")
         network = build_network(checkpoint["network"], len(checkpoint["classes"]), pretrained=False)
+        # a checkpoint from before there were CRFs has no such key
+        if checkpoint.get("crf") is not None:
+            network = CrfNetwork(network, checkpoint["crf"], len(checkpoint["classes"]))
         network.load_state_dict(checkpoint["state"])
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such network; train one or correct the path") from error

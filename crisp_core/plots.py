@@ -214,6 +214,30 @@ def compared_experiments(table: pd.DataFrame) -> Figure:
     return figure
 
 
+def probability_histograms(histograms: pd.DataFrame) -> Figure:
+    """Shares of the pixels by probability, one line per experiment, on a logarithmic scale.
+
+    Parameters
+    ----------
+    histograms : DataFrame
+        Column name and those of `metrics.maps.map_table`; a row per experiment and seed, of which the mean is drawn.
+    """
+    means = histograms.groupby("name", sort=False).mean(numeric_only=True)
+    bins = [column for column in means if column.startswith("p_")]
+    starts = np.array([float(column.removeprefix("p_")) for column in bins])
+    edges = np.append(starts, 1.0)
+    figure = _figure(9, 4.2)
+    axes = figure.subplots()
+    for i, (name, row) in enumerate(means.iterrows()):
+        color, dashes = LINES[i % len(LINES)], DASHES[i // len(LINES) % len(DASHES)]
+        label = f"{name} ({row['n_regions']:.0f} regions)"
+        axes.stairs(row[bins], edges, color=color, linestyle=dashes, label=label)
+    axes.set(xlabel="probability of particle", ylabel="share of the pixels", yscale="log")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _plain(axes)
+    return figure
+
+
 def overlay(
     image: np.ndarray,
     label: np.ndarray | None,

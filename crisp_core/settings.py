@@ -1,7 +1,7 @@
 """Settings checked against a JSON schema: defaults filled in, one line for the first thing that is wrong."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ import jsonschema.protocols
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.particles import Boxes, box_sizes
+
+# A particle's width on the images that the network sees: docs/performance.md, working resolution.
+PIXELS_PER_DIAMETER = 25
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,15 +27,17 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
     UserError
         For an unknown key, a wrong type or value, or an impossible combination: its place, and what is allowed.
     """
-    check_trained(settings)
+    given = copy.deepcopy(settings.get("experiments"))
     for section in ("datasets", "experiments"):
         if isinstance(settings.get(section), dict):
             settings[section] = {name: extended(settings[section], name, section) for name in settings[section]}
+    check_trained(given, settings.get("experiments"))
     error = jsonschema.exceptions.best_match(FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
         raise UserError(f"config, {place}: {_explain(error)}")
     for name, dataset in settings["datasets"].items():
+        fill_working_pixel_size(dataset)
         check_dataset(name, dataset)
     for name, experiment in settings["experiments"].items():
         check_experiment(name, experiment)
@@ -40,10 +45,11 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
         check_run(run, settings)
     for name in settings["tables"]:
         check_table(name, settings)
+    own_names = set(settings["experiments"])
     for table in settings["tables"].values():
         for row in table["rows"]:
             for seed in table["seeds"]:
-                add_seeded(settings, Path(row).name, seed)
+                add_seeded(settings, Path(row).name, seed, own_names)
     return settings
 
 
@@ -57,6 +63,8 @@ def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
     """
     entry, chain = entries[name], [name]
     while isinstance(entries[chain[-1]], dict) and (parent := entries[chain[-1]].get("extend")) is not None:
+        if not isinstance(parent, str):
+            raise UserError(f"config, {section}/{chain[-1]}/extend: {parent} is no name; give the name of one entry")
         if parent not in entries:
             raise UserError(
                 f"config, {section}/{chain[-1]}/extend: there is no {parent!r}; defined are {', '.join(entries)}"
@@ -76,25 +84,37 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def seeded_name(experiment: str, seed: int, settings: Mapping[str, Any]) -> str:
-    """Name of an experiment with another seed than the config's: what a table repeats."""
-    return experiment if seed == settings["seed"] else f"{experiment}-seed{seed}"
+    """Name of an experiment with a seed: its own name for its own seed, else that of the copy that a table repeats."""
+    own = settings["experiments"][experiment]["seed"]
+    return experiment if seed == (settings["seed"] if own is None else own) else f"{experiment}-seed{seed}"
 
 
-def add_seeded(settings: dict[str, Any], name: str, seed: int) -> None:
-    """Add a copy of an experiment, and of those that it extends, with another seed; in place."""
+def add_seeded(settings: dict[str, Any], name: str, seed: int, own_names: Collection[str]) -> None:
+    """Add a copy of an experiment, and of those that it extends, with another seed; in place.
+
+    Raises
+    ------
+    UserError
+        If one of the config's own experiments has the name of the copy.
+    """
     new = seeded_name(name, seed, settings)
+    if new != name and new in own_names:
+        raise UserError(f"config, experiments/{new}: a table needs this name for {name} with seed {seed}; rename it")
     if new in settings["experiments"]:
         return
     entry = copy.deepcopy(settings["experiments"][name]) | {"seed": seed}
     settings["experiments"][new] = entry
     if entry["extend"] is not None:
-        add_seeded(settings, entry["extend"], seed)
+        add_seeded(settings, entry["extend"], seed, own_names)
         entry["extend"] = seeded_name(entry["extend"], seed, settings)
 
 
-def network_owner(experiments: Mapping[str, Any], name: str) -> str:
-    """Experiment that trains the network of `name`: the farthest that it extends with an equal network and training."""
-    sections = ("network", "training", "seed", "trained")
+def network_owner(experiments: Mapping[str, Any], name: str, *, with_crf: bool = False) -> str:
+    """Experiment that trains the network of `name`: the farthest that it extends with an equal network and training.
+
+    `with_crf` asks for the one that trains it further, with or without a CRF, whose section crf is equal too.
+    """
+    sections = ("network", "training", "seed", "trained", *(("crf",) if with_crf else ()))
     parent = experiments[name]["extend"]
     while parent is not None and all(experiments[name][key] == experiments[parent][key] for key in sections):
         name, parent = parent, experiments[parent]["extend"]
@@ -125,6 +145,13 @@ def _explain(error: jsonschema.ValidationError) -> str:
     return error.message + (f" ({description})" if description else "")
 
 
+def fill_working_pixel_size(dataset: dict[str, Any]) -> None:
+    """Let the network see a particle 25 px wide where nothing is said, and never more than the micrographs show."""
+    if dataset["preparation"]["working_pixel_size"] is None:
+        wanted = round(dataset["particle_diameter_angstrom"] / PIXELS_PER_DIAMETER, 2)
+        dataset["preparation"]["working_pixel_size"] = max(wanted, dataset["pixel_size"])
+
+
 def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
     """Refuse combinations of a dataset's settings that no schema can see."""
     place = f"config, datasets/{name}"
@@ -149,14 +176,24 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
     kinds = {isinstance(parts[part], list) for part in parts if parts[part] != "rest"}
     if len(kinds) > 1:
         raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
-    low, high = dataset.get("simulation", {}).get("n_particles", (0, 0))
-    if low > high:
-        raise UserError(f"{place}/simulation/n_particles: the least, {low}, is more than the most, {high}; swap them")
+    check_bounds(f"{place}/simulation", dataset.get("simulation"))
+
+
+def check_bounds(place: str, section: Any) -> None:
+    """Refuse a least that is more than its most, anywhere in a simulation's settings."""
+    for key, value in section.items() if isinstance(section, dict) else ():
+        if key in ("shape_px", "defocus_angstrom"):
+            continue
+        if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
+            raise UserError(f"{place}/{key}: the least, {value[0]}, is more than the most, {value[1]}; swap them")
+        check_bounds(f"{place}/{key}", value)
 
 
 def check_labels(place: str, dataset: Mapping[str, Any]) -> None:
     """Refuse a source of labels for which the dataset has not what it takes."""
     labels, source = dataset["labels"], dataset["labels"]["source"]
+    if labels["instances"] and label_source(dataset) == "truth":
+        raise UserError(f"{place}/labels/instances: truth has no instances; set source to poses, or leave it out")
     if "simulation" in dataset or source is None:
         return
     entry, place = place.removeprefix("config, "), f"{place}/labels"
@@ -188,14 +225,17 @@ def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
             f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
             f"{prediction['tile_px']}; make it smaller"
         )
+    crf = experiment["crf"]
+    several = crf["type"] == "learned" or (crf["type"] == "logits" and experiment["network"]["classes"] > 2)
+    if crf["operator"] == "grid" and several:
+        raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
 
 
-def check_trained(settings: Mapping[str, Any]) -> None:
-    """Refuse, before defaults are filled in, what has no effect beside a trained network."""
-    experiments = settings.get("experiments")
+def check_trained(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside a trained network: `given` without, `experiments` with what they inherit."""
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
         if isinstance(experiment, dict) and experiment.get("trained"):
-            useless = sorted({"network", "training"} & experiment.keys())
+            useless = sorted({"network", "training", "crf"} & given[name].keys())
             if useless:
                 raise UserError(
                     f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
@@ -212,11 +252,51 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
                 f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
             )
     particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
+    check_circle(run, settings)
+    check_split(run, settings)
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
     if not has_truth and settings["experiments"][experiment]["trained"] is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
+        )
+
+
+def check_circle(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a run whose trained network is, through others, its own."""
+    seen, trained = [run], settings["experiments"][run.split("/")[1]]["trained"]
+    while trained is not None:
+        *above, dataset, experiment = ("", "", *Path(trained).parts)
+        if above[-1] != "results" or f"{dataset}/{experiment}" not in settings["run"]:
+            return
+        if f"{dataset}/{experiment}" in seen:
+            raise UserError(
+                f"config, experiments/{experiment}/trained: {trained} is, in the end, itself; "
+                "leave trained out of the one that is to train"
+            )
+        seen.append(f"{dataset}/{experiment}")
+        trained = settings["experiments"][experiment]["trained"]
+
+
+def check_split(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse parts that cannot be filled, and a training without micrographs."""
+    dataset, experiment = run.split("/")
+    parts, entry = settings["datasets"][dataset]["split"], settings["datasets"][dataset]
+    sizes = {part: len(value) if isinstance(value, list) else value for part, value in parts.items() if value != "rest"}
+    place = f"config, datasets/{dataset}/split"
+    n = entry.get("simulation", {}).get("n_micrographs")
+    if n is not None and sum(sizes.values()) > n:
+        raise UserError(f"{place}: asks for {sum(sizes.values())} micrographs, the simulation makes {n}; lower them")
+    if settings["experiments"][experiment]["trained"] is not None:
+        return
+    for part in ("train", "validation"):
+        if sizes[part] == 0:
+            raise UserError(f"{place}/{part}: a training needs at least one micrograph here")
+    wanted = settings["experiments"][experiment]["training"]["n_micrographs"]
+    if wanted is not None and wanted > sizes["train"]:
+        raise UserError(
+            f"config, experiments/{experiment}/training/n_micrographs: {wanted} of {sizes['train']} training "
+            f"micrographs; lower it, or enlarge datasets/{dataset}/split/train"
         )
 
 
@@ -230,6 +310,10 @@ def check_table(name: str, settings: Mapping[str, Any]) -> None:
                     f"config, tables/{name}/rows: {row} names no entry of {section}; "
                     f"defined are {', '.join(settings[section])}"
                 )
+        if dataset:
+            check_run(row, settings)
+            if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset[0]]):
+                raise UserError(f"config, tables/{name}/rows: {row} has no coordinates to be compared with; give some")
 
 
 def particle_boxes(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) -> Boxes:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from crisp_core.arrays import read_array
 from crisp_core.classes import IGNORED, PARTICLE
+from crisp_core.crf.network import CrfNetwork
 from crisp_core.crops import ALL_CERTAIN, Crops, LabelledMicrograph, Uncertain, training_label, uncertain_pixels
 from crisp_core.errors import UserError
 from crisp_core.inference import padded_logits, predict
@@ -79,7 +80,8 @@ def fit(
     training, validation : sequences of LabelledMicrograph
         Neither may be empty.
     settings : mapping
-        Section `training` of an experiment; the keys of `OPTIONAL` may be missing.
+        Section `training` of an experiment; the keys of `OPTIONAL` may be missing. A `CrfNetwork` also needs
+        crf_learning_rate.
     prediction : mapping
         Section `prediction` of an experiment: tiles of the validation micrographs.
     n_classes : int
@@ -148,9 +150,19 @@ def make_optimizer(
     network: nn.Module, settings: Mapping[str, Any], *, n_steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
-    rate = settings["learning_rate"]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=settings["weight_decay"])
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rate, total_steps=n_steps + 1)
+    groups = parameter_groups(network, settings)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings["weight_decay"])
+    rates = [group["lr"] for group in groups]
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1)
+
+
+def parameter_groups(network: nn.Module, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Parameters with their learning rates; those of a CRF are a second group, which no weight decay pulls to 0."""
+    if not isinstance(network, CrfNetwork):
+        return [{"params": list(network.parameters()), "lr": settings["learning_rate"]}]
+    of_network = {"params": list(network.network.parameters()), "lr": settings["learning_rate"]}
+    of_crf = {"params": list(network.crf.parameters()), "lr": settings["crf_learning_rate"], "weight_decay": 0.0}
+    return [of_network, of_crf]
 
 
 def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:

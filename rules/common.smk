@@ -103,12 +103,14 @@ def check_files():
                 )
     for run in RUNS:
         trained = config["experiments"][Path(run).name]["trained"]
-        if trained and trained not in RUN_FOLDERS:
-            for name in ("network.pt", "centers.yaml"):
-                if not (Path(trained) / name).exists():
+        if trained and Path(trained).as_posix() not in RUN_FOLDERS:
+            network = trained_checkpoint(Path(trained))
+            for path in (network, network.with_name("centers.yaml")):
+                if not path.exists():
                     raise UserError(
-                        f"config, experiments/{Path(run).name}/trained: {trained} holds no {name}; "
-                        "name the folder results/<dataset>/<experiment> of a finished run"
+                        f"config, experiments/{Path(run).name}/trained: {trained} holds no {path.name}; "
+                        "name the folder results/<dataset>/<experiment> of a finished run, the one that "
+                        "trained the network where experiments share it"
                     )
 
 
@@ -333,18 +335,54 @@ def trained_file(name):
     """Input function: a trained file of this experiment, or of the one that its setting `trained` names."""
 
     def file(wildcards):
-        experiment = wildcards.experiment
-        trained = config["experiments"][experiment]["trained"]
-        if trained is None:
-            if name == "network.pt":
-                experiment = network_owner(config["experiments"], experiment)
-            return f"results/{wildcards.dataset}/{experiment}/{name}"
-        if trained in RUN_FOLDERS:
-            return f"{trained}/{name}"
-        # an absolute path is no rule's output: what an earlier run trained is used as it is
-        return str(Path(trained).absolute() / name)
+        run, folder = trained_run(wildcards.dataset, wildcards.experiment)
+        return str(folder / name) if run is None else f"results/{'/'.join(run)}/{name}"
 
     return file
+
+
+def trained_run(dataset, experiment):
+    """Run whose training an experiment uses, its own or the one that `trained` names, or the folder of an earlier run.
+
+    The folder is absolute, which no rule's output is: what an earlier run trained is used as it is.
+    """
+    trained = config["experiments"][experiment]["trained"]
+    if trained is None:
+        return (dataset, experiment), None
+    if Path(trained).as_posix() in RUN_FOLDERS:
+        return trained_run(*Path(trained).parts[-2:])
+    return None, Path(trained).absolute()
+
+
+def checkpoint(dataset, experiment):
+    """The network of an experiment, or where its crf says so, what became of that in further training."""
+    experiments = config["experiments"]
+    if experiments[experiment]["crf"]["type"] == "none":
+        return f"results/{dataset}/{network_owner(experiments, experiment)}/network.pt"
+    owner = network_owner(experiments, experiment, with_crf=True)
+    return f"results/{dataset}/{owner}/crf.pt"
+
+
+def predicting_network(wildcards):
+    """Input function: what predicts in an experiment."""
+    return predictor(wildcards.dataset, wildcards.experiment)
+
+
+def predictor(dataset, experiment):
+    """The checkpoint of an experiment, or of the one that its setting `trained` names."""
+    run, folder = trained_run(dataset, experiment)
+    return str(trained_checkpoint(folder)) if run is None else checkpoint(*run)
+
+
+def trained_checkpoint(folder):
+    """What predicts in the folder of an earlier run: crf.pt where there is one, else network.pt."""
+    return folder / ("crf.pt" if (folder / "crf.pt").exists() else "network.pt")
+
+
+def own_network(wildcards):
+    """Input function: the network that this experiment, or one that it extends, trained before any CRF."""
+    owner = network_owner(config["experiments"], wildcards.experiment)
+    return f"results/{wildcards.dataset}/{owner}/network.pt"
 
 
 def experiment_seed(wildcards):
@@ -360,7 +398,10 @@ def table_runs(wildcards):
         (dataset or wildcards.dataset, name, seed, seeded_name(name, seed, config))
         for row in table["rows"]
         for dataset, _, name in [row.rpartition("/")]
-        for seed in table["seeds"]
+        # a network that is trained already has no other seed
+        for seed in table["seeds"][
+            : 1 if config["experiments"][name]["trained"] else None
+        ]
     ]
 
 
@@ -373,12 +414,22 @@ def table_files(name):
     return files
 
 
+def table_checkpoints(wildcards):
+    """What predicts in all experiments of a table."""
+    return [predictor(dataset, run) for dataset, _, _, run in table_runs(wildcards)]
+
+
 def table_networks(wildcards):
-    """Networks of all experiments of a table."""
-    return [
-        f"results/{dataset}/{network_owner(config['experiments'], run)}/network.pt"
-        for dataset, _, _, run in table_runs(wildcards)
-    ]
+    """What the networks of all experiments of a table were before any CRF; of earlier runs, what predicts."""
+    paths = []
+    for dataset, _, _, experiment in table_runs(wildcards):
+        run, folder = trained_run(dataset, experiment)
+        if run is None:
+            paths.append(str(trained_checkpoint(folder)))
+        else:
+            owner = network_owner(config["experiments"], run[1])
+            paths.append(f"results/{run[0]}/{owner}/network.pt")
+    return paths
 
 
 def one_of(names):
@@ -437,9 +488,11 @@ micrographs = or_exit(micrograph_table)
 PARTICLES = collect(
     "results/{run}/{star}.star", run=RUNS, star=["particles", "autopick"]
 )
+RUN_DATASETS = sorted({str(Path(run).parent) for run in RUNS})
 LABELS = [
     f"results/{dataset}/labels/{batch}.h5"
-    for dataset in LABELLED
+    for dataset in RUN_DATASETS
+    if dataset in LABELLED
     for batch in dataset_batches(dataset)
 ]
 SEARCHED_HERE = [
@@ -451,6 +504,15 @@ TRAINED_HERE = sorted(
         for run in SEARCHED_HERE
     }
 )
+TRAINABLE = [
+    name
+    for name, experiment in config["experiments"].items()
+    if experiment["trained"] is None
+]
+FINETUNED = [
+    name for name in TRAINABLE if config["experiments"][name]["crf"]["type"] != "none"
+]
+CHECKPOINTS = sorted({checkpoint(*Path(run).parts) for run in SEARCHED_HERE})
 EVALUATED = [run for run in RUNS if str(Path(run).parent) in LABELLED]
 EVALUATIONS = collect(
     "results/{run}/{result}",
@@ -464,6 +526,11 @@ EVALUATIONS = collect(
     ],
 )
 EVALUATIONS += collect("results/{run}/plots/training.png", run=TRAINED_HERE)
+EVALUATIONS += [
+    str(Path(path).parent / "plots/training_crf.png")
+    for path in CHECKPOINTS
+    if Path(path).name == "crf.pt"
+]
 EVALUATIONS += collect("results/{run}/plots/search.png", run=SEARCHED_HERE)
 
 RESULTS = (
@@ -472,14 +539,14 @@ RESULTS = (
     + collect("results/{run}/dropped.tsv", run=RUNS)
     + collect(
         "results/{dataset}/{table}",
-        dataset=DATASETS,
+        dataset=RUN_DATASETS,
         table=["quarantine.tsv", "micrographs"],
     )
 )
 
 
 wildcard_constraints:
-    dataset="[A-Za-z0-9_-]+",
+    dataset=one_of(DATASETS),
     experiment="[A-Za-z0-9_-]+",
     table="[A-Za-z0-9_-]+",
     batch=r"\d{4}",

@@ -23,6 +23,7 @@ rule evaluate:
             subcategory="{dataset}/{experiment}",
             labels={"scores": "picks"},
         ),
+        maps="results/{dataset}/{experiment}/metrics/maps.tsv",
         curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
         calibration="results/{dataset}/{experiment}/metrics/calibration.tsv",
     log:
@@ -63,6 +64,20 @@ rule plot_training:
         code=core_digest("plot_training"),
     script:
         "../workflow_scripts/plot_training.py"
+
+
+use rule plot_training as plot_training_crf with:
+    input:
+        history="results/{dataset}/{experiment}/history_crf.tsv",
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/training_crf.png",
+            caption="report/training.rst",
+            category="Training",
+            labels={"experiment": "{dataset}/{experiment}", "plot": "with crf"},
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_training_crf.log",
 
 
 rule plot_precision_recall:

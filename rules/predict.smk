@@ -1,6 +1,6 @@
 rule predict:
     input:
-        network=trained_file("network.pt"),
+        network=predicting_network,
         images="results/{dataset}/images/{batch}.h5",
     output:
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",

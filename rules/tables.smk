@@ -2,7 +2,9 @@ rule tabulate:
     input:
         pixels=table_files("metrics/pixels.tsv"),
         picks=table_files("metrics/picks.tsv"),
+        maps=table_files("metrics/maps.tsv"),
         networks=table_networks,
+        checkpoints=table_checkpoints,
     output:
         table=report(
             "results/{dataset}/tables/{table}.tsv",
@@ -22,6 +24,28 @@ rule tabulate:
         code=core_digest("tabulate"),
     script:
         "../workflow_scripts/tabulate.py"
+
+
+rule plot_histograms:
+    input:
+        maps=table_files("metrics/maps.tsv"),
+    output:
+        report(
+            "results/{dataset}/tables/{table}/histograms.png",
+            caption="report/histograms.rst",
+            category="Tables",
+            labels={"table": "{dataset}: {table}", "as": "histograms"},
+        ),
+    log:
+        "logs/{dataset}/tables/{table}-histograms.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        runs=table_runs,
+        code=core_digest("plot_histograms"),
+    script:
+        "../workflow_scripts/plot_histograms.py"
 
 
 rule plot_table:

@@ -10,6 +10,8 @@ rule train:
         "logs/{dataset}/{experiment}/train.log",
     benchmark:
         "results/{dataset}/{experiment}/performance/train.tsv"
+    wildcard_constraints:
+        experiment=one_of(TRAINABLE),
     conda:
         "../envs/crisp.yaml"
     threads: 8

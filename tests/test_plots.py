@@ -9,6 +9,7 @@ from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgb
 
 from crisp_core import plots
+from crisp_core.metrics.maps import map_counts, map_table
 
 
 def history(n=5, *, validation=True):
@@ -77,6 +78,12 @@ def compared(seeds):
     return table.assign(pixel_iou=0.5, pixel_f1=0.6, pick_f1=0.7, train_seconds=[*range(len(rows))])
 
 
+def histograms(names):
+    rng = np.random.default_rng(0)
+    rows = map_table(("test", name, map_counts(rng.random((9, 9)), np.eye(9), np.ones((9, 9), bool))) for name in names)
+    return rows[rows["micrograph"] != "all"].assign(name=names)
+
+
 FIGURES = {
     "training": lambda: plots.training_curves(history()),
     "training without validation": lambda: plots.training_curves(history(validation=False)),
@@ -92,6 +99,7 @@ FIGURES = {
     "search of one setting": lambda: plots.search_heat_maps(searched().iloc[[0]], "ap", chosen=("nms", 0.4, 0.4)),
     "table": lambda: plots.compared_experiments(compared([1, 2])),
     "table of one seed": lambda: plots.compared_experiments(compared([1]).replace({"pixel_iou": np.nan})),
+    "histograms": lambda: plots.probability_histograms(histograms(["plain", "plain", "logits"])),
     "no curves": lambda: plots.precision_recall({}),
     "contact sheet": lambda: plots.contact_sheet({f"m{i}": scene()[0] for i in range(5)}),
     "montage": lambda: plots.particle_montage(np.random.default_rng(0).normal(size=(13, 20, 24)), title="13 particles"),

@@ -82,7 +82,11 @@ def test_shipped_configs_are_valid(example):
         ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than or equal to the minimum of 0"),
         ("datasets/mine/simulation", {}, "either micrographs .* or simulation, not both"),
         ("datasets/mine/preparation/working_pixel_size", 1.0, "1.0 Å/px is finer than the micrographs' 1.5 Å/px"),
-        ("datasets/mine/particle_diameter_angstrom", 20, "less than 4 pixels wide .*at most 2.5 Å/px"),
+        (
+            "datasets/mine/preparation",
+            {"working_pixel_size": 40},
+            "less than 4 pixels wide at working_pixel_size 40; give at most 15 Å/px",
+        ),
         ("datasets/mine/coordinates", None, "has no coordinates to train on"),
         ("datasets/mine/split", {"train": -1}, "datasets/mine/split/train: -1"),
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
@@ -143,6 +147,39 @@ def test_an_equal_network_has_one_owner_per_seed():
     assert experiments["nms-seed7"]["seed"] == 7 and experiments["nms"]["seed"] is None
 
 
+def test_a_further_training_has_one_owner_for_equal_settings():
+    settings = copy.deepcopy(VALID)
+    settings["experiments"] = {
+        "unet": {},
+        "logits": {"extend": "unet", "crf": {"type": "logits"}},
+        "turned": {"extend": "logits", "prediction": {"turns": True}},
+        "long": {"extend": "turned", "crf": {"epochs": 60}},
+    }
+    experiments = check_settings(settings, SCHEMA)["experiments"]
+    assert {network_owner(experiments, name) for name in experiments} == {"unet"}
+    owners = {name: network_owner(experiments, name, with_crf=True) for name in experiments}
+    assert owners == {"unet": "unet", "logits": "logits", "turned": "logits", "long": "long"}
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        {"crf": {"type": "learned", "operator": "grid"}},
+        {"crf": {"type": "logits", "operator": "grid"}, "network": {"classes": 4}},
+    ],
+)
+def test_a_grid_of_several_features_is_refused(experiment):
+    with pytest.raises(UserError, match="config, experiments/unet/crf/operator: grid takes one feature only"):
+        check_settings(changed("experiments/unet", experiment), SCHEMA)
+
+
+def test_a_crf_has_no_effect_beside_a_trained_network():
+    with pytest.raises(
+        UserError, match="experiments/unet: trained brings its own network, so crf would have no effect"
+    ):
+        check_settings(changed("experiments/unet", {"trained": "folder", "crf": {"type": "logits"}}), SCHEMA)
+
+
 @pytest.mark.parametrize("row", ["deeplab", "mine/deeplab", "yours/unet"])
 def test_a_table_of_what_is_not_defined_is_refused(row):
     with pytest.raises(UserError, match=f"tables/all/rows: {row} names no entry of (experiments|datasets)"):
@@ -167,3 +204,82 @@ def test_source_of_the_labels_by_default():
     settings = changed("datasets/drawn", {"simulation": {}, "pixel_size": 7.08, "particle_diameter_angstrom": 180})
     datasets = check_settings(settings, SCHEMA)["datasets"]
     assert {name: label_source(dataset) for name, dataset in datasets.items()} == {"mine": "disc", "drawn": "truth"}
+
+
+SIMULATED = {"simulation": {"n_micrographs": 12}, "pixel_size": 7.08, "particle_diameter_angstrom": 180}
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ({}, "split: asks for 22 micrographs, the simulation makes 12; lower them"),
+        ({"split": {"train": 8, "validation": 0}}, "split/validation: a training needs at least one micrograph here"),
+        (
+            {"simulation": {"scenery": {"ice": {"n_per_micrograph": [3, 1]}}}},
+            "simulation/scenery/ice/n_per_micrograph: the least, 3, is more than the most, 1; swap them",
+        ),
+        ({"labels": {"instances": True}}, "labels/instances: truth has no instances; set source to poses, or"),
+    ],
+)
+def test_simulations_that_cannot_work_are_refused(dataset, message):
+    settings = copy.deepcopy(VALID) | {"run": ["drawn/unet"]}
+    settings["datasets"]["drawn"] = SIMULATED | dataset
+    with pytest.raises(UserError) as error:
+        check_settings(settings, SCHEMA)
+    assert str(error.value).startswith(f"config, datasets/drawn/{message}")
+
+
+def test_more_training_micrographs_than_there_are_is_refused():
+    settings = changed("experiments/unet/training", {"n_micrographs": 50})
+    with pytest.raises(UserError, match="unet/training/n_micrographs: 50 of 16 training micrographs; lower it, or enl"):
+        check_settings(settings, SCHEMA)
+
+
+def test_an_experiment_cannot_have_the_name_of_a_datasets_folder():
+    with pytest.raises(UserError, match="not a folder that every dataset has"):
+        check_settings(changed("experiments/labels", {}), SCHEMA)
+
+
+@pytest.mark.parametrize(("diameter", "pixel_size", "working"), [(120, 1.5, 4.8), (20, 1.5, 1.5)])
+def test_working_pixel_size_follows_the_diameter(diameter, pixel_size, working):
+    settings = changed("datasets/mine/particle_diameter_angstrom", diameter)
+    settings["datasets"]["mine"]["pixel_size"] = pixel_size
+    assert check_settings(settings, SCHEMA)["datasets"]["mine"]["preparation"]["working_pixel_size"] == working
+
+
+def test_an_experiments_own_seed_keeps_its_name_and_copies_clash_with_nothing():
+    settings = changed("tables/all", {"rows": ["unet"], "seeds": [1, 7]})
+    settings["experiments"]["unet"]["seed"] = 7
+    experiments = check_settings(copy.deepcopy(settings), SCHEMA)["experiments"]
+    assert {name: entry["seed"] for name, entry in experiments.items()} == {"unet": 7, "unet-seed1": 1}
+    settings["experiments"]["unet-seed1"] = {"network": {"encoder": "resnet34"}}
+    with pytest.raises(UserError, match="experiments/unet-seed1: a table needs this name for unet with seed 1; rename"):
+        check_settings(settings, SCHEMA)
+
+
+def test_a_network_beside_an_inherited_trained_one_is_refused():
+    settings = changed("experiments/old", {"trained": "results/a/b"})
+    settings["experiments"]["new"] = {"extend": "old", "training": {"epochs": 9}}
+    with pytest.raises(UserError, match="experiments/new: trained brings its own network, so training would have no"):
+        check_settings(settings, SCHEMA)
+
+
+def test_extending_two_is_refused():
+    with pytest.raises(UserError, match=r"other/extend: .*'unet'.* is no name; give the name of one entry"):
+        check_settings(changed("experiments/other", {"extend": ["unet"]}), SCHEMA)
+
+
+def test_a_circle_of_trained_networks_is_refused():
+    settings = changed("experiments/unet", {"trained": "./results/mine/other/"})
+    settings["experiments"]["other"] = {"trained": "results/mine/unet"}
+    settings["run"].append("mine/other")
+    with pytest.raises(UserError, match="experiments/unet/trained: results/mine/unet is, in the end, itself; leave"):
+        check_settings(settings, SCHEMA)
+
+
+def test_a_table_of_a_dataset_without_coordinates_is_refused():
+    settings = changed("tables/all", {"rows": ["plain/old"]})
+    settings["datasets"]["plain"] = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": 120}
+    settings["experiments"]["old"] = {"trained": "results/a/b"}
+    with pytest.raises(UserError, match="tables/all/rows: plain/old has no coordinates to be compared with"):
+        check_settings(settings, SCHEMA)

@@ -9,6 +9,7 @@ import yaml
 from crisp_core.arrays import array_names, read_array
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.metrics.maps import map_counts, map_table
 from crisp_core.metrics.picks import calibration_table, curve_table, picks_table
 from crisp_core.metrics.pixels import pixel_counts, pixel_table
 from crisp_core.star import read_coordinates_star
@@ -28,18 +29,19 @@ candidates, picks = (
 diameter_px = angstrom_to_px(params.diameter_angstrom, params.pixel_size)
 
 batches = zip(snakemake.input.images, snakemake.input.labels, snakemake.input.probability, strict=True)
-counts = {
-    name: pixel_counts(
-        read_array(probability, "probability", name).data.astype(np.float32),
-        read_array(labels, "label", name).data,
-        read_array(images, "valid", name).data,
-    )
-    for images, labels, probability in batches
-    for name in array_names(labels, "label")
-    if name in parts
-}
+counts, maps = {}, {}
+for images, labels, probability in batches:
+    for name in set(array_names(labels, "label")) & parts.keys():
+        arrays = (
+            read_array(probability, "probability", name).data.astype(np.float32),
+            read_array(labels, "label", name).data,
+            read_array(images, "valid", name).data,
+        )
+        counts[name], maps[name] = pixel_counts(*arrays), map_counts(*arrays)
 pixels = pixel_table((part, name, counts[name]) for name, part in parts.items())
 pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
+map_rows = map_table((part, name, maps[name]) for name, part in parts.items())
+map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
 scored = picks_table(
     truth, picks, parts, candidates=candidates, diameter_px=diameter_px, pixel_size=params.pixel_size, seed=params.seed
 )

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from crisp_core.arrays import array_names
 from crisp_core.classes import CLASSES
-from crisp_core.crops import LabelledMicrograph
+from crisp_core.crops import labelled_parts
 from crisp_core.devices import start_torch
 from crisp_core.logs import start_log
 from crisp_core.networks import TrainedNetwork, build_network, n_parameters, save_network
@@ -23,16 +22,8 @@ params = snakemake.params
 torch.manual_seed(params.seed)
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 
-files = {
-    name: (images, labels)
-    for images, labels in zip(snakemake.input.images, snakemake.input.labels, strict=True)
-    for name in array_names(labels, "label")
-}
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-parts = {
-    part: [LabelledMicrograph(name, *files[name]) for name in rows["micrograph"]]
-    for part, rows in split.groupby("part")
-}
+parts = labelled_parts(split, snakemake.input.images, snakemake.input.labels)
 classes = list(CLASSES[: params.network["classes"]])
 network = build_network(params.network, len(classes))
 log.info(

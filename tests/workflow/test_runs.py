@@ -410,3 +410,36 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(tiny_run, tmp_
     run_snakemake(str(network), "-f", "--cores", "2", *arguments, cwd=folder)
     assert "training goes on" not in (folder / "logs/tiny/small/train.log").read_text()
     assert resumed == ((folder / network).read_bytes(), history_without_times(folder / RESULTS / "small/history.tsv"))
+
+
+def test_a_crf_and_its_control_start_from_the_network_and_predict(tiny_run):
+    crf = {"epochs": 1, "alpha_px": 20, "network_learning_rate": 1e-4, "crf_learning_rate": 1e-2}
+    config = copy.deepcopy(TINY)
+    config["experiments"]["control"] = {"extend": "small", "crf": {"type": "control", **crf}}
+    config["experiments"]["logits"] = {"extend": "control", "crf": {"type": "logits"}}
+    config["experiments"]["turned"] = {"extend": "logits", "prediction": {"turns": True}}
+    config["experiments"]["again"] = {"trained": "results/tiny/logits"}
+    config["tables"] = {"crf": {"rows": ["small", "control", "logits"], "seeds": [1]}}
+    write_config(tiny_run / "crf.yaml", config)
+    target, histograms = RESULTS / "tables/crf.tsv", RESULTS / "tables/crf/histograms.png"
+    arguments = ("--cores", "2", "--configfile", "crf.yaml")
+    output = run_snakemake(str(target), str(histograms), *arguments, cwd=tiny_run).stdout
+    assert (tiny_run / histograms).is_file()
+    assert "rule train:" not in output and output.count("rule train_crf:") == 2
+    small, control, logits = (tiny_run / RESULTS / name for name in ("small", "control", "logits"))
+    for folder in (control, logits):
+        assert not (folder / "network.pt").exists() and not (folder / "training").exists()
+        assert len(pd.read_csv(folder / "history_crf.tsv", sep="\t")) == 1
+    table = pd.read_csv(tiny_run / target, sep="\t").query("seed == '1'").set_index("experiment")
+    assert list(table.index) == ["small", "control", "logits"]
+    assert (table["n_regions"] > 0).all() and table["n_labelled"].nunique() == 1
+    parameters = table["n_parameters"]
+    # two weights for each of two labels, and three bandwidths
+    assert parameters["small"] == parameters["control"] == parameters["logits"] - 7
+    assert table["train_crf_seconds"].isna().tolist() == [True, False, False]
+    maps = [(folder / "probability/0000.h5").read_bytes() for folder in (small, control, logits)]
+    assert len(set(maps)) == 3
+    # what extends it takes its crf.pt, and so does what names its folder as trained
+    for name in ("turned", "again"):
+        plan = run_snakemake("-n", f"results/tiny/{name}/probability/0000.h5", *arguments, cwd=tiny_run).stdout
+        assert "rule train" not in plan and "results/tiny/logits/crf.pt" in plan

@@ -1,0 +1,32 @@
+rule train_crf:
+    input:
+        network=own_network,
+        split="results/{dataset}/split.tsv",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
+    output:
+        network="results/{dataset}/{experiment}/crf.pt",
+        history="results/{dataset}/{experiment}/history_crf.tsv",
+    log:
+        "logs/{dataset}/{experiment}/train_crf.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/train_crf.tsv"
+    wildcard_constraints:
+        experiment=one_of(FINETUNED),
+    conda:
+        "../envs/crisp.yaml"
+    threads: 8
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime="12h",
+    params:
+        crf=lookup("experiments/{experiment}/crf", within=config),
+        training=lookup("experiments/{experiment}/training", within=config),
+        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        seed=experiment_seed,
+        # not an output, which Snakemake would delete when the job is killed
+        resume="results/{dataset}/{experiment}/training/last_crf.pt",
+        code=core_digest("train_crf"),
+    script:
+        "../workflow_scripts/train_crf.py"

@@ -1,0 +1,19 @@
+"""Rule plot_histograms: how a table's experiments spread their probabilities, and their regions."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.metrics.maps import pooled_maps
+from crisp_core.plots import probability_histograms, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+rows = [
+    pooled_maps(pd.read_csv(path, sep="\t")).to_dict() | {"name": f"{dataset}/{experiment}"}
+    for (dataset, experiment, *_), path in zip(snakemake.params.runs, snakemake.input.maps, strict=True)
+]
+save(probability_histograms(pd.DataFrame(rows)), snakemake.output[0])

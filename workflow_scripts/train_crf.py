@@ -1,0 +1,46 @@
+"""Rule train_crf: train a trained network further, with a CRF or as its control without one."""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import torch
+
+from crisp_core.crops import labelled_parts
+from crisp_core.devices import start_torch
+from crisp_core.finetuning import finetuning_settings, with_crf
+from crisp_core.logs import start_log
+from crisp_core.networks import load_network, save_network
+from crisp_core.resuming import Resume, forget_run, training_digest
+from crisp_core.training import fit
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+torch.manual_seed(params.seed)
+device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
+
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+parts = labelled_parts(split, snakemake.input.images, snakemake.input.labels)
+trained = load_network(snakemake.input.network)
+network = with_crf(trained.network, params.crf, len(trained.classes))
+log.info("%s for %d epochs from %s, on %s", params.crf["type"], params.crf["epochs"], snakemake.input.network, device)
+start = hashlib.sha256(Path(snakemake.input.network).read_bytes()).hexdigest()
+resume = Resume(Path(params.resume), training_digest(parts, dict(params.items()) | {"network": start}))
+state, history = fit(
+    network,
+    parts.get("train", [])[: params.training["n_micrographs"]],
+    parts.get("validation", []),
+    settings=finetuning_settings(params.training, params.crf),
+    prediction=params.prediction,
+    n_classes=len(trained.classes),
+    device=device,
+    seed=params.seed,
+    resume=resume,
+)
+save_network(snakemake.output.network, trained._replace(network=network), state=state)
+pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
+forget_run(resume)
