@@ -6,6 +6,8 @@ of the first pixel, rows in the order of the file) and score (NaN where there is
 """
 
 import csv
+import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.arrays import Grid
+from crisp_core.cs_files import LOCATION_FIELDS, SCORE_FIELD, located, read_cs
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, flipped_y, rescaled_xy
 from crisp_core.star import (
@@ -31,9 +34,10 @@ from crisp_core.star import (
     write_coordinates_star,
 )
 
-FORMATS = ("relion", "relion-particles", "eman", "cryoppp", "topaz", "cryolo", "table")
+FORMATS = ("relion", "relion-particles", "eman", "eman-json", "cryoppp", "topaz", "cryolo", "cryosparc", "table")
+ONE_MICROGRAPH = ("relion", "eman", "eman-json", "cryoppp", "cryolo")
 ORIGINS = ("top-left", "bottom-left")
-PICK_SUFFIX = re.compile(r"_(auto|manual)picks?$")
+PICK_SUFFIX = re.compile(r"_((auto|manual)picks?|info)$")
 CRYOSPARC_UID = re.compile(r"^\d{21}_")
 CRYOPPP_HEADER = ("x-coordinate", "y-coordinate", "diameter")
 TOPAZ_HEADER = ("image_name", "x_coord", "y_coord")
@@ -49,11 +53,11 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
     path : str or Path
         File of one micrograph, or of many where the format names micrographs.
     format : str
-        One of `FORMATS` or auto, which goes by suffix (`.star`: relion, `.box`: eman, `.cbox`: cryolo) and, for `.csv`,
-        `.tsv` and `.txt`, by the header line.
+        One of `FORMATS` or auto, which goes by suffix (`.star`: relion, `.box`: eman, `.json`: eman-json, `.cbox`:
+        cryolo, `.cs`: cryosparc) and, for `.csv`, `.tsv` and `.txt`, by the header line.
     micrograph : str, optional
-        The micrograph, for formats that do not name it; the file's own stem (without `_autopick` or `_manualpick`)
-        otherwise.
+        The micrograph, for formats that do not name it; the file's own stem (without `_autopick`, `_manualpick` or
+        `_info`) otherwise.
 
     Returns
     -------
@@ -74,9 +78,11 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
         "relion": _read_relion,
         "relion-particles": _read_relion,
         "eman": _read_eman,
+        "eman-json": _read_eman_json,
         "cryoppp": _read_cryoppp,
         "topaz": _read_topaz,
         "cryolo": _read_cryolo,
+        "cryosparc": _read_cryosparc,
         "table": _read_table,
     }
     return readers[kind](path, stem)
@@ -91,11 +97,12 @@ def detect_format(path: str | Path) -> str:
         If the suffix or the header belongs to no known format.
     """
     suffix = Path(path).suffix.lower()
-    by_suffix = {".star": "relion", ".box": "eman", ".cbox": "cryolo"}
+    by_suffix = {".star": "relion", ".box": "eman", ".json": "eman-json", ".cbox": "cryolo", ".cs": "cryosparc"}
     if suffix in by_suffix:
         return by_suffix[suffix]
     if suffix not in (".csv", ".tsv", ".txt"):
-        raise UserError(f"{path}: unknown suffix '{suffix}'; use .star, .box, .cbox, .csv, .tsv or .txt")
+        known = ", ".join([*by_suffix, ".csv", ".tsv"])
+        raise UserError(f"{path}: unknown suffix '{suffix}'; use {known} or .txt")
     header = _header(path)
     if set(CRYOPPP_HEADER[:2]) <= set(header):
         return "cryoppp"
@@ -119,7 +126,8 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
     table : pd.DataFrame
         Columns micrograph, x, y, score.
     format : str
-        One of `FORMATS`. relion, eman, cryoppp and cryolo hold one micrograph per file.
+        One of `FORMATS` but cryosparc, which `crisp_core.cryosparc.write_picks` writes. Those of `ONE_MICROGRAPH` hold
+        one micrograph per file.
     size_px : float, optional
         Side of the box (eman, cryolo) or diameter (cryoppp) in pixels; these formats need it. EMAN's corners are
         integers, so a centre moves by up to half a pixel.
@@ -127,11 +135,11 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
     Raises
     ------
     UserError
-        If a micrograph's name cannot stand in a STAR file.
+        If a micrograph's name cannot stand in the file.
     """
-    if format not in FORMATS:
-        raise ValueError(f"unknown format {format}; one of {FORMATS}")
-    if format in ("relion", "eman", "cryoppp", "cryolo") and table["micrograph"].nunique() > 1:
+    if format not in FORMATS or format == "cryosparc":
+        raise ValueError(f"unknown format {format}; one of {FORMATS} but cryosparc, see crisp_core.cryosparc")
+    if format in ONE_MICROGRAPH and table["micrograph"].nunique() > 1:
         raise ValueError(f"format {format} holds one micrograph per file")
     if format in ("eman", "cryoppp", "cryolo") and size_px is None:
         raise ValueError(f"format {format} needs size_px")
@@ -141,6 +149,8 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
         write_coordinates_star(path, table[list(COLUMNS)])
     elif format == "cryolo":
         _write_cryolo(path, table, float(size_px))
+    elif format == "eman-json":
+        _write_eman_json(path, table)
     else:
         _write_text(path, table, format, size_px)
 
@@ -392,7 +402,10 @@ def _score(path: Path, table: pd.DataFrame) -> np.ndarray | None:
 
 
 def _read_relion(path: Path, stem: str) -> pd.DataFrame:
-    blocks = [block for block in read_blocks(path).values() if isinstance(block, pd.DataFrame)]
+    # a block of one row may come without loop_, as single values
+    blocks = [
+        block if isinstance(block, pd.DataFrame) else pd.DataFrame([block]) for block in read_blocks(path).values()
+    ]
     block = next((block for block in blocks if "rlnCoordinateX" in block), None)
     if block is None:
         raise UserError(f"{path}: has no column rlnCoordinateX; give a star file of picks or particles")
@@ -408,6 +421,37 @@ def _read_eman(path: Path, stem: str) -> pd.DataFrame:
     table = _cells(path, lines, None, columns, first=1)
     x, y, width, height = (_numbers(path, table, column) for column in columns[:4])
     return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, _score(path, table))
+
+
+def _read_eman_json(path: Path, stem: str) -> pd.DataFrame:
+    """Boxes of EMAN2's `info/*_info.json`: [x, y, kind, score …], the centre of each."""
+    try:
+        boxes = json.loads(read_text(path))["boxes"]
+    except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+        raise UserError(
+            f'{path}: is not a JSON file with "boxes"; give an _info.json of EMAN2 with boxed particles'
+        ) from None
+    boxes = boxes if isinstance(boxes, list) else [boxes]
+    for number, box in enumerate(boxes, start=1):
+        if not (isinstance(box, list) and len(box) > 2 and all(map(_is_number, box[:2])) and isinstance(box[2], str)):
+            raise UserError(f'{path}: box {number} is not of the form [x, y, "kind", …]; box the particles in 2D again')
+    scores = [box[3] if len(box) > 3 and _is_number(box[3]) else np.nan for box in boxes]
+    x, y = ([box[axis] for box in boxes] for axis in (0, 1))
+    return coordinates_table([stem] * len(boxes), np.array(x, float), np.array(y, float), np.array(scores, float))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _read_cryosparc(path: Path, stem: str) -> pd.DataFrame:
+    cure = "export picked or extracted particles from cryoSPARC together with their passthrough fields"
+    rows = read_cs(path, LOCATION_FIELDS, cure=cure)
+    table = located(rows)
+    if not np.isfinite(table[["x", "y"]]).all(axis=None):
+        raise UserError(f"{path}: a location is not a number; export the particles again")
+    score = rows[SCORE_FIELD] if SCORE_FIELD in rows.dtype.names else None
+    return coordinates_table(table["micrograph"], table["x"].to_numpy(), table["y"].to_numpy(), score)
 
 
 def _read_cryoppp(path: Path, stem: str) -> pd.DataFrame:
@@ -459,12 +503,20 @@ def _write_cryolo(path: str | Path, table: pd.DataFrame, size_px: float) -> None
     write_blocks(path, {"global": {"version": "1.0"}, "cryolo": boxes})
 
 
+def _write_eman_json(path: str | Path, table: pd.DataFrame) -> None:
+    """Boxes as e2boxer keeps them: with a score as its neural network's, without as boxed by hand."""
+    rows = table[["x", "y", "score"]].astype(float).itertuples(index=False)
+    boxes = [[x, y, "manual"] if math.isnan(score) else [x, y, "auto_convnet", score] for x, y, score in rows]
+    Path(path).write_text(json.dumps({"boxes": boxes}) + "\n", encoding="utf-8", newline="\n")
+
+
 def _write_text(path: str | Path, table: pd.DataFrame, format: str, size_px: float | None) -> None:
     x, y, score = (table[column].to_numpy(dtype=float) for column in ("x", "y", "score"))
     separator, header = ("," if format in ("cryoppp", "table") and Path(path).suffix != ".tsv" else "\t"), True
     if format == "eman":
-        corners = [np.rint(values - size_px / 2).astype(int) for values in (x, y)]
-        columns = dict(enumerate([*corners, round(size_px), round(size_px)]))
+        side = round(size_px)
+        corners = [np.rint(values - side / 2).astype(int) for values in (x, y)]
+        columns = dict(enumerate([*corners, side, side]))
         columns |= {4: np.where(np.isnan(score), NO_SCORE, score)} if np.isfinite(score).any() else {}
         header = False
     elif format == "cryoppp":
@@ -473,6 +525,9 @@ def _write_text(path: str | Path, table: pd.DataFrame, format: str, size_px: flo
         columns = dict(zip((*TOPAZ_HEADER, "score"), (table["micrograph"].to_numpy(), x, y, score), strict=True))
     else:
         columns = dict(zip(COLUMNS, (table["micrograph"].to_numpy(), x, y, score), strict=True))
+    for name in table["micrograph"].unique():
+        if not name or len(str(name).splitlines()) > 1 or "\0" in name:
+            raise UserError(f"{path}: a table cannot hold the micrograph {name!r}; rename it without line breaks")
     frame = pd.DataFrame(columns, index=range(len(table)))
     frame.to_csv(
         path, sep=separator, header=header, index=False, float_format=FLOAT_FORMAT, na_rep="nan", lineterminator="\n"

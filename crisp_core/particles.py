@@ -19,6 +19,9 @@ from crisp_core.micrographs import mrc_header
 # room for the signal that the CTF spreads around a particle
 DIAMETERS_PER_BOX = 1.5
 
+# Images that are normalised together: few enough for the processor's cache.
+IMAGES_PER_STEP = 8
+
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
 
 
@@ -78,7 +81,8 @@ def extract(
     stack, normal = normalise(stack, bg_radius_px=bg_radius_px)
     reasons = np.where(inside, KEPT, OUTSIDE).astype(object)
     reasons[np.flatnonzero(inside)[~normal]] = CONSTANT
-    return Particles(-stack[normal] if invert else stack[normal], reasons)
+    stack = stack if normal.all() else stack[normal]
+    return Particles(np.negative(stack, out=stack) if invert else stack, reasons)
 
 
 def box_sizes(
@@ -206,15 +210,28 @@ def normalise(stack: np.ndarray, *, bg_radius_px: float) -> tuple[np.ndarray, np
     y, x = np.meshgrid(offset, offset, indexing="ij")
     background = x**2 + y**2 > bg_radius_px**2
     plane = np.stack([x, y, np.ones_like(x)], axis=-1).astype(float)
-    values = stack[:, background].astype(float)
-    coefficients = values @ np.linalg.pinv(plane[background]).T
-    residual = values - coefficients @ plane[background].T
-    deviation = residual.std(axis=1)
-    # What a fit leaves of a constant or an exact plane is rounding, about 1e-7 of 32-bit grey values.
-    normal = deviation > 1e-6 * np.maximum(np.abs(values).max(axis=1, initial=0), np.finfo(np.float32).tiny)
-    flat = stack - (coefficients @ plane.reshape(-1, 3).T).reshape(stack.shape)
-    scale = np.where(normal, 1 / np.where(normal, deviation, 1), 0)
-    return (flat * scale[:, None, None]).astype(np.float32), normal
+    plane = plane.reshape(-1, 3)
+    outside = background.ravel().astype(float)
+    fit = np.zeros_like(plane.T)
+    fit[:, background.ravel()] = np.linalg.pinv(plane[background.ravel()])
+    flat = np.empty(stack.shape, dtype=np.float32)
+    normal = np.empty(len(stack), dtype=bool)
+    for start in range(0, len(stack), IMAGES_PER_STEP):
+        step = slice(start, start + IMAGES_PER_STEP)
+        images = stack[step].reshape(-1, size**2).astype(float)
+        largest = np.abs(images * outside).max(axis=1, initial=0)
+        # einsum and not a matrix product, whose threads wait for each other longer than they work
+        a, b, c = np.einsum("ij,kj->ki", images, fit)[:, :, None]
+        images = images.reshape(-1, size, size)
+        images -= (a * offset)[:, None, :]
+        images -= (b * offset + c)[:, :, None]
+        images = images.reshape(-1, size**2)
+        deviation = np.sqrt(np.einsum("ij,ij,j->i", images, images, outside) / outside.sum())
+        # What a fit leaves of a constant or an exact plane is rounding, about 1e-7 of 32-bit grey values.
+        normal[step] = deviation > 1e-6 * np.maximum(largest, np.finfo(np.float32).tiny)
+        images *= np.where(normal[step], 1 / np.where(normal[step], deviation, 1), 0)[:, None]
+        flat[step] = images.reshape(-1, size, size)
+    return flat, normal
 
 
 def write_stack(
@@ -254,11 +271,12 @@ def write_stack(
             if len(chunk) == 0:
                 continue
             data = np.ascontiguousarray(chunk, dtype=np.dtype(dtype).newbyteorder("<"))
-            file.write(data.tobytes())
-            values = data.astype(np.float64)
+            file.write(data.data)
             count += len(data)
-            low, high = min(low, values.min()), max(high, values.max())
-            total, squares = total + values.sum(), squares + np.square(values).sum()
+            low, high = min(low, float(data.min())), max(high, float(data.max()))
+            for image in data.reshape(len(data), -1):
+                values = image.astype(np.float64)
+                total, squares = total + values.sum(), squares + np.einsum("i,i", values, values)
         if count:
             mean, mean_square = total / (count * size_px**2), squares / (count * size_px**2)
             statistics = (low, high, mean, np.sqrt(max(mean_square - mean**2, 0)))

@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from crisp_core.errors import UserError, opening
+from crisp_core.cs_files import LOCATION_FIELDS, located, read_cs
 from crisp_core.geometry import flipped_y
 from crisp_core.star import (
     Block,
     check_name,
     coordinates_of_block,
-    micrograph_stem,
     number_column,
     read_blocks,
     write_blocks,
@@ -31,10 +30,11 @@ CRYOSPARC_FIELDS = (
     "alignments3D/pose",
     "alignments3D/shift",
     "alignments3D/psize_A",
-    "location/micrograph_path",
-    "location/micrograph_shape",
-    "location/center_x_frac",
-    "location/center_y_frac",
+    *LOCATION_FIELDS,
+)
+CRYOSPARC_CURE = (
+    "export the refinement's particles from cryoSPARC together with their passthrough fields and give that .cs, "
+    "or give pyem's star file of both"
 )
 
 
@@ -137,34 +137,12 @@ def _read_cryosparc(path: str | Path) -> pd.DataFrame:
     """Read a .cs file, as csparc2star of pyem does: the rotation vector takes the image's frame into the density's."""
     from scipy.spatial.transform import Rotation
 
-    particles = _load_cryosparc(path)
-    height, width = particles["location/micrograph_shape"].astype(float).T
-    names = [micrograph_stem(name.decode()) for name in particles["location/micrograph_path"].astype(bytes)]
+    particles = read_cs(path, CRYOSPARC_FIELDS, cure=CRYOSPARC_CURE)
     with warnings.catch_warnings():
         # at tilt 0 only rot + psi counts, and scipy warns that it sets one of them to 0
         warnings.simplefilter("ignore", UserWarning)
         angles = Rotation.from_rotvec(particles["alignments3D/pose"].astype(float)).as_euler("ZYZ", degrees=True)
     origins = particles["alignments3D/shift"].astype(float) * particles["alignments3D/psize_A"][:, None]
-    poses = pd.DataFrame({"micrograph": pd.Series(names, dtype="str")})
-    poses["x"] = particles["location/center_x_frac"] * width
-    # the fractions count from the bottom
-    poses["y"] = (1 - particles["location/center_y_frac"].astype(float)) * height
+    poses = located(particles)
     poses[list(ANGLES)], poses[list(ORIGINS)] = angles, origins
     return poses
-
-
-def _load_cryosparc(path: str | Path) -> np.ndarray:
-    """Structured array of a .cs file, with the fields that are needed."""
-    try:
-        with opening(path):
-            particles = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
-        raise UserError(f"{path}: is not a cryoSPARC .cs file; export the particles again") from None
-    fields = getattr(getattr(particles, "dtype", None), "names", None) or ()
-    missing = [field for field in CRYOSPARC_FIELDS if field not in fields]
-    if missing:
-        raise UserError(
-            f"{path}: has no field {missing[0]}; export the refinement's particles from cryoSPARC together with "
-            "their passthrough fields and give that .cs, or give pyem's star file of both"
-        )
-    return particles

@@ -29,7 +29,8 @@ NAME_LABELS = (
     "rlnCtfImage",
 )
 FILE_SUFFIXES = tuple(
-    ".mrc .mrcs .map .tif .tiff .eer .png .jpg .jpeg .h5 .hdf5 .star .box .cbox .csv .tsv .txt .gz .bz2".split()
+    ".mrc .mrcs .map .tif .tiff .eer .png .jpg .jpeg .h5 .hdf5 .gz .bz2".split()
+    + ".star .box .cbox .csv .tsv .txt .json .cs".split()
 )
 CTF_LABELS = {
     "rlnDefocusU": "defocus_u_angstrom",
@@ -39,6 +40,11 @@ CTF_LABELS = {
 PHASE_LABEL, PHASE_COLUMN = "rlnPhaseShift", "phase_shift_deg"
 # Nine significant digits bring every 32-bit number back exactly.
 FLOAT_FORMAT = "%.9g"
+
+# What the starfile library takes for a missing value.
+NO_VALUE = ("nan", "NaN", "<NA>")
+# What opens a block, a loop, a label or a text at the beginning of a line.
+KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
 Block = pd.DataFrame | dict[str, object]
 
@@ -96,7 +102,8 @@ def write_blocks(path: str | Path, blocks: Mapping[str, Block]) -> None:
     Raises
     ------
     UserError
-        If a name has a blank, a quote or `#` in it, is empty or leads through `..`, or if a label stands twice.
+        If a name has a blank, a quote or `#` in it, is empty or leads through `..`, if a line would begin with a word
+        of the format (`data_…`), or if a label stands twice.
     """
     for block in blocks.values():
         if isinstance(block, pd.DataFrame):
@@ -388,6 +395,8 @@ def _check_table(path: str | Path, table: pd.DataFrame) -> None:
     for column in table.select_dtypes(["object", "str"]):
         for name in table[column].dropna().unique():
             check_name(path, str(name))
+            if column == table.columns[0] and KEYWORD.match(str(name)):
+                raise UserError(f"{path}: a line of a STAR file cannot begin with '{name}'; rename it")
 
 
 def check_name(path: str | Path, name: str) -> None:
@@ -403,10 +412,12 @@ def check_name(path: str | Path, name: str) -> None:
     Raises
     ------
     UserError
-        If it is empty, has a blank, a quote or #, or leads through `..`.
+        If it is empty, has a blank, a quote or #, means a missing value, or leads through `..`.
     """
-    if not name or re.search(r"[\s\"'#]", name):
+    if not name or re.search(r"[\s\"'#\x00-\x1f\x7f]", name):
         raise UserError(f"{path}: a STAR file cannot hold the name '{name}'; rename it without blanks, quotes or #")
+    if name in NO_VALUE:
+        raise UserError(f"{path}: in a STAR file the name '{name}' means that there is none; rename it")
     if ".." in re.split(r"[/\\@]", name):
         raise UserError(f"{path}: RELION does not follow '..' in '{name}'; link the files into the project directory")
 

@@ -1,3 +1,4 @@
+import json
 import math
 
 import numpy as np
@@ -9,12 +10,14 @@ from PIL import Image
 
 from crisp_core import coordinates as co
 from crisp_core.errors import UserError
+from crisp_core.geometry import rescaled_xy
 
 # Suffix, and how far nine digits (EMAN: whole pixels) leave a coordinate from what was written.
 FORMATS = {
     "relion": (".star", 6e-5),
     "relion-particles": (".star", 6e-5),
     "eman": (".box", 0.5),
+    "eman-json": (".json", 0),
     "cryoppp": (".csv", 6e-5),
     "topaz": (".txt", 6e-5),
     "cryolo": (".cbox", 6e-5),
@@ -79,6 +82,64 @@ def test_any_coordinate_comes_back_within_the_formats_rounding(directory, kind, 
     np.testing.assert_allclose(back[["x", "y"]], np.reshape(xy, (-1, 2)), rtol=0, atol=FORMATS[kind][1] + 1e-9)
 
 
+@pytest.mark.parametrize("kind", ["eman", "eman-json", "cryoppp", "cryolo"])
+@settings(max_examples=15)
+@given(size=st.floats(2, 1000), xy=st.lists(st.tuples(coordinate, coordinate), max_size=4))
+def test_the_size_of_the_box_moves_no_centre(directory, kind, size, xy):
+    path = directory / f"sized{FORMATS[kind][0]}"
+    co.write_coordinates(path, table(xy=xy), format=kind, size_px=size)
+    atol = FORMATS[kind][1] + 1e-9
+    np.testing.assert_allclose(co.read_coordinates(path)[["x", "y"]], np.reshape(xy, (-1, 2)), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@settings(max_examples=15)
+@given(xy=st.lists(st.tuples(coordinate, coordinate), max_size=4), score=st.floats(-100, 100, width=32))
+def test_a_second_round_changes_nothing(directory, kind, xy, score):
+    """What was read is already rounded to the format's digits."""
+    once = round_trip(directory, kind, table(xy=xy, scores=[score] * len(xy)))
+    pd.testing.assert_frame_equal(round_trip(directory, kind, once), once, rtol=0, atol=1e-12)
+
+
+@given(xy=st.lists(st.tuples(coordinate, coordinate), max_size=4), height=st.integers(1, 10**5))
+def test_an_origin_there_and_back_is_the_identity(xy, height):
+    given_table = table(xy=xy)
+    there = co.to_top_left(given_table, {NAME: height}, origin="bottom-left")
+    back = co.to_top_left(there, {NAME: height}, origin="bottom-left")
+    np.testing.assert_allclose(back[["x", "y"]], given_table[["x", "y"]], rtol=0, atol=1e-9)
+
+
+@given(xy=st.lists(st.tuples(coordinate, coordinate), max_size=4), shape=st.tuples(*[st.integers(1, 10**4)] * 4))
+def test_a_scale_there_and_back_is_the_identity(xy, shape):
+    xy = np.reshape(xy, (-1, 2))
+    there = rescaled_xy(xy, shape[:2], shape[2:])
+    np.testing.assert_allclose(rescaled_xy(there, shape[2:], shape[:2]), xy, rtol=0, atol=1e-9)
+
+
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/\\"), min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("kind", ["relion-particles", "topaz", "table"])
+@settings(max_examples=60)
+@given(name=names)
+def test_any_name_comes_back_or_is_refused(directory, kind, name):
+    """STAR files hold no blanks; tables quote what they must, and hold anything but line breaks."""
+    name = co.micrograph_stem(f"{name}-1")
+    has_break = len(name.splitlines()) > 1 or "\0" in name
+    blank = any(c.isspace() or c in "\"'#" or ord(c) < 32 or ord(c) == 127 for c in name)
+    if has_break or (kind == "relion-particles" and blank):
+        with pytest.raises(UserError, match="cannot hold the"):
+            round_trip(directory, kind, table(micrograph=name))
+    else:
+        assert list(round_trip(directory, kind, table(micrograph=name))["micrograph"]) == [name] * 3
+
+
+@pytest.mark.parametrize("kind", ["topaz", "table"])
+@pytest.mark.parametrize("name", ["my micrograph", "a,b", 'say "x"', "β-gal 1", " m", "NA", "nan"])
+def test_names_that_a_table_quotes(tmp_path, kind, name):
+    assert set(round_trip(tmp_path, kind, table(micrograph=name))["micrograph"]) == {name}
+
+
 @pytest.mark.parametrize("kind", ["relion-particles", "topaz", "table"])
 def test_many_micrographs_in_one_file(tmp_path, kind):
     both = pd.concat([table(), table(micrograph="other")], ignore_index=True)
@@ -86,7 +147,7 @@ def test_many_micrographs_in_one_file(tmp_path, kind):
     pd.testing.assert_frame_equal(back, both, atol=6e-5)
 
 
-@pytest.mark.parametrize("kind", ["relion", "eman", "cryoppp", "cryolo"])
+@pytest.mark.parametrize("kind", co.ONE_MICROGRAPH)
 def test_one_micrograph_formats_refuse_many(tmp_path, kind):
     both = pd.concat([table(), table(micrograph="other")])
     with pytest.raises(ValueError, match="one micrograph per file"):
@@ -111,6 +172,29 @@ def test_eman_corner_becomes_centre(tmp_path):
 def test_written_eman_box_is_a_corner_of_integers(tmp_path):
     co.write_coordinates(tmp_path / "m.box", table([[100, 70]], scores=[0.5]), format="eman", size_px=180)
     assert (tmp_path / "m.box").read_text() == "10\t-20\t180\t180\t0.5\n"
+
+
+def test_eman_json_as_e2boxer_writes_it(tmp_path):
+    content = {
+        "boxes": [[718.5, 131.0, "manual"], [20, 30, "auto_convnet", 0.75, 0], [1, 2, "auto_local", {"a": 1}]],
+        "quality": 5,
+        "ctf": ["EMAN2Ctf", None],
+    }
+    (tmp_path / "info").mkdir()
+    back = read(tmp_path / "info/m_info.json", json.dumps(content, indent=1))
+    expected = [[718.5, 131, math.nan], [20, 30, 0.75], [1, 2, math.nan]]
+    np.testing.assert_array_equal(back[["x", "y", "score"]], expected)
+    assert set(back["micrograph"]) == {"m"}
+    assert list(co.match_names(["info/m_info.json"], ["m"])["micrograph"]) == ["m"]
+
+
+def test_written_eman_json(tmp_path):
+    co.write_coordinates(tmp_path / "m.json", table([[1.5, 2], [3, 4]], scores=[0.5, math.nan]), format="eman-json")
+    assert (tmp_path / "m.json").read_text() == '{"boxes": [[1.5, 2.0, "auto_convnet", 0.5], [3.0, 4.0, "manual"]]}\n'
+
+
+def test_a_star_block_of_single_values_is_one_particle(tmp_path):
+    assert rows(read(tmp_path / "m.star", "data_\n\n_rlnCoordinateX 10.5\n_rlnCoordinateY 20\n"))[0][:2] == [10.5, 20]
 
 
 def test_cryoppp_keeps_the_diameter(tmp_path):
@@ -199,7 +283,18 @@ def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
         ),
         ("m.cbox", "data_\n\nloop_\n_CoordinateX #1\n1\n", "has no block data_cryolo; give a .cbox file of crYOLO 1.8"),
         ("m.cbox", "data_cryolo\n\nloop_\n_CoordinateX #1\n1\n", "has no column CoordinateY; export it with that"),
-        ("m.pos", "1 2\n", r"unknown suffix '\.pos'; use \.star, \.box, \.cbox, \.csv, \.tsv or \.txt"),
+        ("m.json", "{", 'is not a JSON file with "boxes"; give an _info.json of EMAN2 with boxed particles'),
+        ("m.json", '{"quality": 5}', 'is not a JSON file with "boxes"'),
+        ("m.json", "[1, 2]", 'is not a JSON file with "boxes"'),
+        (
+            "m.json",
+            '{"boxes": [[1, 2, "manual"], [1, 2, 3]]}',
+            r'box 2 is not of the form \[x, y, "kind", …\]; box the',
+        ),
+        ("m.json", '{"boxes": [[1, NaN, "manual"]]}', r"box 1 is not of the form"),
+        ("m.json", '{"boxes": 3}', r"box 1 is not of the form"),
+        ("m.cs", b"text", r"is not a cryoSPARC \.cs file; export the particles again"),
+        ("m.pos", "1 2\n", r"unknown suffix '\.pos'; use \.star, \.box, \.json, \.cbox, \.cs, \.csv, \.tsv or \.txt"),
         ("m.csv", b"\x93\xff\xfe", "is not a text file"),
     ],
 )
@@ -207,6 +302,11 @@ def test_bad_files_name_themselves_the_line_and_the_cure(tmp_path, name, content
     with pytest.raises(UserError, match=message) as caught:
         read(tmp_path / name, content)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_cryosparc_files_are_written_elsewhere(tmp_path):
+    with pytest.raises(ValueError, match=r"unknown format cryosparc; .* see crisp_core\.cryosparc"):
+        co.write_coordinates(tmp_path / "m.cs", table(), format="cryosparc")
 
 
 def test_missing_file_unknown_format_and_wrong_format(tmp_path):
@@ -393,3 +493,19 @@ def test_particle_stars_of_relion_30_and_31(shared_data, name, first_row, microg
     back = co.read_coordinates(shared_data / "interop" / name)
     np.testing.assert_array_equal(back.loc[0, ["x", "y", "score"]].to_numpy(dtype=float), first_row)
     assert back.loc[0, "micrograph"] == micrograph
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "name", ["cryodrgn_relion31.6opticsgroups.star", "cryodrgn_relion31.star", "cryodrgn_relion5.star"]
+)
+def test_particle_stars_equal_a_hand_parse(shared_data, name):
+    """One and many optics groups, labels with and without numbers: a plain split of the last block's lines."""
+    lines = (shared_data / "interop" / name).read_text().split("data_particles")[1].splitlines()
+    labels = [line.split()[0][1:] for line in lines if line.startswith("_")]
+    cells = [line.split() for line in lines if line.strip() and line.strip()[0] not in "_#" and line.strip() != "loop_"]
+    expected = [[float(row[labels.index(f"rlnCoordinate{axis}")]) for axis in "XY"] for row in cells]
+    back = co.read_coordinates(shared_data / "interop" / name)
+    np.testing.assert_array_equal(back[["x", "y"]], expected)
+    stems = [row[labels.index("rlnMicrographName")].split("/")[-1].removesuffix(".mrc") for row in cells]
+    assert list(back["micrograph"]) == stems

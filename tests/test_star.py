@@ -142,6 +142,10 @@ def test_the_same_image_twice_is_refused(tmp_path):
         ("a'b", "cannot hold the name"),
         ("a#b", "cannot hold the name"),
         ("", "cannot hold the name ''"),
+        ("a\x07b", "cannot hold the name"),
+        ("a\u2028b", "cannot hold the name"),
+        ("<NA>", "in a STAR file the name '<NA>' means that there is none; rename it"),
+        ("nan", "in a STAR file the name 'nan' means that there is none; rename it"),
         ("../raw/m.mrc", r"RELION does not follow '\.\.' in '\.\./raw/m.mrc'; link the files"),
     ],
 )
@@ -151,6 +155,34 @@ def test_names_that_relion_cannot_read_are_refused(tmp_path, name, reason):
     particles = star.particles_table(picks().iloc[:1], stack="p.mrcs", micrograph_paths={"m1": name})
     with pytest.raises(UserError, match=reason):
         star.write_particles_star(tmp_path / "p.star", star.optics_table(**OPTICS), particles)
+
+
+@pytest.mark.parametrize("name", ["data_1/m1.mrc", "_m1.mrc", "loop_m1", "LOOP_m1", ";m1"])
+def test_a_line_that_would_begin_with_a_word_of_the_format_is_refused(tmp_path, name):
+    first = pd.DataFrame({"rlnMicrographName": [name], "rlnOpticsGroup": [1]})
+    with pytest.raises(UserError, match=f"a line of a STAR file cannot begin with '{name}'; rename it"):
+        star.write_blocks(tmp_path / "m.star", {"micrographs": first})
+    second = first[["rlnOpticsGroup", "rlnMicrographName"]]
+    star.write_blocks(tmp_path / "m.star", {"micrographs": second})
+    assert star.read_blocks(tmp_path / "m.star")["micrographs"]["rlnMicrographName"].tolist() == [name]
+
+
+def test_thousands_of_optics_groups_come_back(tmp_path):
+    n = 5000
+    optics = pd.concat([star.optics_table(**OPTICS)] * n, ignore_index=True)
+    optics["rlnOpticsGroup"] = np.arange(1, n + 1)
+    optics["rlnOpticsGroupName"] = [f"opticsGroup{i}" for i in range(1, n + 1)]
+    rng = np.random.default_rng(0)
+    picks_of_all = pd.DataFrame(
+        {"micrograph": [f"β{i}" for i in range(n)], "x": rng.uniform(size=n), "y": rng.uniform(size=n), "score": 1.0}
+    )
+    paths = {stem: f"m/{stem}.mrc" for stem in picks_of_all["micrograph"]}
+    particles = star.particles_table(picks_of_all, stack="p.mrcs", micrograph_paths=paths)
+    particles["rlnOpticsGroup"] = optics["rlnOpticsGroup"]
+    star.write_particles_star(tmp_path / "p.star", optics, particles)
+    blocks = star.read_blocks(tmp_path / "p.star")
+    for name, table in (("optics", optics), ("particles", particles)):
+        pd.testing.assert_frame_equal(blocks[name], table, check_dtype=False, rtol=1e-8)
 
 
 def test_duplicate_labels_are_refused_in_and_out(tmp_path):

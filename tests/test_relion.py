@@ -1,0 +1,227 @@
+"""RELION's own programs read what we write, and find in it what was put in."""
+
+import re
+import shutil
+import subprocess
+
+import mrcfile
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import extraction
+from crisp_core.ctf import through_ctf
+from crisp_core.micrographs import write_mrc
+from crisp_core.particles import extract, write_stack
+from crisp_core.projections import place, project
+from crisp_core.simulation import draw_rotations
+from crisp_core.star import (
+    CTF_LABELS,
+    coordinates_table,
+    optics_table,
+    particles_table,
+    read_blocks,
+    write_autopick,
+    write_blocks,
+    write_particles_star,
+)
+
+PIXEL_SIZE, BOX, BG_RADIUS, SIDE = 7.08, 40, 15, 600
+OPTICS = {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
+DEFOCUS = {"m1": (12000.0, 6000.0, 35.0), "m2": (16000.0, 9000.0, -40.0), "m3": (18000.0, 12000.0, 30.0)}
+SIZES = ("box_px", "size_px", "bg_radius_px")
+PATHS = {name: f"Import/job001/{name}.mrc" for name in DEFOCUS}
+
+
+def need(program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not on PATH: install RELION (Debian: apt-get install relion)")
+
+
+def relion(program, *options, cwd):
+    """Run one of RELION's programs and return what it prints; skip where it is not installed."""
+    need(program)
+    done = subprocess.run([program, *map(str, options)], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, f"{program}: {done.stdout[-500:]} {done.stderr[-2000:]}"
+    return done.stdout
+
+
+def chiral_density():
+    """Many small balls without symmetry, so that a mirrored or turned map differs in every shell."""
+    rng = np.random.default_rng(5)
+    centres = rng.uniform(-1, 1, (200, 3))
+    centres = 12 * centres[np.linalg.norm(centres, axis=1) < 1][:60]
+    z, y, x = np.mgrid[:BOX, :BOX, :BOX] - BOX // 2
+    blobs = (np.exp(-((z - c) ** 2 + (y - b) ** 2 + (x - a) ** 2) / 2 / 0.8**2) for a, b, c in centres)
+    return sum(blobs).astype(np.float32)
+
+
+def jittered_grid(rng):
+    """Positions to fractions of a pixel, one per box, the outermost with their boxes over the edge."""
+    corners = np.stack(np.meshgrid(*[np.arange(14) * 42 + 14.0] * 2), axis=-1).reshape(-1, 2)
+    return corners + rng.uniform(0, 20, corners.shape)
+
+
+def make_micrograph(density, xy, euler_deg, defocus, rng):
+    """Dark protein through an astigmatic CTF, in noise as strong as the signal inside a particle."""
+    clean = place((SIDE, SIDE), project(density, euler_deg), xy)
+    names = ("defocus_u_angstrom", "defocus_v_angstrom", "defocus_angle_deg")
+    seen = -through_ctf(clean, pixel_size=PIXEL_SIZE, **OPTICS, **dict(zip(names, defocus, strict=True)))
+    return (seen + rng.normal(scale=1.5 * seen.std(), size=seen.shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A project directory: three micrographs, their picks, and particles with true angles, origins and CTF."""
+    need("relion_refine")
+    folder, rng, density = tmp_path_factory.mktemp("relion"), np.random.default_rng(3), chiral_density()
+    (folder / "Import/job001").mkdir(parents=True)
+    tables, stacks, angles = [], [], []
+    for name, defocus in DEFOCUS.items():
+        xy = jittered_grid(rng)
+        angles.append(draw_rotations(len(xy), rng))
+        image = make_micrograph(density, xy, angles[-1], defocus, rng)
+        write_mrc(folder / PATHS[name], image, pixel_size=PIXEL_SIZE, dtype=np.float32)
+        stacks.append(extract(image, xy, box_px=BOX, bg_radius_px=BG_RADIUS).stack)
+        tables.append(coordinates_table([name] * len(xy), *xy.T, score=rng.uniform(size=len(xy))))
+    picks = pd.concat(tables, ignore_index=True)
+    write_stack(folder / "particles.mrcs", stacks, size_px=BOX, pixel_size=PIXEL_SIZE)
+    ctf = pd.DataFrame([(name, *values) for name, values in DEFOCUS.items()], columns=["micrograph", *CTF_LABELS])
+    particles = particles_table(
+        picks, stack="particles.mrcs", micrograph_paths=PATHS, ctf=ctf.rename(columns=CTF_LABELS)
+    )
+    particles[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]] = np.concatenate(angles)
+    # the box's middle is the truncated coordinate, and position minus origin is where the particle is
+    whole = np.trunc(picks[["x", "y"]])
+    particles[["rlnOriginXAngst", "rlnOriginYAngst"]] = PIXEL_SIZE * (whole - picks[["x", "y"]]).to_numpy()
+    write_particles_star(folder / "particles.star", optics(), particles)
+    picks.to_pickle(folder / "picks.pickle")
+    return folder
+
+
+def optics():
+    return optics_table(**OPTICS, micrograph_pixel_size=PIXEL_SIZE, pixel_size=PIXEL_SIZE, box_px=BOX)
+
+
+def fourier_shell_correlation(a, b):
+    """Correlation of two maps (n, n, n) per shell of one frequency step, 0 to Nyquist."""
+    n = len(a)
+    frequency = np.fft.fftfreq(n, 1 / n)
+    shell = np.rint(np.sqrt(sum(f**2 for f in np.meshgrid(frequency, frequency, frequency)))).astype(int).ravel()
+    f, g = np.fft.fftn(a).ravel(), np.fft.fftn(b).ravel()
+    sums = [np.bincount(shell, product)[: n // 2 + 1] for product in ((f * g.conj()).real, abs(f) ** 2, abs(g) ** 2)]
+    return sums[0] / np.sqrt(sums[1] * sums[2])
+
+
+def test_relion_reads_every_image_of_our_stack(folder):
+    relion("relion_stack_create", "--i", "particles.star", "--o", "copied", cwd=folder)
+    with mrcfile.open(folder / "copied.mrcs") as copied, mrcfile.open(folder / "particles.mrcs") as ours:
+        np.testing.assert_array_equal(copied.data, ours.data)
+    assert len(read_blocks(folder / "copied.star")["particles"]) == 588
+
+
+def test_relion_measures_the_same_images_and_pixel_size(folder):
+    printed = relion("relion_image_handler", "--i", "particles.mrcs", "--stats", cwd=folder)
+    pattern = r"(\d+)@particles.mrcs : .*= 40 x 40 x 1 x 1 ; avg= (\S+) stddev= (\S+) .*angpix = (\S+)"
+    number, mean, sd, pixel_size = np.array(re.findall(pattern, printed), dtype=float).T
+    ours = mrcfile.read(folder / "particles.mrcs").astype(float)
+    np.testing.assert_array_equal(number, np.arange(1, 589))
+    np.testing.assert_allclose(pixel_size, PIXEL_SIZE, rtol=1e-5)
+    np.testing.assert_allclose(mean, ours.mean(axis=(1, 2)), atol=1e-5)
+    np.testing.assert_allclose(sd, ours.std(axis=(1, 2)), rtol=1e-4)
+
+
+def reconstructed(folder, blocks, name):
+    write_particles_star(folder / f"{name}.star", blocks["optics"], blocks["particles"])
+    relion("relion_reconstruct", "--i", f"{name}.star", "--o", f"{name}.mrc", "--ctf", cwd=folder)
+    return fourier_shell_correlation(mrcfile.read(folder / f"{name}.mrc"), chiral_density())[1:]
+
+
+@pytest.mark.slow
+def test_relion_reconstructs_the_density_from_our_particles(folder):
+    relion("relion_reconstruct", "--i", "particles.star", "--o", "map.mrc", "--ctf", cwd=folder)
+    found, true = mrcfile.read(folder / "map.mrc"), chiral_density()
+    shells = round(BOX / 2.5)
+    # the correlation is positive: protein is white; that of the other hand is not
+    assert fourier_shell_correlation(found, true)[1 : shells + 1].min() > 0.5
+    assert fourier_shell_correlation(found[::-1], true)[1 : shells + 1].min() < 0.2
+
+
+@pytest.mark.slow
+def test_whatever_was_wrong_would_show_in_the_reconstruction(folder):
+    """Origins, the sign of an angle, the defocus and the sense of its angle, each wrong alone."""
+    blocks = read_blocks(folder / "particles.star")
+    right, given = reconstructed(folder, blocks, "right"), blocks["particles"]
+    wrong = {
+        "origins": {"rlnOriginXAngst": -given["rlnOriginXAngst"], "rlnOriginYAngst": -given["rlnOriginYAngst"]},
+        "psi": {"rlnAnglePsi": -given["rlnAnglePsi"]},
+        "defocus": {"rlnDefocusU": 2 * given["rlnDefocusU"], "rlnDefocusV": 2 * given["rlnDefocusV"]},
+        "astigmatism": {"rlnDefocusAngle": -given["rlnDefocusAngle"]},
+    }
+    for name, columns in wrong.items():
+        found = reconstructed(folder, blocks | {"particles": given.assign(**columns)}, name)
+        assert found.mean() < right.mean() - 0.05, name
+
+
+@pytest.mark.slow
+def test_relion_classifies_our_particles_for_an_iteration(folder):
+    blocks = read_blocks(folder / "particles.star")
+    write_particles_star(folder / "few.star", blocks["optics"], blocks["particles"].iloc[:100])
+    (folder / "classes").mkdir()
+    options = "--i few.star --o classes/run --iter 1 --K 2 --ctf --particle_diameter 220 --psi_step 30 --oversampling 0"
+    more = "--offset_range 2 --offset_step 2 --zero_mask --dont_combine_weights_via_disc --random_seed 1 --j 1"
+    relion("relion_refine", *options.split(), *more.split(), cwd=folder)
+    assert mrcfile.read(folder / "classes/run_it001_classes.mrcs").shape == (2, BOX, BOX)
+    classified = read_blocks(folder / "classes/run_it001_data.star")["particles"]
+    assert sorted(classified["rlnImageName"]) == sorted(blocks["particles"]["rlnImageName"][:100])
+
+
+def micrographs_star(folder):
+    micrographs = pd.DataFrame({"rlnMicrographName": list(PATHS.values()), "rlnOpticsGroup": 1})
+    of_micrographs = optics().drop(columns=["rlnImagePixelSize", "rlnImageSize", "rlnImageDimensionality"])
+    of_micrographs["rlnMicrographPixelSize"] = PIXEL_SIZE
+    write_blocks(folder / "micrographs.star", {"optics": of_micrographs, "micrographs": micrographs})
+
+
+def test_relion_extracts_our_autopicks_to_our_pixels(folder, monkeypatch):
+    """RELION 3.1 has no list of coordinate files: it looks for `coord_dir` + name behind the job's folder + suffix."""
+    monkeypatch.chdir(folder)
+    write_autopick("autopick.star", "autopick", pd.read_pickle("picks.pickle"), PATHS)
+    micrographs_star(folder)
+    options = "--i micrographs.star --coord_dir autopick/ --coord_suffix _autopick.star --part_dir theirs/"
+    more = f"--part_star theirs.star --extract --extract_size {BOX} --norm --bg_radius {BG_RADIUS} --invert_contrast"
+    relion("relion_preprocess", *options.split(), *more.split(), cwd=folder)
+    theirs = np.concatenate([mrcfile.read(folder / f"theirs/{name}.mrcs") for name in PATHS])
+    ours = mrcfile.read(folder / "particles.mrcs")
+    difference = np.sqrt(np.mean((theirs - ours) ** 2, axis=(1, 2)) / np.mean(ours**2, axis=(1, 2)))
+    assert difference.max() < 1e-4
+    table, given = (read_blocks(folder / name)["particles"] for name in ("theirs.star", "particles.star"))
+    for label in ("rlnCoordinateX", "rlnCoordinateY", "rlnAutopickFigureOfMerit"):
+        np.testing.assert_allclose(table[label], given[label], atol=1e-5)
+    assert list(table["rlnMicrographName"]) == list(given["rlnMicrographName"])
+
+
+def test_relion_takes_our_particles_as_coordinates(folder):
+    """The way that needs no layout of folders: `--reextract_data_star` with particles.star."""
+    micrographs_star(folder)
+    options = "--i micrographs.star --reextract_data_star particles.star --part_dir again/ --part_star again.star"
+    more = f"--extract --extract_size {BOX} --norm --bg_radius {BG_RADIUS} --invert_contrast"
+    relion("relion_preprocess", *options.split(), *more.split(), cwd=folder)
+    again = np.concatenate([mrcfile.read(folder / f"again/{name}.mrcs") for name in PATHS])
+    np.testing.assert_allclose(again, mrcfile.read(folder / "particles.mrcs"), atol=2e-4)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("case", extraction.CASES)
+def test_real_micrographs_give_relions_pixels(shared_data, tmp_path, case):
+    """629 published coordinates and 60 on and over the border; as they are, reduced and enlarged."""
+    need("relion_preprocess")
+    data, sizes = shared_data / "empiar-10017", dict(zip(SIZES, extraction.CASES[case], strict=True))
+    picture = data / "micrographs/Falcon_2012_06_12-14_33_35_0.jpg"
+    coordinates = extraction.prepare(tmp_path, [picture], data / "coordinates", box_px=sizes["box_px"])
+    extraction.relions(tmp_path, **sizes)
+    extraction.ours(tmp_path, coordinates, **sizes)
+    found = extraction.differences(tmp_path)
+    assert (found["particles"], found["star_cells"]) == (689, 0)
+    assert found["rms"] < found["worst_rms"] < 1e-3
