@@ -27,15 +27,15 @@ SIDE_PX, N_MICROGRAPHS, N_PARTICLES = 4096, 12, (100, 200)
 PARTS = {"train": range(6), "validation": range(6, 8), "test": range(8, 12)}
 NETWORK = {"architecture": "unetplusplus", "encoder": "tu-resnet10t"}
 PREDICTION = {"tile_px": 512, "overlap_px": 64}
-EPOCHS, CROPS_PER_STEP = 8, 8
+CROPS_PER_STEP = 8
 
 
-def training(n_steps: int) -> dict:
-    """Settings of a training of `n_steps` in all."""
+def training(n_steps: int, epochs: int) -> dict:
+    """Settings of a training of `n_steps` in all, validated `epochs` times."""
     return {
         "loss": ["dice", "cross_entropy"],
-        "epochs": EPOCHS,
-        "crops_per_micrograph": round(n_steps * CROPS_PER_STEP / EPOCHS / len(PARTS["train"])),
+        "epochs": epochs,
+        "crops_per_micrograph": round(n_steps * CROPS_PER_STEP / epochs / len(PARTS["train"])),
         "crops_per_step": CROPS_PER_STEP,
         "crop_px": 128,
         "learning_rate": 2e-3,
@@ -46,12 +46,12 @@ def training(n_steps: int) -> dict:
     }
 
 
-def measured(folder: Path, truth: pd.DataFrame, pixel_size: float, n_steps: int, device: str) -> dict[str, float]:
+def measured(folder: Path, truth: pd.DataFrame, pixel_size: float, settings: dict, device: str) -> dict[str, float]:
     """Train and test at one working pixel size."""
     names = {part: [f"m{i:03d}" for i in numbers] for part, numbers in PARTS.items()}
     micrographs = synthetic.prepared(folder, [f"m{i:03d}" for i in range(N_MICROGRAPHS)], pixel_size)
     parts = {part: [micrographs[name] for name in names[part]] for part in names}
-    network, _, seconds = synthetic.trained(parts, NETWORK, training(n_steps), PREDICTION, device)
+    network, _, seconds = synthetic.trained(parts, NETWORK, settings, PREDICTION, device)
     maps, predict_seconds = synthetic.predicted(network, parts["validation"] + parts["test"], PREDICTION, device)
     pixels = pooled_pixels(synthetic.full_size_counts(folder, {name: maps[name] for name in names["test"]}))
     diameter_px = synthetic.DIAMETER_ANGSTROM / pixel_size
@@ -85,6 +85,7 @@ def main() -> None:
     arguments.add_argument("folder", type=Path)
     arguments.add_argument("--pixel-sizes", type=float, nargs="+", default=[10.6, 7.08, 5.3, 3.54, 1.77])
     arguments.add_argument("--steps", type=int, default=384)
+    arguments.add_argument("--epochs", type=int, default=8, help="how often the steps are interrupted to validate")
     arguments.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     given = arguments.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +105,7 @@ def main() -> None:
     for pixel_size in given.pixel_sizes:
         if any(row["pixel_size"] == pixel_size for row in rows):
             continue
-        rows.append(measured(given.folder, truth, pixel_size, given.steps, device))
+        rows.append(measured(given.folder, truth, pixel_size, training(given.steps, given.epochs), device))
         pd.DataFrame(rows).to_csv(path, sep="\t", index=False, float_format="%.5g")
         print(pd.DataFrame(rows).to_string(index=False, float_format="%.4g"), flush=True)
 

@@ -113,7 +113,7 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     pixel_size = pixel_size or _header_pixel_size(path, header)
     if pixel_size is None:
         raise UserError(
-            f"{path}: the map does not say its pixel size; write it into the header (of a simulation, or give volume_pixel_size)"
+            f"{path}: the map does not say its pixel size; write it into its header, or give volume_pixel_size"
         )
     return Volume(density, float(pixel_size))
 

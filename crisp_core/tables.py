@@ -31,7 +31,7 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
     for kind, (table, measures) in tables.items():
         pooled = table[(table["part"] == part) & (table["micrograph"] == "all")]
         if pooled.empty:
-            raise UserError(f"There is no {part} part to compare on: put a micrograph into split/{part} of the dataset.")
+            raise UserError(f"There is no {part} part to compare on: put a micrograph into split/{part}.")
         row |= {f"{kind}_{measure}": float(pooled[measure].iloc[0]) for measure in measures}
     return row
 
