@@ -34,7 +34,7 @@ TRAINING = {
 PREDICTION = {"tile_px": 512, "overlap_px": 64, "tiles_per_step": 16}
 FULL = {"n": 84, "side_px": 4096, "n_particles": (100, 200)}
 SMALL = {"n": 8, "side_px": 1024, "n_particles": (8, 14)}
-SMALL_TRAINING = {"epochs": 2, "crop_px": 128}
+SMALL_TRAINING = {"epochs": 8, "crop_px": 256, "crops_per_micrograph": 24}
 
 
 def density() -> np.ndarray:
