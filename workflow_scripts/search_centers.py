@@ -1,6 +1,7 @@
 """Rule search_centers: try the finders' settings on the validation part, keep the best with its threshold."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.centers.removal import apply_rules
+from crisp_core.centers.removal import kept_on_map
 from crisp_core.centers.search import (
     ALL_SETTINGS,
     choose,
@@ -20,7 +21,7 @@ from crisp_core.centers.search import (
 from crisp_core.classes import PARTICLE
 from crisp_core.coordinates import onto_grids
 from crisp_core.errors import UserError
-from crisp_core.geometry import angstrom_to_px, rescaled_xy
+from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.star import read_coordinates_star
 
@@ -59,20 +60,18 @@ def label_maps() -> Iterator[tuple[str, np.ndarray]]:
                 yield name, (read_array(path, "label", name).data == PARTICLE).astype(np.float32)
 
 
-def kept(name: str, found: pd.DataFrame) -> pd.DataFrame:
-    """Centres that `pick` would keep, in px of the map."""
-    grid, path = grids[name], files[name]
-    kept = apply_rules(
-        found,
-        grid,
+def kept(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """What leaves of a micrograph's centres those that `pick` would keep."""
+    path = files[name]
+    return partial(
+        kept_on_map,
+        grid=grids[name],
         valid=read_array(images[name], "valid", name).data,
         label=read_array(path, "class", name).data if name in array_names(path, "class") else None,
         removal=snakemake.params.removal,
         diameter_px=snakemake.params.diameter_px,
         box_px=snakemake.params.edge_box_px,
-    ).kept
-    kept[["x", "y"]] = rescaled_xy(kept[["x", "y"]].to_numpy(), grid.full_shape, grid.shape)
-    return kept
+    )
 
 
 maps = {"predicted": predicted_maps, "labels": label_maps}[params["maps"]]

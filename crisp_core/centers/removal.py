@@ -136,3 +136,10 @@ def apply_rules(
     return drop_picks(
         placed, full_shape=grid.full_shape, box_px=box_px, valid=valid, label=label, keep_away_px=keep_away
     )
+
+
+def kept_on_map(found: pd.DataFrame, grid: Grid, **rules: Any) -> pd.DataFrame:
+    """Centres that `apply_rules` keeps, in px of the map."""
+    kept = apply_rules(found, grid, **rules).kept
+    kept[["x", "y"]] = rescaled_xy(kept[["x", "y"]].to_numpy(), grid.full_shape, grid.shape)
+    return kept

@@ -124,7 +124,7 @@ def scores_by_setting(
     *,
     diameter_px: float,
     settings: Sequence[Setting] = ALL_SETTINGS,
-    keep: Callable[[str, pd.DataFrame], pd.DataFrame] | None = None,
+    keep: Callable[[str], Callable[[pd.DataFrame], pd.DataFrame]] | None = None,
 ) -> dict[Setting, PickScore]:
     """Score of every setting, pooled over the maps; each map is read once, and no step repeated.
 
@@ -138,17 +138,19 @@ def scores_by_setting(
         Particle diameter in px of the maps.
     settings : sequence of Setting
         What to try.
-    keep : function of (micrograph, centres), optional
-        Returns the centres that stay: those that will be dropped by rule must not count.
+    keep : function of a micrograph, optional
+        Returns the function that takes its centres and gives back those that stay: what will be dropped by rule must
+        not count. Asked once per micrograph.
     """
     scored: dict[Setting, list[PickScore]] = {}
     truths = {stem: rows[["x", "y"]].to_numpy(float) for stem, rows in truth.groupby("micrograph")}
     for micrograph, probability in maps:
         true_xy = truths.get(micrograph, np.zeros((0, 2)))
+        staying = keep(micrograph) if keep is not None else None
         for setting, xy in _centers_by_setting(probability, settings, diameter_px):
             found = centers_table(probability, xy, diameter_px)
-            if keep is not None:
-                found = keep(micrograph, found)
+            if staying is not None:
+                found = staying(found)
             score = score_picks(true_xy, found[["x", "y"]].to_numpy(), found["score"], diameter_px=diameter_px)
             scored.setdefault(setting, []).append(score)
     if not scored:
