@@ -1,6 +1,6 @@
 """What probability maps look like: isolated regions, and the histogram of the probabilities."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import ndimage
 
 from crisp_core.classes import PARTICLE
+from crisp_core.metrics.parts import with_pooled
 
 N_BINS = 20
 # a map is unsure of a pixel between these
@@ -62,14 +63,11 @@ def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
         Columns part, micrograph, n_regions, n_labelled, unsure_share, and p_0.00, p_0.05 …, the shares of the pixels
         whose probability begins there; of nothing, shares are NaN.
     """
-    parts: dict[str, list[tuple[str, MapCounts]]] = {}
-    for part, micrograph, counts in rows:
-        parts.setdefault(part, []).append((micrograph, counts))
-    records = []
-    for part, counted in parts.items():
-        total = MapCounts(*(sum(values) for values in zip(*(counts for _, counts in counted), strict=True)))
-        records += [_record(part, micrograph, counts) for micrograph, counts in [*counted, ("all", total)]]
-    return pd.DataFrame(records)
+    return pd.DataFrame([_record(*row) for row in with_pooled(rows, _total)])
+
+
+def _total(counts: Sequence[MapCounts]) -> MapCounts:
+    return MapCounts(*(sum(values) for values in zip(*counts, strict=True)))
 
 
 def pooled_maps(table: pd.DataFrame, *, part: str = "test") -> pd.Series:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.classes import PARTICLE
+from crisp_core.metrics.parts import with_pooled
 
 
 class PixelCounts(NamedTuple):
@@ -97,13 +98,10 @@ def pixel_table(rows: Iterable[tuple[str, str, PixelCounts]]) -> pd.DataFrame:
         appearance, `all` last in each. A ratio of nothing to nothing is NaN (the precision where no pixel was
         predicted, for instance), except that a micrograph without particles in which none was predicted has 1.
     """
-    parts: dict[str, list[tuple[str, PixelCounts]]] = {}
-    for part, micrograph, counts in rows:
-        parts.setdefault(part, []).append((micrograph, counts))
-    records = []
-    for part, scored in parts.items():
-        for micrograph, counts in [*scored, ("all", pooled_pixels(c for _, c in scored))]:
-            records.append({"part": part, "micrograph": micrograph, **_ratios(counts), **counts._asdict()})
+    records = [
+        {"part": part, "micrograph": micrograph, **_ratios(counts), **counts._asdict()}
+        for part, micrograph, counts in with_pooled(rows, pooled_pixels)
+    ]
     columns = ["part", "micrograph", *_ratios(PixelCounts(0, 0, 0, 0)), *PixelCounts._fields]
     return pd.DataFrame(records, columns=columns)
 

@@ -1,0 +1,18 @@
+"""Order of the rows of tables by part and micrograph."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+Counts = TypeVar("Counts")
+
+
+def with_pooled(
+    rows: Iterable[tuple[str, str, Counts]], pool: Callable[[Sequence[Counts]], Counts]
+) -> Iterator[tuple[str, str, Counts]]:
+    """Rows (part, micrograph, counts) by part in order of first appearance, each followed by its row `all`."""
+    parts: dict[str, list[tuple[str, Counts]]] = {}
+    for part, micrograph, counts in rows:
+        parts.setdefault(part, []).append((micrograph, counts))
+    for part, counted in parts.items():
+        for micrograph, counts in [*counted, ("all", pool([counts for _, counts in counted]))]:
+            yield part, micrograph, counts
