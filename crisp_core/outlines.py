@@ -244,6 +244,11 @@ def disc_outlines(xy: np.ndarray, *, radius_px: float) -> Iterator[Outline]:
         yield Outline(disc_label(side, place - corner, radius_px=radius_px).astype(bool), tuple(corner), tuple(place))
 
 
+def label_arrays(instances: np.ndarray, *, with_instances: bool) -> dict[str, np.ndarray]:
+    """Arrays of a label file by kind: the label of numbered particles, and their numbers where they are wanted."""
+    return {"label": (instances > 0).astype(np.uint8)} | ({"instance": instances} if with_instances else {})
+
+
 def merged(shape: Shape, ids: Iterable[int], outlines: Iterable[Outline]) -> np.ndarray:
     """Put outlines on one micrograph.
 

@@ -9,7 +9,7 @@ from crisp_core.arrays import array_grids, write_array
 from crisp_core.coordinates import match_names
 from crisp_core.logs import start_log
 from crisp_core.micrographs import read_volume
-from crisp_core.outlines import equivalent_radius_px, label_particles, outline_density
+from crisp_core.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
 from crisp_core.poses import read_poses, upside_down
 from crisp_core.star import read_coordinates_star
 from crisp_core.volumes import resampled_volume
@@ -56,8 +56,7 @@ with h5py.File(snakemake.output.labels, "w") as output:
             tolerance_angstrom=params.diameter_angstrom / 8,
             disc_radius_angstrom=disc_radius_angstrom,
         )
-        kinds = {"label": (instances > 0).astype("uint8")} | ({"instance": instances} if settings["instances"] else {})
-        for kind, array in kinds.items():
+        for kind, array in label_arrays(instances, with_instances=settings["instances"]).items():
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         unmatched += [left] if len(left) else []
         log.info("labelled %s, %d particles", name, (coordinates["micrograph"] == name).sum())
