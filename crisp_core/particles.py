@@ -5,22 +5,26 @@ The steps and their order are those of `relion_preprocess --extract --scale S --
 same pixels.
 """
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.fft
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, angstrom_to_px, even_fft_size
-from crisp_core.micrographs import mrc_header
+from crisp_core.micrographs import mrc_header, read_micrograph
 
 # room for the signal that the CTF spreads around a particle
 DIAMETERS_PER_BOX = 1.5
 
 # Images that are normalised together: few enough for the processor's cache.
 IMAGES_PER_STEP = 8
+
+log = logging.getLogger("crisp")
 
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
 
@@ -30,6 +34,13 @@ class Particles(NamedTuple):
 
     stack: np.ndarray
     reasons: np.ndarray
+
+
+class Extracted(NamedTuple):
+    """Coordinates that gave an image, in the order of the stack, and those that gave none, with the column reason."""
+
+    kept: pd.DataFrame
+    dropped: pd.DataFrame
 
 
 class Boxes(NamedTuple):
@@ -83,6 +94,58 @@ def extract(
     reasons[np.flatnonzero(inside)[~normal]] = CONSTANT
     stack = stack if normal.all() else stack[normal]
     return Particles(np.negative(stack, out=stack) if invert else stack, reasons)
+
+
+def extract_to_stack(
+    path: str | Path,
+    coordinates: pd.DataFrame,
+    micrographs: Mapping[str, str],
+    boxes: Boxes,
+    *,
+    pixel_size: float,
+    invert: bool = True,
+) -> Extracted:
+    """Extract the particles of several micrographs into one stack, with one micrograph in memory at a time.
+
+    Parameters
+    ----------
+    path : str or Path
+        Stack to write, as `write_stack` does.
+    coordinates : DataFrame
+        micrograph, x, y in px of the micrographs, and any others.
+    micrographs : mapping of name to path
+    boxes : Boxes
+    pixel_size : float
+        Å/px of the micrographs.
+    invert : bool
+        As in `extract`.
+
+    Returns
+    -------
+    Extracted
+        Rows of `coordinates`, in the order of the stack.
+    """
+    kept, dropped = [coordinates.iloc[:0]], [coordinates.iloc[:0].assign(reason="")]
+
+    def stacks() -> Iterator[np.ndarray]:
+        for name, rows in coordinates.groupby("micrograph", sort=False):
+            image, _ = read_micrograph(micrographs[name], name=name, pixel_size=pixel_size)
+            particles = extract(
+                image,
+                rows[["x", "y"]].to_numpy(),
+                box_px=boxes.box_px,
+                bg_radius_px=boxes.bg_radius_px,
+                rescale_px=boxes.size_px,
+                invert=invert,
+            )
+            inside = particles.reasons == KEPT
+            kept.append(rows[inside])
+            dropped.append(rows[~inside].assign(reason=particles.reasons[~inside]))
+            log.info("extracted %d of %d particles of %s", len(kept[-1]), len(rows), name)
+            yield particles.stack
+
+    write_stack(path, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size)
+    return Extracted(pd.concat(kept, ignore_index=True), pd.concat(dropped, ignore_index=True))
 
 
 def box_sizes(

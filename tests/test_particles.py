@@ -1,11 +1,13 @@
 import mrcfile
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core import particles
 from crisp_core.errors import UserError
+from crisp_core.micrographs import write_mrc
 
 
 def noise(shape=(40, 60), seed=0):
@@ -174,3 +176,22 @@ def test_a_coarser_stack_keeps_the_box_in_angstrom():
 def test_a_background_circle_beyond_the_box_is_refused():
     with pytest.raises(UserError, match=r"background_radius_angstrom: 400 Å does not fit into the box of 287 Å"):
         particles.box_sizes(1.77, 191, background_radius_angstrom=400)
+
+
+def test_a_stack_of_several_micrographs_holds_each_ones_particles_in_order(tmp_path):
+    rng = np.random.default_rng(3)
+    images = {name: rng.normal(size=(60, 70)).astype(np.float32) for name in ("b", "a")}
+    for name, image in images.items():
+        write_mrc(tmp_path / f"{name}.mrc", image, pixel_size=2.0, dtype=np.float32)
+    paths = {name: str(tmp_path / f"{name}.mrc") for name in images}
+    table = pd.DataFrame(
+        {"micrograph": ["b", "a", "b", "b"], "x": [20.0, 30, 500, 40], "y": 25.0, "score": [1, 2, 3, 4]}
+    )
+    boxes = particles.Boxes(box_px=16, size_px=12, bg_radius_px=4.5, pixel_size=2 * 16 / 12)
+    kept, dropped = particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0)
+    assert kept["score"].tolist() == [1, 4, 2] and dropped["score"].tolist() == [3]
+    assert dropped["reason"].tolist() == [particles.OUTSIDE]
+    stack = mrcfile.read(tmp_path / "s.mrcs")
+    for image, row in zip(stack, kept.itertuples(), strict=True):
+        alone = particles.extract(images[row.micrograph], [[row.x, row.y]], box_px=16, bg_radius_px=4.5, rescale_px=12)
+        np.testing.assert_array_equal(image, alone.stack[0])

@@ -4,7 +4,6 @@ They are cut from the micrographs themselves and not from the working images, so
 cut to is one of the full resolution, and the images are those that RELION's own extraction would make.
 """
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,7 @@ import pandas as pd
 
 from crisp_core.coordinates import match_names
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_micrograph
-from crisp_core.particles import extract, write_stack
+from crisp_core.particles import extract_to_stack
 from crisp_core.reconstruction.stacks import coarse_boxes
 from crisp_core.star import (
     CTF_LABELS,
@@ -27,7 +25,7 @@ from crisp_core.star import (
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-log = start_log(snakemake.log[0])
+start_log(snakemake.log[0])
 dataset = dict(snakemake.params.dataset)
 diameter_angstrom = dataset.pop("particle_diameter_angstrom")
 pixel_size = dataset.pop("pixel_size")
@@ -35,30 +33,16 @@ boxes = coarse_boxes(pixel_size, diameter_angstrom, stack_pixel_size=snakemake.p
 listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
 star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 coordinates = read_coordinates_star(snakemake.input.coordinates)
-coordinates = coordinates[coordinates["micrograph"].isin(set(snakemake.params.micrographs) & set(star_paths))]
-kept, dropped = [coordinates.iloc[:0]], [coordinates.iloc[:0].assign(reason="")]
-
-
-def stacks() -> Iterator[np.ndarray]:
-    """Particle images micrograph by micrograph, so that memory holds one micrograph at a time."""
-    for name, rows in coordinates.groupby("micrograph", sort=False):
-        image, _ = read_micrograph(snakemake.params.micrographs[name], name=name, pixel_size=pixel_size)
-        # the pixel that becomes the middle of the box, so that the origins found later refer to it
-        rows = rows.assign(x=np.trunc(rows["x"]), y=np.trunc(rows["y"]))
-        particles = extract(
-            image,
-            rows[["x", "y"]].to_numpy(),
-            box_px=boxes.box_px,
-            bg_radius_px=boxes.bg_radius_px,
-            rescale_px=boxes.size_px,
-        )
-        kept.append(rows[particles.reasons == ""])
-        dropped.append(rows[particles.reasons != ""].assign(reason=particles.reasons[particles.reasons != ""]))
-        log.info("extracted %d of %d particles of %s", len(kept[-1]), len(rows), name)
-        yield particles.stack
-
-
-write_stack(snakemake.output.stack, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size)
+coordinates = coordinates[coordinates["micrograph"].isin(set(snakemake.params.micrographs) & set(star_paths))].copy()
+# the pixel that becomes the middle of the box, so that the origins found later refer to it
+coordinates[["x", "y"]] = np.trunc(coordinates[["x", "y"]])
+extracted = extract_to_stack(
+    snakemake.output.stack,
+    coordinates,
+    snakemake.params.micrographs,
+    boxes,
+    pixel_size=pixel_size,
+)
 ctf = None
 if snakemake.input.ctf:
     ctf = read_micrographs_ctf(snakemake.input.ctf[0])
@@ -66,9 +50,7 @@ if snakemake.input.ctf:
 elif snakemake.input.truth:
     truth = read_coordinates_star(snakemake.input.truth[0])
     ctf = truth[["micrograph", *CTF_LABELS]].rename(columns=CTF_LABELS).drop_duplicates("micrograph")
-particles = particles_table(
-    pd.concat(kept, ignore_index=True), stack=snakemake.output.stack, micrograph_paths=star_paths, ctf=ctf
-)
+particles = particles_table(extracted.kept, stack=snakemake.output.stack, micrograph_paths=star_paths, ctf=ctf)
 optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
 write_particles_star(snakemake.output.particles, optics, particles)
-pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False)
+extracted.dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)
