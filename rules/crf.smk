@@ -30,3 +30,35 @@ rule train_crf:
         code=core_digest("train_crf"),
     script:
         "../workflow_scripts/train_crf.py"
+
+
+rule plot_crf:
+    input:
+        network="results/{dataset}/{experiment}/crf.pt",
+        split="results/{dataset}/split.tsv",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+    output:
+        report(
+            "results/{dataset}/{experiment}/plots/crf.png",
+            caption="report/crf.rst",
+            category="Training",
+            labels={
+                "experiment": "{dataset}/{experiment}",
+                "plot": "what the CRF does",
+            },
+        ),
+    log:
+        "logs/{dataset}/{experiment}/plot_crf.log",
+    wildcard_constraints:
+        experiment=one_of(WITH_CRF),
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        diameter_angstrom=lookup(
+            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        ),
+        code=core_digest("plot_crf"),
+    script:
+        "../workflow_scripts/plot_crf.py"

@@ -6,7 +6,7 @@ import yaml
 from crisp_core.crf.layer import PUBLISHED, CrfLayer
 from crisp_core.crf.network import CrfNetwork
 from crisp_core.errors import UserError
-from crisp_core.finetuning import finetuning_settings, layer_settings, with_crf
+from crisp_core.finetuning import crf_steps, finetuning_settings, layer_settings, with_crf
 from crisp_core.inference import padded_logits, predict, tile_probabilities
 from crisp_core.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
 from crisp_core.resuming import Resume
@@ -228,3 +228,35 @@ def test_settings_that_name_no_layer_are_refused():
     with pytest.raises(UserError, match="crf/operator: grid takes one feature only"):
         CrfNetwork(small_network(), layer_settings(section(type="learned", operator="grid"), 2), 2)
     assert isinstance(with_crf(small_network(), section(type="logits"), 2).crf, CrfLayer)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_the_steps_of_a_crf_are_those_of_a_prediction(kind):
+    network = with_crf(
+        small_network(), section(type=kind, **SMALL_CRF | {"iterations": 1}, solver="mean_field"), 2
+    ).eval()
+    image = np.random.default_rng(3).normal(size=(70, 45)).astype(np.float32)
+    steps = crf_steps(network, image, side_px=30)
+    y, x = steps.corner
+    square = torch.from_numpy(image[y : y + 30, x : x + 30].copy())[None, None]
+    with torch.no_grad():
+        logits = padded_logits(network.network, square)
+        after = padded_logits(network, square).exp()
+    np.testing.assert_allclose(steps.before, logits.softmax(1)[0, 1], atol=1e-5)
+    np.testing.assert_allclose(steps.after, after[0, 1], atol=1e-5)
+    # one step of mean field is the sigmoid of log odds and message, mixed with the network's own
+    own = network.crf.settings["initial_weight"]
+    expected = (1 - own) / (1 + np.exp(-steps.logit - steps.message)) + own * steps.before
+    np.testing.assert_allclose(steps.after, expected, atol=1e-4)
+    # no other square of the grid changes more
+    others = [
+        _mean_change(network, image[i : i + 30, j : j + 30]) for i in (0, 30) for j in (0,) if (i, j) != steps.corner
+    ]
+    assert np.abs(steps.after - steps.before).mean() >= max(others)
+
+
+def _mean_change(network, square):
+    square = torch.from_numpy(np.ascontiguousarray(square))[None, None]
+    with torch.no_grad():
+        change = padded_logits(network, square).exp() - padded_logits(network.network, square).softmax(1)
+    return float(change[0, 1].abs().mean())

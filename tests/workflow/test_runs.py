@@ -423,8 +423,9 @@ def test_a_crf_and_its_control_start_from_the_network_and_predict(tiny_run):
     write_config(tiny_run / "crf.yaml", config)
     target, histograms = RESULTS / "tables/crf.tsv", RESULTS / "tables/crf/histograms.png"
     arguments = ("--cores", "2", "--configfile", "crf.yaml")
-    output = run_snakemake(str(target), str(histograms), *arguments, cwd=tiny_run).stdout
-    assert (tiny_run / histograms).is_file()
+    picture = RESULTS / "logits/plots/crf.png"
+    output = run_snakemake(str(target), str(histograms), str(picture), *arguments, cwd=tiny_run).stdout
+    assert (tiny_run / histograms).is_file() and (tiny_run / picture).is_file()
     assert "rule train:" not in output and output.count("rule train_crf:") == 2
     small, control, logits = (tiny_run / RESULTS / name for name in ("small", "control", "logits"))
     for folder in (control, logits):
