@@ -48,7 +48,15 @@ def run(folder: Path, config: dict, dataset: str) -> None:
     used = config | {"run": [f"{dataset}/short"], "datasets": {dataset: config["datasets"][dataset]}}
     (folder / f"{dataset}.yaml").write_text(yaml.safe_dump(used))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--cores", "2", "--configfile", str(folder / f"{dataset}.yaml"), "--"]
+    command += [
+        "--workflow-profile",
+        str(ROOT / "profiles/default"),
+        "--cores",
+        "2",
+        "--configfile",
+        str(folder / f"{dataset}.yaml"),
+        "--",
+    ]
     subprocess.run([*command, "particles", f"results/{dataset}/short/metrics/picks.tsv"], check=True)
 
 
