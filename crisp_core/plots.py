@@ -356,6 +356,35 @@ def _legend(axes: Axes, entries: list[tuple[str, str, str]]) -> None:
     )
 
 
+def crf_panels(
+    image: np.ndarray, panels: Mapping[str, np.ndarray], *, diameter_px: float, pixel_size: float, title: str
+) -> Figure:
+    """Show how a CRF goes from logits to probabilities: the image, then log odds and probabilities side by side.
+
+    Parameters
+    ----------
+    image : (h, w) array
+    panels : mapping of name to (h, w) array
+        What has negative values is drawn around 0, with its own reach; anything else as a probability.
+    diameter_px, pixel_size : float
+        Particle diameter in the image's pixels; Å/px.
+    title : str
+    """
+    figure = _figure(3.7 * (1 + len(panels)), 4.1)
+    figure.suptitle(title, fontsize=11)
+    first, *others = figure.subplots(1, 1 + len(panels))
+    _grey(first, ndimage.gaussian_filter(np.asarray(image, dtype=np.float32), diameter_px * LOWPASS_DIAMETERS))
+    _scale_bar(first, image.shape[1], image.shape[0], pixel_size)
+    first.set_title("micrograph, low-passed")
+    for axes, (name, values) in zip(others, panels.items(), strict=True):
+        reach = float(np.percentile(np.abs(values), 99.5)) or 1.0
+        colors, least, most = ("RdBu_r", -reach, reach) if values.min() < 0 else ("cividis", 0, 1)
+        shown = axes.imshow(values, cmap=colors, vmin=least, vmax=most, interpolation="nearest")
+        figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
+        axes.set(title=name, xticks=[], yticks=[])
+    return figure
+
+
 def contact_sheet(images: Mapping[str, np.ndarray], *, columns: int = 4, sigma_px: float = 1.0) -> Figure:
     """Many micrographs side by side, each with its name and its own contrast, blurred by `sigma_px`."""
     n_columns = max(1, min(columns, len(images)))

@@ -512,6 +512,11 @@ TRAINABLE = [
 FINETUNED = [
     name for name in TRAINABLE if config["experiments"][name]["crf"]["type"] != "none"
 ]
+WITH_CRF = [
+    name
+    for name in FINETUNED
+    if config["experiments"][name]["crf"]["type"] != "control"
+]
 CHECKPOINTS = sorted({checkpoint(*Path(run).parts) for run in SEARCHED_HERE})
 EVALUATED = [run for run in RUNS if str(Path(run).parent) in LABELLED]
 EVALUATIONS = collect(
@@ -530,6 +535,11 @@ EVALUATIONS += [
     str(Path(path).parent / "plots/training_crf.png")
     for path in CHECKPOINTS
     if Path(path).name == "crf.pt"
+]
+EVALUATIONS += [
+    str(Path(path).parent / "plots/crf.png")
+    for path in CHECKPOINTS
+    if Path(path).name == "crf.pt" and Path(path).parent.name in WITH_CRF
 ]
 EVALUATIONS += collect("results/{run}/plots/search.png", run=SEARCHED_HERE)
 
