@@ -32,7 +32,11 @@ def settings(height: int, width: int, n: int) -> dict:
     simulation = {"n_micrographs": n, "shape_px": [height, width], "snr_pixel_size": shared["pixel_size"]}
     files = {
         "micrographs": "results/simulated/micrographs/*.mrc",
-        "coordinates": {"files": "results/simulated/simulation/*.star", "format": "relion-particles"},
+        "coordinates": {
+            "files": "results/simulated/simulation/*.star",
+            "format": "relion-particles",
+            "origin": "top-left",
+        },
         "labels": {"source": "poses", "poses": "truth.star", "map": "results/simulated/density.mrc"},
     }
     network = {"training": {"epochs": 1, "crops_per_micrograph": 32}, "network": {"encoder_weights": None}}
