@@ -18,7 +18,7 @@ from crisp_core.poses import ANGLES, ORIGINS
 from crisp_core.reconstruction import matching, relion
 from crisp_core.reconstruction.aspire_map import MAX_PARTICLES, ab_initio_map, check_symmetry
 from crisp_core.reconstruction.stacks import read_images
-from crisp_core.star import CTF_LABELS, PHASE_COLUMN, PHASE_LABEL
+from crisp_core.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 
 ENGINES = ("relion", "aspire", "matching")
 # Particles whose images are in memory at once.
@@ -163,16 +163,15 @@ def ctf_of_particles(optics: pd.DataFrame, particles: pd.DataFrame) -> np.ndarra
     if not set(CTF_LABELS) <= set(particles):
         return None
     group = optics.iloc[0]
-    labels = CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_LABEL in particles else {})
+    labels = MICROSCOPE_LABELS | CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_LABEL in particles else {})
+    microscopes = optics.set_index("rlnOpticsGroup")[list(MICROSCOPE_LABELS)]
+    columns = particles.join(microscopes, on="rlnOpticsGroup")[list(labels)]
     # particles of one micrograph share their CTF
-    lenses, lens_of = np.unique(particles[list(labels)].to_numpy(dtype=float), axis=0, return_inverse=True)
+    lenses, lens_of = np.unique(columns.to_numpy(dtype=float), axis=0, return_inverse=True)
     planes = [
         ctf(
             (int(group["rlnImageSize"]),) * 2,
             pixel_size=float(group["rlnImagePixelSize"]),
-            voltage_kv=float(group["rlnVoltage"]),
-            spherical_aberration_mm=float(group["rlnSphericalAberration"]),
-            amplitude_contrast=float(group["rlnAmplitudeContrast"]),
             **dict(zip(labels.values(), lens, strict=True)),
         )
         for lens in lenses.tolist()

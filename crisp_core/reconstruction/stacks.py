@@ -10,7 +10,7 @@ import pandas as pd
 from crisp_core.errors import UserError, opening
 from crisp_core.geometry import even_fft_size
 from crisp_core.particles import Boxes, box_sizes
-from crisp_core.star import read_blocks
+from crisp_core.star import joined_particles, read_blocks
 from crisp_core.volumes import resampled_volume
 
 # A diameter of 25 px shows the outline; finer detail costs time and changes no label.
@@ -35,24 +35,23 @@ def coarse_boxes(pixel_size: float, diameter_angstrom: float, *, stack_pixel_siz
 
 
 def read_particles(paths: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Optics and particles of star files that share one optics group, in their order.
+    """Optics and particles of star files, in their order; optics groups of one name are one.
 
     Raises
     ------
     UserError
         If a file cannot be read or has no such blocks, or if there is no particle at all.
     """
-    optics, tables = [], []
+    batches = []
     for path in paths:
         blocks = read_blocks(path)
         if not all(isinstance(blocks.get(name), pd.DataFrame) for name in ("optics", "particles")):
             raise UserError(f"{path}: has no tables data_optics and data_particles; run the step that writes it again")
-        optics.append(blocks["optics"])
-        tables.append(blocks["particles"])
-    particles = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+        batches.append(blocks)
+    optics, particles = joined_particles(batches)
     if particles.empty:
         raise UserError(f"{paths[0]}: holds no particle; orientations are found for given coordinates")
-    return optics[0], particles
+    return optics, particles
 
 
 def read_images(names: Sequence[str]) -> np.ndarray:

@@ -1,0 +1,52 @@
+"""Rule extract_for_resolution: images and poses of all particles of a batch that a compared set can be made of."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.arrays import array_grids
+from crisp_core.coordinates import match_names, read_coordinates
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.logs import start_log
+from crisp_core.particle_sets import PICKS, joined_sets, refined_particles, simulated_particles
+from crisp_core.particles import box_sizes, extract_to_stack
+from crisp_core.star import optics_table, particles_table, read_coordinates_star, write_particles_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params, dataset = snakemake.params, dict(snakemake.params.dataset)
+diameter_angstrom, pixel_size = dataset.pop("particle_diameter_angstrom"), dataset.pop("pixel_size")
+shapes = {name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()}
+listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
+star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
+
+if params.refined:
+    refined = {name: refined_particles(path, list(star_paths)) for name, path in params.refined.items()}
+    particles = joined_sets(refined)
+    particles = particles[particles["micrograph"].isin(set(shapes))]
+else:
+    split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+    kept = split if params.part == "all" else split[split["part"] == params.part]
+    picks = {PICKS: read_coordinates_star(snakemake.input.picks)}
+    for name, paths in params.others.items():
+        table = pd.concat([read_coordinates(path) for path in paths], ignore_index=True)
+        found = match_names(table["micrograph"].unique().tolist(), list(star_paths)).set_index("name")["micrograph"]
+        picks[name] = table.assign(micrograph=table["micrograph"].map(found))
+    particles = simulated_particles(
+        picks,
+        read_coordinates_star(snakemake.input.truth),
+        {name: shape for name, shape in shapes.items() if name in set(kept["micrograph"])},
+        false_share=max(params.false_sets.values(), default=0),
+        diameter_px=angstrom_to_px(diameter_angstrom, pixel_size),
+        pixel_size=pixel_size,
+        seed=params.seed,
+    )
+boxes = box_sizes(pixel_size, diameter_angstrom, box_angstrom=params.box_angstrom, stack_pixel_size=params.pixel_size)
+extracted = extract_to_stack(snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size)
+log.info("%d particles, %d dropped", len(extracted.kept), len(extracted.dropped))
+table = particles_table(extracted.kept, stack=snakemake.output.stack, micrograph_paths=star_paths)
+poses = extracted.kept.drop(columns=["micrograph", "x", "y", "score"])
+optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
+write_particles_star(snakemake.output.particles, optics, pd.concat([table, poses], axis=1))

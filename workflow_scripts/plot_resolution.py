@@ -1,0 +1,15 @@
+"""Rule plot_resolution: corrected FSC curves of all sets."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import resolution_curves, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+fsc, resolution = (pd.read_csv(path, sep="\t") for path in (snakemake.input.fsc, snakemake.input.resolution))
+save(resolution_curves(fsc, resolution), snakemake.output[0])
