@@ -1,0 +1,15 @@
+"""Rule plot_noise: power spectra of the noise."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import noise_spectra, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+spectra = pd.read_csv(snakemake.input.spectra, sep="\t", dtype={"micrograph": str})
+save(noise_spectra(spectra), snakemake.output[0])

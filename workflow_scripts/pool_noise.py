@@ -1,0 +1,23 @@
+"""Rule pool_noise: one table each of all patches, spectra (with the pooled one) and micrographs."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.noise import with_pooled
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+tables = {
+    name: pd.concat([pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in paths], ignore_index=True)
+    for name, paths in snakemake.input.items()
+}
+tables["spectra"] = with_pooled(tables["spectra"])
+empty = tables["micrographs"].query("n_patches == 0")["micrograph"].tolist()
+if empty:
+    log.warning("%d of %d micrographs without a patch: %s", len(empty), len(tables["micrographs"]), ", ".join(empty))
+for name, table in tables.items():
+    table.to_csv(snakemake.output[name], sep="\t", index=False, float_format="%.6g")

@@ -1,0 +1,55 @@
+"""Rule sample_noise: noise patches of a batch, where each came from, and the spectrum of each micrograph's."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.logs import start_log
+from crisp_core.micrographs import read_micrograph
+from crisp_core.noise import patches_table, power_spectrum, sample_noise, spectra_table
+from crisp_core.particles import write_stack
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params, probability, output = snakemake.params, snakemake.input.probability, snakemake.output
+names, classified = array_names(probability, "probability"), set(array_names(probability, "class"))
+side_px = params.noise["side_px"]
+tables, spectra, rows = [], {}, []
+
+
+def stacks() -> Iterator[np.ndarray]:
+    """Patches of one micrograph after the other; what is said of them goes into the tables."""
+    for name in names:
+        image, _ = read_micrograph(params.micrographs[name], name=name, pixel_size=params.pixel_size)
+        grid = read_array(probability, "probability", name)
+        patches = sample_noise(
+            image,
+            grid.data.astype(np.float32),
+            read_array(snakemake.input.images, "valid", name).data,
+            name=name,
+            pixel_size=grid.pixel_size,
+            seed=params.seed,
+            classes=read_array(probability, "class", name).data if name in classified else None,
+            **params.noise,
+        )
+        n = len(patches.stack)
+        if n:
+            spectra[name] = (n, power_spectrum(patches.stack))
+        else:
+            log.warning("%s has no room for a patch of %d px on its background", name, side_px)
+        tables.append(patches_table(name, patches, stack=output.stack, first=sum(map(len, tables))))
+        rows.append((name, n, patches.background_share))
+        log.info("%s: %d patches, background %.3f of the area", name, n, patches.background_share)
+        yield patches.stack
+
+
+write_stack(output.stack, stacks(), size_px=side_px, pixel_size=params.pixel_size)
+spectra = spectra_table(spectra, side_px=side_px, pixel_size=params.pixel_size)
+micrographs = pd.DataFrame(rows, columns=["micrograph", "n_patches", "background_share"])
+for table, path in ((pd.concat(tables), output.patches), (spectra, output.spectra), (micrographs, output.micrographs)):
+    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
