@@ -1,0 +1,1 @@
+"""The report: one page that opens offline, with a viewer of the picks."""

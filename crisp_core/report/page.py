@@ -1,0 +1,171 @@
+"""The page itself: data and tables into the template beside this module."""
+
+import json
+import platform
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import crisp_core
+
+FOLDER = Path(__file__).parent
+PACKAGES = (
+    *("snakemake", "torch", "segmentation_models_pytorch", "timm", "numpy", "scipy", "pandas", "scikit-image"),
+    *("trackpy", "topaz-em", "aspire", "mrcfile", "starfile", "matplotlib"),
+)
+
+
+def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
+    """HTML of the whole page.
+
+    Parameters
+    ----------
+    runs : sequence of mappings
+        Of the script report_data, completed by report_page.
+    made : str
+        Date and time.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"number": number, "share": share, "duration": duration, "pooled": pooled_rows}
+    return environment.get_template("page.html").render(
+        runs=runs,
+        made=made,
+        versions=versions(),
+        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
+        viewer=Markup((FOLDER / "viewer.js").read_text(encoding="utf-8")),
+        data=embedded_json([run["viewer"] for run in runs]),
+    )
+
+
+def summary(run: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands at the top of a run: counts, and the scores of the test part, or of the last part that has any."""
+    counts = {key: run[key] for key in ("n_micrographs", "n_picks", "n_particles")}
+    counts["n_quarantined"] = len(run["quarantine"]["rows"])
+    if not run["labelled"]:
+        return counts | {"part": None}
+    picks, pixels = ({row["part"]: row for row in pooled_rows(run["scores"].get(name))} for name in ("picks", "pixels"))
+    part = "test" if "test" in picks else list(picks)[-1]
+    return counts | {"part": part, "picks": picks[part], "pixels": pixels.get(part)}
+
+
+def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:
+    """Rows `all` of a table of scores, as dictionaries; none without a table."""
+    if table is None:
+        return []
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    return [row for row in rows if row["micrograph"] == "all"]
+
+
+def run_links(dataset: str, experiment: str) -> dict[str, str]:
+    """Files that belong to a run, by what they are, as seen from the folder of the page."""
+    run = f"{dataset}/{experiment}"
+    return {
+        "particles.star": f"{run}/particles.star",
+        "autopick.star": f"{run}/autopick.star",
+        "picks": f"{run}/picks/",
+        "all files of the run": f"{run}/",
+        "files of the dataset": f"{dataset}/",
+        "Snakemake's report": "../report.html",
+    }
+
+
+def embedded_json(data: object) -> Markup:
+    """JSON that no text in it can end or escape from, for a script element."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def versions() -> dict[str, str]:
+    """Versions of CRISP, Python and the packages that compute, and the machine's kind."""
+    found = {"CRISP": crisp_core.__version__, "Python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found | {"system": f"{platform.system()} {platform.machine()}"}
+
+
+def performance_table(folders: Iterable[str | Path]) -> list[dict[str, object]]:
+    """Jobs, seconds and most memory (MiB) by rule, of Snakemake's benchmark files in these folders.
+
+    A rule's file is `<rule>.tsv`, or one per batch in `<rule>/`.
+    """
+    frames = []
+    for folder in map(Path, folders):
+        for path in sorted(folder.rglob("*.tsv")):
+            rule = path.stem if path.parent == folder else path.relative_to(folder).parts[0]
+            frames.append(pd.read_csv(path, sep="\t", na_values="-").assign(rule=rule))
+    if not frames:
+        return []
+    jobs = pd.concat(frames, ignore_index=True)
+    grouped = jobs.groupby("rule", sort=False).agg(jobs=("s", "size"), seconds=("s", "sum"), mib=("max_rss", "max"))
+    table = grouped.sort_values("seconds", ascending=False).reset_index()
+    # Columns of one dtype each: missing memory (a job that ended too soon to be measured) is None.
+    return [
+        {"rule": row.rule, "jobs": int(row.jobs), "seconds": float(row.seconds), "mib": _or_none(row.mib)}
+        for row in table.itertuples()
+    ]
+
+
+def table_rows(table: pd.DataFrame) -> dict[str, list]:
+    """Columns and rows of a table, missing values None, for the template and for JSON."""
+    rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
+    return {"columns": [str(column) for column in table.columns], "rows": rows}
+
+
+def _plain(value: object) -> object:
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _or_none(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def run_command(configfiles: Sequence[str | Path], *, cores: int = 8) -> str:
+    """Command that runs the workflow with these config files, later ones on top of earlier ones."""
+    words = ["snakemake", "--cores", str(cores)]
+    if configfiles:
+        words += ["--configfile", *(_from_here(path) for path in configfiles)]
+    return shlex.join(words)
+
+
+def _from_here(path: str | Path) -> str:
+    path = Path(path)
+    return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
+
+
+def number(value: object) -> str:
+    """A number as a person reads it: thousands apart, four digits of a fraction; other values as text."""
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", "\u202f")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def share(value: float | None) -> str:
+    """A share with three decimals."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as 12.3 s, 4 min 05 s or 2 h 03 min."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

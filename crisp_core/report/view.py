@@ -1,0 +1,139 @@
+"""What the page's viewer gets of each micrograph, and a sample of the particles, as plain data."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from crisp_core.arrays import Array
+from crisp_core.errors import opening
+from crisp_core.geometry import Shape, rescaled_xy
+from crisp_core.plots import LOWPASS_DIAMETERS, particle_montage
+from crisp_core.report.picked import Picked
+from crisp_core.report.previews import (
+    IMAGE_BYTES,
+    MAP_BYTES,
+    THUMBNAIL_BYTES,
+    THUMBNAIL_PX,
+    evenly_spaced,
+    figure_uri,
+    grey_preview,
+    jpeg_uri,
+    map_preview,
+    mask_uri,
+    outline_preview,
+    preview_shape,
+)
+
+MONTAGE, MONTAGE_COLUMNS = 60, 12
+
+
+def micrograph_view(
+    one: Picked,
+    image: Array,
+    probability: np.ndarray | None,
+    label: np.ndarray | None,
+    *,
+    diameter_angstrom: float,
+    side_px: int,
+) -> dict[str, object]:
+    """Pictures of a micrograph, and its candidates and true particles in pixels of these pictures.
+
+    Parameters
+    ----------
+    one : Picked
+    image : Array
+        At working resolution.
+    probability, label : (h, w) arrays
+        On the image's grid; None where there is none.
+    diameter_angstrom : float
+        Of the particle.
+    side_px : int
+        Longest side of the pictures.
+    """
+    shape = preview_shape(image.data.shape, side_px)
+    diameter_px = diameter_angstrom / image.pixel_size
+    grey = grey_preview(image.data, shape, diameter_px=diameter_px)
+    places = {"full_shape": image.full_shape, "shape": shape}
+    return {
+        "width": shape[1],
+        "height": shape[0],
+        "diameter": diameter_px * shape[1] / image.data.shape[1],
+        "image": jpeg_uri(grey, bytes_per_px=IMAGE_BYTES),
+        "probability": probability
+        if probability is None
+        else jpeg_uri(map_preview(probability, shape), bytes_per_px=MAP_BYTES),
+        "label": label if label is None else mask_uri(outline_preview(label, shape)),
+        "candidates": _columns(one.candidates, **places),
+        "truth": None if one.truth is None else _columns(one.truth, **places),
+    }
+
+
+def thumbnail(image: Array, *, diameter_angstrom: float) -> str:
+    """Small picture of a micrograph for the contact sheet."""
+    shape = preview_shape(image.data.shape, THUMBNAIL_PX)
+    grey = grey_preview(image.data, shape, diameter_px=diameter_angstrom / image.pixel_size)
+    return jpeg_uri(grey, bytes_per_px=THUMBNAIL_BYTES)
+
+
+def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[str, list]:
+    """Columns of a table as lists, NaN as None, places in tenths of a pixel of `shape`."""
+    xy = rescaled_xy(table[["x", "y"]].to_numpy(float), full_shape, shape).round(1)
+    columns = {"x": xy[:, 0].tolist(), "y": xy[:, 1].tolist()}
+    if "found" in table:
+        columns["found"] = [None if np.isnan(value) else value for value in table["found"]]
+    if "score" in table:
+        columns["score"] = table["score"].tolist()
+    if "true" in table:
+        columns["true"] = table["true"].astype(int).tolist()
+    return columns
+
+
+def sampled_particles(stacks: Sequence[str | Path], n: int) -> np.ndarray:
+    """At most `n` particle images (k, box, box) at equal distances in the stacks, read one by one."""
+    sizes = [_stack_size(path) for path in stacks]
+    starts = np.cumsum([0, *sizes])
+    wanted = sorted(evenly_spaced(int(starts[-1]), n))
+    images: list[np.ndarray] = []
+    for path, start, size in zip(stacks, starts, sizes, strict=False):
+        rows = [i - start for i in wanted if start <= i < start + size]
+        if rows:
+            with opening(path), mrcfile.mmap(path, mode="r") as file:
+                data = file.data.reshape(-1, *file.data.shape[-2:])
+                images += [np.array(data[row], dtype=np.float32) for row in rows]
+    return np.stack(images) if images else np.zeros((0, 1, 1), np.float32)
+
+
+def _stack_size(path: str | Path) -> int:
+    with opening(path), mrcfile.open(path, mode="r", header_only=True, permissive=True) as file:
+        return int(file.header.nz) if int(file.header.nx) else 0
+
+
+def mean_particle(particles: Iterable[np.ndarray]) -> np.ndarray:
+    """Mean of particle images, added one after the other, so that the stacks they came from don't matter."""
+    total, n = 0.0, 0
+    for particle in particles:
+        total, n = total + particle.astype(np.float64), n + 1
+    return (total / max(1, n)).astype(np.float32)
+
+
+def low_passed_particles(particles: np.ndarray, *, diameter_px: float) -> np.ndarray:
+    """Particle images blurred as the micrographs are, and thinned out to about 64 pixels a side."""
+    sigma = diameter_px * LOWPASS_DIAMETERS
+    step = max(1, particles.shape[-1] // 64)
+    return ndimage.gaussian_filter(particles, (0, sigma, sigma))[:, ::step, ::step]
+
+
+def particle_figures(particles: np.ndarray, *, diameter_px: float) -> dict[str, str]:
+    """Pictures `montage` and `average` of particle images (n, box, box); none without particles."""
+    if not len(particles):
+        return {}
+    shown = particles[sorted(evenly_spaced(len(particles), MONTAGE))]
+    low_passed = low_passed_particles(shown, diameter_px=diameter_px)
+    return {
+        "montage": figure_uri(particle_montage(low_passed, columns=MONTAGE_COLUMNS)),
+        "average": figure_uri(particle_montage(mean_particle(particles)[None], columns=1)),
+    }

@@ -1,0 +1,286 @@
+"""The report in a real browser: what its slider, toggles and keys show, and that it needs nothing but itself."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
+
+from crisp_core.report.page import render_page, summary
+from crisp_core.star import read_coordinates_star
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see requirements-test.txt")
+
+pytestmark = pytest.mark.slow
+
+DIAMETER_PX = 180 / 7.08
+# A label and a map are off at first.
+LAYERS = {"picks": "p", "truth": "t", "label": "l", "probability": "m"}
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Headless Chromium of the system, or Chrome."""
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        pytest.skip("no Chromium found: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        # root may not use Chromium's sandbox
+        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(chromium):
+    """Opens a page; at the end of the test there was no message in its console, no error and no request."""
+    wrong, contexts = [], []
+
+    def open_page(path, *, width=1280, height=900):
+        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, offline=True))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(message.text))
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: request.url.startswith(("data:", "file:")) or wrong.append(request.url))
+        page.goto(Path(path).as_uri())
+        drawn(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def drawn(page):
+    page.wait_for_selector("article:not([hidden]) [data-drawn]")
+
+
+def out(page, name):
+    return page.locator(f'article:not([hidden]) [data-out="{name}"]').inner_text()
+
+
+def set_slider(page, threshold):
+    """Move the slider to a threshold that it has."""
+    page.evaluate(
+        """threshold => {
+            const run = JSON.parse(document.getElementById("data").textContent)[0];
+            const slider = document.querySelector('[data-in="slider"]');
+            slider.value = run.thresholds.indexOf(threshold);
+            slider.dispatchEvent(new Event("input"));
+        }""",
+        threshold,
+    )
+
+
+def picture(page):
+    return page.evaluate("document.querySelector('article:not([hidden]) canvas').toDataURL()")
+
+
+@pytest.fixture(scope="module")
+def results(tiny_run):
+    """Candidates, truth and parts of the tiny run, read from its files."""
+    folder = tiny_run / "results/tiny"
+    stars = sorted((folder / "small/candidates").glob("*.star"))
+    candidates = pd.concat([read_coordinates_star(path) for path in stars])
+    split = pd.read_csv(folder / "split.tsv", sep="\t", dtype=str)
+    return candidates, read_coordinates_star(folder / "coordinates.star"), split
+
+
+def expected(candidates, truth, names, threshold):
+    """Picks, precision and recall of some micrographs, matched anew by scipy."""
+    n_picks = n_truth = n_matched = 0
+    for name in names:
+        kept = (candidates["micrograph"] == name) & (candidates["score"] >= threshold)
+        picks = candidates.loc[kept, ["x", "y"]].to_numpy()
+        known = truth.loc[truth["micrograph"] == name, ["x", "y"]].to_numpy()
+        near = np.linalg.norm(picks[:, None] - known[None], axis=2) <= DIAMETER_PX / 2
+        n_matched += int((maximum_bipartite_matching(csr_array(near)) >= 0).sum()) if near.size else 0
+        n_picks, n_truth = n_picks + len(picks), n_truth + len(known)
+    share = [f"{n_matched / n:.3f}" if n else "–" for n in (n_picks, n_truth)]
+    return str(n_picks), *share
+
+
+def test_the_slider_shows_the_numbers_of_a_fresh_matching(tiny_run, results, opened):
+    candidates, truth, split = results
+    page = opened(tiny_run / "results/report.html")
+    test = split.loc[split["part"] == "test", "micrograph"].tolist()
+    name = out(page, "name")
+    assert name in test
+    chosen = yaml.safe_load((tiny_run / "results/tiny/small/centers.yaml").read_text())["threshold"]
+    low, high = candidates["score"].min(), candidates["score"].max()
+    between = [round(float(value), 3) for value in np.linspace(low, high, 6)]
+    for threshold in [chosen, 0, *between, 1]:
+        set_slider(page, threshold)
+        here, part = (expected(candidates, truth, names, threshold) for names in ([name], test))
+        assert out(page, "count") == here[0]
+        assert tuple(out(page, f"here-{key}") for key in ("picks", "precision", "recall")) == here
+        assert tuple(out(page, f"part-{key}") for key in ("picks", "precision", "recall")) == part
+        assert out(page, "all-picks") == str((candidates["score"] >= threshold).sum())
+    assert page.locator('[data-do="reset"]').first.inner_text().startswith("back to")
+
+
+def test_the_page_starts_with_the_numbers_of_the_table_of_picks(tiny_run, opened):
+    page = opened(tiny_run / "results/report.html")
+    table = pd.read_csv(tiny_run / "results/tiny/small/metrics/picks.tsv", sep="\t")
+    row = table.query("part == 'test' and micrograph == 'all'").iloc[0]
+    assert out(page, "part-picks") == str(row["n_picks"])
+    for measure in ("precision", "recall", "f1"):
+        assert out(page, f"part-{measure}") == f"{row[measure]:.3f}"
+    assert page.locator(".card.main b").inner_text() == f"{row['f1']:.3f}"
+
+
+def test_toggles_change_what_is_drawn(tiny_run, opened):
+    page = opened(tiny_run / "results/report.html")
+    for layer, key in LAYERS.items():
+        button = page.locator(f'[data-layer="{layer}"]')
+        pressed, before = button.get_attribute("aria-pressed"), picture(page)
+        button.click()
+        assert button.get_attribute("aria-pressed") != pressed and picture(page) != before, layer
+        page.keyboard.press(key)
+        assert button.get_attribute("aria-pressed") == pressed and picture(page) == before, layer
+
+
+def test_keys_move_between_micrographs_and_thresholds(tiny_run, results, opened):
+    page = opened(tiny_run / "results/report.html")
+    candidates, _, _ = results
+    names = sorted(set(candidates["micrograph"]))
+    first = out(page, "name")
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert out(page, "name") == names[(names.index(first) + 1) % len(names)]
+    page.keyboard.press("ArrowLeft")
+    drawn(page)
+    assert out(page, "name") == first
+    start = page.locator('[data-in="threshold"]').input_value()
+    page.keyboard.press("+")
+    raised = float(page.locator('[data-in="threshold"]').input_value())
+    assert raised == pytest.approx(float(start) + 0.01, abs=0.0011)
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator('[data-in="threshold"]').input_value() == start
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("r")
+    assert page.locator('[data-in="threshold"]').input_value() == start
+    before = picture(page)
+    page.keyboard.press("z")
+    assert picture(page) != before
+    page.keyboard.press("z")
+    assert picture(page) == before
+    # a typed threshold, and a micrograph of the contact sheet
+    page.locator('[data-in="threshold"]').fill("0.25")
+    page.locator('[data-in="threshold"]').press("Enter")
+    assert "threshold: 0.25}" in out(page, "command")
+    page.locator("[data-view]").nth(4).click()
+    drawn(page)
+    assert out(page, "name") == names[4]
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_the_page_is_as_wide_as_the_window_and_everything_has_a_name(tiny_run, opened, width):
+    page = opened(tiny_run / "results/report.html", width=width)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    unnamed = """[...document.querySelectorAll("button, input, select, canvas, img")].filter(
+        e => !e.getAttribute("aria-label") && !e.innerText?.trim() && e.alt === undefined).length"""
+    assert page.evaluate(unnamed) == 0
+    empty = "[...document.querySelectorAll('img')].filter(e => !(e.complete && e.naturalWidth)).length"
+    assert page.evaluate(empty) == 0
+    ids = page.evaluate("[...document.querySelectorAll('.bar nav a')].map(a => a.hash.slice(1))")
+    assert len(ids) == 8 and all(page.locator(f"#{name}").count() == 1 for name in ids)
+
+
+def test_the_exported_command_picks_as_many(tiny_run, results, opened, tmp_path):
+    candidates, _, _ = results
+    page = opened(tiny_run / "results/report.html")
+    threshold = round(float(candidates["score"].median()), 3)
+    set_slider(page, threshold)
+    command, n_picks = out(page, "command"), int(out(page, "all-picks"))
+    assert 0 < n_picks < len(candidates)
+    folder = tmp_path / "again"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    made = sorted(path.relative_to(tiny_run) for path in (tiny_run / "results/tiny/small/picks").glob("*.star"))
+    assert command.endswith("--configfile tiny.yaml threshold.yaml")
+    python = f"{sys.executable} -m snakemake"
+    command = f"{command.replace('snakemake', python).replace('--cores 8', '--cores 2')} -- {' '.join(map(str, made))}"
+    done = subprocess.run(["bash", "-ec", command], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert set(re.findall(r"rule (\w+):", done.stderr)) == {"pick"}
+    assert sum(len(read_coordinates_star(folder / path)) for path in made) == n_picks
+
+
+def made_run(name, *, labelled):
+    """Data of a run as report_data leaves it, with text that HTML must not take for its own."""
+    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    nasty = "</script><img src=x onerror=alert(1)>&"
+    view = {"name": nasty, "part": "test" if labelled else None, "width": 9, "height": 9, "diameter": 2}
+    view |= {"image": pixel, "probability": pixel if labelled else None, "label": None, "truth": None}
+    view["candidates"] = {"x": [1.0, 5.0], "y": [2.0, 6.0], "score": [7.5, -3.0]}
+    pooled = {"all": {"n_micrographs": 1, "n_picks": [2, 1, 1]}}
+    if labelled:
+        view["truth"] = {"x": [1.0], "y": [2.0], "found": [7.5]}
+        view["candidates"]["true"] = [1, 0]
+        pooled["test"] = pooled["all"] | {"n_truth": 1, "n_true": [1, 1, 1]}
+    row = {
+        "part": "test",
+        "micrograph": "all",
+        "n_truth": 1,
+        "n_picks": 2,
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": 2 / 3,
+    }
+    row |= dict.fromkeys(("f1_low", "f1_high", "ap", "auprc", "median_error_angstrom", "duplicates"))
+    scores = {"picks": {"columns": list(row), "rows": [list(row.values())]}}
+    refused = {"columns": ["path", "stage", "reason"], "rows": [[nasty, "prepare", "<b>not an image</b>"]]}
+    run = {
+        "name": name,
+        "dataset": "d",
+        "experiment": "e",
+        "labelled": labelled,
+        "simulated": False,
+        "picker": None if labelled else "topaz",
+        "finder": {"finder": "nms", "e": 0.5, "s": 0.4} if labelled else {},
+        **{"n_micrographs": 1, "n_viewed": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},
+        "sheet": [
+            {"name": nasty, "part": view["part"], "n_picks": 2, "outlier": True, "view": 0, "thumbnail": pixel},
+        ],
+        "outliers": {"columns": ["micrograph", "n_picks"], "rows": [[nasty, 2]]},
+        "viewer": {"thresholds": [-4.0, 0.0, 7.5], "chosen": -4.0, "pooled": pooled, "micrographs": [view]},
+        "quarantine": refused,
+        "dropped": {"columns": [], "rows": []},
+        "scores": scores if labelled else {},
+        "figures": {},
+        **{"settings": "seed: 1 # <i>", "performance": [], "links": {}, "command": "snakemake", "extra_plots": {}},
+        "extra_tables": {"tables/a<b.tsv": refused},
+    }
+    run["viewer"] |= {"name": name, "experiment": "e", "entry": "centers", "command": "snakemake"}
+    return run | {"summary": summary(run)}
+
+
+def test_several_runs_share_a_page_and_text_stays_text(tmp_path, opened):
+    path = tmp_path / "report.html"
+    runs = [made_run("d/e", labelled=True), made_run("d/<i>other</i>", labelled=False)]
+    path.write_text(render_page(runs, made="now"))
+    page = opened(path)
+    assert out(page, "name") == runs[0]["viewer"]["micrographs"][0]["name"]
+    assert page.locator("article:visible h1").inner_text() == "d/e" and out(page, "here-precision") == "0.500"
+    page.select_option("#run-choice", "1")
+    drawn(page)
+    assert page.locator("article:visible h1").inner_text() == "d/<i>other</i>"
+    assert out(page, "count") == "2" and out(page, "n-true") == "2"
+    assert page.locator("article:visible [data-layer=truth]").is_disabled()
+    assert page.locator("article:visible [data-layer=probability]").is_disabled()
+    page.locator("article:visible canvas").focus()
+    page.keyboard.press("ArrowUp")
+    assert out(page, "count") == "1"
+    assert page.locator(".bar nav a").first.get_attribute("href") == "#overview-1"
+    page.locator("article:visible [data-open-run='0']").click()
+    assert page.locator("article:visible h1").inner_text() == "d/e"
+    assert page.locator("main i, main img[src=x], td b").count() == page.locator(".toggles i").count()
