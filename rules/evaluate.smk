@@ -1,4 +1,4 @@
-rule evaluate:
+rule evaluate_maps:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
@@ -7,7 +7,6 @@ rule evaluate:
         probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
         centers=trained_file("centers.yaml"),
         candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         pixels=report(
             "results/{dataset}/{experiment}/metrics/pixels.tsv",
@@ -16,6 +15,33 @@ rule evaluate:
             subcategory="{dataset}/{experiment}",
             labels={"scores": "pixels"},
         ),
+        maps="results/{dataset}/{experiment}/metrics/maps.tsv",
+        calibration="results/{dataset}/{experiment}/metrics/calibration.tsv",
+    log:
+        "logs/{dataset}/{experiment}/evaluate_maps.log",
+    benchmark:
+        "results/{dataset}/{experiment}/performance/evaluate_maps.tsv"
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    params:
+        diameter_px=particle_diameter_px,
+        code=core_digest("evaluate_maps"),
+    script:
+        "../workflow_scripts/evaluate_maps.py"
+
+
+rule evaluate_picks:
+    input:
+        split="results/{dataset}/split.tsv",
+        coordinates="results/{dataset}/coordinates.star",
+        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+        names=picked_names,
+    output:
         picks=report(
             "results/{dataset}/{experiment}/metrics/picks.tsv",
             caption="report/picks.rst",
@@ -23,13 +49,11 @@ rule evaluate:
             subcategory="{dataset}/{experiment}",
             labels={"scores": "picks"},
         ),
-        maps="results/{dataset}/{experiment}/metrics/maps.tsv",
         curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",
-        calibration="results/{dataset}/{experiment}/metrics/calibration.tsv",
     log:
-        "logs/{dataset}/{experiment}/evaluate.log",
+        "logs/{dataset}/{experiment}/evaluate_picks.log",
     benchmark:
-        "results/{dataset}/{experiment}/performance/evaluate.tsv"
+        "results/{dataset}/{experiment}/performance/evaluate_picks.tsv"
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -37,13 +61,11 @@ rule evaluate:
         runtime="1h",
     params:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_px=particle_diameter_px,
         seed=config["seed"],
-        code=core_digest("evaluate"),
+        code=core_digest("evaluate_picks"),
     script:
-        "../workflow_scripts/evaluate.py"
+        "../workflow_scripts/evaluate_picks.py"
 
 
 rule plot_training:
@@ -58,6 +80,7 @@ rule plot_training:
         ),
     log:
         "logs/{dataset}/{experiment}/plot_training.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
     params:
@@ -94,6 +117,7 @@ rule plot_precision_recall:
         ),
     log:
         "logs/{dataset}/{experiment}/plot_precision_recall.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
     params:
@@ -115,6 +139,7 @@ rule plot_calibration:
         ),
     log:
         "logs/{dataset}/{experiment}/plot_calibration.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
     params:
@@ -136,6 +161,7 @@ rule plot_search:
         ),
     log:
         "logs/{dataset}/{experiment}/plot_search.log",
+    localrule: True
     conda:
         "../envs/crisp.yaml"
     params:

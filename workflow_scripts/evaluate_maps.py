@@ -1,4 +1,4 @@
-"""Rule evaluate: pixels and picks of every part against labels and given coordinates."""
+"""Rule evaluate_maps: pixels of every part against labels, what the maps look like, and how calibrated the score is."""
 
 from typing import TYPE_CHECKING
 
@@ -7,10 +7,9 @@ import pandas as pd
 import yaml
 
 from crisp_core.arrays import array_names, read_array
-from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.metrics.maps import map_counts, map_table
-from crisp_core.metrics.picks import calibration_table, curve_table, picks_table
+from crisp_core.metrics.picks import calibration_table
 from crisp_core.metrics.pixels import pixel_counts, pixel_table
 from crisp_core.star import read_coordinates_star
 
@@ -18,16 +17,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-params = snakemake.params
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 parts = dict(zip(split["micrograph"], split["part"], strict=True))
-truth = read_coordinates_star(snakemake.input.coordinates)
-candidates, picks = (
-    pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
-    for paths in (snakemake.input.candidates, snakemake.input.picks)
-)
-diameter_px = angstrom_to_px(params.diameter_angstrom, params.pixel_size)
-
 batches = zip(snakemake.input.images, snakemake.input.labels, snakemake.input.probability, strict=True)
 counts, maps = {}, {}
 for images, labels, probability in batches:
@@ -42,17 +33,11 @@ pixels = pixel_table((part, name, counts[name]) for name, part in parts.items())
 pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
 map_rows = map_table((part, name, maps[name]) for name, part in parts.items())
 map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
-scored = picks_table(
-    truth, picks, parts, candidates=candidates, diameter_px=diameter_px, pixel_size=params.pixel_size, seed=params.seed
-)
-scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
-curve = curve_table(truth, candidates, parts, diameter_px=diameter_px)
-curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
+truth = read_coordinates_star(snakemake.input.coordinates)
+candidates = pd.concat([read_coordinates_star(path) for path in snakemake.input.candidates], ignore_index=True)
 with open(snakemake.input.centers) as file:
     knots = pd.DataFrame(yaml.safe_load(file)["calibration"])
-calibration = calibration_table(truth, candidates, parts, knots=knots, diameter_px=diameter_px)
+calibration = calibration_table(truth, candidates, parts, knots=knots, diameter_px=snakemake.params.diameter_px)
 calibration.to_csv(snakemake.output.calibration, sep="\t", index=False, float_format="%.6g")
-for part in scored["part"].unique():
-    f1 = scored.query("part == @part and micrograph == 'all'")["f1"].iloc[0]
-    iou = pixels.query("part == @part and micrograph == 'all'")["iou"].iloc[0]
-    log.info("%s: pixel IoU %.3f, pick F1 %.3f", part, iou, f1)
+for row in pixels.query("micrograph == 'all'").itertuples():
+    log.info("%s: pixel IoU %.3f", row.part, row.iou)

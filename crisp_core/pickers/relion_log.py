@@ -1,0 +1,91 @@
+"""RELION's Laplacian-of-Gaussian picker (`relion_autopick --LoG`), on whole micrographs and CPU.
+
+Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaults are those of its graphical interface.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.coordinates import read_coordinates
+from crisp_core.micrographs import read_micrograph, write_mrc
+from crisp_core.pickers.running import joined, run_program
+
+PROGRAM = "relion_autopick"
+INSTALL = "install RELION (Debian: apt install relion)"
+# Share of the longest extent that the smallest and largest blobs have: 150 and 180 Å for beta-galactosidase of 191 Å,
+# as in RELION's tutorial.
+BLOB_DIAMETERS = (0.785, 0.942)
+
+
+def pick(
+    micrographs: Mapping[str, str],
+    *,
+    folder: str | Path,
+    pixel_size: float,
+    diameter_angstrom: float,
+    settings: Mapping[str, Any],
+) -> pd.DataFrame:
+    """Blobs that RELION finds.
+
+    Parameters
+    ----------
+    micrographs : mapping of micrograph to path
+        Whole micrographs of any format; RELION gets them as MRC.
+    folder : str or Path
+        Existing, empty folder for RELION's files.
+    pixel_size : float
+        Å/px of the micrographs.
+    diameter_angstrom : float
+        Particle diameter in Å.
+    settings : mapping
+        Section picker of an experiment with program relion-log.
+
+    Returns
+    -------
+    DataFrame
+        micrograph, x, y (full-resolution pixels), score (figure of merit).
+
+    Raises
+    ------
+    UserError
+        If RELION is missing or fails, or a micrograph cannot be read.
+    """
+    if not micrographs:
+        return joined([])
+    folder = Path(folder)
+    (folder / "in").mkdir()
+    for name, path in micrographs.items():
+        image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+        write_mrc(folder / "in" / f"{name}.mrc", image, pixel_size=pixel_size, dtype=np.float32)
+    # RELION puts the path of a micrograph behind that of its output, so that both must be relative
+    run_program(
+        command_line(settings, pixel_size=pixel_size, diameter_angstrom=diameter_angstrom),
+        install=INSTALL,
+        folder=folder,
+    )
+    stars = {name: folder / "out/in" / f"{name}_autopick.star" for name in micrographs}
+    return joined(
+        read_coordinates(star, format="relion", micrograph=name) for name, star in stars.items() if star.exists()
+    )
+
+
+def command_line(settings: Mapping[str, Any], *, pixel_size: float, diameter_angstrom: float) -> list[str]:
+    """Command line for the micrographs in `in/`, with results in `out/`."""
+    smallest, largest = (share * diameter_angstrom for share in BLOB_DIAMETERS)
+    options = {
+        "--i": "in/*.mrc",
+        "--odir": "out/",
+        "--pickname": "autopick",
+        "--angpix": f"{pixel_size:g}",
+        "--LoG_diam_min": f"{settings['diameter_min_angstrom'] or smallest:g}",
+        "--LoG_diam_max": f"{settings['diameter_max_angstrom'] or largest:g}",
+        "--LoG_adjust_threshold": f"{settings['threshold_adjustment']:g}",
+        "--shrink": "0",
+        "--lowpass": f"{settings['lowpass_angstrom']:g}",
+    }
+    words = [PROGRAM, "--LoG", *(word for option in options.items() for word in option)]
+    return [*words, "--Log_invert"] if settings["white_particles"] else words

@@ -1,0 +1,59 @@
+"""The score from which on another program's candidates are picks."""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError
+from crisp_core.metrics.picks import PickScore, best_threshold, counts_at, pooled_picks, precision, recall, score_tables
+
+PUBLISHED = "published"
+
+
+def choose_threshold(
+    truth: pd.DataFrame, candidates: pd.DataFrame, micrographs: list[str], *, diameter_px: float
+) -> dict:
+    """Threshold of best F1, as `centers.search` chooses it for our own candidates.
+
+    Parameters
+    ----------
+    truth, candidates : DataFrame
+        As in `metrics.picks.score_tables`.
+    micrographs : list of str
+        The validation part.
+    diameter_px : float
+        Particle diameter in the pixels of x and y.
+
+    Returns
+    -------
+    dict
+        threshold, expected_precision and expected_recall of the picks that reach it.
+
+    Raises
+    ------
+    UserError
+        If there is no validation micrograph, no candidate on one, or no score.
+    """
+    cure = "set picker/threshold to a number or to published"
+    if not micrographs:
+        raise UserError(f"the picker saw no micrograph of the validation part; {cure}")
+    scored = score_tables(truth, candidates, micrographs, diameter_px=diameter_px)
+    score = pooled_picks(list(scored.values()))
+    best = best_threshold(score)
+    if math.isnan(best):
+        raise UserError(f"the picker found nothing on the validation part; {cure}")
+    if np.isneginf(score.scores).any():
+        raise UserError(f"some picks have no score, so that none can be chosen by it; {cure}")
+    counts = counts_at(score, best)
+    return {
+        "threshold": _with_margin(score, best),
+        "expected_precision": float(precision(counts)),
+        "expected_recall": float(recall(counts)),
+    }
+
+
+def _with_margin(score: PickScore, threshold: float) -> float:
+    """Halfway to the next lower score: the same picks here, and the widest margin for other micrographs."""
+    lower = score.scores[score.scores < threshold]
+    return float((threshold + lower.max()) / 2) if lower.size else threshold

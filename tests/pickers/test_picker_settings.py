@@ -1,0 +1,116 @@
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from crisp_core.errors import UserError
+from crisp_core.settings import check_settings
+
+SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
+FILES = {"files": "picks/*.box", "origin": "top-left"}
+DATASET = {
+    "micrographs": "*.mrc",
+    "coordinates": {"files": "*.star", "origin": "top-left"},
+    "pixel_size": 1.5,
+    "particle_diameter_angstrom": 120,
+}
+
+
+def checked(picker, *, dataset=DATASET, **more):
+    experiments = {"unet": {}, "theirs": {"picker": picker} | more.pop("experiment", {})}
+    settings = {"run": ["mine/theirs"], "datasets": {"mine": dataset}, "experiments": experiments} | more
+    return check_settings(copy.deepcopy(settings), SCHEMA)
+
+
+def without(key, **changed):
+    return {name: value for name, value in DATASET.items() if name != key} | changed
+
+
+@pytest.mark.parametrize(
+    ("picker", "threshold", "leak"),
+    [
+        (FILES, "published", "unknown"),
+        ({"program": "topaz-pretrained"}, None, "unknown"),
+        ({"program": "topaz"}, None, "unknown"),
+        ({"program": "relion-log"}, None, False),
+        ({"program": "skimage-log"}, None, False),
+    ],
+)
+def test_every_kind_has_its_defaults(picker, threshold, leak):
+    filled = checked(picker)["experiments"]["theirs"]["picker"]
+    assert (filled["threshold"], filled["leak"]) == (threshold, leak)
+
+
+def test_the_default_is_a_network():
+    assert checked(FILES)["experiments"]["unet"]["picker"] is None
+
+
+def test_picks_as_published_need_no_coordinates_and_no_validation_part():
+    checked(FILES, dataset=without("coordinates"))
+    checked(FILES, dataset=DATASET | {"split": {"train": 0, "validation": 0}})
+
+
+@pytest.mark.parametrize(
+    ("picker", "message"),
+    [
+        ({}, "picker: 'program' is a required property"),
+        ({"program": "guess"}, "picker/program: 'guess' is not one of"),
+        ({"files": "*.box"}, "picker: 'origin' is a required property"),
+        ({"program": "skimage-log", "epochs": 3}, "picker: unknown key 'epochs'; known are diameters"),
+        ({"program": "topaz", "units": 48}, "picker/units: 48 is not one of"),
+        (FILES | {"threshold": "best"}, "picker/threshold: 'best'.*published takes all picks"),
+    ],
+)
+def test_wrong_keys_of_a_picker_are_named(picker, message):
+    with pytest.raises(UserError, match=f"^config, experiments/theirs/{message}"):
+        checked(picker)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"picker": {"program": "skimage-log"}, "experiment": {"network": {}, "centers": {}}},
+            "experiments/theirs: picker takes the network's place, so centers and network would have no effect",
+        ),
+        (
+            {"picker": {"program": "skimage-log"}, "dataset": without("coordinates")},
+            "run: mine/theirs has no coordinates to train or choose a threshold on",
+        ),
+        (
+            {"picker": {"program": "skimage-log"}, "dataset": DATASET | {"split": {"validation": 0}}},
+            "datasets/mine/split/validation: the threshold of theirs needs at least one micrograph here",
+        ),
+        (
+            {"picker": {"program": "topaz"}, "dataset": DATASET | {"split": {"train": 0}}},
+            "datasets/mine/split/train: a training needs at least one micrograph here",
+        ),
+        (
+            {"picker": FILES, "tables": {"all": {"rows": ["theirs"]}}},
+            "tables/all/rows: theirs has a picker and no network; list it in comparisons",
+        ),
+        (
+            {"picker": FILES, "comparisons": {"all": {"dataset": "mine", "entries": ["ours"]}}},
+            "comparisons/all: ours names no entry of experiments; defined are unet, theirs",
+        ),
+        (
+            {
+                "picker": FILES,
+                "comparisons": {"all": {"dataset": "mine", "entries": ["theirs"], "consensus_at_least": 2}},
+            },
+            "comparisons/all/consensus_at_least: 2 of 1 entries can never agree; lower it",
+        ),
+        (
+            {
+                "picker": FILES,
+                "dataset": without("coordinates"),
+                "comparisons": {"all": {"dataset": "mine", "entries": ["theirs"], "consensus_at_least": 1}},
+            },
+            "comparisons/all/dataset: mine has no coordinates to compare with",
+        ),
+    ],
+)
+def test_impossible_combinations_are_refused(arguments, message):
+    with pytest.raises(UserError, match=f"^config, {message}"):
+        checked(**arguments)

@@ -1,0 +1,204 @@
+import shutil
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crisp_core.arrays import Array
+from crisp_core.errors import UserError
+from crisp_core.metrics.picks import match, score_tables
+from crisp_core.micrographs import read_micrograph, write_mrc
+from crisp_core.pickers import relion_log, skimage_log, topaz
+from crisp_core.pickers.running import joined, run_program, write_images
+from crisp_core.pickers.threshold import choose_threshold
+
+TOPAZ = {
+    "program": "topaz",
+    "model": "resnet8",
+    "units": 32,
+    "pretrained": True,
+    "epochs": 1,
+    "updates_per_epoch": 2,
+    "minibatch_size": 16,
+    "learning_rate": 2e-4,
+    "target_radius_px": 3,
+    "expected_particles": None,
+    "pixel_size": None,
+    "radius_diameters": 0.5,
+}
+LOG = {"diameters": [0.6, 1], "n_scales": 4, "least_score": 0.05, "overlap": 0.3, "white_particles": False}
+RELION = {
+    "diameter_min_angstrom": None,
+    "diameter_max_angstrom": None,
+    "threshold_adjustment": 0,
+    "lowpass_angstrom": 20,
+    "white_particles": False,
+}
+
+
+def discs(shape, xy, *, diameter_px, noise=0.3, seed=0):
+    """Dark discs on noise, as particles are in a micrograph."""
+    y, x = np.indices(shape)
+    image = np.random.default_rng(seed).normal(0, noise, shape)
+    for x0, y0 in xy:
+        image[np.hypot(x - x0, y - y0) <= diameter_px / 2] -= 1
+    return image.astype(np.float32)
+
+
+def spread(shape, n, *, distance, margin, seed=0):
+    """Random places with a least distance between any two."""
+    rng, places = np.random.default_rng(seed), []
+    while len(places) < n:
+        xy = rng.uniform(margin, np.array(shape[::-1]) - margin)
+        if all(np.hypot(*(xy - other)) > distance for other in places):
+            places.append(xy)
+    return np.array(places)
+
+
+@pytest.fixture(scope="module")
+def known():
+    """A micrograph of 256 × 320 pixels at 7 Å/px with 25 discs of 168 Å."""
+    xy = spread((256, 320), 25, distance=34, margin=20)
+    return Array(discs((256, 320), xy, diameter_px=24), 7.0, (256, 320)), xy
+
+
+def test_skimage_log_finds_every_disc_and_ranks_discs_above_noise(known):
+    image, xy = known
+    found = skimage_log.pick(image.data, diameter_px=24, settings=LOG)
+    best = found.sort_values("score", ascending=False).head(25)
+    pairs = match(xy, best[["x", "y"]].to_numpy(), max_distance_px=3)
+    assert pairs.truth.size == 25
+
+
+def test_skimage_log_scores_a_disc_as_the_integral_says():
+    # at the middle of a disc of radius r and depth 1, −σ² ∇²G ∗ disc is (r² / σ²) exp(−r² / 2σ²)
+    image, radius = discs((128, 128), [(64, 64)], diameter_px=24, noise=0), 12
+    sigma = radius / np.sqrt(2)
+    settings = LOG | {"diameters": [1, 1], "n_scales": 1}
+    found = skimage_log.pick(image, diameter_px=24, settings=settings).sort_values("score").iloc[-1]
+    assert (found["x"], found["y"]) == (64, 64)
+    assert found["score"] == pytest.approx(radius**2 / sigma**2 * np.exp(-(radius**2) / (2 * sigma**2)), rel=0.02)
+
+
+def test_skimage_log_sees_white_particles_when_told(known):
+    image, _ = known
+    dark = skimage_log.pick(image.data, diameter_px=24, settings=LOG)
+    white = skimage_log.pick(-image.data, diameter_px=24, settings=LOG | {"white_particles": True})
+    pd.testing.assert_frame_equal(dark, white)
+
+
+def test_nothing_is_found_on_nothing():
+    assert len(skimage_log.pick(np.zeros((64, 64), np.float32), diameter_px=16, settings=LOG)) == 0
+    assert list(joined([])) == ["micrograph", "x", "y", "score"]
+
+
+def test_relion_finds_the_discs_at_the_right_way_up(tmp_path):
+    if shutil.which(relion_log.PROGRAM) is None:
+        pytest.skip("relion_autopick not found: apt install relion")
+    xy = spread((512, 640), 20, distance=60, margin=40)
+    write_mrc(tmp_path / "one.mrc", discs((512, 640), xy, diameter_px=48), pixel_size=3.5, dtype=np.float32)
+    found = relion_log.pick(
+        {"one": str(tmp_path / "one.mrc")}, folder=tmp_path, pixel_size=3.5, diameter_angstrom=168, settings=RELION
+    )
+    best = found.sort_values("score", ascending=False).head(20)
+    assert match(xy, best[["x", "y"]].to_numpy(), max_distance_px=12).truth.size >= 18
+    assert set(found["micrograph"]) == {"one"}
+
+
+def test_relion_gets_the_diameters_of_its_tutorial():
+    words = relion_log.command_line(RELION, pixel_size=1.77, diameter_angstrom=191)
+    options = dict(zip(words[2::2], words[3::2], strict=True))
+    assert float(options["--LoG_diam_min"]) == pytest.approx(150, abs=0.1)
+    assert float(options["--LoG_diam_max"]) == pytest.approx(180, abs=0.1)
+
+
+def test_a_missing_program_is_one_line_with_the_cure():
+    with pytest.raises(UserError, match=r"^no_such_program: not found; install it so$"):
+        run_program(["no_such_program", "--x"], install="install it so")
+
+
+def test_a_failing_program_is_quoted():
+    command = [sys.executable, "-c", "import sys; print('what went wrong'); sys.exit(3)"]
+    with pytest.raises(UserError, match="failed: what went wrong; its command and output are in the log"):
+        run_program(command, install="")
+
+
+def test_images_are_written_as_they_are_or_down_sampled(tmp_path, known):
+    image, _ = known
+    grids = write_images([("a", image)], tmp_path, pixel_size=14)
+    assert grids["a"].shape == (128, 160)
+    written = read_micrograph(tmp_path / "a.mrc")
+    assert written.pixel_size == pytest.approx(14) and written.image.shape == (128, 160)
+    assert written.image.mean() == pytest.approx(image.data.mean(), abs=1e-5)
+    assert write_images([("b", image)], tmp_path, pixel_size=3)["b"].pixel_size == 7
+    np.testing.assert_array_equal(read_micrograph(tmp_path / "b.mrc").image, image.data)
+
+
+def test_targets_are_in_pixels_of_the_images(tmp_path, known):
+    image = known[0]._replace(full_shape=(1024, 1280))
+    grids = write_images([("a", image)], tmp_path)
+    table = pd.DataFrame({"micrograph": ["a", "a", "other"], "x": [40, 1279.9, 5], "y": [400, 0, 5], "score": 0.0})
+    targets = topaz.target_table(table, grids)
+    assert targets[["x_coord", "y_coord"]].to_numpy().tolist() == [[10, 100], [319, 0]]
+
+
+def test_topaz_trains_for_the_particles_that_there_are():
+    words = topaz.training_options(TOPAZ, n_expected=31.5)
+    assert words[words.index("--num-particles") + 1] == "31.5"
+    given = topaz.training_options(TOPAZ | {"expected_particles": 50, "pretrained": False}, n_expected=31.5)
+    assert given[given.index("--num-particles") + 1] == "50" and given[-1] == "--no-pretrained"
+
+
+@pytest.mark.slow
+def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
+    image, xy = known
+    image = image._replace(full_shape=(1024, 1280))
+    truth = pd.DataFrame({"micrograph": "a", "x": 4 * xy[:, 0], "y": 4 * xy[:, 1], "score": np.nan})
+    for name in ("training", "picking"):
+        (tmp_path / name).mkdir()
+    detector = topaz.train([("a", image)], truth, folder=tmp_path / "training", settings=TOPAZ)
+    shared = {"diameter_angstrom": 168, "settings": TOPAZ}
+    found = topaz.pick([("a", image)], folder=tmp_path / "picking", detector=detector, **shared)
+    score = score_tables(truth, found, ["a"], diameter_px=96)["a"]
+    # the detector that comes with Topaz, which two steps hardly change, finds dark discs: most of its best are true
+    best = np.argsort(-score.scores)[:25]
+    assert score.true[best].sum() >= 15
+
+
+def test_topaz_without_a_particle_is_refused(tmp_path, known):
+    nothing = pd.DataFrame({"micrograph": [], "x": [], "y": [], "score": []})
+    with pytest.raises(UserError, match="no particle on the training micrographs"):
+        topaz.train([("a", known[0])], nothing, folder=tmp_path, settings=TOPAZ)
+
+
+def table(rows):
+    return pd.DataFrame(rows, columns=["micrograph", "x", "y", "score"])
+
+
+def test_the_threshold_is_the_one_of_best_f1_with_the_widest_margin():
+    truth = table([("a", 100 * i, 0, np.nan) for i in range(4)])
+    found = table(
+        [("a", 100 * i, 0, score) for i, score in enumerate([9, 7, 5, 1])] + [("a", 50, 500, 3), ("a", 0, 600, 2)]
+    )
+    chosen = choose_threshold(truth, found, ["a"], diameter_px=20)
+    # F1 by threshold 9, 7, 5, 3, 2, 1: 2/5, 4/6, 6/7, 6/8, 6/9, 8/10
+    assert chosen == {"threshold": 4.0, "expected_precision": 1.0, "expected_recall": 0.75}
+
+
+def test_a_threshold_below_every_score_is_the_lowest_score():
+    truth = table([("a", 0, 0, np.nan)])
+    assert choose_threshold(truth, table([("a", 0, 0, -3.0)]), ["a"], diameter_px=20)["threshold"] == -3
+
+
+@pytest.mark.parametrize(
+    ("found", "micrographs", "message"),
+    [
+        ([("a", 0, 0, 1.0)], [], "saw no micrograph of the validation part"),
+        ([], ["a"], "found nothing on the validation part"),
+        ([("a", 0, 0, np.nan)], ["a"], "some picks have no score"),
+    ],
+)
+def test_what_no_threshold_can_be_chosen_of_is_refused(found, micrographs, message):
+    with pytest.raises(UserError, match=f"{message}.*set picker/threshold to a number or to published"):
+        choose_threshold(table([("a", 0, 0, np.nan)]), table(found), micrographs, diameter_px=20)

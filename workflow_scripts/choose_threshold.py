@@ -1,0 +1,38 @@
+"""Rule choose_threshold: the score from which on another picker does best on the validation part."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import yaml
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.centers.removal import drop_picks
+from crisp_core.logs import start_log
+from crisp_core.pickers.running import joined
+from crisp_core.pickers.threshold import choose_threshold
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+validation = set(split.loc[split["part"] == "validation", "micrograph"])
+for path in snakemake.input.names:
+    validation &= set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])
+found = pd.concat([read_coordinates_star(path) for path in snakemake.input.found], ignore_index=True)
+candidates = []
+for path in snakemake.input.images:
+    for name in validation & set(array_names(path, "valid")):
+        valid = read_array(path, "valid", name)
+        rules = {"full_shape": valid.full_shape, "box_px": snakemake.params.edge_box_px, "valid": valid.data}
+        candidates.append(drop_picks(found[found["micrograph"] == name], **rules).kept)
+chosen = choose_threshold(
+    read_coordinates_star(snakemake.input.coordinates),
+    joined(candidates),
+    sorted(validation),
+    diameter_px=snakemake.params.diameter_px,
+)
+with open(snakemake.output.threshold, "w") as file:
+    yaml.safe_dump(chosen, file, sort_keys=False)
+log.info("picks from %g; on the validation part precision %.3f, recall %.3f", *chosen.values())

@@ -1,0 +1,82 @@
+"""Rule compare_picks: several pickers on the same micrographs, how far they agree, and their consensus."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.comparison import (
+    CONSENSUS,
+    common_micrographs,
+    comparison_table,
+    consensus,
+    overlaps,
+    score_entries,
+)
+from crisp_core.logs import start_log
+from crisp_core.metrics.picks import flag_masked
+from crisp_core.star import read_coordinates_star, write_coordinates_star
+from crisp_core.tables import job_cost
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+part, at_least = params.comparison["part"], params.comparison["consensus_at_least"]
+entries = params.comparison["entries"]
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+parts = dict(zip(split["micrograph"], split["part"], strict=True))
+named = {
+    Path(path).parent.name: set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"]) for path in snakemake.input.names
+}
+names = common_micrographs(parts, part, {entry: named.get(entry) for entry in entries})
+for entry, seen in named.items():
+    if missing := [name for name in parts if parts[name] == part and name not in seen]:
+        log.warning("%s has no picks of %s, which is therefore left out for all", entry, ", ".join(missing))
+
+
+def stars(kind: str) -> dict[str, pd.DataFrame]:
+    """Tables of all entries."""
+    paths = [Path(path) for path in snakemake.input[kind]]
+    return {
+        entry: pd.concat([read_coordinates_star(p) for p in paths if p.parts[-3] == entry], ignore_index=True)
+        for entry in entries
+    }
+
+
+truth, picks, candidates = read_coordinates_star(snakemake.input.coordinates), stars("picks"), stars("candidates")
+agreed = consensus(picks, names, diameter_px=params.diameter_px, at_least=at_least)
+write_coordinates_star(snakemake.output.consensus, agreed)
+overlap = overlaps(picks, names, diameter_px=params.diameter_px)
+overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
+
+images = {name: path for path in snakemake.input.images for name in array_names(path, "valid") if name in names}
+valid = [(name, read_array(images[name], "valid", name)) for name in names]
+picks, candidates = picks | {CONSENSUS: agreed}, candidates | {CONSENSUS: agreed}
+scored, curves = score_entries(
+    truth,
+    {entry: flag_masked(table, valid) for entry, table in picks.items()},
+    candidates,
+    names,
+    part=part,
+    diameter_px=params.diameter_px,
+    pixel_size=params.pixel_size,
+    seed=params.seed,
+)
+leaks = {fact["leak"] for fact in params.facts.values()}
+facts = {CONSENSUS: {"kind": f"at least {at_least} agree", "leak": max(leaks, key=["no", "unknown", "yes"].index)}}
+for entry, jobs in params.jobs.items():
+    training, picking = (job_cost(jobs[kind]) for kind in ("training", "picking"))
+    facts[entry] = params.facts[entry] | {
+        "training_seconds": training.seconds,
+        "training_peak_mib": training.peak_mib,
+        "seconds_per_micrograph": picking.seconds / sum(len(array_names(p, "image")) for p in snakemake.input.images),
+        "picking_peak_mib": picking.peak_mib,
+    }
+table = comparison_table(scored, facts)
+table.to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
+curves.to_csv(snakemake.output.curves, sep="\t", index=False, float_format="%.6g")
+for row in table.itertuples():
+    log.info("%s: precision %.3f, recall %.3f, F1 %.3f", row.entry, row.precision, row.recall, row.f1)

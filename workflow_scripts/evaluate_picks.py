@@ -1,0 +1,47 @@
+"""Rule evaluate_picks: picks of every part, of a network or of another picker, against given coordinates."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.logs import start_log
+from crisp_core.metrics.picks import curve_table, flag_masked, picks_table
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+parts = dict(zip(split["micrograph"], split["part"], strict=True))
+for path in snakemake.input.names:
+    # what a file of picks doesn't name was not given to that picker
+    named = set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])
+    parts = {name: part for name, part in parts.items() if name in named}
+truth = read_coordinates_star(snakemake.input.coordinates)
+candidates, picks = (
+    pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
+    for paths in (snakemake.input.candidates, snakemake.input.picks)
+)
+valid = (
+    (name, read_array(path, "valid", name))
+    for path in snakemake.input.images
+    for name in array_names(path, "valid")
+    if name in parts
+)
+scored = picks_table(
+    truth,
+    flag_masked(picks, valid),
+    parts,
+    candidates=candidates,
+    diameter_px=params.diameter_px,
+    pixel_size=params.pixel_size,
+    seed=params.seed,
+)
+scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
+curve = curve_table(truth, candidates, parts, diameter_px=params.diameter_px)
+curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
+for row in scored.query("micrograph == 'all'").itertuples():
+    log.info("%s: F1 of the picks %.3f", row.part, row.f1)

@@ -1,0 +1,27 @@
+"""Rule pick_relion_log: what RELION's Laplacian-of-Gaussian picker finds on a batch."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisp_core.arrays import array_names
+from crisp_core.logs import start_log
+from crisp_core.pickers import relion_log
+from crisp_core.star import write_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+readable = array_names(snakemake.input.images, "image")
+with tempfile.TemporaryDirectory(prefix="relion-", dir=Path(snakemake.output[0]).parent) as folder:
+    found = relion_log.pick(
+        {name: params.micrographs[name] for name in readable},
+        folder=folder,
+        pixel_size=params.pixel_size,
+        diameter_angstrom=params.diameter_angstrom,
+        settings=params.picker,
+    )
+write_coordinates_star(snakemake.output[0], found)
+log.info("%d candidates", len(found))

@@ -1,0 +1,29 @@
+"""Rule pick_topaz: what a detector of Topaz finds on a batch."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.logs import start_log
+from crisp_core.pickers import topaz
+from crisp_core.star import write_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+path, params = snakemake.input.images, snakemake.params
+images = ((name, read_array(path, "image", name)) for name in array_names(path, "image"))
+with tempfile.TemporaryDirectory(prefix="topaz-", dir=Path(snakemake.output[0]).parent) as folder:
+    found = topaz.pick(
+        images,
+        folder=folder,
+        detector=Path(*snakemake.input.detector).absolute() if snakemake.input.detector else params.picker["model"],
+        diameter_angstrom=params.diameter_angstrom,
+        settings=params.picker,
+        threads=snakemake.threads,
+        gpus=snakemake.resources.gpu,
+    )
+write_coordinates_star(snakemake.output[0], found)
+log.info("%d candidates", len(found))

@@ -1,0 +1,18 @@
+"""Rule plot_comparison: precision-recall curves of all entries in one plot, and how far they overlap."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.plots import overlap_matrix, precision_recall, save
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+table = pd.read_csv(snakemake.input.table, sep="\t").set_index("entry")
+curves = dict(iter(pd.read_csv(snakemake.input.curves, sep="\t").groupby("entry", sort=False)))
+chosen = {entry: (row["recall"], row["precision"]) for entry, row in table.iterrows()}
+save(precision_recall(curves, chosen=chosen), snakemake.output.curves)
+save(overlap_matrix(pd.read_csv(snakemake.input.overlap, sep="\t", index_col="entry")), snakemake.output.overlap)
