@@ -23,11 +23,13 @@ from crisp_core.star import (
     COLUMNS,
     FLOAT_FORMAT,
     NO_SCORE,
+    Block,
     autopick_table,
     coordinates_of_block,
     coordinates_table,
     micrograph_stem,
     number_column,
+    origins_angstrom,
     read_blocks,
     read_text,
     write_blocks,
@@ -88,6 +90,43 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
     return readers[kind](path, stem)
 
 
+def read_origins(path: str | Path, *, pixel_size: float) -> np.ndarray:
+    """Origins that a refinement gave the particles of a star file.
+
+    RELION's origin is the shift that brings the particle to the middle of its box, so its centre on the micrograph is
+    the coordinate minus the origin.
+
+    Parameters
+    ----------
+    path : str or Path
+        RELION's star of particles (3.0, 3.1 or 5).
+    pixel_size : float
+        Å/px of the micrographs.
+
+    Returns
+    -------
+    np.ndarray
+        `(n, 2)` as (x, y) in pixels of the micrographs, in the order of `read_coordinates`.
+
+    Raises
+    ------
+    UserError
+        If the file is no star file with coordinates, or has no origins.
+    """
+    if Path(path).suffix.lower() != ".star":
+        raise UserError(
+            f"{path}: is no star file, so it has none of the origins that subtract_origins wants; leave that out"
+        )
+    blocks = read_blocks(path)
+    block = _block_of_coordinates(path, blocks)
+    if not any(set(block) >= {f"rlnOriginX{unit}", f"rlnOriginY{unit}"} for unit in ("", "Angst")):
+        raise UserError(
+            f"{path}: has no origins (rlnOriginXAngst); give refined particles, or leave out subtract_origins"
+        )
+    labels = ("rlnOriginXAngst", "rlnOriginYAngst")
+    return np.column_stack([origins_angstrom(path, block, x, blocks.get("optics")) for x in labels]) / pixel_size
+
+
 def detect_format(path: str | Path) -> str:
     """Format of a coordinate file, by its suffix and, for text tables, its header line.
 
@@ -114,6 +153,27 @@ def detect_format(path: str | Path) -> str:
         f"{path}: its first line names no coordinate columns ({' '.join(header)}); "
         "start the file with a line 'x,y' or 'x,y,score,micrograph'"
     )
+
+
+def names_micrographs(path: str | Path, *, format: str = "auto") -> bool:
+    """Whether a coordinate file says itself on which micrographs its particles are, so that it may hold many.
+
+    Parameters
+    ----------
+    path : str or Path
+    format : str
+        As for `read_coordinates`; a file of no known format names none.
+    """
+    try:
+        kind = detect_format(path) if format == "auto" else format
+        if kind == "table":
+            return "micrograph" in _header(path)
+        if kind == "relion":
+            with open(path, "rb") as file:
+                return any(b"_rlnMicrographName" in line for line in file)
+    except (UserError, OSError):
+        return False
+    return kind not in ONE_MICROGRAPH
 
 
 def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, size_px: float | None = None) -> None:
@@ -225,7 +285,7 @@ def onto_grids(table: pd.DataFrame, grids: Mapping[str, Grid]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def match_names(names: Sequence[str], micrographs: Sequence[str]) -> pd.DataFrame:
+def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: bool = True) -> pd.DataFrame:
     """Find the micrograph that each name means.
 
     Folders and file suffixes don't count, `_autopick` and `_manualpick` don't, nor does cryoSPARC's prefix of 21 digits
@@ -237,6 +297,8 @@ def match_names(names: Sequence[str], micrographs: Sequence[str]) -> pd.DataFram
         Names in coordinate or CTF files.
     micrographs : sequence of str
         Stems or paths of the dataset's micrographs.
+    required : bool
+        Whether it is a mistake that no name matches.
 
     Returns
     -------
@@ -246,13 +308,13 @@ def match_names(names: Sequence[str], micrographs: Sequence[str]) -> pd.DataFram
     Raises
     ------
     UserError
-        If there are names and none of them matches.
+        If there are names, none of them matches and one must.
     """
     exact = {micrograph_stem(micrograph): micrograph for micrograph in micrographs}
     keys = pd.Series(list(micrographs), index=[_name_key(micrograph) for micrograph in micrographs], dtype="str")
     unique = keys[~keys.index.duplicated(keep=False)].to_dict()
     found = [exact.get(micrograph_stem(name), unique.get(_name_key(name), "")) for name in names]
-    if len(names) and not any(found):
+    if required and len(names) and not any(found):
         example = f"'{micrographs[0]}'" if len(micrographs) else "(none)"
         raise UserError(
             f"none of {len(names)} names matches a micrograph: '{names[0]}' …, while micrographs are called "
@@ -401,14 +463,17 @@ def _score(path: Path, table: pd.DataFrame) -> np.ndarray | None:
     return _numbers(path, table, "score", required=False) if "score" in table else None
 
 
-def _read_relion(path: Path, stem: str) -> pd.DataFrame:
+def _block_of_coordinates(path: str | Path, blocks: Mapping[str, Block]) -> pd.DataFrame:
     # a block of one row may come without loop_, as single values
-    blocks = [
-        block if isinstance(block, pd.DataFrame) else pd.DataFrame([block]) for block in read_blocks(path).values()
-    ]
-    block = next((block for block in blocks if "rlnCoordinateX" in block), None)
+    tables = [block if isinstance(block, pd.DataFrame) else pd.DataFrame([block]) for block in blocks.values()]
+    block = next((block for block in tables if "rlnCoordinateX" in block), None)
     if block is None:
         raise UserError(f"{path}: has no column rlnCoordinateX; give a star file of picks or particles")
+    return block
+
+
+def _read_relion(path: Path, stem: str) -> pd.DataFrame:
+    block = _block_of_coordinates(path, read_blocks(path))
     return coordinates_of_block(path, block, micrograph=None if "rlnMicrographName" in block else stem)
 
 

@@ -6,7 +6,7 @@ cryoSPARC 3 and 4 export.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import mrcfile
@@ -144,7 +144,7 @@ def _name_problems(star: str | Path, particles: pd.DataFrame) -> list[str]:
         problems.append(f"rlnImageName '{wrong.iloc[0]}' is not of the form 000001@stack.mrcs; write it so")
     if images.duplicated().any():
         problems.append(f"image {images[images.duplicated()].iloc[0]} stands twice; remove one of the two")
-    stacks = pd.Series(images.str.partition("@")[2].unique(), dtype="str")
+    stacks = pd.Series(images.str.split("@", n=1).str[-1].unique(), dtype="str")
     problems += [f"stack '{name}' has not the suffix .mrcs; rename it" for name in stacks if not name.endswith(".mrcs")]
     for name in [*stacks, *micrographs.unique()]:
         if name.startswith("/") or re.match(r"[A-Za-z]:\\", name):
@@ -249,9 +249,8 @@ def write_picks(path: str | Path, coordinates: pd.DataFrame, *, exposures: str |
     """
     if Path(path).suffix != ".cs":
         raise ValueError(f"{path} has not the suffix .cs")
-    given = read_cs(exposures, EXPOSURE_FIELDS, cure="export the exposures with their micrograph_blob")
+    given, names = match_exposures(exposures, list(dict.fromkeys(coordinates["micrograph"])))
     paths = text_field(given, "micrograph_blob/path")
-    names = match_names(list(dict.fromkeys(coordinates["micrograph"])), paths)
     row_of = dict(zip(names["name"], names["micrograph"].map({p: i for i, p in enumerate(paths)}), strict=True))
     rows = coordinates["micrograph"].map(row_of)
     picks = _pick_rows(coordinates[rows.notna()], given[rows.dropna().astype(int).to_numpy()])
@@ -259,6 +258,21 @@ def write_picks(path: str | Path, coordinates: pd.DataFrame, *, exposures: str |
     text = CSG.format(name=Path(path).name, n=len(picks))
     Path(path).with_suffix(".csg").write_text(text, encoding="utf-8", newline="\n")
     return names
+
+
+def match_exposures(exposures: str | Path, micrographs: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Exposures, and the table of names that says which of their paths each micrograph is.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read or lacks a field, or no micrograph matches an exposure.
+    """
+    given = read_cs(exposures, EXPOSURE_FIELDS, cure="export the exposures with their micrograph_blob")
+    try:
+        return given, match_names(micrographs, text_field(given, "micrograph_blob/path"))
+    except UserError as error:
+        raise UserError(f"{exposures}: {error}") from None
 
 
 def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The coordinates of a dataset from all of its files: read, matched with the micrographs, checked."""
+"""What a dataset brings along, from all of its files: coordinates and CTF, matched with the micrographs and checked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -13,15 +13,16 @@ from crisp_core.coordinates import (
     match_names,
     origin_contrast,
     read_coordinates,
+    read_origins,
     to_top_left,
 )
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
 from crisp_core.quarantine import Refused
-from crisp_core.star import COLUMNS
+from crisp_core.star import COLUMNS, MICROSCOPE_LABELS, MicrographsCtf, read_micrographs_ctf
 
-# enough particles to tell up from down, and quick for thousands of micrographs
-MICROGRAPHS_FOR_ORIGIN = 20
+# fewer particles cannot tell up from down in one micrograph
+PARTICLES_FOR_ORIGIN = 10
 
 
 class Imported(NamedTuple):
@@ -36,7 +37,15 @@ class Imported(NamedTuple):
     refused: list[Refused]
 
 
-def import_coordinates(paths: Sequence[str], shapes: Mapping[str, Shape], *, format: str, origin: str) -> Imported:
+def import_coordinates(
+    paths: Sequence[str],
+    shapes: Mapping[str, Shape],
+    *,
+    format: str,
+    origin: str,
+    refined_pixel_size: float | None = None,
+    required: bool = True,
+) -> Imported:
     """Read all coordinate files of a dataset; a bad file is refused alone.
 
     Parameters
@@ -47,6 +56,11 @@ def import_coordinates(paths: Sequence[str], shapes: Mapping[str, Shape], *, for
         Full-resolution shape of every micrograph that could be read, by stem.
     format, origin : str
         As the dataset's entry says.
+    refined_pixel_size : float, optional
+        Å/px of the micrographs. If given, the files are stars of refined particles, and the origins that the
+        refinement found are subtracted.
+    required : bool
+        Whether it is a mistake that no micrograph has coordinates.
 
     Returns
     -------
@@ -56,44 +70,118 @@ def import_coordinates(paths: Sequence[str], shapes: Mapping[str, Shape], *, for
     Raises
     ------
     UserError
-        If no file can be used, or no name in them matches a micrograph.
+        If coordinates are required and no file can be used, or no name in them matches a micrograph.
     """
-    tables, refused = _read_each(paths, format)
+    tables, refused = _read_each(paths, format, refined_pixel_size)
+    if required and not tables:
+        reason = refused[0].reason if refused else "there is none; correct coordinates/files"
+        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {reason}")
     names = pd.DataFrame(
         [(path, name, n) for path, table in tables.items() for name, n in _counts(path, table).items()],
         columns=["path", "name", "n_coordinates"],
     )
-    names["micrograph"] = match_names(names["name"].tolist(), list(shapes))["micrograph"]
+    names["micrograph"] = match_names(names["name"].tolist(), list(shapes), required=required)["micrograph"]
     names = names.sort_values(["path", "name"], ignore_index=True)
     repeated = names["micrograph"].duplicated() & (names["micrograph"] != "")
     kept = [pd.DataFrame(columns=list(COLUMNS)).astype({"x": float, "y": float, "score": float})]
+    rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
     # micrograph by micrograph, so that a mistake in a file of many costs one of them
-    for row in names.itertuples():
+    for row in names[names["micrograph"] != ""].itertuples():
         try:
             if repeated[row.Index]:
                 raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
-            table = tables[row.path]
-            table = table[table["micrograph"] == row.name].assign(micrograph=row.micrograph)
-            kept.append(_placed(table, shapes, origin=origin, source=row.path))
+            if row.n_coordinates:
+                table = rows_of[row.path][row.name].assign(micrograph=row.micrograph)
+                kept.append(_placed(table, shapes[row.micrograph], origin=origin, source=row.path))
         except UserError as error:
             refused.append(Refused(row.path, "coordinates", str(error)))
             names = names.drop(row.Index)
-    if not len(names):
+    if required and not len(names):
         raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {refused[0].reason}")
-    coordinates = pd.concat([table for table in kept if len(table)] or kept, ignore_index=True)
+    coordinates = pd.concat(kept[1:] or kept, ignore_index=True)
     return Imported(coordinates[list(COLUMNS)], names[["path", "name", "micrograph", "n_coordinates"]], refused)
 
 
-def _read_each(paths: Sequence[str], format: str) -> tuple[dict[str, pd.DataFrame], list[Refused]]:
+def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join the names that parts of a dataset matched, each read with all files that may concern it.
+
+    Parameters
+    ----------
+    tables : sequence of DataFrame
+        As `Imported.names`.
+
+    Returns
+    -------
+    DataFrame
+        Every name once: without micrograph only where no part has one.
+    """
+    names = pd.concat(tables, ignore_index=True).sort_values("micrograph", ascending=False, kind="stable")
+    names = names.drop_duplicates(["path", "name"])
+    return names.sort_values(["path", "name"], ignore_index=True)
+
+
+def import_ctf(path: str, micrographs: Sequence[str], **microscope: float) -> MicrographsCtf:
+    """Read the CTF of a dataset's micrographs, matched by name; those that the file lacks are left out.
+
+    Parameters
+    ----------
+    path : str
+        RELION's `micrographs_ctf.star`.
+    micrographs : sequence of str
+        Stems.
+    **microscope : float
+        voltage_kv, spherical_aberration_mm and amplitude_contrast, where the file does not say them.
+
+    Returns
+    -------
+    MicrographsCtf
+        In the order of `micrographs`; with all optics groups of the file, and what each says of the microscope.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be used, has no micrograph of the dataset, or two lines for one.
+    """
+    given = read_micrographs_ctf(path)
+    try:
+        matched = match_names(given.micrographs["micrograph"].tolist(), micrographs)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    matched = matched[matched["micrograph"] != ""]
+    if matched.empty:
+        raise UserError(f"{path}: has no line for any micrograph; give the star file of RELION's CTF job")
+    repeated = matched.loc[matched["micrograph"].duplicated(keep=False)]
+    if len(repeated):
+        first = " and ".join(repeated.loc[repeated["micrograph"] == repeated["micrograph"].iloc[0], "name"])
+        raise UserError(f"{path}: {first} both mean micrograph {repeated['micrograph'].iloc[0]}; remove one line")
+    table = given.micrographs.loc[matched.index].assign(micrograph=matched["micrograph"])
+    known = [name for name in micrographs if name in set(table["micrograph"])]
+    table = table.set_index("micrograph").loc[known].reset_index()
+    missing = {label: microscope[key] for label, key in MICROSCOPE_LABELS.items() if label not in given.groups}
+    return MicrographsCtf(table, given.groups.assign(**missing))
+
+
+def without_ctf(micrographs: Mapping[str, str], ctf: MicrographsCtf, *, source: str) -> list[Refused]:
+    """What to say of micrographs (path by name) that have no CTF in the file `source`."""
+    reason = f"{source} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
+    known = set(ctf.micrographs["micrograph"])
+    return [Refused(path, "ctf", reason) for name, path in micrographs.items() if name not in known]
+
+
+def _read_each(
+    paths: Sequence[str], format: str, refined_pixel_size: float | None
+) -> tuple[dict[str, pd.DataFrame], list[Refused]]:
+    """Tables by path; with the columns origin_x and origin_y in px of the micrographs."""
     tables, refused = {}, []
     for path in paths:
         try:
-            tables[path] = read_coordinates(path, format=format)
+            table = read_coordinates(path, format=format)
+            origins = np.zeros((len(table), 2))
+            if refined_pixel_size is not None:
+                origins = read_origins(path, pixel_size=refined_pixel_size)
+            tables[path] = table.assign(origin_x=origins[:, 0], origin_y=origins[:, 1])
         except UserError as error:
             refused.append(Refused(path, "coordinates", str(error)))
-    if not tables:
-        reason = refused[0].reason if refused else "there is none; correct coordinates/files"
-        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {reason}")
     return tables, refused
 
 
@@ -102,43 +190,65 @@ def _counts(path: str, table: pd.DataFrame) -> dict[str, int]:
     return table["micrograph"].value_counts(sort=False).to_dict() or {path: 0}
 
 
-def _placed(table: pd.DataFrame, shapes: Mapping[str, Shape], *, origin: str, source: str) -> pd.DataFrame:
-    """Coordinates of one micrograph, from the top-left and inside; none where no micrograph matches."""
-    table = table[table["micrograph"] != ""]
-    if table.empty:
-        return table
-    check_inside(table, shapes, source=source)
-    return to_top_left(table, {name: shape[0] for name, shape in shapes.items()}, origin=origin)
+def _placed(table: pd.DataFrame, shape: Shape, *, origin: str, source: str) -> pd.DataFrame:
+    """Coordinates of one micrograph, from the top-left and inside."""
+    name = table["micrograph"].iloc[0]
+    # refined centres may lie a little outside, where the coordinates themselves do not
+    check_inside(table, {name: shape}, source=source)
+    table = table.assign(x=table["x"] - table["origin_x"], y=table["y"] - table["origin_y"])
+    return to_top_left(table, {name: shape[0]}, origin=origin)
 
 
 def check_stated_origin(
     coordinates: pd.DataFrame, images: Iterable[tuple[str, Array]], *, diameter_angstrom: float, source: str
-) -> None:
-    """Refuse coordinates that fit their micrographs clearly better upside down.
+) -> dict[str, str]:
+    """Refuse coordinates that fit their micrographs clearly better upside down, all together or one by one.
 
     Parameters
     ----------
     coordinates : DataFrame
         Columns micrograph, x, y in full-resolution pixels from the top-left, as the stated origin gives them.
     images : iterable of (micrograph, Array)
-        Prepared micrographs; the first `MICROGRAPHS_FOR_ORIGIN` are looked at.
+        Prepared micrographs.
     diameter_angstrom : float
         Particle diameter in Å.
     source : str
         What the message names.
 
+    Returns
+    -------
+    dict
+        Reason by micrograph, for those whose own coordinates are upside down while the others are not.
+
     Raises
     ------
     UserError
-        If the other origin fits clearly better.
+        If the other origin fits all of them together clearly better.
     """
+    places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
     contrasts: dict[bool, list[np.ndarray]] = {False: [], True: []}
-    for _, (name, image) in zip(range(MICROGRAPHS_FOR_ORIGIN), images, strict=False):
+    wrong = {}
+    for name, image in images:
         radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-        xy = coordinates.loc[coordinates["micrograph"] == name, ["x", "y"]].to_numpy()
+        xy = places.get(name, np.empty((0, 2)))
         upside_down = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
         for flipped, place in ((False, xy), (True, upside_down)):
             place = rescaled_xy(place, image.full_shape, image.data.shape)
             contrasts[flipped].append(origin_contrast(image.data, place, radius_px=radius_px))
+        try:
+            if len(xy) >= PARTICLES_FOR_ORIGIN:
+                check_origin(contrasts[False][-1], contrasts[True][-1], source=source)
+        except UserError:
+            wrong[name] = f"the coordinates of {name} fit it upside down, unlike the others; turn them around"
     if contrasts[False]:
         check_origin(np.concatenate(contrasts[False]), np.concatenate(contrasts[True]), source=source)
+    return wrong
+
+
+def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:
+    """What is left where the coordinates of some micrographs are refused, each for its reason."""
+    wrong = imported.names["micrograph"].isin(list(reasons))
+    refused = [Refused(row.path, "coordinates", reasons[row.micrograph]) for row in imported.names[wrong].itertuples()]
+    kept = ~imported.coordinates["micrograph"].isin(list(reasons))
+    coordinates = imported.coordinates[kept].reset_index(drop=True)
+    return Imported(coordinates, imported.names[~wrong].reset_index(drop=True), [*imported.refused, *refused])

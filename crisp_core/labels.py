@@ -72,6 +72,11 @@ def _above(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
     return image > getattr(skimage.filters, f"threshold_{method}")(image)
 
 
+def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Label (h, w) int8 for other programs: the classes' numbers, and −1 where pixels count for nothing."""
+    return np.where(valid, label, -1).astype(np.int8)
+
+
 def local_window_px(diameter_px: float) -> int:
     """Side of the local thresholds' window for particles of a diameter: the next odd number from one and a half on."""
     return max(3, 2 * math.ceil((WINDOW_DIAMETERS * diameter_px - 1) / 2) + 1)

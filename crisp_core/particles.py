@@ -27,6 +27,7 @@ IMAGES_PER_STEP = 8
 log = logging.getLogger("crisp")
 
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
+WITHOUT_CTF = "micrograph without CTF"
 
 
 class Particles(NamedTuple):
@@ -104,6 +105,8 @@ def extract_to_stack(
     *,
     pixel_size: float,
     invert: bool = True,
+    float16: bool = False,
+    ctf: pd.DataFrame | None = None,
 ) -> Extracted:
     """Extract the particles of several micrographs into one stack, with one micrograph in memory at a time.
 
@@ -119,16 +122,23 @@ def extract_to_stack(
         Å/px of the micrographs.
     invert : bool
         As in `extract`.
+    float16 : bool
+        Half the digits and half the file.
+    ctf : DataFrame, optional
+        Table with the column micrograph; coordinates on others give no image, since CTF is for all particles or none.
 
     Returns
     -------
     Extracted
         Rows of `coordinates`, in the order of the stack.
     """
-    kept, dropped = [coordinates.iloc[:0]], [coordinates.iloc[:0].assign(reason="")]
+    usable = coordinates["micrograph"].isin(coordinates["micrograph"] if ctf is None else ctf["micrograph"])
+    kept, dropped = [coordinates.iloc[:0]], [coordinates[~usable].assign(reason=WITHOUT_CTF)]
+    for name in dropped[0]["micrograph"].unique():
+        log.warning("%s has no CTF: its coordinates give no particle images", name)
 
     def stacks() -> Iterator[np.ndarray]:
-        for name, rows in coordinates.groupby("micrograph", sort=False):
+        for name, rows in coordinates[usable].groupby("micrograph", sort=False):
             image, _ = read_micrograph(micrographs[name], name=name, pixel_size=pixel_size)
             particles = extract(
                 image,
@@ -144,7 +154,8 @@ def extract_to_stack(
             log.info("extracted %d of %d particles of %s", len(kept[-1]), len(rows), name)
             yield particles.stack
 
-    write_stack(path, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size)
+    dtype = np.float16 if float16 else np.float32
+    write_stack(path, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size, dtype=dtype)
     return Extracted(pd.concat(kept, ignore_index=True), pd.concat(dropped, ignore_index=True))
 
 

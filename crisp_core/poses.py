@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.cs_files import LOCATION_FIELDS, located, read_cs
+from crisp_core.errors import UserError
 from crisp_core.geometry import flipped_y
 from crisp_core.star import (
-    Block,
     check_name,
     coordinates_of_block,
     number_column,
+    origins_angstrom,
     read_blocks,
     write_blocks,
 )
@@ -106,31 +107,8 @@ def _read_star(path: str | Path) -> pd.DataFrame:
     for column, label in ANGLES.items():
         poses[column] = number_column(path, particles, label)
     for column, label in ORIGINS.items():
-        poses[column] = _origin_angstrom(path, particles, label, blocks.get("optics"))
+        poses[column] = origins_angstrom(path, particles, label, blocks.get("optics"))
     return poses
-
-
-def _origin_angstrom(path: str | Path, particles: pd.DataFrame, label: str, optics: Block | None) -> np.ndarray:
-    """Origins in Å; RELION 3.0 and earlier have them in pixels of the particle's image, without `Angst`."""
-    in_pixels = label.removesuffix("Angst")
-    if label in particles:
-        return number_column(path, particles, label)
-    if in_pixels not in particles:
-        return np.zeros(len(particles))
-    return number_column(path, particles, in_pixels) * _image_pixel_size(path, particles, optics)
-
-
-def _image_pixel_size(path: str | Path, particles: pd.DataFrame, optics: Block | None) -> np.ndarray:
-    """Pixel size of every particle's image, Å/px."""
-    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(particles):
-        micrometres = number_column(path, particles, "rlnDetectorPixelSize")
-        return 1e4 * micrometres / number_column(path, particles, "rlnMagnification")
-    if isinstance(optics, dict):
-        optics = pd.DataFrame([optics])
-    if optics is not None and "rlnOpticsGroup" in particles:
-        sizes = pd.Series(number_column(path, optics, "rlnImagePixelSize"), index=optics["rlnOpticsGroup"])
-        return particles["rlnOpticsGroup"].map(sizes).to_numpy(dtype=float)
-    return number_column(path, particles, "rlnImagePixelSize")
 
 
 def _read_cryosparc(path: str | Path) -> pd.DataFrame:
@@ -138,6 +116,10 @@ def _read_cryosparc(path: str | Path) -> pd.DataFrame:
     from scipy.spatial.transform import Rotation
 
     particles = read_cs(path, CRYOSPARC_FIELDS, cure=CRYOSPARC_CURE)
+    numbers = [field for field in CRYOSPARC_FIELDS if not field.endswith("path")]
+    wrong = [field for field in numbers if not np.isfinite(particles[field]).all()]
+    if wrong:
+        raise UserError(f"{path}: {wrong[0]} holds NaN or infinite values; export the particles again")
     with warnings.catch_warnings():
         # at tilt 0 only rot + psi counts, and scipy warns that it sets one of them to 0
         warnings.simplefilter("ignore", UserWarning)

@@ -7,8 +7,9 @@ Source: Zivanov et al. 2020, IUCrJ 7:253 (optics groups); RELION 3.1 and 5 sourc
 
 import linecache
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,15 +39,33 @@ CTF_LABELS = {
     "rlnDefocusAngle": "defocus_angle_deg",
 }
 PHASE_LABEL, PHASE_COLUMN = "rlnPhaseShift", "phase_shift_deg"
+# What an optics group says of the microscope, as `optics_table` takes it.
+MICROSCOPE_LABELS = {
+    "rlnVoltage": "voltage_kv",
+    "rlnSphericalAberration": "spherical_aberration_mm",
+    "rlnAmplitudeContrast": "amplitude_contrast",
+}
 # Nine significant digits bring every 32-bit number back exactly.
 FLOAT_FORMAT = "%.9g"
 
-# What the starfile library takes for a missing value.
-NO_VALUE = ("nan", "NaN", "<NA>")
+# What the starfile library or pandas takes for a missing value.
+NO_VALUE = ("nan", "NaN", "<NA>", "NA", "N/A", "n/a", "NULL", "null", "None")
 # What opens a block, a loop, a label or a text at the beginning of a line.
 KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
 Block = pd.DataFrame | dict[str, object]
+
+
+class MicrographsCtf(NamedTuple):
+    """CTF of micrographs, and the optics groups that they belong to.
+
+    `micrographs` has the columns micrograph (stem), defocus_u_angstrom, defocus_v_angstrom (underfocus positive),
+    defocus_angle_deg, perhaps phase_shift_deg, and optics_group. `groups` has rlnOpticsGroupName, rlnOpticsGroup
+    (1, 2, …) and those of `MICROSCOPE_LABELS` that the file gives, in kV, mm and as a fraction.
+    """
+
+    micrographs: pd.DataFrame
+    groups: pd.DataFrame
 
 
 def read_text(path: str | Path) -> str:
@@ -142,9 +161,23 @@ def optics_table(
     micrograph_pixel_size: float,
     pixel_size: float,
     box_px: int,
+    groups: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """One optics group: `micrograph_pixel_size` and the particles' `pixel_size` in Å/px, their box in pixels."""
-    return pd.DataFrame(
+    """Optics of particles.
+
+    Parameters
+    ----------
+    voltage_kv, spherical_aberration_mm, amplitude_contrast : float
+        kV, mm, fraction.
+    micrograph_pixel_size, pixel_size : float
+        Å/px of the micrographs and of the particle images.
+    box_px : int
+        Side of the particle images.
+    groups : pd.DataFrame, optional
+        Of a `MicrographsCtf`: one row for each, with its number and name; what it says of the microscope goes first.
+        Without, one group.
+    """
+    table = pd.DataFrame(
         {
             "rlnOpticsGroupName": ["opticsGroup1"],
             "rlnOpticsGroup": [1],
@@ -157,6 +190,46 @@ def optics_table(
             "rlnImageDimensionality": [2],
         }
     )
+    if groups is None:
+        return table
+    return table.loc[[0] * len(groups)].reset_index(drop=True).assign(**{label: groups[label] for label in groups})
+
+
+def used_groups(optics: pd.DataFrame, numbers: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Rows of `optics` that are in use, numbered 1, 2, … in their order, and `numbers` to go with them.
+
+    Parameters
+    ----------
+    optics : pd.DataFrame
+        With rlnOpticsGroup.
+    numbers : pd.Series
+        rlnOpticsGroup of each particle or micrograph. Where there is none at all, every group stays.
+    """
+    used = optics[optics["rlnOpticsGroup"].isin(numbers)] if len(numbers) else optics
+    new = pd.Series(range(1, len(used) + 1), index=used["rlnOpticsGroup"].to_numpy())
+    return used.assign(rlnOpticsGroup=new.to_numpy()).reset_index(drop=True), numbers.map(new).astype(int)
+
+
+def joined_particles(batches: Sequence[Mapping[str, pd.DataFrame]]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Optics and particles of several files with the blocks optics and particles, each with its own optics groups.
+
+    Groups of one name are one, and numbered 1, 2, … as the particles come; those without particles are left out.
+    """
+    batches = [batch for batch in batches if len(batch["particles"])] or batches[:1]
+    optics = pd.concat([batch["optics"] for batch in batches]).drop_duplicates("rlnOpticsGroupName")
+    names = [
+        batch["particles"]["rlnOpticsGroup"].map(batch["optics"].set_index("rlnOpticsGroup")["rlnOpticsGroupName"])
+        for batch in batches
+    ]
+    group_of = pd.concat(names, ignore_index=True)
+    order = list(dict.fromkeys(group_of)) or batches[0]["optics"]["rlnOpticsGroupName"].tolist()
+    numbers = {name: number for number, name in enumerate(order, start=1)}
+    used = optics.set_index("rlnOpticsGroupName", drop=False).loc[order].reset_index(drop=True)
+    particles = pd.concat([batch["particles"] for batch in batches], ignore_index=True)
+    return (
+        used.assign(rlnOpticsGroup=list(numbers.values())),
+        particles.assign(rlnOpticsGroup=group_of.map(numbers).astype(int)),
+    )
 
 
 def particles_table(
@@ -165,7 +238,6 @@ def particles_table(
     stack: str,
     micrograph_paths: Mapping[str, str],
     ctf: pd.DataFrame | None = None,
-    optics_group: int = 1,
 ) -> pd.DataFrame:
     """Particles of one stack, in the order of the stack; tables of several stacks can be concatenated.
 
@@ -178,9 +250,7 @@ def particles_table(
     micrograph_paths : Mapping[str, str]
         Path of each micrograph, by stem.
     ctf : pd.DataFrame, optional
-        As `read_micrographs_ctf` returns it; its CTF columns go to every particle.
-    optics_group : int
-        Number of the particles' optics group.
+        Of a `MicrographsCtf`; its CTF columns go to every particle, and its optics_group, 1 where it has none.
 
     Raises
     ------
@@ -188,17 +258,19 @@ def particles_table(
         If a micrograph has no path or no CTF.
     """
     micrographs = coordinates["micrograph"].astype(str)
+    rows = None if ctf is None else _ctf_rows(micrographs, ctf)
+    several = rows is not None and "optics_group" in rows
     table = pd.DataFrame(
         {
             "rlnCoordinateX": coordinates["x"].to_numpy(dtype=float),
             "rlnCoordinateY": coordinates["y"].to_numpy(dtype=float),
             "rlnImageName": [f"{i:06d}@{stack}" for i in range(1, len(coordinates) + 1)],
             "rlnMicrographName": _paths_of(micrographs, micrograph_paths),
-            "rlnOpticsGroup": np.full(len(coordinates), optics_group, dtype=int),
+            "rlnOpticsGroup": rows["optics_group"].to_numpy(dtype=int) if several else 1,
             "rlnAutopickFigureOfMerit": coordinates["score"].fillna(NO_SCORE).to_numpy(dtype=float),
         }
     )
-    return table if ctf is None else pd.concat([table, _ctf_columns(micrographs, ctf)], axis=1)
+    return table if rows is None else table.assign(**_ctf_columns(rows))
 
 
 def write_particles_star(path: str | Path, optics: pd.DataFrame, particles: pd.DataFrame) -> None:
@@ -342,22 +414,19 @@ def write_autopick(
         write_blocks(file, {"": autopick_table(picks.get(stem, table.iloc[:0]))})
 
 
-def read_micrographs_ctf(path: str | Path) -> pd.DataFrame:
+def read_micrographs_ctf(path: str | Path) -> MicrographsCtf:
     """Read the CTF of micrographs from RELION's `micrographs_ctf.star` (3.1 and later, or 3.0).
 
-    Returns
-    -------
-    pd.DataFrame
-        Columns micrograph (stem), defocus_u_angstrom, defocus_v_angstrom (underfocus positive), defocus_angle_deg and,
-        if the file has it, phase_shift_deg.
+    RELION 3.0 has no optics groups: micrographs whose microscope is the same become one.
 
     Raises
     ------
     UserError
-        If the file cannot be read, lacks a column, has text for a number or the same micrograph twice.
+        If the file cannot be read, lacks a column, has text for a number, the same micrograph twice, or optics groups
+        that do not fit its micrographs.
     """
-    tables = [block for block in read_blocks(path).values() if isinstance(block, pd.DataFrame)]
-    micrographs = next((block for block in tables if "rlnMicrographName" in block), None)
+    blocks = {name: pd.DataFrame([b]) if isinstance(b, dict) else b for name, b in read_blocks(path).items()}
+    micrographs = next((block for block in blocks.values() if "rlnMicrographName" in block), None)
     if micrographs is None:
         raise UserError(f"{path}: has no column rlnMicrographName; give the star file of RELION's CTF job")
     labels = CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_LABEL in micrographs else {})
@@ -366,19 +435,136 @@ def read_micrographs_ctf(path: str | Path) -> pd.DataFrame:
         stem = stems[stems.duplicated()].iloc[0]
         raise UserError(f"{path}: micrograph {stem} stands twice; give a file with one line per micrograph")
     numbers = {column: number_column(path, micrographs, label) for label, column in labels.items()}
-    return pd.DataFrame({"micrograph": stems, **numbers})
+    groups, group_of = _optics_groups(path, blocks.get("optics"), micrographs)
+    return MicrographsCtf(pd.DataFrame({"micrograph": stems, **numbers, "optics_group": group_of}), groups)
 
 
-def _ctf_columns(micrographs: pd.Series, ctf: pd.DataFrame) -> pd.DataFrame:
+def write_micrographs_ctf(
+    path: str | Path, ctf: MicrographsCtf, micrograph_paths: Mapping[str, str], *, pixel_size: float
+) -> None:
+    """Write what `read_micrographs_ctf` reads, as RELION 3.1 and later do.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    ctf : MicrographsCtf
+    micrograph_paths : Mapping[str, str]
+        Path of each micrograph, by stem.
+    pixel_size : float
+        Å/px of the micrographs.
+
+    Raises
+    ------
+    UserError
+        If a micrograph has no path, or a name cannot stand in a STAR file.
+    """
+    table = ctf.micrographs
+    sizes = dict.fromkeys(("rlnMicrographOriginalPixelSize", "rlnMicrographPixelSize"), float(pixel_size))
+    names = pd.Series(_paths_of(table["micrograph"], micrograph_paths), dtype="str")
+    numbers = table["optics_group"].to_numpy(dtype=int)
+    micrographs = pd.DataFrame({"rlnMicrographName": names, "rlnOpticsGroup": numbers} | _ctf_columns(table))
+    write_blocks(path, {"optics": ctf.groups.assign(**sizes), "micrographs": micrographs})
+
+
+def origins_angstrom(path: str | Path, particles: pd.DataFrame, label: str, optics: Block | None) -> np.ndarray:
+    """Origins of particles in Å, from a refinement's STAR file.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for messages.
+    particles : pd.DataFrame
+        RELION 3.0 and earlier have origins in pixels of the particle's image, without `Angst`. 0 without either.
+    label : str
+        rlnOriginXAngst or rlnOriginYAngst.
+    optics : table or dictionary, optional
+        The block data_optics.
+
+    Raises
+    ------
+    UserError
+        If a number, or the pixel size that pixels need, is missing.
+    """
+    in_pixels = label.removesuffix("Angst")
+    if label in particles:
+        return number_column(path, particles, label)
+    if in_pixels not in particles:
+        return np.zeros(len(particles))
+    return number_column(path, particles, in_pixels) * _image_pixel_size(path, particles, optics)
+
+
+def _image_pixel_size(path: str | Path, particles: pd.DataFrame, optics: Block | None) -> np.ndarray:
+    """Pixel size of every particle's image, Å/px."""
+    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(particles):
+        micrometres = number_column(path, particles, "rlnDetectorPixelSize")
+        magnification = number_column(path, particles, "rlnMagnification")
+        if not (magnification > 0).all():
+            raise UserError(f"{path}: rlnMagnification is not greater than 0 everywhere; correct it")
+        return 1e4 * micrometres / magnification
+    if isinstance(optics, dict):
+        optics = pd.DataFrame([optics])
+    if optics is not None and "rlnOpticsGroup" in particles:
+        numbers, group_of = _group_numbers(path, optics, particles)
+        return group_of.map(pd.Series(number_column(path, optics, "rlnImagePixelSize"), index=numbers)).to_numpy()
+    return number_column(path, particles, "rlnImagePixelSize")
+
+
+def _group_numbers(path: str | Path, optics: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.Series, pd.Series]:
+    """Numbers of the groups in data_optics, each once, and of those that the rows of another block belong to."""
+    numbers = pd.Series(number_column(path, optics, "rlnOpticsGroup"))
+    group_of = pd.Series(number_column(path, rows, "rlnOpticsGroup"))
+    if numbers.duplicated().any():
+        raise UserError(f"{path}: optics group {numbers[numbers.duplicated()].iloc[0]:g} stands twice; remove one")
+    unknown = group_of[~group_of.isin(numbers)]
+    if len(unknown):
+        raise UserError(f"{path}: a row is of optics group {unknown.iloc[0]:g}, which data_optics lacks; add it")
+    return numbers, group_of
+
+
+def _optics_groups(
+    path: str | Path, optics: pd.DataFrame | None, micrographs: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.Series]:
+    """Optics groups of a file of micrographs, numbered 1, 2, …, and the number of each micrograph's."""
+    if optics is None or "rlnOpticsGroup" not in micrographs:
+        return _groups_of_equal_microscope(path, micrographs)
+    numbers, group_of = _group_numbers(path, optics, micrographs)
+    given = {label: number_column(path, optics, label) for label in MICROSCOPE_LABELS if label in optics}
+    names = pd.Series([f"opticsGroup{number:g}" for number in numbers], dtype="str")
+    if "rlnOpticsGroupName" in optics:
+        names = optics["rlnOpticsGroupName"].astype("str").fillna(names)
+    groups = pd.DataFrame({"rlnOpticsGroupName": names, "rlnOpticsGroup": numbers, **given})
+    for name in names:
+        check_name(path, name)
+    if names.duplicated().any():
+        raise UserError(f"{path}: two optics groups have the same rlnOpticsGroupName; name them differently")
+    return used_groups(groups, group_of)
+
+
+def _groups_of_equal_microscope(path: str | Path, micrographs: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    given = [label for label in MICROSCOPE_LABELS if label in micrographs]
+    values = pd.DataFrame({label: number_column(path, micrographs, label) for label in given}, index=micrographs.index)
+    microscopes = list(values.itertuples(index=False, name=None))
+    numbers = {microscope: i for i, microscope in enumerate(dict.fromkeys(microscopes), start=1)}
+    count = list(numbers.values())
+    names = {"rlnOpticsGroupName": [f"opticsGroup{i}" for i in count], "rlnOpticsGroup": count}
+    columns = dict(zip(given, zip(*numbers, strict=True), strict=True)) if numbers else {label: [] for label in given}
+    return pd.DataFrame(names | columns), pd.Series([numbers[microscope] for microscope in microscopes], dtype=int)
+
+
+def _ctf_rows(micrographs: pd.Series, ctf: pd.DataFrame) -> pd.DataFrame:
     missing = set(micrographs) - set(ctf["micrograph"])
     if missing:
         raise UserError(
             f"the CTF table has no line for micrograph {min(missing)} ({len(missing)} in all); "
             "give a micrographs_ctf.star that has every micrograph, or none"
         )
-    labels = CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_COLUMN in ctf else {})
-    rows = ctf.set_index("micrograph").loc[micrographs]
-    return pd.DataFrame({label: rows[column].to_numpy(dtype=float) for label, column in labels.items()})
+    return ctf.set_index("micrograph").loc[micrographs]
+
+
+def _ctf_columns(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    labels = CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_COLUMN in rows else {})
+    return {label: rows[column].to_numpy(dtype=float) for label, column in labels.items()}
 
 
 def _paths_of(micrographs: pd.Series, micrograph_paths: Mapping[str, str]) -> list[str]:
@@ -412,12 +598,12 @@ def check_name(path: str | Path, name: str) -> None:
     Raises
     ------
     UserError
-        If it is empty, has a blank, a quote or #, means a missing value, or leads through `..`.
+        If it is empty or a dot, has a blank, a quote or #, means a missing value, or leads through `..`.
     """
-    if not name or re.search(r"[\s\"'#\x00-\x1f\x7f]", name):
+    if name in ("", ".") or re.search(r"[\s\"'#\x00-\x1f\x7f]", name):
         raise UserError(f"{path}: a STAR file cannot hold the name '{name}'; rename it without blanks, quotes or #")
     if name in NO_VALUE:
-        raise UserError(f"{path}: in a STAR file the name '{name}' means that there is none; rename it")
+        raise UserError(f"{path}: the name '{name}' means in a table that there is none; rename it")
     if ".." in re.split(r"[/\\@]", name):
         raise UserError(f"{path}: RELION does not follow '..' in '{name}'; link the files into the project directory")
 

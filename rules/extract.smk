@@ -2,8 +2,7 @@ rule extract:
     input:
         micrographs=batch_files,
         simulation=simulation_batch,
-        ctf=optional_file("ctf"),
-        list="results/{dataset}/micrographs.tsv",
+        ctf=imported_ctf,
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
     output:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
@@ -20,6 +19,7 @@ rule extract:
         runtime="2h",
     params:
         micrographs=batch_paths,
+        star_paths=star_paths,
         dataset=dataset_optics,
         particles=lookup("experiments/{experiment}/particles", within=config),
         code=core_digest("extract"),
@@ -30,6 +30,7 @@ rule extract:
 rule join_particles:
     input:
         particles=all_batches("results/{dataset}/{experiment}/particles/{batch}.star"),
+        stacks=all_batches("results/{dataset}/{experiment}/particles/{batch}.mrcs"),
     output:
         particles="results/{dataset}/{experiment}/particles.star",
     log:
@@ -49,6 +50,8 @@ rule count_dropped:
         extraction=all_batches(
             "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"
         ),
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+        particles=all_batches("results/{dataset}/{experiment}/particles/{batch}.star"),
     output:
         report(
             "results/{dataset}/{experiment}/dropped.tsv",
@@ -65,3 +68,22 @@ rule count_dropped:
         code=core_digest("count_dropped"),
     script:
         "../workflow_scripts/count_dropped.py"
+
+
+rule cryosparc_picks:
+    input:
+        exposures=optional_file("exposures"),
+        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+    output:
+        picks="results/{dataset}/{experiment}/cryosparc/picks.cs",
+        group="results/{dataset}/{experiment}/cryosparc/picks.csg",
+        names="results/{dataset}/{experiment}/cryosparc/names.tsv",
+    log:
+        "logs/{dataset}/{experiment}/cryosparc_picks.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("cryosparc_picks"),
+    script:
+        "../workflow_scripts/cryosparc_picks.py"

@@ -462,18 +462,22 @@ def hand_parsed(path, first, columns, separator=None):
 
 
 @pytest.mark.real
-def test_published_files_equal_a_hand_parse(shared_data):
-    folder, stem = shared_data / "empiar-10017", "Falcon_2012_06_12-14_33_35_0"
-    truth = co.read_coordinates(folder / f"coordinates/{stem}.csv")
-    np.testing.assert_array_equal(truth[["x", "y"]], hand_parsed(folder / f"coordinates/{stem}.csv", 1, (0, 1), ","))
-    assert (len(truth), tuple(truth.loc[0, ["x", "y", "diameter_px"]])) == (629, (718, 131, 108))
-    path = folder / f"published_picks/CASSPER/{stem}.star"
-    np.testing.assert_array_equal(co.read_coordinates(path)[["x", "y"]], hand_parsed(path, 9, (0, 1)))
-    for picker in ("topaz", "crYOLO", "deepPicker"):
-        path = folder / f"published_picks/{picker}/{stem}.box"
-        expected = hand_parsed(path, 0, (0, 1, 4)) + np.array([90, 90, 0])
-        np.testing.assert_array_equal(co.read_coordinates(path)[["x", "y", "score"]], expected)
-    assert co.read_coordinates(path)["micrograph"].unique() == [stem]
+@pytest.mark.parametrize("folder", SETS)
+def test_published_files_equal_a_hand_parse(shared_data, folder):
+    """Every published file: coordinates and scores in the order of its lines."""
+    paths = sorted((shared_data / "empiar-10017" / folder).iterdir())
+    for path in paths:
+        back = co.read_coordinates(path)
+        if path.suffix == ".box":
+            expected = hand_parsed(path, 0, (0, 1, 4)) + np.array([90, 90, 0])
+        elif path.suffix == ".star":
+            expected = hand_parsed(path, 9, (0, 1))
+        else:
+            expected = hand_parsed(path, 1, (0, 1), ",")
+            assert (back["diameter_px"] == 108).all()
+        np.testing.assert_array_equal(back[["x", "y", "score"]].to_numpy()[:, : expected.shape[1]], expected)
+        assert len(back) > 100 and back["micrograph"].unique() == [path.stem]
+    assert len(paths) in (4, 12)
 
 
 @pytest.mark.real
@@ -495,17 +499,74 @@ def test_particle_stars_of_relion_30_and_31(shared_data, name, first_row, microg
     assert back.loc[0, "micrograph"] == micrograph
 
 
+def hand_parsed_star(path):
+    """Labels and cells of the block of particles: a plain split of its lines."""
+    block = next(block for block in path.read_text().split("\ndata_") if "_rlnCoordinateX" in block)
+    lines = block.splitlines()
+    labels = [line.split()[0][1:] for line in lines if line.startswith("_")]
+    start = max(i for i, line in enumerate(lines) if line.startswith("_")) + 1
+    return labels, [line.split() for line in lines[start:] if line.strip() and not line.startswith("#")]
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(
-    "name", ["cryodrgn_relion31.6opticsgroups.star", "cryodrgn_relion31.star", "cryodrgn_relion5.star"]
+    "name",
+    [
+        "aspire_sample_particles_relion30.star",
+        "aspire_sample_particles_relion31.star",
+        "cryodrgn_relion31.6opticsgroups.star",
+        "cryodrgn_relion31.star",
+        "cryodrgn_relion31.v2.star",
+        "cryodrgn_relion5.star",
+    ],
 )
 def test_particle_stars_equal_a_hand_parse(shared_data, name):
-    """One and many optics groups, labels with and without numbers: a plain split of the last block's lines."""
-    lines = (shared_data / "interop" / name).read_text().split("data_particles")[1].splitlines()
-    labels = [line.split()[0][1:] for line in lines if line.startswith("_")]
-    cells = [line.split() for line in lines if line.strip() and line.strip()[0] not in "_#" and line.strip() != "loop_"]
-    expected = [[float(row[labels.index(f"rlnCoordinate{axis}")]) for axis in "XY"] for row in cells]
+    """RELION 3.0, 3.1 and 5, one and many optics groups, labels with and without numbers, with scores and without."""
+    labels, cells = hand_parsed_star(shared_data / "interop" / name)
+
+    def column(label):
+        return np.array([float(row[labels.index(label)]) for row in cells])
+
     back = co.read_coordinates(shared_data / "interop" / name)
-    np.testing.assert_array_equal(back[["x", "y"]], expected)
+    np.testing.assert_array_equal(back["x"], column("rlnCoordinateX"))
+    np.testing.assert_array_equal(back["y"], column("rlnCoordinateY"))
+    if "rlnAutopickFigureOfMerit" in labels:
+        np.testing.assert_array_equal(back["score"], column("rlnAutopickFigureOfMerit"))
+    else:
+        assert back["score"].isna().all()
     stems = [row[labels.index("rlnMicrographName")].split("/")[-1].removesuffix(".mrc") for row in cells]
     assert list(back["micrograph"]) == stems
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "labels", "factor"),
+    [
+        # RELION 3.0 has pixels of the images, whose size is detector over magnification; 3.1 has Å
+        ("aspire_sample_particles_relion30.star", ("rlnOriginX", "rlnOriginY"), None),
+        ("aspire_sample_particles_relion31.star", ("rlnOriginXAngst", "rlnOriginYAngst"), 1.0),
+    ],
+)
+def test_origins_of_particle_stars_equal_a_hand_parse(shared_data, name, labels, factor):
+    found, cells = hand_parsed_star(shared_data / "interop" / name)
+    numbers = {label: np.array([float(row[found.index(label)]) for row in cells]) for label in labels}
+    if factor is None:
+        detector, magnification = (found.index(label) for label in ("rlnDetectorPixelSize", "rlnMagnification"))
+        factor = np.array([1e4 * float(row[detector]) / float(row[magnification]) for row in cells])
+    expected = np.column_stack([numbers[label] * factor / 0.885 for label in labels])
+    np.testing.assert_allclose(co.read_origins(shared_data / "interop" / name, pixel_size=0.885), expected, rtol=1e-12)
+
+
+@settings(max_examples=60)
+@given(
+    stems=st.lists(names, min_size=1, max_size=5, unique_by=lambda name: co.micrograph_stem(f"{name}-1")),
+    uid=st.integers(0, 10**21 - 1),
+    on_files=st.booleans(),
+)
+def test_names_match_whatever_they_hold(stems, uid, on_files):
+    """Unicode, blanks, quotes; cryoSPARC's prefix on either side; folders and suffixes."""
+    stems = [co.micrograph_stem(f"{name}-1") for name in stems]
+    prefixed = [f"{uid:021d}_{stem}" for stem in stems]
+    given_names, files = (stems, prefixed) if on_files else (prefixed, stems)
+    matched = co.match_names([f"J12/imported/{name}_autopick.star" for name in given_names], files)
+    assert list(matched["micrograph"]) == files

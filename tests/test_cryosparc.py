@@ -51,6 +51,11 @@ def test_what_we_write_can_be_imported(project):
     cryosparc.check_import(path, project=path.parent)
 
 
+def test_no_particles_at_all_can_be_imported(project):
+    path = project(lambda table: table.iloc[:0])
+    assert cryosparc.import_problems(path, project=path.parent) == []
+
+
 def cell(label, value, row=0):
     def change(table):
         table[label] = table[label].astype(object)
@@ -218,6 +223,9 @@ def test_picks_without_their_location_or_exposures_without_shape_are_refused(tmp
     assert str(error.value) == f"{tmp_path}/p.cs: has no field location/micrograph_path; {cure}"
     with pytest.raises(UserError, match=r"p\.cs: has no field micrograph_blob/path; export the exposures with their"):
         cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=tmp_path / "p.cs")
+    strangers = exposures(tmp_path / "e.cs", ["other"], [(10, 20)])
+    with pytest.raises(UserError, match=r"e\.cs: none of 2 names matches a micrograph: 'm1' …, while"):
+        cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=strangers)
     with pytest.raises(ValueError, match=r"has not the suffix \.cs"):
         cryosparc.write_picks(tmp_path / "q.star", picks(), exposures=tmp_path / "p.cs")
 
@@ -226,3 +234,19 @@ def test_picks_without_their_location_or_exposures_without_shape_are_refused(tmp
 def test_a_real_cs_file_without_locations_is_refused(shared_data):
     with pytest.raises(UserError, match=r"particles\.cs: has no field location/micrograph_path; export picked or"):
         read_coordinates(shared_data / "interop/cryodrgn_cryosparc_P12_J24_001_particles.cs")
+
+
+@settings(max_examples=25)
+@given(
+    names=st.lists(
+        st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\\"'#"), min_size=1, max_size=6),
+        max_size=5,
+        unique=True,
+    ),
+    n=st.integers(0, 4),
+)
+def test_coordinates_only_come_back_for_any_names_and_no_picks(directory, names, n):
+    stems = [cs_files.micrograph_stem(f"m{name}-1") for name in names]
+    table = coordinates_table(np.repeat(stems, n), *np.random.default_rng(n).uniform(0, 99, (2, n * len(stems))))
+    cryosparc.write_coordinates_only(directory / "c.star", table, {stem: f"mics/{stem}.mrc" for stem in stems})
+    pd.testing.assert_frame_equal(read_coordinates(directory / "c.star"), table, rtol=1e-8)

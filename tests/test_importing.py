@@ -1,10 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
 from crisp_core.arrays import Array
+from crisp_core.coordinates import read_coordinates, to_top_left
 from crisp_core.errors import UserError
-from crisp_core.importing import check_stated_origin, import_coordinates
+from crisp_core.importing import check_stated_origin, import_coordinates, import_ctf, without_ctf
+from crisp_core.star import write_blocks
 
 SHAPES = {"a": (100, 200), "b": (100, 200), "c": (100, 200)}
 
@@ -80,3 +85,187 @@ def test_flipped_coordinates_are_told_from_the_image():
     check_stated_origin(table, images, diameter_angstrom=80, source="here")
     with pytest.raises(UserError, match=r"here: its coordinates fit the micrographs upside down .* set origin"):
         check_stated_origin(table.assign(y=479 - table["y"]), images, diameter_angstrom=80, source="here")
+
+
+REFINED = {"rlnCoordinateX": [10.0, 199.0], "rlnCoordinateY": [20.0, 5.0], "rlnMicrographName": ["a.mrc", "b.mrc"]}
+
+
+def refined(path, blocks, **columns):
+    write_blocks(path, blocks | {"particles": pd.DataFrame(REFINED | columns)})
+    return [str(path)]
+
+
+def test_the_origins_of_refined_particles_are_subtracted(tmp_path):
+    """In Å, and in pixels of binned images; centre = coordinate − origin, as `poses` has it, also outside."""
+    angstrom = refined(tmp_path / "31.star", {}, rlnOriginXAngst=[4.0, -8.0], rlnOriginYAngst=[-2.0, 12.0])
+    optics = pd.DataFrame({"rlnOpticsGroup": [1], "rlnImagePixelSize": [4.0]})
+    pixels = {"rlnOriginX": [1.0, -2.0], "rlnOriginY": [-0.5, 3.0], "rlnOpticsGroup": 1}
+    binned = refined(tmp_path / "binned.star", {"optics": optics}, **pixels)
+    for paths in (angstrom, binned):
+        options = {"format": "auto", "origin": "top-left"}
+        result = import_coordinates(paths, SHAPES, **options, refined_pixel_size=2.0)
+        assert result.coordinates[["x", "y"]].to_numpy().tolist() == [[8, 21], [203, -1]]
+        assert import_coordinates(paths, SHAPES, **options).coordinates["x"].tolist() == [10, 199]
+        # the origin of y is that of the same file
+        flipped = import_coordinates(paths, SHAPES, format="auto", origin="bottom-left", refined_pixel_size=2.0)
+        assert flipped.coordinates["y"].tolist() == [99 - 21, 99 + 1]
+
+
+def test_origins_that_are_not_there_are_not_taken_for_zero(folder):
+    star = refined(folder / "picks.star", {})
+    for paths, message in (
+        (star, "has no origins"),
+        ([str(folder / "a.csv")], "is no star file, so it has none"),
+    ):
+        with pytest.raises(UserError, match=message):
+            import_coordinates(paths, SHAPES, format="auto", origin="top-left", refined_pixel_size=2.0)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "columns", "message"),
+    [
+        ([1], {"rlnOpticsGroup": [1, 2]}, "a row is of optics group 2, which data_optics lacks; add it"),
+        ([1, 1], {"rlnOpticsGroup": 1}, "optics group 1 stands twice; remove one"),
+        (None, {"rlnOpticsGroup": 1}, "has no column rlnOpticsGroup"),
+        ([1], {"rlnDetectorPixelSize": 5, "rlnMagnification": [0, 1]}, "rlnMagnification is not greater than 0"),
+    ],
+)
+def test_origins_in_pixels_of_unknown_size_are_refused(tmp_path, numbers, columns, message):
+    optics = pd.DataFrame({"rlnImagePixelSize": [4.0] * len(numbers or [1])})
+    optics = optics if numbers is None else optics.assign(rlnOpticsGroup=numbers)
+    paths = refined(tmp_path / "a.star", {"optics": optics}, rlnOriginX=1.5, rlnOriginY=2.5, **columns)
+    with pytest.raises(UserError, match=rf"a\.star: {message}"):
+        import_coordinates(paths, SHAPES, format="auto", origin="top-left", refined_pixel_size=2.0)
+
+
+MICROSCOPE = {"voltage_kv": 300.0, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
+UID = "004512345678901234567_"
+
+
+def ctf_file(path, groups, **more):
+    """`groups` says of each micrograph its optics group; its defocus is 1000 × its place."""
+    numbers = sorted(set(groups.values()))
+    optics = pd.DataFrame({"rlnOpticsGroup": numbers, "rlnOpticsGroupName": [f"g{n}" for n in numbers], **more})
+    table = pd.DataFrame(
+        {"rlnMicrographName": [f"job/{name}.mrc" for name in groups], "rlnOpticsGroup": groups.values()}
+    )
+    defocus = 1000.0 * np.arange(1, len(groups) + 1)
+    lens = {"rlnDefocusU": defocus, "rlnDefocusV": defocus - 1, "rlnDefocusAngle": 12.0}
+    write_blocks(path, {"optics": optics, "micrographs": table.assign(**lens)})
+    return str(path)
+
+
+def test_the_ctf_of_micrographs_by_name_and_those_without(tmp_path):
+    path = ctf_file(tmp_path / "ctf.star", {"strange": 1, f"{UID}c": 7, "a": 3})
+    ctf = import_ctf(path, list(SHAPES), **MICROSCOPE)
+    columns = ["micrograph", "defocus_u_angstrom", "optics_group"]
+    assert ctf.micrographs[columns].to_numpy().tolist() == [["a", 3e3, 2], ["c", 2e3, 3]]
+    assert ctf.groups.to_dict("list") == {
+        "rlnOpticsGroupName": ["g1", "g3", "g7"],
+        "rlnOpticsGroup": [1, 2, 3],
+        "rlnVoltage": [300] * 3,
+        "rlnSphericalAberration": [2.7] * 3,
+        "rlnAmplitudeContrast": [0.1] * 3,
+    }
+    refused = without_ctf({name: f"raw/{name}.mrc" for name in SHAPES}, ctf, source=path)
+    reason = f"{path} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
+    assert refused == [("raw/b.mrc", "ctf", reason)]
+
+
+def test_the_microscope_of_the_file_goes_first(tmp_path):
+    path = ctf_file(tmp_path / "ctf.star", {"a": 1, "b": 2}, rlnVoltage=[200.0, 120.0])
+    groups = import_ctf(path, list(SHAPES), **MICROSCOPE).groups
+    assert groups["rlnVoltage"].tolist() == [200, 120] and groups["rlnAmplitudeContrast"].tolist() == [0.1, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["x", "y"], r"ctf\.star: none of 2 names matches a micrograph: 'x' …, while micrographs are called 'a' …"),
+        ([], r"ctf\.star: has no line for any micrograph; give the star file of RELION's CTF job"),
+        (["a", f"{UID}a"], rf"ctf\.star: a and {UID}a both mean micrograph a; remove one line"),
+    ],
+)
+def test_a_ctf_file_that_cannot_be_meant_is_refused(tmp_path, names, message):
+    with pytest.raises(UserError, match=message):
+        import_ctf(ctf_file(tmp_path / "ctf.star", dict.fromkeys(names, 1)), list(SHAPES), **MICROSCOPE)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("importing")
+
+
+# Cc and Z: what STAR files refuse; the unassigned and private are fine
+letters = st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\\"'#")
+
+
+@settings(max_examples=30)
+@given(
+    names=st.lists(st.text(letters, min_size=1, max_size=5), min_size=1, max_size=8, unique=True),
+    groups=st.lists(st.integers(1, 4000), min_size=8, max_size=8),
+    has_ctf=st.lists(st.booleans(), min_size=8, max_size=8),
+    prefixed=st.booleans(),
+)
+def test_every_micrograph_gets_its_own_lens_and_group_or_is_refused(directory, names, groups, has_ctf, prefixed):
+    stems = [f"m{name}-1" for name in names]
+    given_groups = {name: group for name, group, has in zip(stems, groups, has_ctf, strict=False) if has}
+    in_file = {(UID if prefixed else "") + name: group for name, group in given_groups.items()}
+    path = ctf_file(directory / "ctf.star", in_file)
+    if not given_groups:
+        with pytest.raises(UserError, match="has no line for any micrograph"):
+            import_ctf(path, stems, **MICROSCOPE)
+        return
+    table, optics = ctf = import_ctf(path, stems, **MICROSCOPE)
+    refused = without_ctf({name: f"raw/{name}" for name in stems}, ctf, source=path)
+    assert [row.path for row in refused] == [f"raw/{name}" for name in stems if name not in given_groups]
+    named = dict(zip(optics["rlnOpticsGroup"], optics["rlnOpticsGroupName"], strict=True))
+    assert list(named) == list(range(1, len(named) + 1))
+    found = {row.micrograph: (row.defocus_u_angstrom, named[row.optics_group]) for row in table.itertuples()}
+    order = {name: 1000.0 * i for i, name in enumerate(given_groups, start=1)}
+    assert found == {name: (order[name], f"g{group}") for name, group in given_groups.items()}
+
+
+@settings(max_examples=30)
+@given(
+    shape=st.tuples(st.integers(50, 9000), st.integers(50, 9000)),
+    fractions=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=5),
+    origins=st.lists(st.tuples(st.floats(-90, 90), st.floats(-90, 90)), min_size=5, max_size=5),
+    pixel_size=st.floats(0.3, 12),
+    origin=st.sampled_from(["top-left", "bottom-left"]),
+)
+def test_refined_centres_for_any_size_scale_and_origin(directory, shape, fractions, origins, pixel_size, origin):
+    xy = np.reshape(fractions, (-1, 2)) * (np.array(shape[::-1]) - 1)
+    shifts = np.reshape(origins[: len(xy)], (-1, 2))
+    labels = ["rlnCoordinateX", "rlnCoordinateY", "rlnOriginXAngst", "rlnOriginYAngst"]
+    write_blocks(directory / "a.star", {"particles": pd.DataFrame(np.hstack([xy, shifts]), columns=labels)})
+    result = import_coordinates(
+        [str(directory / "a.star")], {"a": shape}, format="auto", origin=origin, refined_pixel_size=pixel_size
+    )
+    x, y = (xy - shifts / pixel_size).T
+    expected = np.column_stack([x, y if origin == "top-left" else shape[0] - 1 - y])
+    np.testing.assert_allclose(result.coordinates[["x", "y"]], expected, rtol=0, atol=1e-4)
+
+
+PICKERS = {"crYOLO": 4, "topaz": 4, "deepPicker": 4, "CASSPER": 12}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("picker", PICKERS)
+def test_the_importer_tells_the_row_order_of_published_picks(shared_data, picker):
+    """Every file of every micrograph that has one, alone: published picks count from the JPGs' last row."""
+    folder = shared_data / "empiar-10017"
+    files = sorted((folder / "published_picks" / picker).iterdir())
+    assert len(files) == PICKERS[picker]
+    for path in files:
+        with Image.open(folder / f"micrographs/{path.stem}.jpg") as picture:
+            picture.draft("L", (512, 512))
+            images = [(path.stem, Array(np.asarray(picture, dtype=np.float32), 1.77 * 8, (4096, 4096)))]
+        assert images[0][1].data.shape == (512, 512)
+        raw = read_coordinates(path)
+        right = to_top_left(raw, {path.stem: 4096}, origin="bottom-left")
+        np.testing.assert_array_equal(right["y"], 4095 - raw["y"])
+        options = {"diameter_angstrom": 191, "source": path.name}
+        check_stated_origin(right, images, **options)
+        with pytest.raises(UserError, match=f"{path.name}: its coordinates fit the micrographs upside down"):
+            check_stated_origin(raw, images, **options)

@@ -14,6 +14,7 @@ from crisp_core.labels import (
     THRESHOLDS,
     disc_label,
     local_window_px,
+    signed_label,
     threshold_label,
     with_scenery,
 )
@@ -143,3 +144,9 @@ def test_threshold_that_does_not_exist_is_refused():
 def test_the_schema_offers_the_thresholds_that_exist():
     schema = yaml.safe_load((Path(__file__).parents[1] / "rules/schemas/config.schema.yaml").read_text())
     assert tuple(schema["$defs"]["simulation"]["properties"]["threshold"]["enum"]) == THRESHOLDS
+
+
+def test_an_exported_label_has_minus_one_where_pixels_count_for_nothing():
+    label, valid = np.array([[0, 1, 2], [3, 1, 0]], np.uint8), np.array([[1, 1, 0], [1, 0, 1]], bool)
+    exported = signed_label(label, valid)
+    assert exported.dtype == np.int8 and exported.tolist() == [[0, 1, -1], [3, -1, 0]]

@@ -195,3 +195,62 @@ def test_a_stack_of_several_micrographs_holds_each_ones_particles_in_order(tmp_p
     for image, row in zip(stack, kept.itertuples(), strict=True):
         alone = particles.extract(images[row.micrograph], [[row.x, row.y]], box_px=16, bg_radius_px=4.5, rescale_px=12)
         np.testing.assert_array_equal(image, alone.stack[0])
+
+
+def test_micrographs_without_ctf_give_no_images_and_are_named(tmp_path, caplog):
+    rng = np.random.default_rng(3)
+    for name in ("a", "b"):
+        write_mrc(tmp_path / f"{name}.mrc", rng.normal(size=(60, 70)), pixel_size=2.0, dtype=np.float32)
+    paths = {name: str(tmp_path / f"{name}.mrc") for name in ("a", "b")}
+    table = pd.DataFrame({"micrograph": ["a", "b", "a"], "x": [20.0, 30, 500], "y": 25.0, "score": [1, 2, 3]})
+    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+
+    def extracted(*with_ctf):
+        ctf = pd.DataFrame({"micrograph": pd.Series(with_ctf, dtype="str")})
+        return particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, ctf=ctf)
+
+    kept, dropped = extracted("a", "c")
+    assert kept["score"].tolist() == [1] and mrcfile.read(tmp_path / "s.mrcs").size == 16**2
+    reasons = dict(zip(dropped["score"], dropped["reason"], strict=True))
+    assert reasons == {2: "micrograph without CTF", 3: particles.OUTSIDE}
+    assert "b has no CTF: its coordinates give no particle images" in caplog.text
+    kept, dropped = extracted("c")
+    assert len(kept) == 0 and len(dropped) == 3
+    with mrcfile.open(tmp_path / "s.mrcs", header_only=True) as mrc:
+        assert int(mrc.header.nz) == 0
+
+
+def test_half_precision_is_the_same_images_rounded(tmp_path):
+    write_mrc(tmp_path / "a.mrc", noise((60, 70)), pixel_size=2.0, dtype=np.float32)
+    table = pd.DataFrame({"micrograph": "a", "x": [20.0, 30, 40], "y": 25.0, "score": 1.0})
+    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+    for name, half in (("full", False), ("half", True)):
+        path, sources = tmp_path / f"{name}.mrcs", {"a": str(tmp_path / "a.mrc")}
+        particles.extract_to_stack(path, table, sources, boxes, pixel_size=2.0, float16=half)
+    with mrcfile.open(tmp_path / "half.mrcs") as mrc:
+        assert int(mrc.header.mode) == 12 and mrcfile.validate(tmp_path / "half.mrcs")
+        np.testing.assert_array_equal(mrc.data, mrcfile.read(tmp_path / "full.mrcs").astype(np.float16))
+
+
+@settings(max_examples=40)
+@given(
+    shape=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    half=st.integers(2, 12),
+    new_half=st.integers(2, 12),
+    n=st.integers(0, 6),
+    seed=st.integers(0, 99),
+)
+def test_any_size_and_scale_gives_normal_images_and_a_reason_for_the_others(shape, half, new_half, n, seed):
+    """Micrographs smaller than the box included; coordinates up to a box beyond the edges."""
+    rng = np.random.default_rng(seed)
+    image, box, size = rng.normal(size=shape).astype(np.float32), 2 * half, 2 * new_half
+    xy = rng.uniform(-box, np.array(shape[::-1]) + box, (n, 2))
+    radius = 0.375 * size
+    stack, reasons = particles.extract(image, xy, box_px=box, rescale_px=size, bg_radius_px=radius)
+    inside = particles.overlaps(shape, xy, box_px=box)
+    assert len(reasons) == n and len(stack) == np.sum(reasons == "")
+    assert set(reasons[~inside]) <= {particles.OUTSIDE} and particles.OUTSIDE not in reasons[inside]
+    y, x = np.mgrid[:size, :size] - size // 2
+    background = np.hypot(y, x) > radius
+    for one in stack:
+        assert abs(one[background].mean()) < 1e-4 and one[background].std() == pytest.approx(1, abs=1e-3)

@@ -17,12 +17,14 @@ from crisp_core.projections import place, project
 from crisp_core.simulation import draw_rotations
 from crisp_core.star import (
     CTF_LABELS,
+    MicrographsCtf,
     coordinates_table,
     optics_table,
     particles_table,
     read_blocks,
     write_autopick,
     write_blocks,
+    write_micrographs_ctf,
     write_particles_star,
 )
 
@@ -209,6 +211,56 @@ def test_relion_takes_our_particles_as_coordinates(folder):
     relion("relion_preprocess", *options.split(), *more.split(), cwd=folder)
     again = np.concatenate([mrcfile.read(folder / f"again/{name}.mrcs") for name in PATHS])
     np.testing.assert_allclose(again, mrcfile.read(folder / "particles.mrcs"), atol=2e-4)
+
+
+def groups_of_two_microscopes():
+    groups = {"rlnOpticsGroupName": ["monday", "tuesday"], "rlnOpticsGroup": [1, 2], "rlnVoltage": [300.0, 200.0]}
+    return pd.DataFrame(groups).assign(rlnSphericalAberration=2.7, rlnAmplitudeContrast=0.1)
+
+
+def test_relion_gives_particles_our_ctf_and_optics_groups(folder, monkeypatch):
+    """From the micrographs_ctf.star that we write, as the CTF file of a user was matched with the micrographs."""
+    monkeypatch.chdir(folder)
+    groups, picks = groups_of_two_microscopes(), pd.read_pickle("picks.pickle")
+    ctf = pd.DataFrame([(name, *values) for name, values in DEFOCUS.items()], columns=["micrograph", *CTF_LABELS])
+    ctf = ctf.rename(columns=CTF_LABELS).assign(optics_group=[1, 2, 2])
+    write_micrographs_ctf("ctf.star", MicrographsCtf(ctf, groups), PATHS, pixel_size=PIXEL_SIZE)
+    write_autopick("with_ctf.star", "with_ctf", picks, PATHS)
+    options = "--i ctf.star --coord_dir with_ctf/ --coord_suffix _autopick.star --part_dir with_ctf/"
+    more = f"--part_star with_ctf.star --extract --extract_size {BOX} --norm --bg_radius {BG_RADIUS} --invert_contrast"
+    relion("relion_preprocess", *options.split(), *more.split(), cwd=folder)
+    theirs = read_blocks("with_ctf.star")
+    ours = particles_table(picks, stack="particles.mrcs", micrograph_paths=PATHS, ctf=ctf)
+    for label in (*CTF_LABELS, "rlnOpticsGroup", "rlnCoordinateX"):
+        np.testing.assert_allclose(theirs["particles"][label], ours[label], atol=1e-5, err_msg=label)
+    sizes = {"micrograph_pixel_size": PIXEL_SIZE, "pixel_size": PIXEL_SIZE, "box_px": BOX}
+    expected = optics_table(**OPTICS, **sizes, groups=groups)
+    pd.testing.assert_frame_equal(theirs["optics"][list(expected)], expected, check_dtype=False, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_relion_reconstructs_with_the_voltage_of_each_optics_group(folder):
+    """Two groups of one microscope change nothing; another voltage in one of them does."""
+    blocks, groups = read_blocks(folder / "particles.star"), groups_of_two_microscopes()
+    given = blocks["particles"].assign(rlnOpticsGroup=1 + (blocks["particles"].index >= 196))
+    sizes = {"micrograph_pixel_size": PIXEL_SIZE, "pixel_size": PIXEL_SIZE, "box_px": BOX}
+    maps = {}
+    for name, second_kv in (("one", None), ("equal", 300.0), ("other", 100.0)):
+        two = optics_table(**OPTICS, **sizes, groups=groups.assign(rlnVoltage=[300.0, second_kv]))
+        optics, particles = (blocks["optics"], blocks["particles"]) if second_kv is None else (two, given)
+        write_particles_star(folder / f"{name}.star", optics, particles)
+        relion("relion_reconstruct", "--i", f"{name}.star", "--o", f"{name}.mrc", "--ctf", cwd=folder)
+        maps[name] = mrcfile.read(folder / f"{name}.mrc").ravel()
+    assert np.corrcoef(maps["one"], maps["equal"])[0, 1] > 0.9999
+    assert np.corrcoef(maps["one"], maps["other"])[0, 1] < 0.99
+
+
+def test_relion_31_reads_no_half_precision(tmp_path):
+    """What the setting float16 warns of; if this fails, RELION is newer and the warning can go."""
+    need("relion_image_handler")
+    write_stack(tmp_path / "p.mrcs", [np.eye(16)[None]], size_px=16, pixel_size=2.0, dtype=np.float16)
+    done = subprocess.run(["relion_image_handler", "--i", "p.mrcs", "--stats"], cwd=tmp_path, capture_output=True)
+    assert done.returncode == 1 and b"does not support half-precision" in done.stderr
 
 
 @pytest.mark.real

@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import starfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from crisp_core import star
 from crisp_core.errors import UserError
@@ -144,8 +146,8 @@ def test_the_same_image_twice_is_refused(tmp_path):
         ("", "cannot hold the name ''"),
         ("a\x07b", "cannot hold the name"),
         ("a\u2028b", "cannot hold the name"),
-        ("<NA>", "in a STAR file the name '<NA>' means that there is none; rename it"),
-        ("nan", "in a STAR file the name 'nan' means that there is none; rename it"),
+        ("<NA>", "the name '<NA>' means in a table that there is none; rename it"),
+        ("nan", "the name 'nan' means in a table that there is none; rename it"),
         ("../raw/m.mrc", r"RELION does not follow '\.\.' in '\.\./raw/m.mrc'; link the files"),
     ],
 )
@@ -217,25 +219,179 @@ def test_picks_of_an_unknown_micrograph_are_refused(tmp_path):
         star.write_autopick(tmp_path / "a.star", tmp_path, picks(), {"m1": "m1.mrc"})
 
 
-def ctf_star(
-    path, rows, labels="rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle rlnPhaseShift rlnOpticsGroup"
-):
+CTF_STAR = "rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle rlnPhaseShift rlnOpticsGroup"
+ONE_GROUP = ("rlnOpticsGroupName rlnOpticsGroup", "opticsGroup1 1")
+
+
+def loop(name, labels, rows):
     header = "\n".join(f"_{label} #{i}" for i, label in enumerate(labels.split(), start=1))
-    optics = "# version 30001\n\ndata_optics\n\nloop_\n_rlnOpticsGroupName #1\n_rlnOpticsGroup #2\nopticsGroup1 1\n\n"
-    path.write_text(f"\n{optics}\n# version 30001\n\ndata_micrographs\n\nloop_\n{header}\n" + "\n".join(rows) + "\n")
+    return f"# version 30001\n\ndata_{name}\n\nloop_\n{header}\n" + "\n".join(rows) + "\n\n"
+
+
+def ctf_star(path, rows, labels=CTF_STAR, groups=ONE_GROUP):
+    path.write_text(f"\n{loop('optics', groups[0], groups[1:])}\n{loop('micrographs', labels, rows)}")
     return path
 
 
 def test_micrographs_ctf_reads(tmp_path):
     rows = [f"MotionCorr/job002/{stem}.mrc {u} 15000 -12.5 0 1" for stem, u in (("m1", 16000.5), ("m.2", 17000))]
-    table = star.read_micrographs_ctf(ctf_star(tmp_path / "ctf.star", rows))
+    table, groups = star.read_micrographs_ctf(ctf_star(tmp_path / "ctf.star", rows))
     assert table.to_dict("list") == {
         "micrograph": ["m1", "m.2"],
         "defocus_u_angstrom": [16000.5, 17000],
         "defocus_v_angstrom": [15000, 15000],
         "defocus_angle_deg": [-12.5, -12.5],
         "phase_shift_deg": [0, 0],
+        "optics_group": [1, 1],
     }
+    assert groups.to_dict("list") == {"rlnOpticsGroupName": ["opticsGroup1"], "rlnOpticsGroup": [1]}
+
+
+def test_optics_groups_of_micrographs_are_numbered_anew(tmp_path):
+    """Group 9 has no micrograph; the others keep their order, names and microscope."""
+    labels = "rlnAmplitudeContrast rlnVoltage rlnOpticsGroupName rlnOpticsGroup"
+    groups = (labels, "0.07 200 monday 9", "0.08 300 tuesday 4", "0.1 120 βeta 2")
+    rows = [f"{stem}.mrc 1 2 3 0 {group}" for stem, group in (("a", 2), ("b", 4), ("c", 2))]
+    table, found = star.read_micrographs_ctf(ctf_star(tmp_path / "ctf.star", rows, groups=groups))
+    assert table["optics_group"].tolist() == [2, 1, 2]
+    assert found.to_dict("list") == {
+        "rlnOpticsGroupName": ["tuesday", "βeta"],
+        "rlnOpticsGroup": [1, 2],
+        "rlnVoltage": [300, 120],
+        "rlnAmplitudeContrast": [0.08, 0.1],
+    }
+
+
+def test_micrographs_of_relion_30_group_by_their_microscope(tmp_path):
+    labels = "rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle rlnVoltage rlnSphericalAberration"
+    rows = ["a.mrc 1 2 3 300 2.7", "b.mrc 1 2 3 200 2.7", "c.mrc 1 2 3 300 2.7"]
+    (tmp_path / "ctf.star").write_text(loop("", labels, rows))
+    table, groups = star.read_micrographs_ctf(tmp_path / "ctf.star")
+    assert table["optics_group"].tolist() == [1, 2, 1]
+    assert groups.to_dict("list") == {
+        "rlnOpticsGroupName": ["opticsGroup1", "opticsGroup2"],
+        "rlnOpticsGroup": [1, 2],
+        "rlnVoltage": [300, 200],
+        "rlnSphericalAberration": [2.7, 2.7],
+    }
+
+
+def test_the_optics_of_particles_are_those_of_their_micrographs(tmp_path):
+    groups = pd.DataFrame({"rlnOpticsGroupName": ["a", "b"], "rlnOpticsGroup": [1, 2], "rlnVoltage": [200.0, 120.0]})
+    table = star.optics_table(**OPTICS, groups=groups)
+    expected = star.optics_table(**OPTICS).iloc[0].to_dict()
+    for row, name, number, voltage in zip(table.to_dict("records"), "ab", (1, 2), (200, 120), strict=True):
+        assert row == expected | {"rlnOpticsGroupName": name, "rlnOpticsGroup": number, "rlnVoltage": voltage}
+    particles = star.particles_table(
+        picks(), stack="p.mrcs", micrograph_paths=PATHS, ctf=ctf().assign(optics_group=[1, 2])
+    )
+    assert particles["rlnOpticsGroup"].tolist() == [2, 2, 1]
+
+
+NUMBERS = st.lists(st.integers(1, 5000), min_size=1, max_size=12)
+
+
+@settings(max_examples=60)
+@given(numbers=NUMBERS, more=NUMBERS, seed=st.integers(0, 99))
+def test_used_groups_keep_each_particles_row(numbers, more, seed):
+    known = np.random.default_rng(seed).permutation(sorted({*numbers, *more}))
+    optics = pd.DataFrame({"rlnOpticsGroupName": [f"g{n}" for n in known], "rlnOpticsGroup": known})
+    used, renumbered = star.used_groups(optics, pd.Series(numbers))
+    assert used["rlnOpticsGroup"].tolist() == list(range(1, len(set(numbers)) + 1))
+    assert [used["rlnOpticsGroupName"][n - 1] for n in renumbered] == [f"g{n}" for n in numbers]
+    assert used["rlnOpticsGroupName"].tolist() == [f"g{n}" for n in known if n in numbers]
+    everything, none = star.used_groups(optics, pd.Series([], dtype=int))
+    assert len(everything) == len(optics) and len(none) == 0
+
+
+@settings(max_examples=60)
+@given(
+    batches=st.lists(st.lists(st.tuples(st.integers(1, 5000), st.integers(0, 9)), max_size=5), min_size=1, max_size=4)
+)
+def test_joined_particles_keep_their_groups_by_name(batches):
+    """Each batch numbers its groups in its own way; what counts is the order of the particles, and not the batches'."""
+    blocks = []
+    for batch in batches:
+        names = sorted({group for group, _ in batch} | {0})
+        optics = pd.DataFrame(
+            {"rlnOpticsGroupName": [f"g{n}" for n in names], "rlnOpticsGroup": range(1, len(names) + 1)}
+        )
+        numbers = [names.index(group) + 1 for group, _ in batch]
+        particles = pd.DataFrame({"x": [x for _, x in batch], "rlnOpticsGroup": numbers}, dtype=int)
+        blocks.append({"optics": optics, "particles": particles})
+    optics, particles = star.joined_particles(blocks)
+    together = [particle for batch in batches for particle in batch]
+    names = optics.set_index("rlnOpticsGroup")["rlnOpticsGroupName"]
+    assert [(names[n], x) for n, x in zip(particles["rlnOpticsGroup"], particles["x"], strict=True)] == [
+        (f"g{group}", x) for group, x in together
+    ]
+    assert names.tolist() == list(dict.fromkeys(f"g{group}" for group, _ in together)) or not together
+    assert names.index.tolist() == list(range(1, len(names) + 1)) and len(names) > 0
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return tmp_path_factory.mktemp("star")
+
+
+SAFE = st.text(st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\\"'#"), min_size=1, max_size=6)
+ANGSTROM = st.floats(-1e5, 1e5, width=32)
+
+
+@settings(max_examples=30)
+@given(
+    names=st.lists(SAFE, max_size=6, unique=True),
+    lenses=st.lists(st.tuples(ANGSTROM, ANGSTROM, ANGSTROM, ANGSTROM), min_size=6, max_size=6),
+    group_of=st.lists(st.integers(1, 3), min_size=6, max_size=6),
+    with_phase=st.booleans(),
+)
+def test_any_ctf_comes_back(directory, names, lenses, group_of, with_phase):
+    """Unicode names, several optics groups, no micrograph at all; numbers of 32 bits to the last."""
+    stems = [star.micrograph_stem(f"m{name}-1") for name in names]
+    columns = [*star.CTF_LABELS.values(), star.PHASE_COLUMN][: 3 + with_phase]
+    table = pd.DataFrame([lens[: 3 + with_phase] for lens in lenses[: len(stems)]], columns=columns, dtype=float)
+    table.insert(0, "micrograph", pd.Series(stems, dtype="str"))
+    groups = pd.DataFrame({"rlnOpticsGroupName": ["a", "b", "c"], "rlnOpticsGroup": [1, 2, 3], "rlnVoltage": 300.0})
+    groups, numbers = star.used_groups(groups, pd.Series(group_of[: len(stems)], dtype=int))
+    written = star.MicrographsCtf(table.assign(optics_group=numbers), groups)
+    paths = {stem: f"mics/{stem}.mrc" for stem in stems}
+    star.write_micrographs_ctf(directory / "ctf.star", written, paths, pixel_size=1.77)
+    back = star.read_micrographs_ctf(directory / "ctf.star")
+    pd.testing.assert_frame_equal(back.micrographs, written.micrographs, check_dtype=False, rtol=1e-8)
+    pd.testing.assert_frame_equal(back.groups, written.groups, check_dtype=False)
+
+
+@settings(max_examples=25)
+@given(names=st.lists(SAFE, max_size=5, unique=True), n=st.integers(0, 4))
+def test_autopick_files_of_any_name_come_back(directory, names, n):
+    stems = [star.micrograph_stem(f"m{name}-1") for name in names]
+    table = star.coordinates_table(np.repeat(stems, n), *np.random.default_rng(n).uniform(0, 99, (2, n * len(stems))))
+    star.write_autopick(directory / "a.star", directory, table, {stem: f"mics/{stem}.mrc" for stem in stems})
+    listed = star.read_blocks(directory / "a.star")["coordinate_files"]
+    assert [star.micrograph_stem(name) for name in listed["rlnMicrographName"]] == stems
+    for stem, path in zip(stems, listed["rlnMicrographCoordinates"], strict=True):
+        block = star.read_blocks(path)[""]
+        expected = table.loc[table["micrograph"] == stem, ["x", "y"]]
+        np.testing.assert_allclose(block[["rlnCoordinateX", "rlnCoordinateY"]], expected, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        (("rlnOpticsGroup", "2"), "a row is of optics group 1, which data_optics lacks; add it"),
+        (("rlnOpticsGroup", "1", "1"), "optics group 1 stands twice; remove one"),
+        (("rlnOpticsGroup rlnVoltage", "1 high"), "line 9: rlnVoltage is 'high', which is not a number"),
+        (
+            ("rlnOpticsGroup rlnOpticsGroupName", "1 a", "2 a"),
+            "two optics groups have the same rlnOpticsGroupName",
+        ),
+        (("rlnOpticsGroup rlnOpticsGroupName", "1 'a b'"), "a STAR file cannot hold the name 'a b'; rename it"),
+    ],
+)
+def test_bad_optics_groups_are_refused(tmp_path, groups, message):
+    path = ctf_star(tmp_path / "ctf.star", ["m.mrc 1 2 3 0 1"], groups=groups)
+    with pytest.raises(UserError, match=rf"ctf\.star: {message}"):
+        star.read_micrographs_ctf(path)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Rule autopick: picks as RELION's autopicking writes them, a list and one star file per micrograph."""
+"""Rule autopick: picks as RELION's autopicking writes them, a list and a star per micrograph; all in one star."""
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.cryosparc import write_coordinates_only
 from crisp_core.logs import start_log
 from crisp_core.star import read_coordinates_star, write_autopick
 
@@ -15,4 +16,5 @@ micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
 picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
 star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
 write_autopick(snakemake.output.index, snakemake.output.coordinates, picks, star_paths)
+write_coordinates_only(snakemake.output.coordinates_only, picks, star_paths)
 log.info("%d picks on %d micrographs", len(picks), len(micrographs))

@@ -7,9 +7,7 @@ cut to is one of the full resolution, and the images are those that RELION's own
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
-from crisp_core.coordinates import match_names
 from crisp_core.logs import start_log
 from crisp_core.particles import extract_to_stack
 from crisp_core.reconstruction.stacks import coarse_boxes
@@ -30,27 +28,27 @@ dataset = dict(snakemake.params.dataset)
 diameter_angstrom = dataset.pop("particle_diameter_angstrom")
 pixel_size = dataset.pop("pixel_size")
 boxes = coarse_boxes(pixel_size, diameter_angstrom, stack_pixel_size=snakemake.params.stack_pixel_size)
-listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
-star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 coordinates = read_coordinates_star(snakemake.input.coordinates)
-coordinates = coordinates[coordinates["micrograph"].isin(set(snakemake.params.micrographs) & set(star_paths))].copy()
+coordinates = coordinates[coordinates["micrograph"].isin(snakemake.params.micrographs.keys())].copy()
 # the pixel that becomes the middle of the box, so that the origins found later refer to it
 coordinates[["x", "y"]] = np.trunc(coordinates[["x", "y"]])
+ctf = groups = None
+if snakemake.input.ctf:
+    ctf, groups = read_micrographs_ctf(snakemake.input.ctf[0])
+elif snakemake.input.truth:
+    truth = read_coordinates_star(snakemake.input.truth[0])
+    ctf = truth[["micrograph", *CTF_LABELS]].rename(columns=CTF_LABELS).drop_duplicates("micrograph")
 extracted = extract_to_stack(
     snakemake.output.stack,
     coordinates,
     snakemake.params.micrographs,
     boxes,
     pixel_size=pixel_size,
+    ctf=ctf,
 )
-ctf = None
-if snakemake.input.ctf:
-    ctf = read_micrographs_ctf(snakemake.input.ctf[0])
-    ctf["micrograph"] = match_names(ctf["micrograph"].tolist(), list(star_paths))["micrograph"]
-elif snakemake.input.truth:
-    truth = read_coordinates_star(snakemake.input.truth[0])
-    ctf = truth[["micrograph", *CTF_LABELS]].rename(columns=CTF_LABELS).drop_duplicates("micrograph")
-particles = particles_table(extracted.kept, stack=snakemake.output.stack, micrograph_paths=star_paths, ctf=ctf)
-optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
-write_particles_star(snakemake.output.particles, optics, particles)
+particles = particles_table(
+    extracted.kept, stack=snakemake.output.stack, micrograph_paths=snakemake.params.star_paths, ctf=ctf
+)
+sizes = {"micrograph_pixel_size": pixel_size, "pixel_size": boxes.pixel_size, "box_px": boxes.size_px}
+write_particles_star(snakemake.output.particles, optics_table(**dataset, **sizes, groups=groups), particles)
 extracted.dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)

@@ -1,18 +1,17 @@
-"""Rule join_particles: the batches' particles in one star file."""
+"""Rule join_particles: the batches' particles in one star file, which cryoSPARC's import would take."""
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from crisp_core.cryosparc import check_import
 from crisp_core.logs import start_log
-from crisp_core.star import read_blocks, write_particles_star
+from crisp_core.star import joined_particles, read_blocks, write_particles_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
 batches = [read_blocks(path) for path in snakemake.input.particles]
-particles = pd.concat([blocks["particles"] for blocks in batches], ignore_index=True)
-# all batches of a dataset share one microscope and one box, hence one optics group
-write_particles_star(snakemake.output.particles, batches[0]["optics"], particles)
+optics, particles = joined_particles(batches)
+write_particles_star(snakemake.output.particles, optics, particles)
+check_import(snakemake.output.particles)
 log.info("%d particles in %s", len(particles), snakemake.output.particles)

@@ -1,0 +1,22 @@
+"""Rule cryosparc_picks: picks as cryoSPARC's own .cs and .csg, and the table of names that match its exposures."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.cryosparc import write_picks
+from crisp_core.logs import start_log
+from crisp_core.star import read_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
+names = write_picks(snakemake.output.picks, picks, exposures=snakemake.input.exposures[0])
+names.to_csv(snakemake.output.names, sep="\t", index=False)
+absent = names.loc[names["micrograph"] == "", "name"]
+n_absent = picks["micrograph"].isin(absent).sum()
+log.info("%d picks on %d exposures", len(picks) - n_absent, len(names) - len(absent))
+if n_absent:
+    log.warning("%d picks left out, %d micrographs have no exposure: see names.tsv", n_absent, len(absent))
