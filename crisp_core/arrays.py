@@ -67,6 +67,8 @@ def write_array(
     )
     dataset.attrs["pixel_size"] = float(pixel_size)
     dataset.attrs["full_shape"] = np.asarray(full_shape, dtype=np.int64)
+    # what fails later, when HDF5 closes the dataset, is ignored, and a file on a full disk would pass for complete
+    file.flush()
 
 
 def open_arrays(path: str | Path) -> h5py.File:

@@ -19,6 +19,13 @@ LOCATION_FIELDS = (
     "location/center_y_frac",
 )
 SCORE_FIELD = "pick_stats/ncc_score"
+# Numbers per row, where it is not one.
+FIELD_SHAPES = {
+    "location/micrograph_shape": (2,),
+    "micrograph_blob/shape": (2,),
+    "alignments3D/pose": (3,),
+    "alignments3D/shift": (2,),
+}
 
 
 def read_cs(path: str | Path, fields: Sequence[str], *, cure: str) -> np.ndarray:
@@ -36,18 +43,25 @@ def read_cs(path: str | Path, fields: Sequence[str], *, cure: str) -> np.ndarray
     Raises
     ------
     UserError
-        If the file cannot be read, is no .cs file or lacks a field.
+        If the file cannot be read, is no .cs file, lacks a field or has one of another type.
     """
     try:
         with opening(path):
-            rows = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+            # mapped, so that it holds what its header promises before memory is taken for it
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except UserError:
+        raise
+    except Exception:  # NumPy's parser of headers lets many kinds through
         raise UserError(f"{path}: is not a cryoSPARC .cs file; export the particles again") from None
     names = getattr(getattr(rows, "dtype", None), "names", None) or ()
     missing = [field for field in fields if field not in names]
     if missing:
         raise UserError(f"{path}: has no field {missing[0]}; {cure}")
-    return np.atleast_1d(rows)
+    for field in fields:
+        kind, letters = rows.dtype[field], "SU" if field.endswith("path") else "fiu"
+        if kind.shape != FIELD_SHAPES.get(field, ()) or kind.base.kind not in letters:
+            raise UserError(f"{path}: field {field} is of the type {kind}, which cryoSPARC's is not; {cure}")
+    return np.atleast_1d(np.array(rows))
 
 
 def write_cs(path: str | Path, rows: np.ndarray) -> None:
@@ -57,8 +71,9 @@ def write_cs(path: str | Path, rows: np.ndarray) -> None:
 
 
 def text_field(rows: np.ndarray, field: str) -> list[str]:
-    """Text of a field, which cryoSPARC keeps as bytes or as a string."""
-    return [value.decode() if isinstance(value, bytes) else str(value) for value in rows[field].tolist()]
+    """Text of a field, which cryoSPARC keeps as bytes or as a string; what is not UTF-8 becomes �."""
+    texts = rows[field].tolist()
+    return [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in texts]
 
 
 def located(rows: np.ndarray) -> pd.DataFrame:

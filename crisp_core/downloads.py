@@ -77,6 +77,28 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
     return path
 
 
+def check_unpacked(path: str | Path, *, most_bytes: int) -> None:
+    """Refuse a `.gz` file that would fill the memory when it is unpacked; other files pass.
+
+    Raises
+    ------
+    UserError
+        If it unpacks to more than `most_bytes`.
+    OSError, EOFError, zlib.error
+        If it is damaged.
+    """
+    if Path(path).suffix.lower() != ".gz":
+        return
+    n_bytes = 0
+    with gzip.open(path, "rb") as file:
+        while piece := file.read(2**20):
+            n_bytes += len(piece)
+            if n_bytes > most_bytes:
+                raise UserError(
+                    f"{path}: unpacks to more than {most_bytes / 1e6:.0f} MB, as no model does; check the file"
+                )
+
+
 def _is_kept(path: Path) -> bool:
     """Whether the folder holds an intact file; a damaged one is removed."""
     if not path.exists():

@@ -9,8 +9,11 @@ Source: Cheng et al. 2015, MRC2014 (doi 10.1016/j.jsb.2015.04.002).
 import bz2
 import gzip
 import io
+import logging
+import math
 import os
 import warnings
+import zlib
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -34,8 +37,15 @@ HEADER_BYTES = HEADER_DTYPE.itemsize
 OTHER_FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\x89HDF": "HDF5"}
 # Twice the largest camera frame in use (Gatan K3 in super-resolution: 11,520 × 8,184).
 MAX_PIXELS = 2**28
+# No packing gets more out of a byte of noise; a picture that promises more is damaged.
+MAX_PIXELS_PER_BYTE = 1000
+# 1024³, 4 GiB in memory; a packed file of a few kB can promise any number.
+MAX_VOXELS = 2**30
+PIECE_BYTES = 2**24
 # Density statistics that tell a reader that they were not computed (MRC2014: dmax < dmin, dmean < both, rms < 0).
 UNKNOWN_STATISTICS = (0.0, -1.0, -2.0, -1.0)
+# It tells of every odd tag of a damaged file, beside the one line that refuses it.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
 class Micrograph(NamedTuple):
@@ -88,6 +98,33 @@ def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: 
     return Micrograph(image, _chosen_pixel_size(path, pixel_size, file_pixel_size))
 
 
+def check_room(path: str | Path, shape: tuple[int, int], *, diameter_px: float) -> None:
+    """Refuse an image [y, x] in which no particle has room, be it a cut-out or at another pixel size than stated."""
+    if min(shape) < diameter_px:
+        raise UserError(
+            f"{path}: {shape[1]} × {shape[0]} pixels have no room for a particle of {diameter_px:.0f} pixels; check "
+            "pixel_size and particle_diameter_angstrom, or leave the file out"
+        )
+
+
+def check_whole(path: str | Path) -> None:
+    """Refuse a micrograph that is cut off: an MRC file by the size that its header promises, others by reading them.
+
+    Raises
+    ------
+    UserError
+        If it is no image, or only a part of one.
+    """
+    path = Path(path)
+    _check_readable(path)
+    if path.suffix.lower() not in MRC_SUFFIXES:
+        read_micrograph(path, pixel_size=1.0)
+        return
+    with open(path, "rb") as stream:
+        header = _checked_header(path, stream.read(HEADER_BYTES))
+        _check_length(path, os.fstat(stream.fileno()).st_size, _promised_bytes(header))
+
+
 def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     """Read a density map (MRC or CCP4, also `.gz` and `.bz2`), axes ordered z, y, x whatever order the file has.
 
@@ -102,7 +139,7 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     try:
         with _opened(path) as stream:
             mrc, header = _read_mrc(path, stream)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: broken archive ({error}); copy the file again") from None
     density = _in_axis_order(mrc, header)
     if density.ndim != 3 or min(density.shape) < 2:
@@ -207,23 +244,25 @@ def _read_mrc_image(path: Path) -> tuple[np.ndarray, float | None]:
                 f"{path}: holds {header['nz']} images, so it is a movie or a stack; give its motion-corrected average"
             )
         stream.seek(0)
-        mrc, header = _read_mrc(path, stream)
+        mrc, header = _read_mrc(path, stream, most=MAX_PIXELS)
     return mrc.reshape(mrc.shape[-2:]), _header_pixel_size(path, header)
 
 
-def _read_mrc(path: Path, stream: BinaryIO) -> tuple[np.ndarray, np.void]:
+def _read_mrc(path: Path, stream: BinaryIO, *, most: int = MAX_VOXELS) -> tuple[np.ndarray, np.void]:
     """Data and header of an MRC stream; no more memory is taken than the file has bytes."""
     start = stream.read(HEADER_BYTES)
     header = _checked_header(path, start)
     n_voxels = int(header["nx"]) * int(header["ny"]) * int(header["nz"])
-    expected = HEADER_BYTES + int(header["nsymbt"]) + n_voxels * np.dtype(MODE_TYPES[int(header["mode"])]).itemsize
+    expected = _promised_bytes(header)
     compressed = not isinstance(stream, io.BufferedReader)
-    content = start + stream.read(expected - HEADER_BYTES) if compressed else b""
-    size = len(content) if compressed else os.fstat(stream.fileno()).st_size
-    if size < expected:
-        raise UserError(f"{path}: truncated, its header promises {expected} bytes and it has {size}; copy it again")
     if not compressed:
+        _check_length(path, os.fstat(stream.fileno()).st_size, expected)
         stream.seek(0)
+    if n_voxels > most:
+        raise UserError(f"{path}: declares {n_voxels} grey values, more than the {most} that can be used; resample it")
+    if compressed:
+        content = start + _unpacked(stream, expected - HEADER_BYTES)
+        _check_length(path, len(content), expected)
     with warnings.catch_warnings():
         # Older programs leave out the identifier or the machine stamp; _checked_header has judged what matters.
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -232,6 +271,26 @@ def _read_mrc(path: Path, stream: BinaryIO) -> tuple[np.ndarray, np.void]:
     if data is None:
         raise UserError(f"{path}: its machine stamp contradicts its header; write it again with another program")
     return data, header
+
+
+def _promised_bytes(header: np.void) -> int:
+    """Length of the whole file."""
+    n_voxels = int(header["nx"]) * int(header["ny"]) * int(header["nz"])
+    return HEADER_BYTES + int(header["nsymbt"]) + n_voxels * np.dtype(MODE_TYPES[int(header["mode"])]).itemsize
+
+
+def _check_length(path: Path, n_bytes: int, expected: int) -> None:
+    if n_bytes < expected:
+        raise UserError(f"{path}: truncated, its header promises {expected} bytes and it has {n_bytes}; copy it again")
+
+
+def _unpacked(stream: BinaryIO, n_bytes: int) -> bytes:
+    """Up to `n_bytes` of a packed file, piece by piece: what its header promises takes no memory before it is there."""
+    pieces = []
+    while n_bytes > 0 and (piece := stream.read(min(n_bytes, PIECE_BYTES))):
+        pieces.append(piece)
+        n_bytes -= len(piece)
+    return b"".join(pieces)
 
 
 def _checked_header(path: Path, start: bytes) -> np.void:
@@ -291,7 +350,7 @@ def _read_tiff(path: Path) -> np.ndarray:
                     f"{path}: holds {n_pages} pages, so it is a movie or a stack; give its motion-corrected average"
                 )
             page = file.pages[0]
-            _check_pixel_count(path, *page.shape[:2])
+            _check_pixel_count(path, *page.shape)
             return _grey(page.asarray())
     except UserError:
         raise
@@ -305,6 +364,7 @@ def _read_picture(path: Path) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=kinds) as picture:
+                _check_pixel_count(path, picture.height, picture.width)
                 return _grey(np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB")))
     except Image.DecompressionBombError:
         raise UserError(f"{path}: declares more pixels than any camera has; copy or convert it again") from None
@@ -320,9 +380,12 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _check_pixel_count(path: Path, height: int, width: int) -> None:
-    if height * width > MAX_PIXELS:
+def _check_pixel_count(path: Path, height: int, width: int, colours: int = 1, *more: int) -> None:
+    n_bytes, n_values = path.stat().st_size, math.prod([height, width, colours, *more])
+    if n_values > MAX_PIXELS * 4 or height * width > MAX_PIXELS:
         raise UserError(f"{path}: declares {width} × {height} pixels, more than any camera has; convert it again")
+    if n_values > MAX_PIXELS_PER_BYTE * n_bytes:
+        raise UserError(f"{path}: declares {width} × {height} pixels in {n_bytes} bytes; copy or convert it again")
 
 
 def _check_image(path: Path, image: np.ndarray) -> None:

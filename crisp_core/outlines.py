@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import scipy.fft
 import scipy.ndimage
 import scipy.spatial
 
 from crisp_core.arrays import Grid
 from crisp_core.errors import UserError
-from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_xy
+from crisp_core.geometry import Shape, angstrom_to_px, rescaled_xy
 from crisp_core.labels import GLOBAL_THRESHOLDS, disc_label, threshold_label
 from crisp_core.projections import PROJECTIONS_PER_STEP, fourier_shifted, project
+from crisp_core.volumes import low_passed
 
 SILHOUETTE = "silhouette"
 OUTLINE_THRESHOLDS = (*GLOBAL_THRESHOLDS, SILHOUETTE)
@@ -107,19 +107,6 @@ def label_particles(
     }
     unmatched = pd.concat([table[["micrograph", "x", "y"]].assign(what=what) for what, table in kinds.items()])
     return ParticleLabels(merged(grid.shape, rows + 1, outlines), unmatched.reset_index(drop=True))
-
-
-def low_passed(volume: np.ndarray, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
-    """Blur a density (n, n, n) by a Gaussian that halves the amplitudes at `resolution_angstrom`; 0 changes nothing."""
-    if not resolution_angstrom:
-        return volume
-    n = len(volume)
-    full, half = scipy.fft.fftfreq(n, pixel_size) ** 2, scipy.fft.rfftfreq(n, pixel_size) ** 2
-    exponents = [-np.log(2) * resolution_angstrom**2 * axis for axis in (full, full, half)]
-    z, y, x = (np.exp(exponent).astype(np.float32) for exponent in exponents)
-    spectrum = scipy.fft.rfftn(volume.astype(np.float32, copy=False), workers=FFT_THREADS)
-    spectrum *= z[:, None, None] * y[:, None] * x
-    return scipy.fft.irfftn(spectrum, s=volume.shape, workers=FFT_THREADS)
 
 
 def map_mask(density: np.ndarray) -> np.ndarray:

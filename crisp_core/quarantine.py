@@ -1,10 +1,13 @@
 """The list of what was refused, so that nothing stops a run and nothing disappears."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
+
+from crisp_core.errors import UserError
 
 
 class Refused(NamedTuple):
@@ -22,4 +25,65 @@ def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
 
 def read_quarantine(path: str | Path) -> list[Refused]:
     """Read what `write_quarantine` wrote."""
-    return [Refused(*row) for row in pd.read_csv(path, sep="\t", dtype=str).itertuples(index=False)]
+    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    return [Refused(*row) for row in table.itertuples(index=False)]
+
+
+def check_micrographs(
+    given: Mapping[str, str], used: Iterable[str], refused: Iterable[Refused], *, source: str
+) -> None:
+    """Refuse to go on where micrographs in are not micrographs out + quarantined, or where none is left.
+
+    Parameters
+    ----------
+    given : mapping of name to path
+        All micrographs of the dataset.
+    used : iterable of str
+        Names of those that can be used.
+    refused : iterable of Refused
+    source : str
+        The dataset, for the message.
+
+    Raises
+    ------
+    UserError
+        Naming the first micrograph that was lost or counted twice, or why none can be used.
+    """
+    used, refused = list(used), list(refused)
+    if given and not used and refused:
+        raise UserError(f"{source}: none of {len(given)} micrographs can be used; the first: {refused[0].reason}")
+    found = Counter(given[name] for name in used) + Counter(path for path, _, _ in refused)
+    wrong = _first_difference(Counter(given.values()), found)
+    if wrong is not None:
+        raise UserError(
+            f"{source}: {len(given)} micrographs are not {len(used)} used + {len(refused)} quarantined, see {wrong}; "
+            "delete its folders images and quarantine, and run again"
+        )
+
+
+def check_picks(picks: Iterable[str], particles: Iterable[str], dropped: Iterable[str], *, source: str) -> None:
+    """Refuse results where a micrograph's picks are not its particles + its listed drops.
+
+    Parameters
+    ----------
+    picks, particles, dropped : iterable of str
+        The micrograph of every pick, particle and dropped pick.
+    source : str
+        The run, for the message.
+
+    Raises
+    ------
+    UserError
+        With the numbers, and the first micrograph where they differ.
+    """
+    n_picks, n_particles, n_dropped = Counter(picks), Counter(particles), Counter(dropped)
+    wrong = _first_difference(n_picks, n_particles + n_dropped)
+    if wrong is not None:
+        raise UserError(
+            f"{source}: {n_picks.total()} picks are not {n_particles.total()} particles + {n_dropped.total()} dropped, "
+            f"see {wrong}; delete its folder particles and run again"
+        )
+
+
+def _first_difference(expected: Counter[str], found: Counter[str]) -> str | None:
+    return min(((expected - found) + (found - expected)).keys(), default=None)

@@ -1,6 +1,7 @@
 """Densities: the phantom, maps and atomic models, resampling, and the measured extent."""
 
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ import numpy as np
 import scipy.fft
 
 from crisp_core.aspire_import import quiet_aspire
-from crisp_core.downloads import emdb_map_url, fetch, pdb_model_url
+from crisp_core.downloads import check_unpacked, emdb_map_url, fetch, pdb_model_url
 from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS, even_fft_size
 from crisp_core.micrographs import read_volume
@@ -23,6 +24,8 @@ PHANTOM_VOXELS, PHANTOM_BLOBS, PHANTOM_BLOB_SIZE = 64, 32, 1.5
 PARTICLE_MASS = 0.98
 # Atoms end where their density is less than this share of a carbon atom's peak; 6 in 10,000 of the mass lie beyond.
 ATOM_CUTOFF = 1e-4
+# Twice the largest entry of the PDB, a capsid of HIV (3J3Q, 2.4 million atoms).
+MAX_MODEL_BYTES = 2**29
 
 
 def phantom(diameter_px: float, *, seed: int) -> np.ndarray:
@@ -180,13 +183,14 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
 def _assembled_model(path: Path) -> gemmi.Model:
     """First model of a file, as its first biological assembly, without hydrogen and water."""
     try:
+        check_unpacked(path, most_bytes=MAX_MODEL_BYTES)
         structure = gemmi.read_structure(str(path))
         structure.setup_entities()
         if structure.assemblies and len(structure):
             structure.transform_to_assembly(structure.assemblies[0].name, gemmi.HowToNameCopiedChain.Dup)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; check the path") from None
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: is not a readable mmCIF or PDB file ({error}); copy the file again") from None
     structure.remove_hydrogens()
     structure.remove_waters()
@@ -236,6 +240,19 @@ def resampled_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: floa
     resized = scipy.fft.ifftn(scipy.fft.ifftshift(_without_nyquist(_centred(spectrum, n))), workers=FFT_THREADS)
     resized = scipy.fft.fftshift(resized.real) * np.float32((n / sides[best]) ** 3)
     return np.ascontiguousarray(_centred(resized, even_fft_size(side * pixel_size / new_pixel_size)), dtype=np.float32)
+
+
+def low_passed(volume: np.ndarray, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
+    """Blur a density (n, n, n) by a Gaussian that halves the amplitudes at `resolution_angstrom`; 0 changes nothing."""
+    if not resolution_angstrom:
+        return volume
+    n = len(volume)
+    full, half = scipy.fft.fftfreq(n, pixel_size) ** 2, scipy.fft.rfftfreq(n, pixel_size) ** 2
+    exponents = [-np.log(2) * resolution_angstrom**2 * axis for axis in (full, full, half)]
+    z, y, x = (np.exp(exponent).astype(np.float32) for exponent in exponents)
+    spectrum = scipy.fft.rfftn(volume.astype(np.float32, copy=False), workers=FFT_THREADS)
+    spectrum *= z[:, None, None] * y[:, None] * x
+    return scipy.fft.irfftn(spectrum, s=volume.shape, workers=FFT_THREADS)
 
 
 def _centred(array: np.ndarray, side: int) -> np.ndarray:

@@ -24,7 +24,6 @@ from crisp_core.outlines import (
     disc_outlines,
     equivalent_radius_px,
     label_particles,
-    low_passed,
     map_mask,
     match_poses,
     merged,
@@ -34,7 +33,7 @@ from crisp_core.outlines import (
 from crisp_core.poses import write_poses
 from crisp_core.simulation import draw_rotations, simulate_micrograph
 from crisp_core.star import write_coordinates_star
-from crisp_core.volumes import phantom, resampled_volume
+from crisp_core.volumes import low_passed, phantom, resampled_volume
 from tests.densities import ball
 from tests.workflow.conftest import run_snakemake, write_config
 

@@ -8,7 +8,7 @@ import h5py
 from crisp_core.arrays import write_array
 from crisp_core.errors import UserError
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_micrograph
+from crisp_core.micrographs import check_room, read_micrograph
 from crisp_core.normalization import prepare
 from crisp_core.quarantine import Refused, write_quarantine
 from crisp_core.star import check_name
@@ -25,9 +25,10 @@ with h5py.File(snakemake.output.images, "w") as output:
         try:
             check_name(path, name)
             image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
+            check_room(path, image.shape, diameter_px=snakemake.params.diameter_px)
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)
         except UserError as error:
-            log.warning("quarantined %s", error)
+            log.warning("quarantined %s: %s", name, error)
             refused.append(Refused(path, "prepare", str(error)))
             continue
         grid = {"pixel_size": prepared.pixel_size, "full_shape": image.shape}

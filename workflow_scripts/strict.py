@@ -1,0 +1,22 @@
+"""Rule strict: at the end of a run, an error where anything was quarantined."""
+
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crisp_core.errors import UserError
+from crisp_core.logs import start_log
+from crisp_core.quarantine import read_quarantine
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+start_log(snakemake.log[0])
+tables = snakemake.input.quarantine
+refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
+if refused:
+    raise UserError(
+        f"strict: all is finished, but {len(refused)} files were quarantined, see {', '.join(tables)}; the first: "
+        f"{refused[0].reason}"
+    )
+Path(snakemake.output[0]).write_text("nothing was quarantined\n")
