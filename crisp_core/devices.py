@@ -1,8 +1,18 @@
 """Where and on how many threads PyTorch computes."""
 
+import fcntl
+import logging
 import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import torch
+
+log = logging.getLogger("crisp")
+# the lock of this process on its GPU, which ends with it
+held: list[BinaryIO] = []
 
 
 def start_torch(*, threads: int, gpus: int) -> str:
@@ -19,7 +29,47 @@ def start_torch(*, threads: int, gpus: int) -> str:
         ``"cuda"`` if the job has a GPU and PyTorch can use it, else ``"cpu"``.
     """
     torch.set_num_threads(max(1, min(threads, processors())))
-    return "cuda" if gpus and torch.cuda.is_available() else "cpu"
+    if not gpus or not torch.cuda.is_available():
+        return "cpu"
+    n_gpus = torch.cuda.device_count()
+    if n_gpus > 1:
+        number, lock = free_gpu(gpu_names(n_gpus), Path(tempfile.gettempdir()))
+        held.append(lock)
+        torch.cuda.set_device(number)
+        log.info("GPU %d of %d", number, n_gpus)
+    return "cuda"
+
+
+def gpu_names(n_gpus: int) -> list[str]:
+    """Names of the GPUs that PyTorch sees, by which jobs that see others of the same machine know them too."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return visible.split(",")[:n_gpus] if visible else [str(number) for number in range(n_gpus)]
+
+
+def free_gpu(names: Sequence[str], folder: Path) -> tuple[int, BinaryIO]:
+    """Choose the first GPU that no other job of this user has, since Snakemake gives local jobs none in particular.
+
+    Parameters
+    ----------
+    names : sequence of str
+        GPUs, as `gpu_names` calls them.
+    folder : Path
+        Holds one lock file for each; the system frees a lock when its process ends, however it ends.
+
+    Returns
+    -------
+    (number, lock)
+        The place in `names`; it is taken while the lock is open. Where all are taken, the first.
+    """
+    for number, name in enumerate(names):
+        lock = open(folder / f"crisp-{os.getuid()}-gpu-{name.strip().replace('/', '-')}.lock", "wb")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        return number, lock
+    return 0, open(os.devnull, "wb")
 
 
 def processors() -> int:

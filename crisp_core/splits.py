@@ -106,6 +106,21 @@ def split_by_lists(
     return _table(parts)
 
 
+def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
+    """Add micrographs to the test part; the other parts stay as they are drawn.
+
+    Parameters
+    ----------
+    drawn : DataFrame
+        Columns micrograph, part.
+    added : iterable of str
+        Micrographs; those that have a part already keep it.
+    """
+    parts = {part: drawn.loc[drawn["part"] == part, "micrograph"].tolist() for part in PARTS}
+    parts["test"] += sorted(set(added) - set(drawn["micrograph"]))
+    return _table(parts)
+
+
 def _check_unique(names: Sequence[str], place: str) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:

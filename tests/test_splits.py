@@ -1,7 +1,7 @@
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.splits import split_by_counts, split_by_lists
+from crisp_core.splits import split_by_counts, split_by_lists, with_added
 
 NAMES = [f"m{i:02d}" for i in range(20)]
 
@@ -88,3 +88,19 @@ def test_a_listed_micrograph_that_is_refused_is_left_out():
     assert dict(zip(table["micrograph"], table["part"], strict=True)) == {"a": "train", "b": "validation", "c": "test"}
     with pytest.raises(UserError, match="no micrograph is called y"):
         split_by_lists(["a", "b", "c"], train=["a", "y"], validation=["b"], test=["c"], refused=["x"])
+
+
+def test_added_micrographs_test_and_change_no_part():
+    drawn = split_by_counts(NAMES, train=10, validation=4, test="rest", seed=3)
+    table = with_added(drawn, ["new2", "a_new1", NAMES[0]])
+    for part in ("train", "validation"):
+        assert members(table, part) == members(drawn, part)
+    assert members(table, "test") == members(drawn, "test") | {"new2", "a_new1"} - members(drawn, "train")
+    assert table.equals(
+        table.sort_values("micrograph", kind="stable").sort_values(
+            "part",
+            key=lambda part: part.map({"train": 0, "validation": 1, "test": 2}),
+            kind="stable",
+            ignore_index=True,
+        )
+    )

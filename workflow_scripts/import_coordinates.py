@@ -1,11 +1,9 @@
-"""Rule import_coordinates: all coordinate files of a dataset as one table, names matched, origin checked."""
+"""Rule import_coordinates: the coordinate files of an addition as one table, names matched, origin checked."""
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from crisp_core.arrays import array_names, read_array
-from crisp_core.importing import check_stated_origin, import_coordinates
+from crisp_core.arrays import array_grids, array_names, read_array
+from crisp_core.importing import check_stated_origin, import_coordinates, without
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -14,12 +12,14 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
-shapes = {row.micrograph: (row.height, row.width) for row in micrographs.itertuples()}
-imported = import_coordinates(list(snakemake.input.coordinates), shapes, **snakemake.params.coordinates)
-for path, _, reason in imported.refused:
-    log.warning("quarantined %s: %s", path, reason)
-
+shapes = {name: grid.full_shape for file in snakemake.input.images for name, grid in array_grids(file, "image").items()}
+imported = import_coordinates(
+    list(snakemake.input.coordinates),
+    shapes,
+    # what is added later is picked, whether it has coordinates or not
+    required=snakemake.wildcards.addition == "0",
+    **snakemake.params.coordinates,
+)
 labelled = set(imported.names["micrograph"])
 images = (
     (name, read_array(file, "image", name))
@@ -27,16 +27,16 @@ images = (
     for name in array_names(file, "image")
     if name in labelled
 )
-check_stated_origin(
+upside_down = check_stated_origin(
     imported.coordinates,
     images,
     diameter_angstrom=snakemake.params.diameter_angstrom,
     source=f"datasets/{snakemake.wildcards.dataset}/coordinates",
 )
+imported = without(imported, upside_down)
+for path, _, reason in imported.refused:
+    log.warning("quarantined %s: %s", path, reason)
 write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
 write_quarantine(snakemake.output.quarantine, imported.refused)
-unmatched = imported.names.query("micrograph == ''")
 log.info("%d coordinates on %d micrographs", len(imported.coordinates), len(labelled - {""}))
-if len(unmatched):
-    log.warning("%d names match no micrograph, see %s", len(unmatched), snakemake.output.names)

@@ -35,7 +35,8 @@ if settings["without_orientation"] == "disc":
         disc_radius_angstrom = params.pixel_size * equivalent_radius_px(density, threshold=threshold)
 
 coordinates = read_coordinates_star(snakemake.input.coordinates)
-labelled = pd.read_csv(snakemake.input.names, sep="\t", dtype=str)["micrograph"].dropna().unique()
+names = [pd.read_csv(path, sep="\t", dtype=str)["micrograph"] for path in snakemake.input.names]
+labelled = pd.concat(names).dropna().unique()
 grids = {name: grid for name, grid in array_grids(snakemake.input.images, "image").items() if name in labelled}
 poses = read_poses(snakemake.input.poses[0])
 names = match_names(poses["micrograph"].unique(), labelled)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-params = snakemake.params.centers
+params = snakemake.params
 split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 validation = set(split.loc[split["part"] == "validation", "micrograph"])
 files = {
@@ -42,8 +42,8 @@ grids = {name: array_grids(path, "probability")[name] for name, path in files.it
 images = {name: path for path in snakemake.input.images for name in array_names(path, "image")}
 if not grids:
     raise UserError(f"{snakemake.input.split}: the validation part is empty; put a micrograph into it")
-truth = onto_grids(read_coordinates_star(snakemake.input.coordinates), grids)
-diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, next(iter(grids.values())).pixel_size)
+truth = onto_grids(pd.concat(map(read_coordinates_star, snakemake.input.coordinates)), grids)
+diameter_px = angstrom_to_px(params.diameter_angstrom, next(iter(grids.values())).pixel_size)
 
 
 def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
@@ -68,22 +68,22 @@ def kept(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
         grid=grids[name],
         valid=read_array(images[name], "valid", name).data,
         label=read_array(path, "class", name).data if name in array_names(path, "class") else None,
-        removal=snakemake.params.removal,
-        diameter_px=snakemake.params.diameter_px,
-        box_px=snakemake.params.edge_box_px,
+        removal=params.removal,
+        diameter_px=params.diameter_px,
+        box_px=params.edge_box_px,
     )
 
 
-maps = {"predicted": predicted_maps, "labels": label_maps}[params["maps"]]
-settings = ALL_SETTINGS if params["finder"] == "search" else [default_setting(params["finder"])]
+maps = {"predicted": predicted_maps, "labels": label_maps}[params.maps]
+settings = ALL_SETTINGS if params.finder == "search" else [default_setting(params.finder)]
 scored = scores_by_setting(maps(), truth, diameter_px=diameter_px, settings=settings, keep=kept)
-rows = search_table(scored, params["target_precision"])
+rows = search_table(scored, params.target_precision)
 rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
-best = choose(rows, params["criterion"])
-if params["maps"] == "labels":
+best = choose(rows, params.criterion)
+if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions
     scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best], keep=kept)
-chosen = pick_settings(best, scored[best], params["target_precision"])
+chosen = pick_settings(best, scored[best], params.target_precision)
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
 log.info(

@@ -19,7 +19,7 @@ settings, optics = dict(snakemake.params.simulation), dict(snakemake.params.data
 pixel_size = optics.pop("pixel_size")
 diameter_angstrom = optics.pop("particle_diameter_angstrom")
 margin_angstrom = settings.pop("margin_angstrom")
-for key in ("n_micrographs", "volume", "volume_pixel_size", "model_resolution_angstrom", "threshold"):
+for key in ("volume", "volume_pixel_size", "model_resolution_angstrom", "threshold"):
     del settings[key]
 volume = read_volume(snakemake.input.density, pixel_size=pixel_size).density
 

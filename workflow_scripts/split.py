@@ -1,11 +1,11 @@
-"""Rule split: deal the labelled micrographs out to train, validation and test."""
+"""Rule split: which micrographs train, validate and test; those that were added since the parts were drawn test."""
 
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from crisp_core.logs import start_log
-from crisp_core.splits import split_by_counts, split_by_lists
+from crisp_core.splits import REST, split_by_lists, with_added
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -14,11 +14,10 @@ log = start_log(snakemake.log[0])
 parts = snakemake.params.split
 names = pd.read_csv(snakemake.input.names, sep="\t", dtype=str, keep_default_na=False)["micrograph"]
 labelled = [name for name in names if name]
-# no coordinates, or quarantined: a part that counts on one of them goes without
-refused = set(snakemake.params.micrographs) - set(labelled)
+table = pd.read_csv(snakemake.input.drawn, sep="\t", dtype=str)
 if isinstance(parts["train"], list):
-    table = split_by_lists(labelled, **parts, refused=refused)
-else:
-    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
+    table = split_by_lists(labelled, **parts, refused=set(snakemake.params.micrographs) - set(labelled))
+elif parts["test"] == REST:
+    table = with_added(table, set(labelled) - set(snakemake.params.drawn_from))
 table.to_csv(snakemake.output.split, sep="\t", index=False)
 log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

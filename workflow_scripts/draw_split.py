@@ -1,0 +1,24 @@
+"""Rule draw_split: deal the labelled micrographs of the first run, or those that are listed, out to the parts."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.logs import start_log
+from crisp_core.splits import split_by_counts, split_by_lists
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+parts = dict(snakemake.params.split)
+names = pd.concat([pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in snakemake.input.names])
+labelled = [name for name in names["micrograph"] if name]
+# no coordinates, or quarantined: a part that counts on one of them goes without
+refused = set(snakemake.params.micrographs) - set(labelled)
+if isinstance(parts["train"], list):
+    table = split_by_lists(labelled, **parts | {"test": []}, refused=refused)
+else:
+    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
+table.to_csv(snakemake.output.split, sep="\t", index=False)
+log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

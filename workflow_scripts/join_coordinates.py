@@ -1,0 +1,31 @@
+"""Rule join_coordinates: the coordinates of all additions to a dataset in one table."""
+
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.importing import import_coordinates, joined_names
+from crisp_core.logs import start_log
+from crisp_core.quarantine import read_quarantine, write_quarantine
+from crisp_core.star import read_coordinates_star, write_coordinates_star
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+tables = [read_coordinates_star(path) for path in snakemake.input.coordinates]
+coordinates = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
+write_coordinates_star(snakemake.output.coordinates, coordinates)
+strangers = import_coordinates(list(snakemake.input.strangers), {}, required=False, **snakemake.params.coordinates)
+texts = {"path": str, "name": str, "micrograph": str}
+matched = [pd.read_csv(path, sep="\t", dtype=texts, keep_default_na=False) for path in snakemake.input.names]
+names = joined_names([*matched, strangers.names])
+names.to_csv(snakemake.output.names, sep="\t", index=False)
+refused = chain(strangers.refused, *(read_quarantine(path) for path in snakemake.input.quarantine))
+# a file of many micrographs is read for every addition
+write_quarantine(snakemake.output.quarantine, list(dict.fromkeys(refused)))
+unmatched = names.query("micrograph == ''")
+log.info("%d coordinates on %d micrographs", len(coordinates), coordinates["micrograph"].nunique())
+if len(unmatched):
+    log.warning("%d names match no micrograph, see %s", len(unmatched), snakemake.output.names)
