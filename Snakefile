@@ -23,34 +23,24 @@ include: "rules/train.smk"
 include: "rules/crf.smk"
 include: "rules/predict.smk"
 include: "rules/centers.smk"
+include: "rules/pickers.smk"
 include: "rules/extract.smk"
+include: "rules/maps.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
+include: "rules/compare.smk"
+include: "rules/resolution.smk"
+include: "rules/noise.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
         RESULTS,
-        "report.html",
+        REPORTS,
+        STRICT,
     localrule: True
-
-
-rule report:
-    input:
-        RESULTS,
-    output:
-        "report.html",
-    log:
-        "logs/report.log",
-    localrule: True
-    conda:
-        "envs/crisp.yaml"
-    params:
-        config=given_config,
-        targets=RESULTS,
-    script:
-        "workflow_scripts/report.py"
 
 
 rule labels:
@@ -68,11 +58,36 @@ rule train_networks:
 
 rule picks:
     input:
-        collect("results/{run}/autopick.star", run=RUNS),
+        PICKS,
     localrule: True
 
 
 rule particles:
     input:
+        PICKS,
         PARTICLES,
+    localrule: True
+
+
+rule compare:
+    input:
+        COMPARISONS,
+    localrule: True
+
+
+rule maps:
+    input:
+        MAPS,
+    localrule: True
+
+
+rule resolution:
+    input:
+        resolution_results,
+    localrule: True
+
+
+rule noise:
+    input:
+        collect("results/{run}/noise/spectra.png", run=RUNS),
     localrule: True

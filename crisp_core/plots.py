@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -36,7 +37,7 @@ CRITERION_NAMES = {"ap": "average precision", "f1": "F1", "map_paper": "mAP as p
 SCALE_BAR_ANGSTROM = (100, 200, 500, 1000, 2000, 5000)
 
 
-def save(figure: Figure, path: str | Path) -> None:
+def save(figure: Figure, path: str | Path | BinaryIO) -> None:
     """Write a figure as PNG, without date or program version: equal figures give equal bytes."""
     figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
 
@@ -109,6 +110,22 @@ def precision_recall(
     axes.spines[["top", "right"]].set_visible(False)
     if curves:
         axes.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="lower left")
+    return figure
+
+
+def overlap_matrix(shares: pd.DataFrame) -> Figure:
+    """Matrix of shares between 0 and 1, each written into its square; rows and columns are named by the table."""
+    side = 2.2 + 0.62 * len(shares)
+    figure = _figure(side + 0.8, side)
+    axes = figure.subplots()
+    shown = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(shares.to_numpy(float)):
+        text = "–" if np.isnan(value) else f"{value:.2f}"
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color="white" if value < 0.55 else "black")
+    axes.set_xticks(range(len(shares.columns)), shares.columns, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(shares)), shares.index)
+    axes.set(title="Share of the row's picks that the column has too")
+    figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.03)
     return figure
 
 
@@ -417,6 +434,133 @@ def particle_montage(stack: np.ndarray, *, columns: int = 10, title: str = "") -
     return figure
 
 
+def score_histogram(scores: Mapping[str, np.ndarray], *, threshold: float) -> Figure:
+    """How many candidates have which score, the groups (true, not in the truth) on top of each other.
+
+    Parameters
+    ----------
+    scores : mapping of name to (n,) array
+        Scores of one or two groups, usually from 0 to 1.
+    threshold : float
+        Least score of a pick; drawn as a line.
+    """
+    figure = _figure(6.4, 3.6)
+    axes = figure.subplots()
+    colors = (BLUE, LIGHT_VERMILLION)[: len(scores)]
+    hatches = (None, "////")
+    joined = np.concatenate([[0.0, 1.0], *scores.values()])
+    bins = np.linspace(np.floor(joined.min()), np.ceil(joined.max()), 51)
+    groups = axes.hist(list(scores.values()), bins=bins, stacked=True, color=colors)[2]
+    # One group comes back as its bars, two as a list of such.
+    for bars, hatch in zip(groups if len(scores) > 1 else [groups], hatches, strict=False):
+        for bar in bars:
+            bar.set(hatch=hatch, edgecolor="white", linewidth=0.3)
+    axes.axvline(threshold, color=BLACK, linestyle="--", linewidth=1.3)
+    handles = [Rectangle((0, 0), 1, 1, facecolor=c, hatch=h) for c, h in zip(colors, hatches, strict=False)]
+    names = [f"{name} ({len(values)})" for name, values in scores.items()]
+    line = Line2D([], [], color=BLACK, linestyle="--", label="threshold")
+    names.append(f"threshold {threshold:.3g}")
+    axes.legend([*handles, line], names, framealpha=0.9, edgecolor="none", loc="upper left")
+    axes.set(xlim=bins[[0, -1]], xlabel="score", ylabel="candidates", yscale="log", title="Scores of the candidates")
+    _plain(axes)
+    return figure
+
+
+def picks_per_micrograph(counts: pd.DataFrame, *, most_names: int = 8) -> Figure:
+    """Number of picks of every micrograph and its distribution; outliers are named.
+
+    Parameters
+    ----------
+    counts : DataFrame
+        Columns micrograph, n_picks, deviation, outlier; a row per micrograph, in their order.
+    most_names : int
+        So many outliers are named, the farthest ones.
+    """
+    figure = _figure(6.4, 3.6)
+    axes, side = figure.subplots(1, 2, sharey=True, width_ratios=(4, 1))
+    plain, outliers = counts[~counts["outlier"]], counts[counts["outlier"]]
+    axes.axhline(counts["n_picks"].median(), color=GREY, linewidth=1, linestyle="--")
+    axes.plot(plain.index, plain["n_picks"], "o", color=BLUE, markersize=5, label="micrograph")
+    axes.plot(outliers.index, outliers["n_picks"], "D", color=VERMILLION, markersize=7, label="outlier")
+    farthest = outliers.sort_values("deviation", key=np.abs, ascending=False)
+    for i, row in farthest[:most_names].iterrows():
+        left = i < len(counts) / 2
+        place = {"xytext": (8 if left else -8, 0), "textcoords": "offset points", "ha": "left" if left else "right"}
+        axes.annotate(row["micrograph"], (i, row["n_picks"]), fontsize=7.5, va="center", parse_math=False, **place)
+    side.hist(counts["n_picks"], bins=min(30, max(5, len(counts) // 2)), orientation="horizontal", color=SKY)
+    top = 1.08 * max(1, counts["n_picks"].max()) if len(counts) else 1
+    axes.set(xlabel="micrograph", ylabel="picks", ylim=(0, top), title="Picks per micrograph")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    side.set(xlabel="micrographs")
+    side.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
+    for panel in (axes, side):
+        _plain(panel)
+    return figure
+
+
+def resolution_curves(fsc: pd.DataFrame, resolution: pd.DataFrame) -> Figure:
+    """Corrected Fourier shell correlation of each set: the mean over its seeds, in a band of a standard deviation.
+
+    Parameters
+    ----------
+    fsc : DataFrame
+        set, seed, frequency (1/Å), corrected.
+    resolution : DataFrame
+        Of `metrics.fsc.resolution_table`.
+    """
+    figure = _figure(8.2, 5)
+    axes = figure.subplots()
+    found = resolution.astype({"seed": str}).set_index(["set", "seed"])
+    for i, (name, curves) in enumerate(fsc.groupby("set", sort=False)):
+        by_frequency = curves.groupby("frequency")["corrected"]
+        mean, sd = by_frequency.mean(), by_frequency.std().fillna(0)
+        color, dashes = LINES[i % len(LINES)], DASHES[(i // 2) % len(DASHES)]
+        row, spread = found.loc[(name, "mean")], found.loc[(name, "sd"), "resolution_angstrom"]
+        around = "" if np.isnan(spread) else f" ± {spread:.2f}"
+        finest = "≤ " if row["at_nyquist"] > 0 else ""
+        label = f"{name}, {row['n_particles']:.0f} particles: {finest}{row['resolution_angstrom']:.2f}{around} Å"
+        axes.plot(mean.index, mean, dashes, color=color, label=label)
+        axes.fill_between(mean.index, mean - sd, mean + sd, color=color, alpha=0.2, linewidth=0)
+    axes.axhline(0.143, color=GREY, linewidth=0.8)
+    axes.annotate("0.143", (0, 0.143), xytext=(3, 3), textcoords="offset points", color=GREY, fontsize=8)
+    axes.set(xlim=(0, fsc["frequency"].max()), ylim=(-0.1, 1.02), ylabel="Fourier shell correlation, corrected")
+    _angstrom_ticks(axes)
+    _plain(axes)
+    axes.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="upper right")
+    return figure
+
+
+def noise_spectra(spectra: pd.DataFrame) -> Figure:
+    """Radial power spectrum of the noise: each micrograph thin, the pooled one thick, on a logarithmic scale.
+
+    Parameters
+    ----------
+    spectra : DataFrame
+        Of `noise.with_pooled`.
+    """
+    figure = _figure(8.2, 4.6)
+    axes = figure.subplots()
+    for name, rows in spectra.groupby("micrograph", sort=False):
+        pooled = name == "all"
+        style = {"color": VERMILLION, "linewidth": 2, "zorder": 3} if pooled else {"color": GREY, "linewidth": 0.6}
+        axes.plot(rows["frequency"], rows["power"], **style, label="all patches" if pooled else None)
+    axes.set(ylabel="power, variance of white noise of that strength", title="Noise where the map calls background")
+    if len(spectra):
+        axes.set(yscale="log", xlim=(0, spectra["frequency"].max()))
+        axes.legend(frameon=False)
+        _angstrom_ticks(axes)
+    else:
+        axes.text(0.5, 0.5, "no room for a patch on any micrograph", transform=axes.transAxes, ha="center", color=GREY)
+    _plain(axes)
+    return figure
+
+
+def _angstrom_ticks(axes: Axes) -> None:
+    """Label an axis of frequencies (1/Å) by their wavelengths."""
+    axes.xaxis.set_major_formatter(lambda frequency, _: f"1 / {1 / frequency:.3g}" if frequency > 0 else "0")
+    axes.set_xlabel("frequency, 1 / Å")
+
+
 def _figure(width: float, height: float) -> Figure:
     """Figure of a size in inches, outside pyplot's global state."""
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -424,12 +568,17 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _grey(axes: Axes, image: np.ndarray) -> None:
-    """Show an image in grey, its median in the middle, so that dark particles and light lines both stand out."""
+def grey_limits(image: np.ndarray) -> tuple[float, float]:
+    """Values to show as black and white: the median lies in the middle, so that dark and light both stand out."""
     values = image[np.isfinite(image)]
     low, middle, high = np.percentile(values, [0.5, 50, 99.5]) if values.size else (0, 0.5, 1)
     reach = max(middle - low, high - middle) or 1.0
-    axes.imshow(image, cmap="gray", vmin=middle - reach, vmax=middle + reach, interpolation="antialiased")
+    return middle - reach, middle + reach
+
+
+def _grey(axes: Axes, image: np.ndarray) -> None:
+    low, high = grey_limits(image)
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="antialiased")
     axes.set(xticks=[], yticks=[])
 
 

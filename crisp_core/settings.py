@@ -14,6 +14,7 @@ from crisp_core.particles import Boxes, box_sizes
 
 # A particle's width on the images that the network sees: docs/performance.md, working resolution.
 PIXELS_PER_DIAMETER = 25
+LARGEST_NUMBER = 1e12
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,11 +28,13 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
     UserError
         For an unknown key, a wrong type or value, or an impossible combination: its place, and what is allowed.
     """
+    check_values("config", settings)
     given = copy.deepcopy(settings.get("experiments"))
     for section in ("datasets", "experiments"):
         if isinstance(settings.get(section), dict):
             settings[section] = {name: extended(settings[section], name, section) for name in settings[section]}
     check_trained(given, settings.get("experiments"))
+    check_pickers(given, settings.get("experiments"))
     error = jsonschema.exceptions.best_match(FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
@@ -45,12 +48,24 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
         check_run(run, settings)
     for name in settings["tables"]:
         check_table(name, settings)
+    for name in settings["comparisons"]:
+        check_comparison(name, settings)
     own_names = set(settings["experiments"])
     for table in settings["tables"].values():
         for row in table["rows"]:
             for seed in table["seeds"]:
                 add_seeded(settings, Path(row).name, seed, own_names)
     return settings
+
+
+def check_values(place: str, value: Any) -> None:
+    """Refuse what passes a schema: NaN, infinity and numbers beyond any sense, and keys that are no text."""
+    if isinstance(value, int | float) and not -LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise UserError(f"{place}: is NaN, infinite or beyond 1e12; give a number that can be meant")
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        if isinstance(value, dict) and not isinstance(key, str):
+            raise UserError(f"{place}: the key {key} is no text; put it in quotes")
+        check_values(f"{place}{', ' if place == 'config' else '/'}{key}", value[key])
 
 
 def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
@@ -172,6 +187,12 @@ def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
             f"give at most {diameter / 8:.3g} Å/px"
         )
     check_labels(place, dataset)
+    coordinates = dataset.get("coordinates", {})
+    if coordinates.get("subtract_origins") and coordinates["format"] not in ("auto", "relion", "relion-particles"):
+        raise UserError(
+            f"{place}/coordinates/subtract_origins: {coordinates['format']} files have no origins; "
+            "give star files of refined particles, or leave it out"
+        )
     parts = dataset["split"]
     kinds = {isinstance(parts[part], list) for part in parts if parts[part] != "rest"}
     if len(kinds) > 1:
@@ -225,6 +246,12 @@ def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
             f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
             f"{prediction['tile_px']}; make it smaller"
         )
+    resolution = experiment["resolution"]
+    if resolution["program"] == "aspire" and resolution["symmetry"][0].upper() not in "CD":
+        raise UserError(
+            f"{place}/resolution/symmetry: aspire reconstructs with Cn and Dn, not {resolution['symmetry']}; "
+            "give one of its subgroups, or set program to relion"
+        )
     crf = experiment["crf"]
     several = crf["type"] == "learned" or (crf["type"] == "logits" and experiment["network"]["classes"] > 2)
     if crf["operator"] == "grid" and several:
@@ -243,6 +270,25 @@ def check_trained(given: Any, experiments: Any) -> None:
                 )
 
 
+def check_pickers(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside another picker: `given` without, `experiments` with what they inherit."""
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        if isinstance(experiment, dict) and experiment.get("picker"):
+            sections = {"trained", "network", "training", "crf", "prediction", "centers"}
+            useless = sorted(sections & given[name].keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: picker takes the network's place, so {' and '.join(useless)} would "
+                    "have no effect; remove that, or remove picker"
+                )
+
+
+def picker_name(experiment: Mapping[str, Any]) -> str | None:
+    """What picks in an experiment: files, the name of a program, or None for a network."""
+    picker = experiment["picker"]
+    return None if picker is None else picker.get("program", "files")
+
+
 def check_run(run: str, settings: Mapping[str, Any]) -> None:
     """Refuse a run whose dataset or experiment is not defined, or that has nothing to train on."""
     dataset, experiment = run.split("/")
@@ -255,11 +301,26 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
     check_circle(run, settings)
     check_split(run, settings)
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
-    if not has_truth and settings["experiments"][experiment]["trained"] is None:
+    if settings["experiments"][experiment]["picker"] is not None:
+        if not has_truth and parts_needed(settings["experiments"][experiment]):
+            raise UserError(
+                f"config, run: {run} has no coordinates to train or choose a threshold on; give "
+                f"datasets/{dataset}/coordinates, or for all but topaz experiments/{experiment}/picker/threshold"
+            )
+    elif not has_truth and settings["experiments"][experiment]["trained"] is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
         )
+
+
+def parts_needed(experiment: Mapping[str, Any]) -> list[str]:
+    """Parts of the split without which an experiment cannot be: to train on, and to choose a threshold on."""
+    picker = experiment["picker"]
+    if picker is None:
+        return [] if experiment["trained"] is not None else ["train", "validation"]
+    needed = {"train": picker_name(experiment) == "topaz", "validation": picker["threshold"] is None}
+    return [part for part, yes in needed.items() if yes]
 
 
 def check_circle(run: str, settings: Mapping[str, Any]) -> None:
@@ -287,11 +348,13 @@ def check_split(run: str, settings: Mapping[str, Any]) -> None:
     n = entry.get("simulation", {}).get("n_micrographs")
     if n is not None and sum(sizes.values()) > n:
         raise UserError(f"{place}: asks for {sum(sizes.values())} micrographs, the simulation makes {n}; lower them")
-    if settings["experiments"][experiment]["trained"] is not None:
-        return
-    for part in ("train", "validation"):
+    for part in parts_needed(settings["experiments"][experiment]):
         if sizes[part] == 0:
-            raise UserError(f"{place}/{part}: a training needs at least one micrograph here")
+            picker = settings["experiments"][experiment]["picker"]
+            what = "a training" if picker is None or part == "train" else f"the threshold of {experiment}"
+            raise UserError(f"{place}/{part}: {what} needs at least one micrograph here")
+    if "train" not in parts_needed(settings["experiments"][experiment]):
+        return
     wanted = settings["experiments"][experiment]["training"]["n_micrographs"]
     if wanted is not None and wanted > sizes["train"]:
         raise UserError(
@@ -310,13 +373,36 @@ def check_table(name: str, settings: Mapping[str, Any]) -> None:
                     f"config, tables/{name}/rows: {row} names no entry of {section}; "
                     f"defined are {', '.join(settings[section])}"
                 )
+        if settings["experiments"][experiment]["picker"] is not None:
+            raise UserError(
+                f"config, tables/{name}/rows: {row} has a picker and no network; list it in comparisons/…/entries"
+            )
         if dataset:
             check_run(row, settings)
             if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset[0]]):
                 raise UserError(f"config, tables/{name}/rows: {row} has no coordinates to be compared with; give some")
 
 
+def check_comparison(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a comparison of what is not defined, without truth, or with a consensus that nothing can reach."""
+    comparison, place = settings["comparisons"][name], f"config, comparisons/{name}"
+    dataset = comparison["dataset"]
+    for section, entry in [("datasets", dataset), *(("experiments", entry) for entry in comparison["entries"])]:
+        if entry not in settings[section]:
+            raise UserError(f"{place}: {entry} names no entry of {section}; defined are {', '.join(settings[section])}")
+    if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset]):
+        raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
+    if comparison["consensus_at_least"] > len(comparison["entries"]):
+        raise UserError(
+            f"{place}/consensus_at_least: {comparison['consensus_at_least']} of {len(comparison['entries'])} entries "
+            "can never agree; lower it"
+        )
+    for entry in comparison["entries"]:
+        check_run(f"{dataset}/{entry}", settings)
+
+
 def particle_boxes(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) -> Boxes:
     """Boxes of an experiment's particles on a dataset: see `particles.box_sizes`."""
-    sizes = {key: value for key, value in experiment["particles"].items() if key != "invert_contrast"}
+    others = ("invert_contrast", "float16")
+    sizes = {key: value for key, value in experiment["particles"].items() if key not in others}
     return box_sizes(dataset["pixel_size"], dataset["particle_diameter_angstrom"], **sizes)

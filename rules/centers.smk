@@ -1,9 +1,13 @@
 rule search_centers:
     input:
-        split="results/{dataset}/split.tsv",
-        coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
+        split="results/{dataset}/split/drawn.tsv",
+        coordinates=of_trained_additions(
+            "results/{dataset}/coordinates/{addition}.star"
+        ),
+        images=training_batches("results/{dataset}/images/{batch}.h5"),
+        probability=training_batches(
+            "results/{dataset}/{experiment}/probability/{batch}.h5"
+        ),
         labels=searched_labels,
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
@@ -17,13 +21,21 @@ rule search_centers:
         "logs/{dataset}/{experiment}/search_centers.log",
     benchmark:
         "results/{dataset}/{experiment}/performance/search_centers.tsv"
+    wildcard_constraints:
+        experiment=one_of(NETWORKS),
     conda:
         "../envs/crisp.yaml"
     resources:
         mem_mb=4000,
         runtime="1h",
     params:
-        centers=lookup("experiments/{experiment}/centers", within=config),
+        # not centers/threshold, which only pick takes: another one searches nothing again
+        finder=lookup("experiments/{experiment}/centers/finder", within=config),
+        criterion=lookup("experiments/{experiment}/centers/criterion", within=config),
+        maps=lookup("experiments/{experiment}/centers/maps", within=config),
+        target_precision=lookup(
+            "experiments/{experiment}/centers/target_precision", within=config
+        ),
         diameter_px=particle_diameter_px,
         edge_box_px=edge_box_px,
         removal=lookup("experiments/{experiment}/removal", within=config),
@@ -48,6 +60,8 @@ rule pick:
         "logs/{dataset}/{experiment}/pick/{batch}.log",
     benchmark:
         "results/{dataset}/{experiment}/performance/pick/{batch}.tsv"
+    wildcard_constraints:
+        experiment=one_of(NETWORKS),
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -73,6 +87,7 @@ rule autopick:
     output:
         index="results/{dataset}/{experiment}/autopick.star",
         coordinates=directory("results/{dataset}/{experiment}/autopick"),
+        coordinates_only="results/{dataset}/{experiment}/coordinates_only.star",
     log:
         "logs/{dataset}/{experiment}/autopick.log",
     localrule: True

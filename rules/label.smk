@@ -28,8 +28,8 @@ rule label_simulated:
 
 rule label_disc:
     input:
-        coordinates="results/{dataset}/coordinates.star",
-        names="results/{dataset}/coordinate_names.tsv",
+        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
+        names=of_batch_addition("results/{dataset}/coordinates/{addition}-names.tsv"),
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
@@ -54,8 +54,8 @@ rule label_disc:
 
 rule label_outline:
     input:
-        coordinates="results/{dataset}/coordinates.star",
-        names="results/{dataset}/coordinate_names.tsv",
+        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
+        names=labelled_names,
         images="results/{dataset}/images/{batch}.h5",
         poses=outline_poses,
         map=outline_map,

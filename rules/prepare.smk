@@ -19,6 +19,7 @@ rule prepare:
         micrographs=batch_paths,
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
+        diameter_px=particle_diameter_px,
         code=core_digest("prepare"),
     script:
         "../workflow_scripts/prepare.py"
@@ -27,6 +28,7 @@ rule prepare:
 rule list_micrographs:
     input:
         images=all_batches("results/{dataset}/images/{batch}.h5"),
+        quarantine=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
     output:
         micrographs="results/{dataset}/micrographs.tsv",
     log:
@@ -36,6 +38,7 @@ rule list_micrographs:
         "../envs/crisp.yaml"
     params:
         micrographs=dataset_paths,
+        star_paths=star_paths,
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
@@ -61,16 +64,15 @@ rule link_micrographs:
 rule import_coordinates:
     input:
         coordinates=coordinate_files,
-        micrographs="results/{dataset}/micrographs.tsv",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        images=addition_batches("results/{dataset}/images/{batch}.h5"),
     output:
-        coordinates="results/{dataset}/coordinates.star",
-        names="results/{dataset}/coordinate_names.tsv",
-        quarantine="results/{dataset}/quarantine/coordinates.tsv",
+        coordinates="results/{dataset}/coordinates/{addition}.star",
+        names="results/{dataset}/coordinates/{addition}-names.tsv",
+        quarantine="results/{dataset}/coordinates/{addition}-quarantine.tsv",
     log:
-        "logs/{dataset}/import_coordinates.log",
+        "logs/{dataset}/import_coordinates/{addition}.log",
     benchmark:
-        "results/{dataset}/performance/import_coordinates.tsv"
+        "results/{dataset}/performance/import_coordinates/{addition}.tsv"
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -86,8 +88,74 @@ rule import_coordinates:
         "../workflow_scripts/import_coordinates.py"
 
 
+rule import_ctf:
+    input:
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        ctf="results/{dataset}/ctf/{batch}.star",
+        quarantine="results/{dataset}/quarantine/ctf-{batch}.tsv",
+    log:
+        "logs/{dataset}/import_ctf/{batch}.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        ctf=batch_ctf,
+        file=lookup("datasets/{dataset}/ctf", within=config),
+        micrographs=batch_paths,
+        star_paths=star_paths,
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        code=core_digest("import_ctf"),
+    script:
+        "../workflow_scripts/import_ctf.py"
+
+
+rule join_coordinates:
+    input:
+        coordinates=of_all_additions("results/{dataset}/coordinates/{addition}.star"),
+        names=of_all_additions("results/{dataset}/coordinates/{addition}-names.tsv"),
+        quarantine=of_all_additions(
+            "results/{dataset}/coordinates/{addition}-quarantine.tsv"
+        ),
+        strangers=stranger_files,
+    output:
+        coordinates="results/{dataset}/coordinates.star",
+        names="results/{dataset}/coordinate_names.tsv",
+        quarantine="results/{dataset}/quarantine/coordinates.tsv",
+    log:
+        "logs/{dataset}/join_coordinates.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        coordinates=coordinate_settings,
+        code=core_digest("join_coordinates"),
+    script:
+        "../workflow_scripts/join_coordinates.py"
+
+
+rule draw_split:
+    input:
+        names=of_trained_additions("results/{dataset}/coordinates/{addition}-names.tsv"),
+    output:
+        split="results/{dataset}/split/drawn.tsv",
+    log:
+        "logs/{dataset}/draw_split.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        micrographs=drawn_micrographs,
+        split=lookup("datasets/{dataset}/split", within=config),
+        seed=config["seed"],
+        code=core_digest("draw_split"),
+    script:
+        "../workflow_scripts/draw_split.py"
+
+
 rule split:
     input:
+        drawn="results/{dataset}/split/drawn.tsv",
         names="results/{dataset}/coordinate_names.tsv",
     output:
         split="results/{dataset}/split.tsv",
@@ -98,8 +166,8 @@ rule split:
         "../envs/crisp.yaml"
     params:
         micrographs=dataset_paths,
+        drawn_from=drawn_micrographs,
         split=lookup("datasets/{dataset}/split", within=config),
-        seed=config["seed"],
         code=core_digest("split"),
     script:
         "../workflow_scripts/split.py"
@@ -109,6 +177,7 @@ rule quarantine:
     input:
         prepare=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
         coordinates=coordinate_quarantine,
+        ctf=ctf_quarantine,
     output:
         report(
             "results/{dataset}/quarantine.tsv",
@@ -125,3 +194,20 @@ rule quarantine:
         code=core_digest("quarantine"),
     script:
         "../workflow_scripts/quarantine.py"
+
+
+rule strict:
+    input:
+        finished=RESULTS + REPORTS,
+        quarantine=collect("results/{dataset}/quarantine.tsv", dataset=RUN_DATASETS),
+    output:
+        "results/strict.txt",
+    log:
+        "logs/strict.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        code=core_digest("strict"),
+    script:
+        "../workflow_scripts/strict.py"

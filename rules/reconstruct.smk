@@ -3,9 +3,8 @@ rule extract_for_reconstruction:
         micrographs=batch_files,
         simulation=simulation_batch,
         truth=simulation_truth,
-        ctf=optional_file("ctf"),
-        list="results/{dataset}/micrographs.tsv",
-        coordinates="results/{dataset}/coordinates.star",
+        ctf=imported_ctf,
+        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
     output:
         stack="results/{dataset}/reconstruction/stacks/{batch}.mrcs",
         particles="results/{dataset}/reconstruction/stacks/{batch}.star",
@@ -21,6 +20,7 @@ rule extract_for_reconstruction:
         runtime="2h",
     params:
         micrographs=batch_paths,
+        star_paths=star_paths,
         dataset=dataset_optics,
         stack_pixel_size=lookup(
             "datasets/{dataset}/labels/reconstruction/pixel_size", within=config
@@ -32,8 +32,10 @@ rule extract_for_reconstruction:
 
 rule reconstruct:
     input:
-        particles=all_batches("results/{dataset}/reconstruction/stacks/{batch}.star"),
-        stacks=all_batches("results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
+        particles=addition_batches(
+            "results/{dataset}/reconstruction/stacks/{batch}.star"
+        ),
+        stacks=addition_batches("results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
         map=initial_map,
     output:
         poses="results/{dataset}/reconstruction/poses.star",

@@ -49,7 +49,7 @@ rule simulate:
         runtime="2h",
     params:
         dataset=dataset_optics,
-        simulation=lookup("datasets/{dataset}/simulation", within=config),
+        simulation=simulation_settings,
         micrographs=batch_paths,
         seed=config["seed"],
         code=core_digest("simulate"),

@@ -1,8 +1,8 @@
 rule train:
     input:
-        split="results/{dataset}/split.tsv",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
+        split="results/{dataset}/split/drawn.tsv",
+        images=training_batches("results/{dataset}/images/{batch}.h5"),
+        labels=training_batches("results/{dataset}/labels/{batch}.h5"),
     output:
         network="results/{dataset}/{experiment}/network.pt",
         history="results/{dataset}/{experiment}/history.tsv",

@@ -11,7 +11,10 @@ from crisp_core.settings import check_settings, label_source, network_owner
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 # examples that are given after another one
-BASES = {"paper-tables.yaml": "empiar-10017-synthetic.yaml"}
+BASES = {
+    "paper-tables.yaml": "empiar-10017-synthetic.yaml",
+    "compare-empiar-10017.yaml": "empiar-10017.yaml",
+}
 VALID = {
     "run": ["mine/unet"],
     "datasets": {
@@ -88,6 +91,11 @@ def test_shipped_configs_are_valid(example):
             "less than 4 pixels wide at working_pixel_size 40; give at most 15 Å/px",
         ),
         ("datasets/mine/coordinates", None, "has no coordinates to train on"),
+        (
+            "datasets/mine/coordinates",
+            {"files": "*.cbox", "origin": "top-left", "format": "cryolo", "subtract_origins": True},
+            "datasets/mine/coordinates/subtract_origins: cryolo files have no origins; give star files of refined",
+        ),
         ("datasets/mine/split", {"train": -1}, "datasets/mine/split/train: -1"),
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
         ("run", ["mine/other"], "mine/other names no entry of experiments; defined are unet"),
@@ -171,6 +179,15 @@ def test_a_further_training_has_one_owner_for_equal_settings():
 def test_a_grid_of_several_features_is_refused(experiment):
     with pytest.raises(UserError, match="config, experiments/unet/crf/operator: grid takes one feature only"):
         check_settings(changed("experiments/unet", experiment), SCHEMA)
+
+
+def test_a_symmetry_that_aspire_lacks_is_refused():
+    experiment = {"resolution": {"program": "aspire", "symmetry": "O"}}
+    with pytest.raises(UserError, match="config, experiments/unet/resolution/symmetry: aspire reconstructs with Cn"):
+        check_settings(changed("experiments/unet", experiment), SCHEMA)
+    for name in ("truth", "false-10", "2d"):
+        with pytest.raises(UserError, match="config, experiments/unet/resolution/refined: "):
+            check_settings(changed("experiments/unet/resolution", {"refined": {name: "run_data.star"}}), SCHEMA)
 
 
 def test_a_crf_has_no_effect_beside_a_trained_network():

@@ -8,7 +8,7 @@ import pandas as pd
 from crisp_core.logs import start_log
 from crisp_core.metrics.maps import pooled_maps
 from crisp_core.networks import load_network, n_parameters
-from crisp_core.tables import experiment_row, with_mean_and_sd
+from crisp_core.tables import experiment_row, job_cost, with_mean_and_sd
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,13 +17,9 @@ log = start_log(snakemake.log[0])
 
 
 def cost(folder: Path, rule: str) -> dict[str, float]:
-    """Seconds and peak memory of a rule's jobs, as Snakemake measured them; an earlier run's may be gone."""
-    place = folder / "performance"
-    files = [*place.glob(f"{rule}.tsv"), *place.glob(f"{rule}/*.tsv")]
-    if not files:
-        return {f"{rule}_seconds": float("nan"), f"{rule}_peak_mib": float("nan")}
-    jobs = pd.concat([pd.read_csv(path, sep="\t", na_values="-") for path in files])
-    return {f"{rule}_seconds": jobs["s"].sum(), f"{rule}_peak_mib": jobs["max_rss"].max()}
+    """Seconds and peak memory of a rule's jobs, as columns."""
+    measured = job_cost([(folder, rule)])
+    return {f"{rule}_seconds": measured.seconds, f"{rule}_peak_mib": measured.peak_mib}
 
 
 rows = []

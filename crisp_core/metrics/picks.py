@@ -19,6 +19,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from crisp_core.arrays import Array
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, rescaled_xy
 
@@ -155,15 +156,25 @@ def true_in_score_order(pairs: Pairs, scores: np.ndarray) -> np.ndarray:
 
     Among equal scores the order of the rows decides who is true, never how many are.
     """
+    true = np.zeros(len(scores), dtype=bool)
+    true[found_in_score_order(pairs, scores).pick] = True
+    return true
+
+
+def found_in_score_order(pairs: Pairs, scores: np.ndarray) -> Pairs:
+    """Return the true picks, best score first, each with the truth that is found from its score on, and that score.
+
+    A truth that is found stays found as the threshold falls, although not always by the same pick.
+    """
     candidates: list[list[int]] = [[] for _ in range(len(scores))]
     for truth, pick in zip(pairs.truth.tolist(), pairs.pick.tolist(), strict=True):
         candidates[pick].append(truth)
     owner: dict[int, int] = {}
     closed: set[int] = set()
-    true = np.zeros(len(scores), dtype=bool)
-    for pick in np.argsort(-np.asarray(scores, dtype=float), kind="stable").tolist():
-        true[pick] = _augments(pick, candidates, owner, closed)
-    return true
+    order = np.argsort(-np.asarray(scores, dtype=float), kind="stable").tolist()
+    picks = np.array([pick for pick in order if _augments(pick, candidates, owner, closed)], dtype=int)
+    # Each augmenting path adds one truth, and a dictionary keeps the order in which its keys were added.
+    return Pairs(np.array(list(owner), dtype=int), picks, np.asarray(scores, dtype=float)[picks])
 
 
 def _augments(pick: int, candidates: list[list[int]], owner: dict[int, int], closed: set[int]) -> bool:
@@ -390,6 +401,16 @@ def on_masked_area(xy: np.ndarray, valid: np.ndarray, *, full_shape: Shape) -> n
     inside = (x >= -0.5) & (x < full_shape[1] - 0.5) & (y >= -0.5) & (y < full_shape[0] - 0.5)
     rows, columns = rows.clip(0, valid.shape[0] - 1), columns.clip(0, valid.shape[1] - 1)
     return ~(inside & np.asarray(valid, dtype=bool)[rows, columns])
+
+
+def flag_masked(picks: pd.DataFrame, valid: Iterable[tuple[str, Array]]) -> pd.DataFrame:
+    """Picks, in full-resolution pixels, with the column on_masked_area; `valid` are micrographs and their masks."""
+    flags = pd.Series(False, index=picks.index)
+    for name, mask in valid:
+        here = picks["micrograph"] == name
+        xy = picks.loc[here, ["x", "y"]].to_numpy(float)
+        flags[here] = on_masked_area(xy, mask.data, full_shape=mask.full_shape)
+    return picks.assign(on_masked_area=flags)
 
 
 def score_tables(
