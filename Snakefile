@@ -89,5 +89,5 @@ rule resolution:
 
 rule noise:
     input:
-        collect("results/{run}/noise/spectra.png", run=RUNS),
+        collect("results/{run}/noise/spectra.png", run=NETWORK_RUNS),
     localrule: True

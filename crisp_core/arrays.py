@@ -144,6 +144,9 @@ def _grid(dataset: h5py.Dataset) -> Grid:
 
 def _dataset(file: h5py.File, kind: str, name: str) -> h5py.Dataset:
     dataset = file.get(f"{kind}/{name}")
-    if not isinstance(dataset, h5py.Dataset):
-        raise UserError(f"{file.filename}: holds no {kind} of {name}; delete it and run the workflow again")
+    if not isinstance(dataset, h5py.Dataset) or not {"pixel_size", "full_shape"} <= set(dataset.attrs):
+        raise UserError(
+            f"{file.filename}: holds no {kind} of {name} as CRISP writes it; "
+            "if it is one of the results, delete it and run the workflow again"
+        )
     return dataset

@@ -42,6 +42,8 @@ ORIGINS = ("top-left", "bottom-left")
 PICK_SUFFIX = re.compile(r"_((auto|manual)picks?|info)$")
 CRYOSPARC_UID = re.compile(r"^\d{21}_")
 CRYOPPP_HEADER = ("x-coordinate", "y-coordinate", "diameter")
+# beyond any image, and within what a float holds
+LARGEST_NUMBER = 1e300
 TOPAZ_HEADER = ("image_name", "x_coord", "y_coord")
 # How far the true orientation must beat the stated one, in standard errors, and by which factor in mean contrast.
 ORIGIN_T, ORIGIN_FACTOR = 5.0, 2.0
@@ -413,16 +415,19 @@ def _header(path: str | Path) -> list[str]:
         raise UserError(
             f"{path}: has no header line; write one (for instance 'x,y'), also where there are no particles"
         )
-    return [cell.strip().lower() for cell in _split(lines[0], _separator(lines[0]))]
+    return [cell.strip().lower() for cell in _split(path, lines[0], _separator(lines[0]))]
 
 
-def _split(line: str, separator: str | None) -> list[str]:
-    return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
+def _split(path: str | Path, line: str, separator: str | None) -> list[str]:
+    try:
+        return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
+    except csv.Error as error:
+        raise UserError(f"{path}: has a line that is no row of a table ({error}); export it again") from None
 
 
 def _cells(path: Path, lines: Sequence[str], separator: str | None, columns: Sequence[str], first: int) -> pd.DataFrame:
     """Cells as text; the index is the number of the line in the file."""
-    rows = {n: _split(line, separator) for n, line in enumerate(lines, start=first) if line.strip()}
+    rows = {n: _split(path, line, separator) for n, line in enumerate(lines, start=first) if line.strip()}
     for number, row in rows.items():
         if len(row) != len(columns):
             raise UserError(
@@ -492,7 +497,7 @@ def _read_eman_json(path: Path, stem: str) -> pd.DataFrame:
     """Boxes of EMAN2's `info/*_info.json`: [x, y, kind, score …], the centre of each."""
     try:
         boxes = json.loads(read_text(path))["boxes"]
-    except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f'{path}: is not a JSON file with "boxes"; give an _info.json of EMAN2 with boxed particles'
         ) from None
@@ -506,7 +511,7 @@ def _read_eman_json(path: Path, stem: str) -> pd.DataFrame:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 def _read_cryosparc(path: Path, stem: str) -> pd.DataFrame:

@@ -16,6 +16,7 @@ import pandas as pd
 from crisp_core.coordinates import match_names
 from crisp_core.cs_files import LOCATION_FIELDS, SCORE_FIELD, read_cs, text_field, write_cs
 from crisp_core.errors import UserError, opening
+from crisp_core.geometry import Shape
 from crisp_core.star import CTF_LABELS, NO_SCORE, Block, check_name, micrograph_stem, read_blocks, write_blocks
 
 OPTICS_LABELS = (
@@ -219,7 +220,9 @@ def write_coordinates_only(path: str | Path, coordinates: pd.DataFrame, microgra
     write_blocks(path, {"particles": table})
 
 
-def write_picks(path: str | Path, coordinates: pd.DataFrame, *, exposures: str | Path) -> pd.DataFrame:
+def write_picks(
+    path: str | Path, coordinates: pd.DataFrame, *, exposures: str | Path, shapes: Mapping[str, Shape]
+) -> pd.DataFrame:
     """Write picks as cryoSPARC's own particle locations: a .cs file and, beside it, the .csg that imports it.
 
     Parameters
@@ -231,6 +234,8 @@ def write_picks(path: str | Path, coordinates: pd.DataFrame, *, exposures: str |
     exposures : str or Path
         The .cs file of the exposures, exported from the cryoSPARC project that shall import the picks: it knows each
         micrograph's UID, path and shape, which picks refer to.
+    shapes : mapping of str to (height, width)
+        Micrographs that the coordinates are in pixels of, by stem; they may be binned and the exposures not.
 
     Returns
     -------
@@ -253,7 +258,7 @@ def write_picks(path: str | Path, coordinates: pd.DataFrame, *, exposures: str |
     paths = text_field(given, "micrograph_blob/path")
     row_of = dict(zip(names["name"], names["micrograph"].map({p: i for i, p in enumerate(paths)}), strict=True))
     rows = coordinates["micrograph"].map(row_of)
-    picks = _pick_rows(coordinates[rows.notna()], given[rows.dropna().astype(int).to_numpy()])
+    picks = _pick_rows(coordinates[rows.notna()], given[rows.dropna().astype(int).to_numpy()], shapes)
     write_cs(path, picks)
     text = CSG.format(name=Path(path).name, n=len(picks))
     Path(path).with_suffix(".csg").write_text(text, encoding="utf-8", newline="\n")
@@ -275,13 +280,13 @@ def match_exposures(exposures: str | Path, micrographs: Sequence[str]) -> tuple[
         raise UserError(f"{exposures}: {error}") from None
 
 
-def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray) -> np.ndarray:
+def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray, shapes: Mapping[str, Shape]) -> np.ndarray:
     """Structured array of picks; row i of `exposures` is the micrograph of row i of `coordinates`."""
     paths = np.array([name.encode() for name in text_field(exposures, "micrograph_blob/path")], dtype=np.bytes_)
     places = zip(LOCATION_FIELDS, [paths.dtype if len(paths) else "S1", ("<u4", 2), "<f4", "<f4"], strict=True)
     types = [(field, *(kind if isinstance(kind, tuple) else (kind,))) for field, kind in places]
     picks = np.zeros(len(coordinates), dtype=[*PICK_TYPES, *types, (SCORE_FIELD, "<f4")])
-    height, width = exposures["micrograph_blob/shape"].reshape(-1, 2).T
+    height, width = np.reshape([shapes[name] for name in coordinates["micrograph"]], (-1, 2)).T
     picks["uid"] = [_uid(uid, row) for row, uid in enumerate(exposures["uid"].tolist())]
     picks["location/micrograph_uid"] = exposures["uid"]
     if "mscope_params/exp_group_id" in exposures.dtype.names:

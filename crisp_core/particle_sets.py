@@ -7,7 +7,7 @@ refinement.
 
 import logging
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -209,7 +209,7 @@ def _more_of_cryosparc(path: str | Path) -> dict[str, np.ndarray]:
 
 def particle_sets(
     particles: pd.DataFrame,
-    names: Iterable[str],
+    names: Collection[str],
     *,
     false_shares: Mapping[str, float],
     n_particles: int | None,
@@ -221,7 +221,7 @@ def particle_sets(
     ----------
     particles : DataFrame
         All particles, with `SET`, in the order of their stacks.
-    names : iterable of str
+    names : collection of str
         Sets to make.
     false_shares : mapping of set to share
         Sets of true particles of which this share is replaced by places without any.
@@ -240,7 +240,6 @@ def particle_sets(
     UserError
         If a set is smaller than `n_particles` or than two particles, or if there are too few false places.
     """
-    names = list(names)
     own = [name for name in names if name not in false_shares]
     sizes = particles[SET].value_counts().reindex(own, fill_value=0)
     n = int(sizes.min()) if n_particles is None else n_particles

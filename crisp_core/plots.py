@@ -461,7 +461,9 @@ def score_histogram(scores: Mapping[str, np.ndarray], *, threshold: float) -> Fi
     line = Line2D([], [], color=BLACK, linestyle="--", label="threshold")
     names.append(f"threshold {threshold:.3g}")
     axes.legend([*handles, line], names, framealpha=0.9, edgecolor="none", loc="upper left")
-    axes.set(xlim=bins[[0, -1]], xlabel="score", ylabel="candidates", yscale="log", title="Scores of the candidates")
+    axes.set(xlim=bins[[0, -1]], xlabel="score", ylabel="candidates", title="Scores of the candidates")
+    if any(map(len, scores.values())):
+        axes.set_yscale("log")
     _plain(axes)
     return figure
 

@@ -397,6 +397,8 @@ def check_comparison(name: str, settings: Mapping[str, Any]) -> None:
             f"{place}/consensus_at_least: {comparison['consensus_at_least']} of {len(comparison['entries'])} entries "
             "can never agree; lower it"
         )
+    if "consensus" in comparison["entries"]:
+        raise UserError(f"{place}/entries: consensus is the row of what entries agree on; rename that experiment")
     for entry in comparison["entries"]:
         check_run(f"{dataset}/{entry}", settings)
 

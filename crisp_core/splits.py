@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -119,6 +120,31 @@ def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
     parts = {part: drawn.loc[drawn["part"] == part, "micrograph"].tolist() for part in PARTS}
     parts["test"] += sorted(set(added) - set(drawn["micrograph"]))
     return _table(parts)
+
+
+def parts_of(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, str]:
+    """Part of every micrograph of a split's file that is scored.
+
+    Parameters
+    ----------
+    split : str or Path
+        Table with the columns micrograph, part.
+    named : iterable of str or Path
+        Tables with the column micrograph: what a file of picks doesn't name was not given to that picker.
+
+    Raises
+    ------
+    UserError
+        If no micrograph is left.
+    """
+    table = pd.read_csv(split, sep="\t", dtype=str)
+    for path in named:
+        table = table[table["micrograph"].isin(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])]
+    if table.empty:
+        raise UserError(
+            f"{split}: has no micrograph to score picks on; put some into a part, or correct the names in the picks"
+        )
+    return dict(zip(table["micrograph"], table["part"], strict=True))
 
 
 def _check_unique(names: Sequence[str], place: str) -> None:

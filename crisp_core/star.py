@@ -103,7 +103,7 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
     linecache.clearcache()  # starfile reads through it, and after a failed read it would still hold the old text
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=list(NAME_LABELS))
-    except (ValueError, TypeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: is not a valid STAR file ({reason}); correct it or export it again") from None
     if not blocks:

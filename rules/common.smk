@@ -1,4 +1,3 @@
-import ast
 import copy
 import glob
 import hashlib
@@ -13,6 +12,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.batches import Place, placed, read_places, write_places
+from crisp_core.code_digest import code_digest
 from crisp_core.errors import UserError
 from crisp_core.settings import (
     check_settings,
@@ -41,9 +41,12 @@ def checked_config():
 
 
 def matching_files(patterns):
-    """Files that match a glob or path, or a list of them; a path that names no file stays, to be quarantined by name."""
+    """Files that match a glob or path, or a list of them, each once.
+
+    A path that names no file stays, to be quarantined by name.
+    """
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    return [
+    files = [
         path
         for pattern in patterns
         for path in (
@@ -52,12 +55,14 @@ def matching_files(patterns):
             else [pattern]
         )
     ]
+    return list(dict.fromkeys(files))
 
 
 def dataset_micrographs(dataset, known):
     """Rows (micrograph, path) of one dataset; simulated micrographs have no path.
 
-    Where `watch` is set, files that may still be written are left out, unless they are known already.
+    Where `watch` is set, files that may still be written are left out, unless they are known already. A job's own
+    process, as on a cluster, sees no micrographs but those that are known: the main process has recorded all it knows.
     """
     settings = config["datasets"][dataset]
     if "simulation" in settings:
@@ -72,6 +77,8 @@ def dataset_micrographs(dataset, known):
             f"config, datasets/{dataset}/micrographs: no file matches "
             f"{settings['micrographs']}; correct the path or glob"
         )
+    if known and not workflow.is_main_process:
+        return [(name, path) for name, path in rows if name in known]
     if config["watch"] is None:
         return rows
     from crisp_core.arrivals import has_arrived
@@ -129,13 +136,13 @@ def check_files():
                 raise UserError(f"config, datasets/{dataset}/{key}: {path} {cure}")
     for run in RUNS + COMPARED_RUNS:
         picker = config["experiments"][Path(run).name]["picker"] or {}
-        for pattern in picker.get("files", []) and [picker["files"]]:
-            files = matching_files(pattern)
+        if "files" in picker:
+            files = matching_files(picker["files"])
             missing = [path for path in files if not Path(path).exists()]
             if missing or not files:
                 raise UserError(
                     f"config, experiments/{Path(run).name}/picker/files: no file matches "
-                    f"{missing[0] if missing else pattern}; correct the path or glob"
+                    f"{missing[0] if missing else picker['files']}; correct the path or glob"
                 )
         trained = config["experiments"][Path(run).name]["trained"]
         if trained and Path(trained).as_posix() not in RUN_FOLDERS:
@@ -155,10 +162,7 @@ def places_file(dataset):
 
 
 def dataset_places(dataset, kept):
-    """Paths and places of a dataset's micrographs, as two mappings from their names.
-
-    A job's own process, as on a cluster, knows no micrographs but those that the main process had recorded.
-    """
+    """Paths and places of a dataset's micrographs, as two mappings from their names."""
     paths = {}
     for name, path in dataset_micrographs(dataset, kept):
         if name in paths:
@@ -167,8 +171,6 @@ def dataset_places(dataset, kept):
                 f"name {name}; rename one, since results are named by it"
             )
         paths[name] = path
-    if kept and not workflow.is_main_process:
-        paths = {name: path for name, path in paths.items() if name in kept}
     drawn = Path(f"results/{dataset}/split/drawn.tsv").exists()
     size = config["micrographs_per_job"]
     return paths, placed(paths, kept, size=size, closed=drawn)
@@ -176,8 +178,6 @@ def dataset_places(dataset, kept):
 
 def check_output_folders():
     """Refuse at once to write where that is impossible: Snakemake itself would end with a traceback."""
-    if not workflow.is_main_process:
-        return
     for folder in [path for path in (Path("."), Path("results")) if path.exists()]:
         if not os.access(folder, os.W_OK):
             raise UserError(
@@ -216,13 +216,16 @@ def keep_places():
 
 
 def check_tables():
-    """Refuse at once, and not after a training, a CTF or exposures file that cannot be used."""
-    if not workflow.is_main_process:
-        return
+    """Refuse at once, and not after a training, what leaves none to train on, and a CTF or exposures file of no use."""
     from crisp_core.cryosparc import match_exposures
 
     for dataset in DATASETS:
         settings = config["datasets"][dataset]
+        if dataset in LABELLED and not batches_to_train(dataset):
+            raise UserError(
+                f"{places_file(dataset)}: no micrograph is left of the first run, from which the parts are drawn; "
+                f"put them back, or remove this file and results/{dataset}/split to begin anew with those that are there"
+            )
         if settings["ctf"] is not None:
             ctf_of(dataset)
         if settings["exposures"] is not None:
@@ -357,7 +360,7 @@ def ctf_of(dataset):
 def batch_ctf(wildcards):
     """Lines of a batch in the dataset's CTF file, so that a file that grows makes again only what it changes."""
     ctf = ctf_of(wildcards.dataset)
-    names = list(batches_of(wildcards.dataset)[wildcards.batch])
+    names = list(batches_of(wildcards.dataset).get(wildcards.batch, {}))
     rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
     groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
     return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
@@ -665,10 +668,17 @@ def trained_checkpoint(folder):
     return folder / ("crf.pt" if (folder / "crf.pt").exists() else "network.pt")
 
 
+def first_network(dataset, experiment):
+    """What the network of an experiment was before any CRF; of an earlier run, what predicts."""
+    run, folder = trained_run(dataset, experiment)
+    if run is None:
+        return str(trained_checkpoint(folder))
+    return f"results/{run[0]}/{network_owner(config['experiments'], run[1])}/network.pt"
+
+
 def own_network(wildcards):
     """Input function: the network that this experiment, or one that it extends, trained before any CRF."""
-    owner = network_owner(config["experiments"], wildcards.experiment)
-    return f"results/{wildcards.dataset}/{owner}/network.pt"
+    return first_network(wildcards.dataset, wildcards.experiment)
 
 
 def experiment_seed(wildcards):
@@ -707,15 +717,7 @@ def table_checkpoints(wildcards):
 
 def table_networks(wildcards):
     """What the networks of all experiments of a table were before any CRF; of earlier runs, what predicts."""
-    paths = []
-    for dataset, _, _, experiment in table_runs(wildcards):
-        run, folder = trained_run(dataset, experiment)
-        if run is None:
-            paths.append(str(trained_checkpoint(folder)))
-        else:
-            owner = network_owner(config["experiments"], run[1])
-            paths.append(f"results/{run[0]}/{owner}/network.pt")
-    return paths
+    return [first_network(dataset, run) for dataset, _, _, run in table_runs(wildcards)]
 
 
 def resolution_settings(wildcards):
@@ -816,6 +818,16 @@ def resolution_results(wildcards):
     return [f"results/{dataset}/{name}/resolution/fsc.png" for dataset, name in known]
 
 
+def picks_quarantine(wildcards):
+    """Tables of the refused files of picks of the experiments that run on a dataset."""
+    return [
+        f"results/{run}/quarantine.tsv"
+        for run in RUNS
+        if Path(run).parent.name == wildcards.dataset
+        and picker_name(config["experiments"][Path(run).name]) == "files"
+    ]
+
+
 def picked_files(wildcards):
     """Input function: the files from which an experiment's picks are read."""
     return matching_files(
@@ -852,7 +864,7 @@ def found_pattern(experiment):
     kind = picker_name(config["experiments"][experiment])
     if kind == "files":
         return "results/{dataset}/{experiment}/imported.star"
-    return f"results/{{dataset}}/{{experiment}}/found/{kind.split('-pre')[0]}/{{batch}}.star"
+    return f"results/{{dataset}}/{{experiment}}/found/{kind.removesuffix('-pretrained')}/{{batch}}.star"
 
 
 def found_picks(wildcards):
@@ -914,11 +926,14 @@ def entry_facts(wildcards):
     facts = {}
     for entry in compared_entries(wildcards):
         experiment = config["experiments"][entry]
-        picker = experiment["picker"] or {
-            "threshold": experiment["centers"]["threshold"]
-        }
-        leak = picker.get("leak", False)
-        threshold = picker["threshold"]
+        if experiment["picker"]:
+            threshold = experiment["picker"]["threshold"]
+            leak = experiment["picker"]["leak"]
+        else:
+            threshold = experiment["centers"]["threshold"]
+            # an earlier run may have had other parts
+            own, _ = trained_run(wildcards.dataset, entry)
+            leak = "unknown" if own is None else False
         facts[entry] = {
             "kind": picker_name(experiment) or "network",
             "leak": {True: "yes", False: "no"}.get(leak, leak),
@@ -934,12 +949,16 @@ def entry_jobs(wildcards):
         own = f"results/{wildcards.dataset}/{entry}"
         kind = picker_name(config["experiments"][entry])
         if kind is None:
-            network = Path(predictor(wildcards.dataset, entry)).parent.as_posix()
-            training = [(network, "train"), (network, "train_crf")]
+            first = Path(first_network(wildcards.dataset, entry))
+            last = Path(predictor(wildcards.dataset, entry))
+            training = [(first.parent.as_posix(), "train")]
+            if last.name == "crf.pt":
+                training.append((last.parent.as_posix(), "train_crf"))
             picking = [(own, "predict"), (own, "pick")]
         else:
+            rule_name = f"pick_{kind.removesuffix('-pretrained').replace('-', '_')}"
             training = [(own, "train_topaz")]
-            picking = [(own, f"pick_{kind.split('-pre')[0].replace('-', '_')}")]
+            picking = [(own, rule_name)]
         jobs[entry] = {"training": training, "picking": picking}
     return jobs
 
@@ -950,28 +969,9 @@ def one_of(names):
 
 
 def core_digest(script):
-    """Digest of the crisp_core modules that a script imports, directly or through others.
-
-    A rule that passes it as a parameter reruns when one of them changes, and only then.
-    """
-    start = Path(workflow.basedir) / "workflow_scripts" / f"{script}.py"
-    todo, done = [start], set()
-    while todo:
-        path = todo.pop()
-        done.add(path)
-        todo += core_imports(path) - done
-    code = b"".join(path.read_bytes() for path in sorted(done - {start}))
-    return hashlib.sha256(code).hexdigest()[:12]
-
-
-@cache
-def core_imports(path):
-    """Files of this project that a Python file imports."""
-    files = {
-        (Path(workflow.basedir) / Path(*module.split("."))).with_suffix(".py")
-        for module in imported_modules(ast.parse(path.read_bytes()))
-    }
-    return {file for file in files if file.is_file()}
+    """Digest of the crisp_core modules that a script imports: a rule reruns when one of them changes, and only then."""
+    root = Path(workflow.basedir)
+    return code_digest(root / "workflow_scripts" / f"{script}.py", root=root)
 
 
 def page_digest():
@@ -1068,16 +1068,6 @@ def extra_results(dataset, experiment):
     }
 
 
-def imported_modules(tree):
-    """Names of all modules that a parsed file may import, `from a import b` as a and as a.b."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
 # before defaults are filled in: what another call of the workflow is given
 given_config = copy.deepcopy(config)
 config = or_exit(checked_config)
@@ -1099,12 +1089,15 @@ LABELLED = SIMULATED + COORDINATES_GIVEN
 LABEL_SOURCES = {
     dataset: label_source(config["datasets"][dataset]) for dataset in DATASETS
 }
-or_exit(check_output_folders)
-or_exit(check_files)
+# a job's own process skips these: what becomes of other files meanwhile should not end it
+if workflow.is_main_process:
+    or_exit(check_output_folders)
+    or_exit(check_files)
 # the addition with which a dataset begins, and what belongs to every one
 FIRST, EVERY = "0", "every"
 micrographs = or_exit(micrograph_table)
-or_exit(check_tables)
+if workflow.is_main_process:
+    or_exit(check_tables)
 
 RUN_DATASETS = sorted({str(Path(run).parent) for run in RUNS})
 PICKS = (

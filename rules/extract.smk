@@ -73,6 +73,7 @@ rule count_dropped:
 rule cryosparc_picks:
     input:
         exposures=optional_file("exposures"),
+        micrographs="results/{dataset}/micrographs.tsv",
         picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         picks="results/{dataset}/{experiment}/cryosparc/picks.cs",

@@ -16,7 +16,6 @@ rule import_picks:
         runtime="1h",
     params:
         coordinates=picker_keys("format", "origin"),
-        source="experiments/{experiment}/picker",
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),

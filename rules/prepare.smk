@@ -178,6 +178,7 @@ rule quarantine:
         prepare=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
         coordinates=coordinate_quarantine,
         ctf=ctf_quarantine,
+        picks=picks_quarantine,
     output:
         report(
             "results/{dataset}/quarantine.tsv",

@@ -27,6 +27,7 @@ rule report_data:
         particles="results/{dataset}/{experiment}/particles.star",
         stacks=all_batches("results/{dataset}/{experiment}/particles/{batch}.mrcs"),
         plots=report_plots,
+        names=picked_names,
     output:
         "results/{dataset}/{experiment}/report.json",
     log:

@@ -67,8 +67,12 @@ def test_unreadable_files_name_themselves_and_the_cure(tmp_path):
     with pytest.raises(UserError, match=r"absent\.h5: no such file; check the path"):
         array_names(tmp_path / "absent.h5", "image")
     stored(tmp_path / "batch.h5")
-    with pytest.raises(UserError, match=r"batch\.h5: holds no label of b; delete it"):
+    with pytest.raises(UserError, match=r"batch\.h5: holds no label of b as CRISP writes it; if it is one"):
         read_array(tmp_path / "batch.h5", "label", "b")
+    with h5py.File(tmp_path / "foreign.h5", "w") as file:
+        file["image/m"] = np.zeros((2, 2))
+    with pytest.raises(UserError, match=r"foreign\.h5: holds no image of m as CRISP writes it"):
+        read_array(tmp_path / "foreign.h5", "image", "m")
 
 
 def test_truncated_file_is_refused(tmp_path):

@@ -263,7 +263,8 @@ def run_label_outline(tmp_path, monkeypatch):
         files = {"coordinates": "coordinates.star", "names": "names.tsv", "images": "images.h5"}
         job = SimpleNamespace(
             input=SimpleNamespace(
-                **{key: str(tmp_path / file) for key, file in files.items()},
+                **{key: str(tmp_path / file) for key, file in files.items() if key != "names"},
+                names=[str(tmp_path / files["names"])],
                 poses=[str(tmp_path / "poses.star")],
                 map=[str(tmp_path / "map.mrc")],
                 mask=[],

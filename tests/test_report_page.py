@@ -5,6 +5,7 @@ import io
 import json
 import re
 
+import h5py
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -16,15 +17,19 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from crisp_core.arrays import Array
+from crisp_core.arrays import Array, write_array
 from crisp_core.metrics.picks import picks_table
+from crisp_core.plots import picks_per_micrograph, score_histogram
+from crisp_core.report import sheet
 from crisp_core.report.page import duration, embedded_json, number, performance_table, run_command, summary, table_rows
 from crisp_core.report.picked import (
     chosen_threshold,
     n_at_least,
+    pick_counts,
     picked,
     picked_micrographs,
     pooled_counts,
+    score_groups,
     scored,
     threshold_grid,
     with_outliers,
@@ -33,6 +38,7 @@ from crisp_core.report.previews import (
     MAX_VIEWED,
     chosen_for_view,
     evenly_spaced,
+    figure_uri,
     jpeg_uri,
     mask_uri,
     outline_preview,
@@ -247,3 +253,25 @@ def test_particles_are_sampled_at_equal_distances_whatever_the_stacks(tmp_path):
     np.testing.assert_array_equal(sampled_particles([tmp_path / "a.mrcs", tmp_path / "b.mrcs"], 4), whole)
     np.testing.assert_allclose(mean_particle(images), 4.5)
     assert len(sampled_particles([], 4)) == 0
+
+
+def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
+    names, data = [f"m{i}" for i in range(5)], np.random.default_rng(0).normal(size=(20, 30)).astype(np.float32)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        for name in names:
+            write_array(file, "image", name, data, pixel_size=8.0, full_shape=(40, 60))
+            write_array(file, "label", name, (data > 0).astype(np.uint8), pixel_size=8.0, full_shape=(40, 60))
+    files = {kind: sheet.files_by_name([tmp_path / "images.h5"], kind) for kind in ("image", "probability", "label")}
+    none = scored(coordinates([], score=[], micrograph=[]))
+    found = picked_micrographs(none, none, names, {"m3": "test"}, diameter_px=4)
+    counts = with_outliers(pick_counts(found, 0.5))
+    # so many micrographs on the page that two of these five are on the sheet, and one in the viewer
+    options = {"diameter_angstrom": 80, "n_previews": 400}
+    on_sheet, (view,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options)
+    assert {one["name"]: one["view"] for one in on_sheet} == {"m0": None, "m3": 0}
+    assert (view["name"], view["part"]) == ("m3", "test")
+    assert view["probability"] is None and view["label"] is not None
+    assert view["candidates"]["score"] == [] and view["truth"]["found"] == []
+    json.dumps([on_sheet, view], allow_nan=False)
+    figures = score_histogram(score_groups(found), threshold=0.5), picks_per_micrograph(counts)
+    assert all(figure_uri(figure).startswith("data:image/png") for figure in figures)

@@ -1,7 +1,7 @@
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.splits import split_by_counts, split_by_lists, with_added
+from crisp_core.splits import parts_of, split_by_counts, split_by_lists, with_added
 
 NAMES = [f"m{i:02d}" for i in range(20)]
 
@@ -104,3 +104,15 @@ def test_added_micrographs_test_and_change_no_part():
             ignore_index=True,
         )
     )
+
+
+def test_parts_are_those_of_the_named_micrographs(tmp_path):
+    split = tmp_path / "split.tsv"
+    split.write_text("micrograph\tpart\n01\ttrain\n02\ttest\n03\ttest\n")
+    names = tmp_path / "names.tsv"
+    names.write_text("micrograph\n02\n04\n")
+    assert parts_of(split) == {"01": "train", "02": "test", "03": "test"}
+    assert parts_of(split, [names]) == {"02": "test"}
+    names.write_text("micrograph\n04\n")
+    with pytest.raises(UserError, match=r"split\.tsv: has no micrograph to score picks on; put some into a part, or"):
+        parts_of(split, [names])

@@ -98,10 +98,11 @@ def test_a_state_to_resume_from_with_code_in_it_starts_afresh(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "/tmp/x", "a\n", "a b", "", "ä", "a;b", "$(x)", "{x}"])
-@pytest.mark.parametrize("section", ["datasets", "experiments", "tables"])
+@pytest.mark.parametrize("section", ["datasets", "experiments", "tables", "comparisons"])
 def test_a_name_in_the_config_is_no_path(section, name):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    entries = config.setdefault(section, {"paper": {"rows": ["unet"]}})
+    new = {"tables": {"rows": ["unet"]}, "comparisons": {"dataset": "embedded", "entries": ["unet"]}}
+    entries = config.setdefault(section, {"paper": new.get(section)})
     entries[name] = copy.deepcopy(next(iter(entries.values())))
     with pytest.raises(UserError, match=f"^config, {section}: "):
         check_settings(config, SCHEMA)

@@ -1,11 +1,12 @@
 """Rule compare_picks: several pickers on the same micrographs, how far they agree, and their consensus."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.arrays import Array, array_names, read_array
 from crisp_core.comparison import (
     CONSENSUS,
     common_micrographs,
@@ -53,11 +54,18 @@ overlap = overlaps(picks, names, diameter_px=params.diameter_px)
 overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
 
 images = {name: path for path in snakemake.input.images for name in array_names(path, "valid") if name in names}
-valid = [(name, read_array(images[name], "valid", name)) for name in names]
+
+
+def valid() -> Iterator[tuple[str, Array]]:
+    """Masks of the micrographs, one at a time."""
+    for name in names:
+        yield name, read_array(images[name], "valid", name)
+
+
 picks, candidates = picks | {CONSENSUS: agreed}, candidates | {CONSENSUS: agreed}
 scored, curves = score_entries(
     truth,
-    {entry: flag_masked(table, valid) for entry, table in picks.items()},
+    {entry: flag_masked(table, valid()) for entry, table in picks.items()},
     candidates,
     names,
     part=part,

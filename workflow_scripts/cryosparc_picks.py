@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
-names = write_picks(snakemake.output.picks, picks, exposures=snakemake.input.exposures[0])
+micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
+shapes = {row.micrograph: (row.height, row.width) for row in micrographs.itertuples()}
+names = write_picks(snakemake.output.picks, picks, exposures=snakemake.input.exposures[0], shapes=shapes)
 names.to_csv(snakemake.output.names, sep="\t", index=False)
 absent = names.loc[names["micrograph"] == "", "name"]
 n_absent = picks["micrograph"].isin(absent).sum()

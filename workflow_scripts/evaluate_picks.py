@@ -7,6 +7,7 @@ import pandas as pd
 from crisp_core.arrays import array_names, read_array
 from crisp_core.logs import start_log
 from crisp_core.metrics.picks import curve_table, flag_masked, picks_table
+from crisp_core.splits import parts_of
 from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
@@ -14,12 +15,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-parts = dict(zip(split["micrograph"], split["part"], strict=True))
-for path in snakemake.input.names:
-    # what a file of picks doesn't name was not given to that picker
-    named = set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])
-    parts = {name: part for name, part in parts.items() if name in named}
+parts = parts_of(snakemake.input.split, snakemake.input.names)
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates, picks = (
     pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)

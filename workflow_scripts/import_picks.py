@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.arrays import array_names, read_array
-from crisp_core.importing import check_stated_origin, import_coordinates
+from crisp_core.importing import check_stated_origin, import_coordinates, without
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -17,8 +17,6 @@ log = start_log(snakemake.log[0])
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
 shapes = {row.micrograph: (row.height, row.width) for row in micrographs.itertuples()}
 imported = import_coordinates(list(snakemake.input.picks), shapes, **snakemake.params.coordinates)
-for path, _, reason in imported.refused:
-    log.warning("quarantined %s: %s", path, reason)
 picked = set(imported.names["micrograph"])
 images = (
     (name, read_array(file, "image", name))
@@ -26,12 +24,15 @@ images = (
     for name in array_names(file, "image")
     if name in picked
 )
-check_stated_origin(
+upside_down = check_stated_origin(
     imported.coordinates,
     images,
     diameter_angstrom=snakemake.params.diameter_angstrom,
     source=f"experiments/{snakemake.wildcards.experiment}/picker",
 )
+imported = without(imported, upside_down)
+for path, _, reason in imported.refused:
+    log.warning("quarantined %s: %s", path, reason)
 write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
 write_quarantine(snakemake.output.quarantine, imported.refused)

@@ -9,7 +9,7 @@ import pandas as pd
 from crisp_core.arrays import array_names, read_array
 from crisp_core.logs import start_log
 from crisp_core.micrographs import read_micrograph
-from crisp_core.noise import patches_table, power_spectrum, sample_noise, spectra_table
+from crisp_core.noise import NoisePatches, patches_table, power_spectrum, sample_noise, spectra_table
 from crisp_core.particles import write_stack
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ log = start_log(snakemake.log[0])
 params, probability, output = snakemake.params, snakemake.input.probability, snakemake.output
 names, classified = array_names(probability, "probability"), set(array_names(probability, "class"))
 side_px = params.noise["side_px"]
-tables, spectra, rows = [], {}, []
+nothing = NoisePatches(np.zeros((0, side_px, side_px)), np.zeros((0, 2), int), 0.0)
+tables, spectra, rows = [patches_table("", nothing, stack=output.stack, first=0)], {}, []
 
 
 def stacks() -> Iterator[np.ndarray]:

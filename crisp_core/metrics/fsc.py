@@ -197,10 +197,9 @@ def soft_mask(
     level = float(threshold_otsu(smooth)) if threshold is None else threshold
     parts, n_parts = scipy.ndimage.label(smooth > level)
     if n_parts == 0 or parts.all():
-        amount = "no voxel" if n_parts == 0 else "every voxel"
         raise UserError(
-            f"resolution/mask_threshold: {amount} of the map is above {level:.3g}, its densities go from "
-            f"{smooth.min():.3g} to {smooth.max():.3g}; give another, or a mask"
+            f"resolution/mask_threshold: {'every' if n_parts else 'no'} voxel of the map is above {level:.3g}, "
+            f"its densities go from {smooth.min():.3g} to {smooth.max():.3g}; give another, or a mask"
         )
     inside = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     extend_px = EXTEND_PX if extend_angstrom is None else extend_angstrom / pixel_size

@@ -1,6 +1,7 @@
 """RELION's Laplacian-of-Gaussian picker (`relion_autopick --LoG`), on whole micrographs and CPU.
 
-Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaults are those of its graphical interface.
+Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaults are those of its graphical interface,
+but for the diameters.
 """
 
 from collections.abc import Mapping
@@ -16,8 +17,8 @@ from crisp_core.pickers.running import joined, run_program
 
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"
-# Share of the longest extent that the smallest and largest blobs have: 150 and 180 Å for beta-galactosidase of 191 Å,
-# as in RELION's tutorial.
+# 150 and 180 Å, with which the tutorial of RELION 3 (EMPIAR-10204) picks beta-galactosidase, as shares of the 191 Å
+# that examples/empiar-10017.yaml gives as that protein's diameter
 BLOB_DIAMETERS = (0.785, 0.942)
 
 

@@ -25,6 +25,9 @@ from crisp_core.reconstruction.matching import image_spectra, match, prepare_sea
 MAX_PARTICLES, NEIGHBOURS = 2000, 30
 # Features that particles are compared by; ASPIRE wants at least as many particles.
 COMPONENTS = 200
+BATCH = 512
+# share of the largest
+LEAST_EIGENVALUE = 1e-6
 # What an average shares with one chosen before it: members of its nearest third are not chosen again.
 NEAREST = 10
 ALIGNMENT_SHIFT_PX, ALIGNMENT_ANGLES = 2, 180
@@ -104,13 +107,16 @@ def check_symmetry(symmetry: str) -> None:
 def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> np.ndarray:
     """Average each of up to `n` dissimilar particles with its nearest neighbours: (m, size, size)."""
     with quiet_aspire():
-        from aspire.basis import FFBBasis2D
+        from aspire.basis import FFBBasis2D, FSPCABasis
         from aspire.classification import BFTAverager2D, RIRClass2D
     source = image_source(images, pixel_size, "C1")
+    components = FSPCABasis(source, components=COMPONENTS, batch_size=BATCH)
+    # ASPIRE 0.14 takes the logarithm of vanishing eigenvalues from memory that it has not initialised
+    components._eigvals = np.maximum(components.eigvals, LEAST_EIGENVALUE * components.eigvals.max())
     classifier = RIRClass2D(
         source,
+        components,
         n_nbor=NEIGHBOURS,
-        fspca_components=COMPONENTS,
         bispectrum_components=COMPONENTS,
         nn_implementation="sklearn",
         bispectrum_implementation="legacy",

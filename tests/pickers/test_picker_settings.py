@@ -18,7 +18,7 @@ DATASET = {
 
 
 def checked(picker, *, dataset=DATASET, **more):
-    experiments = {"unet": {}, "theirs": {"picker": picker} | more.pop("experiment", {})}
+    experiments = {"unet": {}, "theirs": {"picker": picker} | more.pop("experiment", {})} | more.pop("experiments", {})
     settings = {"run": ["mine/theirs"], "datasets": {"mine": dataset}, "experiments": experiments} | more
     return check_settings(copy.deepcopy(settings), SCHEMA)
 
@@ -100,6 +100,14 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
                 "comparisons": {"all": {"dataset": "mine", "entries": ["theirs"], "consensus_at_least": 2}},
             },
             "comparisons/all/consensus_at_least: 2 of 1 entries can never agree; lower it",
+        ),
+        (
+            {
+                "picker": FILES,
+                "experiments": {"consensus": {"picker": FILES}},
+                "comparisons": {"all": {"dataset": "mine", "entries": ["consensus", "unet"]}},
+            },
+            "comparisons/all/entries: consensus is the row of what entries agree on; rename that experiment",
         ),
         (
             {

@@ -26,7 +26,10 @@ ARGUMENTS = ("--cores", "2", "--configfile", "tiny.yaml")
 
 def kill_tree(process):
     """SIGKILL to a process and everything that it started."""
-    for member in [*psutil.Process(process.pid).children(recursive=True), process]:
+    main = psutil.Process(process.pid)
+    # so that it starts no other job meanwhile
+    main.suspend()
+    for member in [*main.children(recursive=True), main]:
         try:
             member.kill()
         except psutil.NoSuchProcess:

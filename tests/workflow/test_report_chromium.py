@@ -260,6 +260,10 @@ def made_run(name, *, labelled):
         **{"settings": "seed: 1 # <i>", "performance": [], "links": {}, "command": "snakemake", "extra_plots": {}},
         "extra_tables": {"tables/a<b.tsv": refused},
     }
+    if labelled:
+        # a micrograph without a part, of which nothing is known
+        table = {key: view["candidates"][key] for key in ("x", "y", "score")}
+        run["viewer"]["micrographs"].append(view | {"name": "loose", "part": None, "truth": None, "candidates": table})
     run["viewer"] |= {"name": name, "experiment": "e", "entry": "centers", "command": "snakemake"}
     return run | {"summary": summary(run)}
 
@@ -271,6 +275,11 @@ def test_several_runs_share_a_page_and_text_stays_text(tmp_path, opened):
     page = opened(path)
     assert out(page, "name") == runs[0]["viewer"]["micrographs"][0]["name"]
     assert page.locator("article:visible h1").inner_text() == "d/e" and out(page, "here-precision") == "0.500"
+    assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["true pick", "1", "1", "0"]
+    page.keyboard.press("ArrowRight")
+    drawn(page)
+    assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["pick", "2", "–", "–"]
+    assert page.locator("article:visible [data-layer=truth]").is_disabled()
     page.select_option("#run-choice", "1")
     drawn(page)
     assert page.locator("article:visible h1").inner_text() == "d/<i>other</i>"

@@ -77,3 +77,13 @@ def test_real_micrographs_need_refined_particles(tiny_run):
     done = run_snakemake("-n", "resolution", "--configfile", "refined.yaml", cwd=tiny_run, check=False)
     assert "error: config, experiments/reuse/resolution/refined: on real micrographs a resolution takes" in done.stdout
     assert done.returncode and "Traceback" not in done.stdout
+
+
+@pytest.mark.slow
+def test_noise_is_sampled_where_a_network_called_background(tiny_run):
+    config = copy.deepcopy(TINY)
+    config["run"].append("tiny/blobs")
+    config["experiments"]["blobs"] = {"picker": {"program": "skimage-log"}}
+    write_config(tiny_run / "blobs.yaml", config)
+    output = run_snakemake("-n", "noise", "--configfile", "blobs.yaml", cwd=tiny_run).stdout
+    assert "small/noise/spectra.png" in output and "tiny/blobs" not in output

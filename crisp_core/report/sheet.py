@@ -1,0 +1,66 @@
+"""The contact sheet of a run, and the micrographs that its viewer holds."""
+
+import logging
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.arrays import array_names, read_array
+from crisp_core.report.picked import Picked
+from crisp_core.report.previews import MAX_SHEET, MAX_VIEWED, chosen_for_view, preview_side, share_of_run
+from crisp_core.report.view import micrograph_view, thumbnail
+
+log = logging.getLogger("crisp")
+
+
+def files_by_name(paths: Iterable[str], kind: str) -> dict[str, str]:
+    """File of every micrograph that has an array of this kind."""
+    return {name: path for path in paths for name in array_names(path, kind)}
+
+
+def sheet_and_views(
+    found: Mapping[str, Picked],
+    counts: pd.DataFrame,
+    files: Mapping[str, Mapping[str, str]],
+    parts: Mapping[str, str],
+    *,
+    diameter_angstrom: float,
+    n_previews: int,
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """What the contact sheet and the viewer show, a selection where the page has too many micrographs.
+
+    Parameters
+    ----------
+    found : mapping of micrograph to Picked
+    counts : DataFrame
+        Of `with_outliers`.
+    files : mapping of kind to mapping of micrograph to file
+        Of `files_by_name`; kinds image, probability and label.
+    parts : mapping of micrograph to part of the split
+    diameter_angstrom : float
+        Of the particle.
+    n_previews : int
+        Micrographs of all runs on the page.
+    """
+    names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
+    on_sheet = chosen_for_view(names, parts, outliers, share_of_run(len(names), n_previews, MAX_SHEET))
+    viewed = chosen_for_view(on_sheet, parts, outliers, share_of_run(len(names), n_previews, MAX_VIEWED))
+    n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
+    sheet, views = [], []
+    for name in on_sheet:
+        about = {"name": name, "part": parts.get(name)}
+        image = read_array(files["image"][name], "image", name)
+        place = len(views) if name in viewed else None
+        facts = {"n_picks": n_picks[name], "outlier": name in outliers, "view": place}
+        sheet.append(about | facts | {"thumbnail": thumbnail(image, diameter_angstrom=diameter_angstrom)})
+        if name in viewed:
+            maps = (_data(files[kind], kind, name) for kind in ("probability", "label"))
+            sizes = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
+            views.append(about | micrograph_view(found[name], image, *maps, **sizes))
+            log.info("%s: %d candidates, %d picks", name, len(found[name].candidates), n_picks[name])
+    return sheet, views
+
+
+def _data(files: Mapping[str, str], kind: str, name: str) -> np.ndarray | None:
+    return read_array(files[name], kind, name).data if name in files else None
