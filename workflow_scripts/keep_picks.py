@@ -10,7 +10,7 @@ from crisp_core.arrays import array_names, read_array
 from crisp_core.centers.removal import Sorted, drop_picks
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
-from crisp_core.pickers.threshold import PUBLISHED
+from crisp_core.pickers.threshold import PUBLISHED, reaching
 from crisp_core.star import read_coordinates_star, write_coordinates_star
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ for name in array_names(snakemake.input.images, "valid"):
     table, valid = found[found["micrograph"] == name], read_array(snakemake.input.images, "valid", name)
     rules = {"full_shape": valid.full_shape, "box_px": snakemake.params.edge_box_px, "valid": valid.data}
     kept, gone = Sorted(table, table.iloc[:0].assign(reason="")) if published else drop_picks(table, **rules)
-    gone = gone if published else gone[gone["score"] >= threshold]
+    gone = reaching(gone, threshold)
     candidates.append(kept)
     dropped.append(gone)
     reasons = "".join(f", {n} dropped: {reason}" for reason, n in Counter(gone["reason"]).items())
@@ -36,7 +36,7 @@ for name in array_names(snakemake.input.images, "valid"):
 
 table = joined(candidates)
 write_coordinates_star(snakemake.output.candidates, table)
-write_coordinates_star(snakemake.output.picks, table if published else table[table["score"] >= threshold])
+write_coordinates_star(snakemake.output.picks, reaching(table, threshold))
 columns = ["micrograph", "x", "y", "score", "reason"]
 pd.concat([pd.DataFrame(columns=columns), *dropped]).to_csv(
     snakemake.output.dropped, sep="\t", index=False, float_format="%.6g"

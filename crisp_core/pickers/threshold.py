@@ -53,6 +53,23 @@ def choose_threshold(
     }
 
 
+def reaching(candidates: pd.DataFrame, threshold: float | str) -> pd.DataFrame:
+    """Candidates whose score is the threshold or more; all where that is PUBLISHED.
+
+    Raises
+    ------
+    UserError
+        If a number is to choose among picks without a score.
+    """
+    if threshold == PUBLISHED:
+        return candidates
+    if candidates["score"].isna().any():
+        raise UserError(
+            "some picks have no score, so that no threshold chooses among them; set picker/threshold to published"
+        )
+    return candidates[candidates["score"] >= threshold]
+
+
 def _with_margin(score: PickScore, threshold: float) -> float:
     """Halfway to the next lower score: the same picks here, and the widest margin for other micrographs."""
     lower = score.scores[score.scores < threshold]

@@ -87,6 +87,10 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
             "datasets/mine/split/train: a training needs at least one micrograph here",
         ),
         (
+            {"picker": {"program": "relion-log", "diameter_min_angstrom": 180, "diameter_max_angstrom": 150}},
+            "experiments/theirs/picker: diameter_min_angstrom 180 is more than diameter_max_angstrom 150",
+        ),
+        (
             {"picker": FILES, "tables": {"all": {"rows": ["theirs"]}}},
             "tables/all/rows: theirs has a picker and no network; list it in comparisons",
         ),

@@ -11,7 +11,7 @@ from crisp_core.metrics.picks import match, score_tables
 from crisp_core.micrographs import read_micrograph, write_mrc
 from crisp_core.pickers import relion_log, skimage_log, topaz
 from crisp_core.pickers.running import joined, run_program, write_images
-from crisp_core.pickers.threshold import choose_threshold
+from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching
 
 TOPAZ = {
     "program": "topaz",
@@ -202,3 +202,12 @@ def test_a_threshold_below_every_score_is_the_lowest_score():
 def test_what_no_threshold_can_be_chosen_of_is_refused(found, micrographs, message):
     with pytest.raises(UserError, match=f"{message}.*set picker/threshold to a number or to published"):
         choose_threshold(table([("a", 0, 0, np.nan)]), table(found), micrographs, diameter_px=20)
+
+
+def test_a_number_chooses_by_score_and_published_takes_all():
+    found = table([("a", 0, 0, 0.2), ("a", 1, 0, 0.5), ("a", 2, 0, 0.7)])
+    assert reaching(found, 0.5)["x"].tolist() == [1, 2]
+    unscored = table([("a", 0, 0, np.nan), ("a", 1, 0, 0.9)])
+    assert len(reaching(unscored, PUBLISHED)) == 2
+    with pytest.raises(UserError, match=r"no score.*set picker/threshold to published"):
+        reaching(unscored, 0.5)
