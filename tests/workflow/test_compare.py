@@ -130,8 +130,8 @@ def test_another_pickers_picks_train_a_network(compared, tmp_path):
     config = {"run": ["new/small"], "datasets": {"new": dataset}, "experiments": copy.deepcopy(TINY["experiments"])}
     config["experiments"]["small"]["training"]["epochs"] = 1
     write_config(folder / "new.yaml", config)
-    target = "results/new/small/network.pt"
-    run_snakemake("--cores", "2", "--configfile", "new.yaml", "--", target, cwd=folder)
+    targets = ["results/new/small/network.pt", "results/new/coordinate_names.tsv"]
+    run_snakemake("--cores", "2", "--configfile", "new.yaml", "--", *targets, cwd=folder)
     names = pd.read_csv(folder / "results/new/coordinate_names.tsv", sep="\t")
     assert names["n_coordinates"].sum() == len(picks(compared, "blobs"))
 
