@@ -276,7 +276,8 @@ def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):
     trained = {"trained": str(tiny_run / RESULTS / "small")}
     config = {"run": ["new/reuse"], "datasets": {"new": new}, "experiments": {"reuse": trained}}
     write_config(folder / "new.yaml", config)
-    run_snakemake("results/new/reuse/particles.star", "--cores", "2", "--configfile", "new.yaml", cwd=folder)
+    targets = ["results/new/reuse/particles.star", "results/new/micrographs.tsv"]
+    run_snakemake(*targets, "--cores", "2", "--configfile", "new.yaml", cwd=folder)
     table = pd.read_csv(folder / "results/new/micrographs.tsv", sep="\t")
     assert table["micrograph"].tolist() == ["mic_fractions"]
 
