@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import Array
+from crisp_core.arrays import Array, array_names, read_array
 from crisp_core.coordinates import (
     check_inside,
     check_origin,
@@ -243,6 +243,23 @@ def check_stated_origin(
     if contrasts[False]:
         check_origin(np.concatenate(contrasts[False]), np.concatenate(contrasts[True]), source=source)
     return wrong
+
+
+def without_upside_down(
+    imported: Imported, image_files: Iterable[str], *, diameter_angstrom: float, source: str
+) -> Imported:
+    """What `check_stated_origin` leaves of imported coordinates, on the prepared micrographs of batch files."""
+    named = set(imported.names["micrograph"])
+    images = (
+        (name, read_array(file, "image", name))
+        for file in image_files
+        for name in array_names(file, "image")
+        if name in named
+    )
+    return without(
+        imported,
+        check_stated_origin(imported.coordinates, images, diameter_angstrom=diameter_angstrom, source=source),
+    )
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.importing import check_stated_origin, import_coordinates, without
+from crisp_core.arrays import array_grids
+from crisp_core.importing import import_coordinates, without_upside_down
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -20,22 +20,15 @@ imported = import_coordinates(
     required=snakemake.wildcards.addition == "0",
     **snakemake.params.coordinates,
 )
-labelled = set(imported.names["micrograph"])
-images = (
-    (name, read_array(file, "image", name))
-    for file in snakemake.input.images
-    for name in array_names(file, "image")
-    if name in labelled
-)
-upside_down = check_stated_origin(
-    imported.coordinates,
-    images,
+imported = without_upside_down(
+    imported,
+    snakemake.input.images,
     diameter_angstrom=snakemake.params.diameter_angstrom,
     source=f"datasets/{snakemake.wildcards.dataset}/coordinates",
 )
-imported = without(imported, upside_down)
 for path, _, reason in imported.refused:
     log.warning("quarantined %s: %s", path, reason)
+labelled = set(imported.names["micrograph"])
 write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
 write_quarantine(snakemake.output.quarantine, imported.refused)
