@@ -10,6 +10,7 @@ import argparse
 import os
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.coordinates import read_coordinates
 from crisp_core.micrographs import read_micrograph, write_mrc
