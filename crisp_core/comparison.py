@@ -8,8 +8,9 @@ import pandas as pd
 from scipy.spatial import cKDTree
 from scipy.stats import rankdata
 
+from crisp_core.arrays import Array
 from crisp_core.errors import UserError
-from crisp_core.metrics.picks import MATCH_FRACTION, ROUNDING, curve_table, match, picks_table
+from crisp_core.metrics.picks import MATCH_FRACTION, ROUNDING, curve_table, flag_masked, match, picks_table
 
 CONSENSUS = "consensus"
 
@@ -39,6 +40,15 @@ def common_micrographs(parts: Mapping[str, str], part: str, seen: Mapping[str, I
             + (f"; {least} has the fewest of them, take it out or give its picks of more micrographs" if least else "")
         )
     return common
+
+
+def flag_masked_entries(
+    picks: Mapping[str, pd.DataFrame], valid: Iterable[tuple[str, Array]]
+) -> dict[str, pd.DataFrame]:
+    """`flag_masked` for the picks of every entry, in one pass over the micrographs' masks."""
+    tables = pd.concat([table.assign(entry=entry) for entry, table in picks.items()], ignore_index=True)
+    flagged = flag_masked(tables, valid)
+    return {entry: flagged[flagged["entry"] == entry].reset_index(drop=True) for entry in picks}
 
 
 def score_entries(

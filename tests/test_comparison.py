@@ -13,6 +13,7 @@ from crisp_core.comparison import (
     common_micrographs,
     comparison_table,
     consensus,
+    flag_masked_entries,
     overlaps,
     ranks,
     score_entries,
@@ -150,6 +151,12 @@ def test_picks_on_masked_area_are_flagged_micrograph_by_micrograph():
     masks = [("a", Array(valid, 4.0, (40, 80))), ("b", Array(np.ones_like(valid), 4.0, (40, 80)))]
     picks = table([("b", 3, 3, 1), ("a", 3, 3, 1), ("a", 40, 20, 1), ("a", 90, 20, 1), ("unknown", 0, 0, 1)])
     assert flag_masked(picks, masks)["on_masked_area"].tolist() == [False, True, False, True, False]
+    # the masks of all micrographs are read once for all entries
+    entries = {"one": picks, "none": picks.iloc[:0], "two": picks[::-1]}
+    flagged = flag_masked_entries(entries, iter(masks))
+    for entry, expected in entries.items():
+        alone = flag_masked(expected.reset_index(drop=True), masks)
+        pd.testing.assert_frame_equal(flagged[entry][alone.columns.tolist()], alone)
 
 
 def test_the_overlap_is_drawn_with_its_numbers():

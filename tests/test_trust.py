@@ -97,7 +97,7 @@ def test_a_state_to_resume_from_with_code_in_it_starts_afresh(tmp_path):
     assert not touched.exists()
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "/tmp/x", "a\n", "a b", "", "ä", "a;b", "$(x)", "{x}"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", ".", "/x", "a\n", "a b", "", "ä", "a;b", "$(x)", "{x}"])
 @pytest.mark.parametrize("section", ["datasets", "experiments", "tables", "comparisons"])
 def test_a_name_in_the_config_is_no_path(section, name):
     config = yaml.safe_load((ROOT / "config.yaml").read_text())

@@ -1,22 +1,22 @@
 """Rule compare_picks: several pickers on the same micrographs, how far they agree, and their consensus."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import Array, array_names, read_array
+from crisp_core.arrays import array_names, read_array
 from crisp_core.comparison import (
     CONSENSUS,
     common_micrographs,
     comparison_table,
     consensus,
+    flag_masked_entries,
     overlaps,
     score_entries,
 )
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import flag_masked
+from crisp_core.splits import parts_of
 from crisp_core.star import read_coordinates_star, write_coordinates_star
 from crisp_core.tables import job_cost
 
@@ -27,8 +27,7 @@ log = start_log(snakemake.log[0])
 params = snakemake.params
 part, at_least = params.comparison["part"], params.comparison["consensus_at_least"]
 entries = params.comparison["entries"]
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-parts = dict(zip(split["micrograph"], split["part"], strict=True))
+parts = parts_of(snakemake.input.split)
 named = {
     Path(path).parent.name: set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"]) for path in snakemake.input.names
 }
@@ -53,19 +52,16 @@ write_coordinates_star(snakemake.output.consensus, agreed)
 overlap = overlaps(picks, names, diameter_px=params.diameter_px)
 overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
 
-images = {name: path for path in snakemake.input.images for name in array_names(path, "valid") if name in names}
-
-
-def valid() -> Iterator[tuple[str, Array]]:
-    """Masks of the micrographs, one at a time."""
-    for name in names:
-        yield name, read_array(images[name], "valid", name)
-
-
+valid = (
+    (name, read_array(path, "valid", name))
+    for path in snakemake.input.images
+    for name in array_names(path, "valid")
+    if name in names
+)
 picks, candidates = picks | {CONSENSUS: agreed}, candidates | {CONSENSUS: agreed}
 scored, curves = score_entries(
     truth,
-    {entry: flag_masked(table, valid()) for entry, table in picks.items()},
+    flag_masked_entries(picks, valid),
     candidates,
     names,
     part=part,
