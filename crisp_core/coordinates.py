@@ -24,6 +24,7 @@ from crisp_core.star import (
     FLOAT_FORMAT,
     NO_SCORE,
     Block,
+    as_table,
     autopick_table,
     coordinates_of_block,
     coordinates_table,
@@ -470,7 +471,7 @@ def _score(path: Path, table: pd.DataFrame) -> np.ndarray | None:
 
 def _block_of_coordinates(path: str | Path, blocks: Mapping[str, Block]) -> pd.DataFrame:
     # a block of one row may come without loop_, as single values
-    tables = [block if isinstance(block, pd.DataFrame) else pd.DataFrame([block]) for block in blocks.values()]
+    tables = [as_table(block) for block in blocks.values()]
     block = next((block for block in tables if "rlnCoordinateX" in block), None)
     if block is None:
         raise UserError(f"{path}: has no column rlnCoordinateX; give a star file of picks or particles")

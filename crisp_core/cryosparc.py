@@ -17,7 +17,7 @@ from crisp_core.coordinates import match_names
 from crisp_core.cs_files import LOCATION_FIELDS, SCORE_FIELD, read_cs, text_field, write_cs
 from crisp_core.errors import UserError, opening
 from crisp_core.geometry import Shape
-from crisp_core.star import CTF_LABELS, NO_SCORE, Block, check_name, micrograph_stem, read_blocks, write_blocks
+from crisp_core.star import CTF_LABELS, NO_SCORE, as_table, check_name, micrograph_stem, read_blocks, write_blocks
 
 OPTICS_LABELS = (
     "rlnOpticsGroup",
@@ -87,7 +87,7 @@ def import_problems(star: str | Path, *, project: str | Path = ".") -> list[str]
         If the file cannot be read as a star file at all, or has a label twice in one block.
     """
     blocks = read_blocks(star)
-    optics, particles = (_as_table(blocks.get(name)) for name in ("optics", "particles"))
+    optics, particles = (as_table(blocks.get(name)) for name in ("optics", "particles"))
     if optics is None or particles is None:
         missing = "data_optics" if optics is None else "data_particles"
         return [f"has no block {missing}; write it as RELION 3.1 and later do"]
@@ -99,10 +99,6 @@ def import_problems(star: str | Path, *, project: str | Path = ".") -> list[str]
         return problems
     problems = _optics_problems(optics, particles) + _number_problems(particles) + _name_problems(star, particles)
     return problems or _stack_problems(particles, optics, Path(project))
-
-
-def _as_table(block: Block | None) -> pd.DataFrame | None:
-    return pd.DataFrame([block]) if isinstance(block, dict) else block
 
 
 def _missing_labels(table: pd.DataFrame, labels: tuple[str, ...]) -> list[str]:

@@ -7,7 +7,6 @@ that is subtracted take power from them, so spectra begin at shell 2.
 Source: Harris 1978, Proc. IEEE 66:51 (windows); Welch 1967, IEEE Trans. Audio Electroacoust. 15:70 (averaging).
 """
 
-import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ import scipy.fft
 from scipy import ndimage
 
 from crisp_core.geometry import Shape, angstrom_to_px
+from crisp_core.seeds import named_rng
 
 # What the window and the mean leave of the lowest shells is not the noise's power.
 FIRST_SHELL = 2
@@ -135,7 +135,7 @@ def sample_noise(
     """
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
     free = background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    rng = named_rng(seed, name)
     corners = free_corners(free, image.shape, side_px=side_px)
     corners = spread_corners(corners, patches_per_micrograph, side_px=side_px, overlap=overlap, rng=rng)
     patches = [image[y : y + side_px, x : x + side_px] for x, y in corners]

@@ -6,7 +6,6 @@ refinement.
 """
 
 import logging
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from crisp_core.geometry import Shape
 from crisp_core.metrics.picks import MATCH_FRACTION, match
 from crisp_core.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
 from crisp_core.reconstruction.half_maps import HALF
+from crisp_core.seeds import named_rng
 from crisp_core.star import CTF_LABELS, PHASE_LABEL, number_column, read_blocks
 
 # Sets of a simulated run: the experiment's picks, the true particles, and places without any.
@@ -32,11 +32,6 @@ TRIES = 50
 ANGLE_LABELS, ORIGIN_LABELS = list(ANGLES.values()), list(ORIGINS.values())
 
 log = logging.getLogger("crisp")
-
-
-def named_rng(seed: int, name: str) -> np.random.Generator:
-    """Generator of a micrograph's or set's own, so that neither batches nor other sets change what it draws."""
-    return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
 def simulated_particles(

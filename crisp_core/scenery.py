@@ -5,7 +5,6 @@ is projected density, which the CTF turns into contrast with fringes, and thick 
 without them. Every element has its own random stream, so switching one off changes no other.
 """
 
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import scipy.fft
 
 from crisp_core.classes import CARBON, CONTAMINANT
 from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px
+from crisp_core.seeds import named_rng
 
 Settings = Mapping[str, Any]
 # Position in this list seeds an element: append, never reorder.
@@ -73,7 +73,7 @@ class Scenery(NamedTuple):
 
 def element_rng(element: str, *, seed: int, name: str) -> np.random.Generator:
     """Random stream of one element of a micrograph's scenery; independent of the others and of the particles'."""
-    return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode()), 1 + ELEMENTS.index(element)]))
+    return named_rng(seed, name, 1 + ELEMENTS.index(element))
 
 
 def draw_scenery(

@@ -4,7 +4,6 @@ Projections are ASPIRE's; the rest is done here, since ASPIRE's own micrographs 
 images contain the CTF. Every random draw is seeded per micrograph, so batches change no result.
 """
 
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from crisp_core.scenery import (
     matter,
     uneven_ice,
 )
+from crisp_core.seeds import named_rng
 from crisp_core.star import NO_SCORE, optics_table, write_blocks
 
 # Tries per particle before a micrograph counts as full.
@@ -96,7 +96,7 @@ def simulate_micrograph(
     UserError
         If the particles do not fit.
     """
-    rng = np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
+    rng = named_rng(seed, name)
     n = int(rng.integers(n_particles[0], n_particles[1] + 1))
     defocus = float(rng.choice(np.asarray(defocus_angstrom, dtype=float)))
     lens = {**optics, "defocus_u_angstrom": defocus, "defocus_v_angstrom": defocus, "defocus_angle_deg": 0.0}

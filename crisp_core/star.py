@@ -115,6 +115,11 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
     return blocks
 
 
+def as_table(block: Block | None) -> pd.DataFrame | None:
+    """Return a block as a table, also one that lists single values; None where there is none."""
+    return pd.DataFrame([block]) if isinstance(block, dict) else block
+
+
 def write_blocks(path: str | Path, blocks: Mapping[str, Block]) -> None:
     """Write blocks to a STAR file.
 
@@ -425,7 +430,7 @@ def read_micrographs_ctf(path: str | Path) -> MicrographsCtf:
         If the file cannot be read, lacks a column, has text for a number, the same micrograph twice, or optics groups
         that do not fit its micrographs.
     """
-    blocks = {name: pd.DataFrame([b]) if isinstance(b, dict) else b for name, b in read_blocks(path).items()}
+    blocks = {name: as_table(block) for name, block in read_blocks(path).items()}
     micrographs = next((block for block in blocks.values() if "rlnMicrographName" in block), None)
     if micrographs is None:
         raise UserError(f"{path}: has no column rlnMicrographName; give the star file of RELION's CTF job")
@@ -502,8 +507,7 @@ def _image_pixel_size(path: str | Path, particles: pd.DataFrame, optics: Block |
         if not (magnification > 0).all():
             raise UserError(f"{path}: rlnMagnification is not greater than 0 everywhere; correct it")
         return 1e4 * micrometres / magnification
-    if isinstance(optics, dict):
-        optics = pd.DataFrame([optics])
+    optics = as_table(optics)
     if optics is not None and "rlnOpticsGroup" in particles:
         numbers, group_of = _group_numbers(path, optics, particles)
         return group_of.map(pd.Series(number_column(path, optics, "rlnImagePixelSize"), index=numbers)).to_numpy()
