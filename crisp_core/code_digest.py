@@ -1,8 +1,8 @@
-"""Digest of the modules behind a script, by which the workflow makes a result again when one of them changes."""
+"""Digests of files and of the modules behind a script, by which the workflow makes a result again when one changes."""
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,8 +22,12 @@ def code_digest(script: Path, *, root: Path) -> str:
         path = todo.pop()
         done.add(path)
         todo += imported_files(path, root) - done
-    code = b"".join(path.read_bytes() for path in sorted(done - {script}))
-    return hashlib.sha256(code).hexdigest()[:12]
+    return files_digest(sorted(done - {script}))
+
+
+def files_digest(paths: Iterable[Path]) -> str:
+    """Digest of the contents of files, in their order: 12 hexadecimal digits."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:12]
 
 
 @cache

@@ -522,6 +522,8 @@ def _read_cryosparc(path: Path, stem: str) -> pd.DataFrame:
     if not np.isfinite(table[["x", "y"]]).all(axis=None):
         raise UserError(f"{path}: a location is not a number; export the particles again")
     score = rows[SCORE_FIELD] if SCORE_FIELD in rows.dtype.names else None
+    if score is not None and np.isinf(score).any():
+        raise UserError(f"{path}: a score is infinite; export the particles again")
     return coordinates_table(table["micrograph"], table["x"].to_numpy(), table["y"].to_numpy(), score)
 
 

@@ -200,7 +200,12 @@ def _placed(table: pd.DataFrame, shape: Shape, *, origin: str, source: str) -> p
 
 
 def check_stated_origin(
-    coordinates: pd.DataFrame, images: Iterable[tuple[str, Array]], *, diameter_angstrom: float, source: str
+    coordinates: pd.DataFrame,
+    images: Iterable[tuple[str, Array]],
+    *,
+    diameter_angstrom: float,
+    source: str,
+    required: bool = True,
 ) -> dict[str, str]:
     """Refuse coordinates that fit their micrographs clearly better upside down, all together or one by one.
 
@@ -214,6 +219,8 @@ def check_stated_origin(
         Particle diameter in Å.
     source : str
         What the message names.
+    required : bool
+        Whether it is a mistake that no micrograph's coordinates are left.
 
     Returns
     -------
@@ -223,7 +230,7 @@ def check_stated_origin(
     Raises
     ------
     UserError
-        If the other origin fits all of them together clearly better.
+        If the other origin fits all of them together clearly better, and coordinates are required.
     """
     places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
     contrasts: dict[bool, list[np.ndarray]] = {False: [], True: []}
@@ -239,14 +246,14 @@ def check_stated_origin(
             if len(xy) >= PARTICLES_FOR_ORIGIN:
                 check_origin(contrasts[False][-1], contrasts[True][-1], source=source)
         except UserError:
-            wrong[name] = f"the coordinates of {name} fit it upside down, unlike the others; turn them around"
-    if contrasts[False]:
+            wrong[name] = f"the coordinates of {name} fit it upside down; turn them around"
+    if contrasts[False] and required:
         check_origin(np.concatenate(contrasts[False]), np.concatenate(contrasts[True]), source=source)
     return wrong
 
 
 def without_upside_down(
-    imported: Imported, image_files: Iterable[str], *, diameter_angstrom: float, source: str
+    imported: Imported, image_files: Iterable[str], *, diameter_angstrom: float, source: str, required: bool = True
 ) -> Imported:
     """What `check_stated_origin` leaves of imported coordinates, on the prepared micrographs of batch files."""
     named = set(imported.names["micrograph"])
@@ -256,10 +263,8 @@ def without_upside_down(
         for name in array_names(file, "image")
         if name in named
     )
-    return without(
-        imported,
-        check_stated_origin(imported.coordinates, images, diameter_angstrom=diameter_angstrom, source=source),
-    )
+    options = {"diameter_angstrom": diameter_angstrom, "source": source, "required": required}
+    return without(imported, check_stated_origin(imported.coordinates, images, **options))
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:

@@ -60,10 +60,10 @@ rule report_page:
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=[report_run(*Path(run).parts) for run in RUNS],
+        runs=report_runs,
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
-        extra={run: extra_results(*Path(run).parts) for run in RUNS},
-        template=page_digest(),
+        extra=extra_results,
+        template=page_digest,
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"

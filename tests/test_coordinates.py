@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisp_core import coordinates as co
+from crisp_core.cs_files import LOCATION_FIELDS, SCORE_FIELD, write_cs
 from crisp_core.errors import UserError
 from crisp_core.geometry import rescaled_xy
 
@@ -306,6 +307,24 @@ def test_bad_files_name_themselves_the_line_and_the_cure(tmp_path, name, content
     with pytest.raises(UserError, match=message) as caught:
         read(tmp_path / name, content)
     assert name in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("location/center_x_frac", np.nan, "a location is not a number"),
+        (SCORE_FIELD, np.inf, "a score is infinite"),
+    ],
+)
+def test_numbers_of_cryosparc_files_are_finite(tmp_path, field, value, message):
+    path, shape, *places = LOCATION_FIELDS
+    rows = np.zeros(2, dtype=[(path, "S8"), (shape, "<u4", 2), *((name, "<f4") for name in (*places, SCORE_FIELD))])
+    write_cs(tmp_path / "m.cs", rows)
+    assert len(co.read_coordinates(tmp_path / "m.cs")) == 2
+    rows[field][1] = value
+    write_cs(tmp_path / "m.cs", rows)
+    with pytest.raises(UserError, match=rf"m\.cs: {message}; export the particles again"):
+        co.read_coordinates(tmp_path / "m.cs")
 
 
 def test_cryosparc_files_are_written_elsewhere(tmp_path):

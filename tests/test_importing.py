@@ -85,6 +85,9 @@ def test_flipped_coordinates_are_told_from_the_image():
     check_stated_origin(table, images, diameter_angstrom=80, source="here")
     with pytest.raises(UserError, match=r"here: its coordinates fit the micrographs upside down .* set origin"):
         check_stated_origin(table.assign(y=479 - table["y"]), images, diameter_angstrom=80, source="here")
+    options = {"diameter_angstrom": 80, "source": "here", "required": False}
+    assert check_stated_origin(table, images, **options) == {}
+    assert list(check_stated_origin(table.assign(y=479 - table["y"]), images, **options)) == ["a"]
 
 
 REFINED = {"rlnCoordinateX": [10.0, 199.0], "rlnCoordinateY": [20.0, 5.0], "rlnMicrographName": ["a.mrc", "b.mrc"]}

@@ -13,18 +13,17 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 shapes = {name: grid.full_shape for file in snakemake.input.images for name, grid in array_grids(file, "image").items()}
+# what is added later is picked, whether it has coordinates or not
+required = snakemake.wildcards.addition == "0"
 imported = import_coordinates(
-    list(snakemake.input.coordinates),
-    shapes,
-    # what is added later is picked, whether it has coordinates or not
-    required=snakemake.wildcards.addition == "0",
-    **snakemake.params.coordinates,
+    list(snakemake.input.coordinates), shapes, required=required, **snakemake.params.coordinates
 )
 imported = without_upside_down(
     imported,
     snakemake.input.images,
     diameter_angstrom=snakemake.params.diameter_angstrom,
     source=f"datasets/{snakemake.wildcards.dataset}/coordinates",
+    required=required,
 )
 for path, _, reason in imported.refused:
     log.warning("quarantined %s: %s", path, reason)

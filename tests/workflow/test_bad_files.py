@@ -47,7 +47,7 @@ BAD_MICROGRAPHS = {
 BAD_COORDINATES = {
     "good_001.csv": "line 14: y is 'many', which is not a number",
     "good_002.csv": "1 of 13 coordinates lie outside the micrograph, for instance (5000, 3)",
-    "good_003.csv": "the coordinates of good_003 fit it upside down, unlike the others",
+    "good_003.csv": "the coordinates of good_003 fit it upside down; turn them around",
 }
 
 
