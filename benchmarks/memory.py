@@ -71,7 +71,7 @@ def measure(folder: Path, height: int, width: int, n: int) -> pd.Series:
     run(folder, config, "simulated")
     (folder / "truth.star").write_bytes((folder / "results/simulated/simulation/0000.star").read_bytes())
     run(folder, config, "files")
-    return stage_table(folder / "results")["peak_memory_mib"]
+    return stage_table(folder / "results")["peak_mib"]
 
 
 if __name__ == "__main__":

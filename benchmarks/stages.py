@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from crisp_core.performance import rule_costs
+
 
 def stage_table(folder: Path) -> pd.DataFrame:
-    """Jobs, seconds in all, and the largest job's peak memory (MiB) of each stage below `folder`."""
-    rows = []
-    for file in sorted(folder.rglob("performance/**/*.tsv")):
-        inside = file.parts[file.parts.index("performance") + 1 :]
-        job = pd.read_csv(file, sep="\t", na_values="-").iloc[0]
-        rows.append((Path(inside[0]).stem, job["s"], job["max_rss"]))
-    jobs = pd.DataFrame(rows, columns=["stage", "seconds", "memory_mib"])
-    stages = jobs.groupby("stage", sort=False)
-    return stages.agg(jobs=("seconds", "size"), seconds=("seconds", "sum"), peak_memory_mib=("memory_mib", "max"))
+    """Jobs, seconds in all, and the largest job's memory (MiB) of each rule anywhere below `folder`."""
+    return rule_costs(sorted(folder.rglob("performance")))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
 """Tables that compare experiments: one row per experiment and seed, and their mean and standard deviation."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -11,26 +9,6 @@ from crisp_core.errors import UserError
 
 PIXELS = ("iou", "precision", "recall", "f1")
 PICKS = ("precision", "recall", "f1", "ap", "map_paper")
-
-
-class Cost(NamedTuple):
-    """Time of all jobs together, and memory of the largest."""
-
-    seconds: float
-    peak_mib: float
-
-
-def job_cost(jobs: Iterable[tuple[str | Path, str]]) -> Cost:
-    """Cost of rules as Snakemake measured it, each given with the folder of its experiment; NaN where nothing was run.
-
-    An earlier run's measurements may be gone.
-    """
-    places = [(Path(folder) / "performance", rule) for folder, rule in jobs]
-    files = [path for place, rule in places for path in (*place.glob(f"{rule}.tsv"), *place.glob(f"{rule}/*.tsv"))]
-    if not files:
-        return Cost(math.nan, math.nan)
-    measured = pd.concat([pd.read_csv(path, sep="\t", na_values="-") for path in files])
-    return Cost(measured["s"].sum(), measured["max_rss"].max())
 
 
 def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "test") -> dict[str, float]:

@@ -21,7 +21,7 @@ from crisp_core.arrays import Array, write_array
 from crisp_core.metrics.picks import picks_table
 from crisp_core.plots import picks_per_micrograph, score_histogram
 from crisp_core.report import sheet
-from crisp_core.report.page import duration, embedded_json, number, performance_table, run_command, summary, table_rows
+from crisp_core.report.page import duration, embedded_json, number, run_command, summary, table_rows
 from crisp_core.report.picked import (
     chosen_threshold,
     n_at_least,
@@ -202,20 +202,6 @@ def test_text_in_the_data_cannot_leave_its_script_element():
     text = embedded_json({"name": "</script><b>&'\"\u2028"})
     assert not re.search(r"[<>&\u2028]", text)
     assert json.loads(text)["name"] == "</script><b>&'\"\u2028"
-
-
-def test_times_and_memory_are_summed_by_rule(tmp_path):
-    (tmp_path / "predict").mkdir()
-    header = "s\th:m:s\tmax_rss\n"
-    (tmp_path / "train.tsv").write_text(header + "100\t0:01:40\t900.5\n")
-    (tmp_path / "predict/0000.tsv").write_text(header + "2.5\t0:00:02\t300\n")
-    (tmp_path / "predict/0001.tsv").write_text(header + "1.5\t0:00:01\t-\n")
-    (tmp_path / "split.tsv").write_text(header + "0.1\t0:00:00\t-\n")
-    assert performance_table([tmp_path, tmp_path / "missing"]) == [
-        {"rule": "train", "jobs": 1, "seconds": 100.0, "mib": 900.5},
-        {"rule": "predict", "jobs": 2, "seconds": 4.0, "mib": 300.0},
-        {"rule": "split", "jobs": 1, "seconds": 0.1, "mib": None},
-    ]
 
 
 def test_summary_takes_the_test_part_or_the_last_there_is():

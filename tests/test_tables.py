@@ -1,11 +1,9 @@
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.tables import experiment_row, job_cost, with_mean_and_sd
+from crisp_core.tables import experiment_row, with_mean_and_sd
 
 
 def test_a_row_holds_the_pooled_measures_of_the_test_part():
@@ -29,14 +27,3 @@ def test_mean_and_sd_follow_the_seeds_in_order():
     assert table["experiment"].tolist() == ["b", "b", "b", "a", "b", "a", "b", "a"]
     assert table["seed"].tolist() == [0, 1, 2, 0, "mean", "mean", "sd", "sd"]
     np.testing.assert_allclose(table["x"].tolist()[4:], [3.0, 5.0, np.std([1, 2, 6], ddof=1), np.nan])
-
-
-def test_the_cost_of_jobs_is_their_sum_and_their_largest(tmp_path):
-    head = "s\th:m:s\tmax_rss\n"
-    (tmp_path / "performance/pick").mkdir(parents=True)
-    (tmp_path / "performance/train.tsv").write_text(head + "100.5\t0:01:40\t900\n")
-    (tmp_path / "performance/pick/0000.tsv").write_text(head + "2\t0:00:02\t-\n")
-    (tmp_path / "performance/pick/0001.tsv").write_text(head + "3\t0:00:03\t70\n")
-    assert job_cost([(tmp_path, "pick")]) == (5, 70)
-    assert job_cost([(tmp_path, "train"), (tmp_path, "train_crf"), (tmp_path, "pick")]) == (105.5, 900)
-    assert all(math.isnan(value) for value in job_cost([(tmp_path, "predict")]))

@@ -16,9 +16,9 @@ from crisp_core.comparison import (
     score_entries,
 )
 from crisp_core.logs import start_log
+from crisp_core.performance import job_cost
 from crisp_core.splits import parts_of
 from crisp_core.star import read_coordinates_star, write_coordinates_star
-from crisp_core.tables import job_cost
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -9,7 +9,8 @@ import pandas as pd
 import yaml
 
 from crisp_core.logs import start_log
-from crisp_core.report.page import performance_table, render_page, run_command, run_links, summary, table_rows
+from crisp_core.performance import rule_costs
+from crisp_core.report.page import render_page, run_command, run_links, summary, table_rows
 from crisp_core.report.previews import png_file_uri
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ for about, path in zip(params.runs, snakemake.input.data, strict=True):
     run = about | json.loads(Path(path).read_text())
     run["name"] = f"{run['dataset']}/{run['experiment']}"
     run["settings"] = yaml.safe_dump(run["settings"], sort_keys=False, allow_unicode=True)
-    run["performance"] = performance_table(f"{folder}/performance" for folder in run["folders"])
+    costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
+    run["performance"] = table_rows(costs.sort_values("seconds", ascending=False).reset_index())["rows"]
     run["command"] = run_command(params.configfiles)
     run["summary"] = summary(run)
     run["links"] = run_links(run["dataset"], run["experiment"])

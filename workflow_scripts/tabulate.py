@@ -8,7 +8,8 @@ import pandas as pd
 from crisp_core.logs import start_log
 from crisp_core.metrics.maps import pooled_maps
 from crisp_core.networks import load_network, n_parameters
-from crisp_core.tables import experiment_row, job_cost, with_mean_and_sd
+from crisp_core.performance import job_cost
+from crisp_core.tables import experiment_row, with_mean_and_sd
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

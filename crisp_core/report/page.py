@@ -3,7 +3,7 @@
 import json
 import platform
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -98,28 +98,6 @@ def versions() -> dict[str, str]:
     return found | {"system": f"{platform.system()} {platform.machine()}"}
 
 
-def performance_table(folders: Iterable[str | Path]) -> list[dict[str, object]]:
-    """Jobs, seconds and most memory (MiB) by rule, of Snakemake's benchmark files in these folders.
-
-    A rule's file is `<rule>.tsv`, or one per batch in `<rule>/`.
-    """
-    frames = []
-    for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*.tsv")):
-            rule = path.stem if path.parent == folder else path.relative_to(folder).parts[0]
-            frames.append(pd.read_csv(path, sep="\t", na_values="-").assign(rule=rule))
-    if not frames:
-        return []
-    jobs = pd.concat(frames, ignore_index=True)
-    grouped = jobs.groupby("rule", sort=False).agg(jobs=("s", "size"), seconds=("s", "sum"), mib=("max_rss", "max"))
-    table = grouped.sort_values("seconds", ascending=False).reset_index()
-    # Columns of one dtype each: missing memory (a job that ended too soon to be measured) is None.
-    return [
-        {"rule": row.rule, "jobs": int(row.jobs), "seconds": float(row.seconds), "mib": _or_none(row.mib)}
-        for row in table.itertuples()
-    ]
-
-
 def table_rows(table: pd.DataFrame) -> dict[str, list]:
     """Columns and rows of a table, missing values None, for the template and for JSON."""
     rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
@@ -130,10 +108,6 @@ def _plain(value: object) -> object:
     if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value
-
-
-def _or_none(value: float) -> float | None:
-    return None if pd.isna(value) else float(value)
 
 
 def run_command(configfiles: Sequence[str | Path], *, cores: int = 8) -> str:
