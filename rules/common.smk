@@ -69,6 +69,7 @@ LABEL_SOURCES = {
 if workflow.is_main_process:
     or_exit(check_output_folders)
     or_exit(check_files)
+    or_exit(check_experiments)
 # the addition with which a dataset begins, and what belongs to every one
 FIRST, EVERY = "0", "every"
 micrographs = or_exit(micrograph_table)

@@ -36,23 +36,27 @@ def check_files():
                     else "does not exist; correct the path"
                 )
                 raise UserError(f"config, datasets/{dataset}/{key}: {path} {cure}")
-    for run in RUNS + COMPARED_RUNS:
-        picker = config["experiments"][Path(run).name]["picker"] or {}
+
+
+def check_experiments():
+    """Refuse at once an experiment whose files of picks, or whose trained network, is not there."""
+    for name in sorted({Path(run).name for run in RUNS + COMPARED_RUNS + TABLE_ROWS}):
+        picker = config["experiments"][name]["picker"] or {}
         if "files" in picker:
             files = matching_files(picker["files"])
             missing = [path for path in files if not Path(path).exists()]
             if missing or not files:
                 raise UserError(
-                    f"config, experiments/{Path(run).name}/picker/files: no file matches "
+                    f"config, experiments/{name}/picker/files: no file matches "
                     f"{missing[0] if missing else picker['files']}; correct the path or glob"
                 )
-        trained = config["experiments"][Path(run).name]["trained"]
+        trained = config["experiments"][name]["trained"]
         if trained and Path(trained).as_posix() not in RUN_FOLDERS:
             network = trained_checkpoint(Path(trained))
             for path in (network, network.with_name("centers.yaml")):
                 if not path.exists():
                     raise UserError(
-                        f"config, experiments/{Path(run).name}/trained: {trained} holds no {path.name}; "
+                        f"config, experiments/{name}/trained: {trained} holds no {path.name}; "
                         "name the folder results/<dataset>/<experiment> of a finished run, the one that "
                         "trained the network where experiments share it"
                     )

@@ -70,9 +70,14 @@ def resolution_mask(wildcards):
     return [] if mask is None else [mask]
 
 
-def check_resolution(name):
-    """Refuse an experiment's section resolution that names files which are not there."""
+def check_resolution(dataset, name):
+    """Refuse a section resolution that names an empty part of a simulation, or files that are not there."""
     settings = config["experiments"][name]["resolution"]
+    if config["datasets"][dataset]["split"].get(settings["part"]) in (0, []):
+        raise UserError(
+            f"config, experiments/{name}/resolution/part: datasets/{dataset}/split leaves no micrograph "
+            f"for {settings['part']}; name another part"
+        )
     named = {f"refined/{key}": path for key, path in settings["refined"].items()}
     named |= {
         f"picks/{key}": (matching_files(patterns) or [patterns])[0]
@@ -98,6 +103,6 @@ def resolution_results(wildcards):
             f"error: config, experiments/{runs[0][1]}/resolution/refined: on real micrographs a resolution takes "
             "refined particles; name the star or .cs file of a refinement, such as {mine: run_data.star}"
         )
-    for _, name in known:
-        or_exit(check_resolution, name)
+    for dataset, name in known:
+        or_exit(check_resolution, dataset, name)
     return [f"results/{dataset}/{name}/resolution/fsc.png" for dataset, name in known]

@@ -3,6 +3,8 @@
 import pandas as pd
 import pytest
 
+from crisp_core.performance import rule_costs
+
 from .conftest import ROOT, copy_workflow, run_snakemake, write_config
 
 pytestmark = pytest.mark.slow
@@ -36,6 +38,10 @@ def test_short_training_on_real_micrographs_finds_most_particles(shared_data, tm
     row = pooled_test_row(folder / "results/empiar-10017/discs/metrics/picks.tsv")
     assert row["f1"] >= 0.82
     assert row["n_truth"] == 2511
+    # micrographs of 4096², of which docs/performance.md says 1.9 GiB; one of 4 is promised
+    memory = rule_costs((folder / "results").rglob("performance"))["peak_mib"]
+    assert {"prepare", "train", "predict", "extract"} <= set(memory.index)
+    assert memory.max() < 3000
 
 
 @pytest.mark.real

@@ -145,3 +145,13 @@ def test_missing_files_of_picks_end_the_run_at_once(compared):
     assert done.returncode
     message = "error: config, experiments/copied/picker/files: no file matches nowhere/*.box; correct the path or glob"
     assert message in done.stdout
+
+
+def test_a_network_that_only_a_table_names_is_missed_at_once(compared):
+    config = copy.deepcopy(TINY) | {"tables": {"both": {"rows": ["tiny/small", "tiny/gone"]}}}
+    config["experiments"]["gone"] = {"trained": "results/nowhere/small"}
+    write_config(compared / "gone.yaml", config)
+    done = run_snakemake("-n", "--configfile", "gone.yaml", cwd=compared, check=False)
+    assert done.returncode
+    message = "error: config, experiments/gone/trained: results/nowhere/small holds no network.pt; name the folder"
+    assert message in done.stdout

@@ -80,6 +80,16 @@ def test_real_micrographs_need_refined_particles(tiny_run):
 
 
 @pytest.mark.slow
+def test_an_empty_part_has_no_resolution(tiny_run):
+    config = copy.deepcopy(TINY)
+    config["datasets"]["tiny"]["split"]["test"] = 0
+    write_config(tiny_run / "untested.yaml", config)
+    done = run_snakemake("-n", "resolution", "--configfile", "untested.yaml", cwd=tiny_run, check=False)
+    assert "error: config, experiments/small/resolution/part: datasets/tiny/split leaves no" in done.stdout
+    assert done.returncode and "Traceback" not in done.stdout
+
+
+@pytest.mark.slow
 def test_noise_is_sampled_where_a_network_called_background(tiny_run):
     config = copy.deepcopy(TINY)
     config["run"].append("tiny/blobs")
