@@ -9,39 +9,16 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import psutil
 import pytest
 
-from .conftest import copy_workflow, write_config
+from .conftest import copy_workflow
 
 pytestmark = pytest.mark.slow
 
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 STARTER = Path(__file__).with_name("start_slurm.sh")
-# the default run, config.yaml, with less of everything and in two batches
-SCALED_DOWN = {
-    "micrographs_per_job": 2,
-    "datasets": {
-        "embedded": {
-            "simulation": {
-                "n_micrographs": 4,
-                "shape_px": [192, 224],
-                "n_particles": [8, 12],
-                "min_distance_angstrom": 200,
-                "snr": 0.05,
-            },
-            "preparation": {"normalization": "robust"},
-            "split": {"train": 2, "validation": 1, "test": 1},
-        }
-    },
-    "experiments": {
-        "unet": {
-            "network": {"options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}},
-            "training": {"epochs": 1, "crops_per_micrograph": 8, "crops_per_step": 4, "crop_px": 64},
-            "prediction": {"tile_px": 128, "overlap_px": 16},
-        }
-    },
-}
 # processors and memory (MB) of every rule that is sent to the cluster, as its threads and mem_mb say
 REQUESTS = {
     "density": (2, 8000),
@@ -118,12 +95,18 @@ def running(rule):
 
 @pytest.fixture(scope="module")
 def cluster_run(slurm, tmp_path_factory):
-    """The default run, scaled down, on Slurm; one of its jobs was killed from outside. Its folder, and all jobs."""
+    """The default run on Slurm; one of its jobs was killed from outside. Its folder, and all jobs."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
     (folder / "slurm").symlink_to("profiles/slurm")
-    write_config(folder / "scaled_down.yaml", SCALED_DOWN)
-    command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--configfile", "scaled_down.yaml"]
-    command += ["--slurm-init-seconds-before-status-checks", "2"]
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--profile",
+        "slurm",
+        "--slurm-init-seconds-before-status-checks",
+        "2",
+    ]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
@@ -139,9 +122,12 @@ def cluster_run(slurm, tmp_path_factory):
 
 def test_the_default_run_ends_with_all_its_results(cluster_run):
     folder, jobs, _ = cluster_run
-    for name in ("particles.star", "autopick.star", "metrics/picks.tsv", "plots/training.png"):
-        assert (folder / "results/embedded/unet" / name).is_file()
+    run = folder / "results/embedded/unet"
+    for name in ("particles.star", "autopick.star", "plots/training.png"):
+        assert (run / name).is_file()
     assert (folder / "report.html").is_file()
+    picks = pd.read_csv(run / "metrics/picks.tsv", sep="\t").query("part == 'test' and micrograph == 'all'")
+    assert picks["f1"].iloc[0] >= 0.90
     assert REQUESTS.keys() <= {job["rule"] for job in jobs}
 
 
