@@ -17,7 +17,7 @@ from crisp_core.arrays import Grid
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, angstrom_to_px, rescaled_xy
 from crisp_core.labels import GLOBAL_THRESHOLDS, disc_label, threshold_label
-from crisp_core.projections import PROJECTIONS_PER_STEP, fourier_shifted, project
+from crisp_core.projections import fourier_shifted, project, steps
 from crisp_core.volumes import low_passed
 
 SILHOUETTE = "silhouette"
@@ -214,10 +214,10 @@ def projected_outlines(
         One of `OUTLINE_THRESHOLDS`, applied to each projection by itself.
     """
     n = len(density)
-    for start in range(0, len(xy), PROJECTIONS_PER_STEP):
-        places = np.asarray(xy[start : start + PROJECTIONS_PER_STEP], dtype=float)
+    for step in steps(len(xy), n):
+        places = np.asarray(xy[step], dtype=float)
         whole = np.floor(places + 0.5).astype(int)
-        projections = project(density, euler_deg[start : start + PROJECTIONS_PER_STEP])
+        projections = project(density, euler_deg[step])
         for projection, (x, y), place in zip(fourier_shifted(projections, places - whole), whole, places, strict=True):
             yield Outline(outline(projection, threshold), (x - n // 2, y - n // 2), tuple(place))
 

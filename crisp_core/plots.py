@@ -264,7 +264,7 @@ def overlay(
     *,
     diameter_px: float,
     title: str,
-    pixel_size: float | None = None,
+    pixel_size: float,
 ) -> Figure:
     """One micrograph in three panels: picks, outlines in its middle (the square in the first panel), probability.
 
@@ -278,8 +278,8 @@ def overlay(
     diameter_px : float
         Particle diameter in the image's pixels.
     title : str
-    pixel_size : float, optional
-        Å/px; draws a scale bar.
+    pixel_size : float
+        Å/px, for the scale bar.
     """
     height, width = image.shape
     figure = _figure(3 * PANEL_INCHES + 0.9, PANEL_INCHES * height / width + 1.15)
@@ -298,8 +298,7 @@ def overlay(
         axes.set(xticks=[], yticks=[])
     for axes in panels[::2]:
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    if pixel_size is not None:
-        _scale_bar(panels[0], width, height, pixel_size)
+    _scale_bar(panels[0], width, height, pixel_size)
     return figure
 
 
@@ -402,21 +401,7 @@ def crf_panels(
     return figure
 
 
-def contact_sheet(images: Mapping[str, np.ndarray], *, columns: int = 4, sigma_px: float = 1.0) -> Figure:
-    """Many micrographs side by side, each with its name and its own contrast, blurred by `sigma_px`."""
-    n_columns = max(1, min(columns, len(images)))
-    n_rows = max(1, -(-len(images) // n_columns))
-    figure = _figure(3 * n_columns, 3.25 * n_rows)
-    panels = figure.subplots(n_rows, n_columns, squeeze=False).ravel()
-    for axes in panels:
-        axes.set_axis_off()
-    for axes, (name, image) in zip(panels, images.items(), strict=False):
-        _grey(axes, ndimage.gaussian_filter(np.asarray(image, dtype=np.float32), sigma_px))
-        axes.set_title(name, fontsize=8)
-    return figure
-
-
-def particle_montage(stack: np.ndarray, *, columns: int = 10, title: str = "") -> Figure:
+def particle_montage(stack: np.ndarray, *, columns: int = 10) -> Figure:
     """Particle images (n, h, w) in rows, one contrast for all."""
     n, height, width = stack.shape
     n_columns = max(1, min(columns, n))
@@ -426,11 +411,10 @@ def particle_montage(stack: np.ndarray, *, columns: int = 10, title: str = "") -
     for i, particle in enumerate(stack):
         y, x = (i // n_columns) * (height + gap), (i % n_columns) * (width + gap)
         sheet[y : y + height, x : x + width] = particle
-    figure = _figure(n_columns, n_rows * height / width + (0.4 if title else 0.1))
+    figure = _figure(n_columns, n_rows * height / width + 0.1)
     axes = figure.subplots()
     _grey(axes, sheet)
     axes.set_axis_off()
-    axes.set_title(title, fontsize=10)
     return figure
 
 

@@ -101,8 +101,7 @@ FIGURES = {
     "table of one seed": lambda: plots.compared_experiments(compared([1]).replace({"pixel_iou": np.nan})),
     "histograms": lambda: plots.probability_histograms(histograms(["plain", "plain", "logits"])),
     "no curves": lambda: plots.precision_recall({}),
-    "contact sheet": lambda: plots.contact_sheet({f"m{i}": scene()[0] for i in range(5)}),
-    "montage": lambda: plots.particle_montage(np.random.default_rng(0).normal(size=(13, 20, 24)), title="13 particles"),
+    "montage": lambda: plots.particle_montage(np.random.default_rng(0).normal(size=(13, 20, 24))),
     "montage of none": lambda: plots.particle_montage(np.empty((0, 20, 20))),
 }
 

@@ -5,6 +5,8 @@ import starfile
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from crisp_core import projections
+from crisp_core.aspire_import import quiet_aspire
 from crisp_core.projections import fourier_shifted, place, project
 from crisp_core.simulation import draw_rotations
 from tests.densities import ball
@@ -20,6 +22,21 @@ def test_projections_are_relions(shared_data):
     images = np.roll(project(density, euler_deg), (1, 1), axis=(1, 2))
     for image, other in zip(images, expected, strict=True):
         assert np.corrcoef(image.ravel(), other.ravel())[0, 1] >= 0.99
+
+
+@pytest.mark.parametrize("n", [32, 33])
+def test_projections_are_aspires(n, monkeypatch):
+    """In steps of three images, of a density without symmetry."""
+    monkeypatch.setattr(projections, "PIXELS_PER_STEP", 3 * n**2 + 1)
+    rng = np.random.default_rng(3)
+    volume = ndimage.gaussian_filter(rng.normal(size=(n, n, n)), 1).astype(np.float32)
+    euler_deg = draw_rotations(8, rng)
+    with quiet_aspire():
+        from aspire.volume import Volume
+    matrices = Rotation.from_euler("ZYZ", euler_deg, degrees=True).as_matrix().astype(np.float32)
+    # ASPIRE divides by the side of the box.
+    expected = n * Volume(volume).project(matrices).asnumpy()
+    np.testing.assert_allclose(project(volume, euler_deg), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
 def test_projection_is_the_sum_along_z_and_keeps_the_mass():

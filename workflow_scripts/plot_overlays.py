@@ -52,6 +52,7 @@ for images, labels, probability, picks_path in zip(
             true,
             diameter_px=diameter_px,
             title=name,
+            pixel_size=grid.pixel_size,
         )
         save(figure, folder / f"{name}.png")
         log.info("drew %s", name)

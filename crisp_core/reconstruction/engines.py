@@ -20,7 +20,6 @@ from crisp_core.reconstruction.aspire_map import MAX_PARTICLES, ab_initio_map, c
 from crisp_core.reconstruction.stacks import read_images
 from crisp_core.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 
-ENGINES = ("relion", "aspire", "matching")
 # Particles whose images are in memory at once.
 PARTICLES_PER_READ = 4096
 CORRELATION = "rlnParticleFigureOfMerit"
@@ -49,7 +48,7 @@ def orientations(
     Parameters
     ----------
     engine : str
-        One of `ENGINES`.
+        relion, aspire or matching.
     optics, particles : pd.DataFrame
         Blocks of a RELION 3.1 star file, from `read_particles`; with CTF columns, the CTF is taken into account.
     volume : (n, n, n) array or None

@@ -62,7 +62,7 @@ def reconstruct_halves(
     paths : two str
         Half maps to write.
     symmetry : str
-        Point group; ASPIRE takes Cn and D2.
+        Point group; ASPIRE takes Cn and Dn.
     """
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     for half, path in enumerate(paths, start=1):

@@ -98,15 +98,10 @@ def cluster_run(slurm, tmp_path_factory):
     """The default run on Slurm; one of its jobs was killed from outside. Its folder, and all jobs."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
     (folder / "slurm").symlink_to("profiles/slurm")
-    command = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--profile",
-        "slurm",
-        "--slurm-init-seconds-before-status-checks",
-        "2",
-    ]
+    command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
+    command += ["--slurm-init-seconds-before-status-checks", "2"]
+    # two batches, so that two GPU jobs are in the queue at once
+    command += ["--config", "micrographs_per_job=6"]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
