@@ -250,7 +250,8 @@ def write_picks(
     """
     if Path(path).suffix != ".cs":
         raise ValueError(f"{path} has not the suffix .cs")
-    given, names = match_exposures(exposures, list(dict.fromkeys(coordinates["micrograph"])))
+    picked = list(dict.fromkeys(coordinates["micrograph"]))
+    given, names = match_exposures(exposures, picked, required=False)
     paths = text_field(given, "micrograph_blob/path")
     row_of = dict(zip(names["name"], names["micrograph"].map({p: i for i, p in enumerate(paths)}), strict=True))
     rows = coordinates["micrograph"].map(row_of)
@@ -261,7 +262,9 @@ def write_picks(
     return names
 
 
-def match_exposures(exposures: str | Path, micrographs: Sequence[str]) -> tuple[np.ndarray, pd.DataFrame]:
+def match_exposures(
+    exposures: str | Path, micrographs: Sequence[str], *, required: bool = True
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Exposures, and the table of names that says which of their paths each micrograph is.
 
     Raises
@@ -271,7 +274,7 @@ def match_exposures(exposures: str | Path, micrographs: Sequence[str]) -> tuple[
     """
     given = read_cs(exposures, EXPOSURE_FIELDS, cure="export the exposures with their micrograph_blob")
     try:
-        return given, match_names(micrographs, text_field(given, "micrograph_blob/path"))
+        return given, match_names(micrographs, text_field(given, "micrograph_blob/path"), required=required)
     except UserError as error:
         raise UserError(f"{exposures}: {error}") from None
 

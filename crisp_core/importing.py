@@ -82,17 +82,18 @@ def import_coordinates(
     )
     names["micrograph"] = match_names(names["name"].tolist(), list(shapes), required=required)["micrograph"]
     names = names.sort_values(["path", "name"], ignore_index=True)
-    repeated = names["micrograph"].duplicated() & (names["micrograph"] != "")
+    taken = set()
     kept = [pd.DataFrame(columns=list(COLUMNS)).astype({"x": float, "y": float, "score": float})]
     rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
     # micrograph by micrograph, so that a mistake in a file of many costs one of them
     for row in names[names["micrograph"] != ""].itertuples():
         try:
-            if repeated[row.Index]:
+            if row.micrograph in taken:
                 raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
             if row.n_coordinates:
                 table = rows_of[row.path][row.name].assign(micrograph=row.micrograph)
                 kept.append(_placed(table, shapes[row.micrograph], origin=origin, source=row.path))
+            taken.add(row.micrograph)
         except UserError as error:
             refused.append(Refused(row.path, "coordinates", str(error)))
             names = names.drop(row.Index)

@@ -1,6 +1,7 @@
 """Settings checked against a JSON schema: defaults filled in, one line for the first thing that is wrong."""
 
 import copy
+import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def network_owner(experiments: Mapping[str, Any], name: str, *, with_crf: bool =
 
     `with_crf` asks for the one that trains it further, with or without a CRF, whose section crf is equal too.
     """
-    sections = ("network", "training", "seed", "trained", *(("crf",) if with_crf else ()))
+    sections = ("picker", "network", "training", "seed", "trained", *(("crf",) if with_crf else ()))
     parent = experiments[name]["extend"]
     while parent is not None and all(experiments[name][key] == experiments[parent][key] for key in sections):
         name, parent = parent, experiments[parent]["extend"]
@@ -273,7 +274,9 @@ def check_trained(given: Any, experiments: Any) -> None:
 def check_pickers(given: Any, experiments: Any) -> None:
     """Refuse what has no effect beside another picker: `given` without, `experiments` with what they inherit."""
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
-        if isinstance(experiment, dict) and experiment.get("picker"):
+        picker = experiment.get("picker") if isinstance(experiment, dict) else None
+        # the schema refuses what is no mapping
+        if picker and isinstance(picker, dict):
             sections = {"trained", "network", "training", "crf", "prediction", "centers"}
             useless = sorted(sections & given[name].keys())
             if useless:
@@ -281,8 +284,8 @@ def check_pickers(given: Any, experiments: Any) -> None:
                     f"config, experiments/{name}: picker takes the network's place, so {' and '.join(useless)} would "
                     "have no effect; remove that, or remove picker"
                 )
-            least, most = (experiment["picker"].get(f"diameter_{key}_angstrom") for key in ("min", "max"))
-            if None not in (least, most) and least > most:
+            least, most = (picker.get(f"diameter_{key}_angstrom") for key in ("min", "max"))
+            if all(isinstance(value, int | float) for value in (least, most)) and least > most:
                 raise UserError(
                     f"config, experiments/{name}/picker: diameter_min_angstrom {least} is more than "
                     f"diameter_max_angstrom {most}; exchange them"
@@ -333,9 +336,15 @@ def check_circle(run: str, settings: Mapping[str, Any]) -> None:
     """Refuse a run whose trained network is, through others, its own."""
     seen, trained = [run], settings["experiments"][run.split("/")[1]]["trained"]
     while trained is not None:
-        *above, dataset, experiment = ("", "", *Path(trained).parts)
-        if above[-1] != "results" or f"{dataset}/{experiment}" not in settings["run"]:
+        # only what is in this very folder; another folder's results may have the same names
+        *above, dataset, experiment = ("", "", *Path(os.path.relpath(trained)).parts)
+        if above != ["", "", "results"] or f"{dataset}/{experiment}" not in settings["run"]:
             return
+        if settings["experiments"][experiment]["picker"] is not None:
+            raise UserError(
+                f"config, experiments/{run.split('/')[1]}/trained: {trained} is another picker's and has no network; "
+                "name the folder of an experiment with a network"
+            )
         if f"{dataset}/{experiment}" in seen:
             raise UserError(
                 f"config, experiments/{experiment}/trained: {trained} is, in the end, itself; "
@@ -385,6 +394,11 @@ def check_table(name: str, settings: Mapping[str, Any]) -> None:
             )
         if dataset:
             check_run(row, settings)
+            if settings["datasets"][dataset[0]]["split"]["test"] in (0, []):
+                raise UserError(
+                    f"config, tables/{name}/rows: {row} is compared on the test part, which is empty; "
+                    f"put a micrograph into datasets/{dataset[0]}/split/test"
+                )
             if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset[0]]):
                 raise UserError(f"config, tables/{name}/rows: {row} has no coordinates to be compared with; give some")
 
@@ -398,6 +412,10 @@ def check_comparison(name: str, settings: Mapping[str, Any]) -> None:
             raise UserError(f"{place}: {entry} names no entry of {section}; defined are {', '.join(settings[section])}")
     if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
+    if settings["datasets"][dataset]["split"][comparison["part"]] in (0, []):
+        raise UserError(
+            f"{place}/part: datasets/{dataset}/split leaves no micrograph for {comparison['part']}; name another part"
+        )
     if comparison["consensus_at_least"] > len(comparison["entries"]):
         raise UserError(
             f"{place}/consensus_at_least: {comparison['consensus_at_least']} of {len(comparison['entries'])} entries "

@@ -1,7 +1,7 @@
 """Simulated micrographs: projections of a density at known places, seen through the CTF, with noise and scenery.
 
-ASPIRE's own micrographs take minutes each at 4096², and its clean images contain the CTF. Every random draw is seeded per
-micrograph, so batches change no result.
+ASPIRE's own micrographs take minutes each at 4096², and its clean images contain the CTF. Every random draw is seeded
+per micrograph, so batches change no result.
 """
 
 from collections.abc import Callable, Mapping, Sequence

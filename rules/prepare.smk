@@ -146,7 +146,7 @@ rule draw_split:
         "../envs/crisp.yaml"
     params:
         micrographs=drawn_micrographs,
-        split=lookup("datasets/{dataset}/split", within=config),
+        split=drawn_parts,
         seed=config["seed"],
         code=core_digest("draw_split"),
     script:

@@ -62,6 +62,7 @@ rule report_page:
     params:
         runs=report_runs,
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
+        overrides=dict(workflow.config_settings.config),
         extra=extra_results,
         template=page_digest,
         code=core_digest("report_page"),

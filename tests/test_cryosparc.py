@@ -227,7 +227,10 @@ def test_picks_without_their_location_or_exposures_without_shape_are_refused(tmp
         cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=tmp_path / "p.cs", shapes={})
     strangers = exposures(tmp_path / "e.cs", ["other"], [(10, 20)])
     with pytest.raises(UserError, match=r"e\.cs: none of 2 names matches a micrograph: 'm1' …, while"):
-        cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=strangers, shapes={})
+        cryosparc.match_exposures(strangers, ["m1", "m2"])
+    # a dataset without any was refused above; a run may have picks on none
+    assert (cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=strangers, shapes={})["micrograph"] == "").all()
+    assert len(np.load(tmp_path / "q.cs")) == 0
     with pytest.raises(ValueError, match=r"has not the suffix \.cs"):
         cryosparc.write_picks(tmp_path / "q.star", picks(), exposures=tmp_path / "p.cs", shapes={})
 

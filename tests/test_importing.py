@@ -58,6 +58,13 @@ def test_a_second_file_for_a_micrograph_is_refused(folder):
     assert len(result.names) == 1
 
 
+def test_a_bad_file_does_not_take_the_good_one_of_its_micrograph_along(folder):
+    (folder / "a.box").write_text("900\t0\t10\t10\n")
+    result = imported(folder, "a.box", "a.csv")
+    assert [refused.path.split("/")[-1] for refused in result.refused] == ["a.box"]
+    assert result.coordinates["x"].tolist() == [10, 30] and result.names["path"].tolist() == [str(folder / "a.csv")]
+
+
 def test_a_mistake_in_a_file_of_many_costs_one_micrograph(folder):
     (folder / "all.csv").write_text("micrograph,x,y\na,1,2\nb,999,2\nc,3,4\nc,5,6\n")
     result = imported(folder, "all.csv")

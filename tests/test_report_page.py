@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import shlex
 
 import h5py
 import mrcfile
@@ -219,6 +220,8 @@ def test_summary_takes_the_test_part_or_the_last_there_is():
 def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_command([]) == "snakemake --cores 8"
+    words = shlex.split(run_command(["a.yaml"], overrides={"seed": 3, "run": ["d/a b"]}))
+    assert words == ["snakemake", "--cores", "8", "--config", "seed=3", 'run=["d/a b"]', "--configfile", "a.yaml"]
     files = [tmp_path / "my data.yaml", "threshold.yaml"]
     assert run_command(files, cores=2) == "snakemake --cores 2 --configfile 'my data.yaml' threshold.yaml"
 
@@ -226,8 +229,8 @@ def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
 def test_numbers_read_well():
     assert (number(12345), number(0.123456), number(None), number("a<b")) == ("12\u202f345", "0.1235", "–", "a<b")
     assert (duration(3.14), duration(245), duration(7380)) == ("3.1 s", "4 min 05 s", "2 h 03 min")
-    table = table_rows(pd.DataFrame({"a": ["x", None], "n": [1, 2], "f": [np.nan, 0.5]}))
-    assert table == {"columns": ["a", "n", "f"], "rows": [["x", 1, None], [None, 2, 0.5]]}
+    table = table_rows(pd.DataFrame({"a": ["x", None], "n": [1, 2], "f": [np.nan, 0.5], "g": [-np.inf, 1.0]}))
+    assert table == {"columns": ["a", "n", "f", "g"], "rows": [["x", 1, None, None], [None, 2, 0.5, 1.0]]}
 
 
 def test_particles_are_sampled_at_equal_distances_whatever_the_stacks(tmp_path):

@@ -294,6 +294,33 @@ def test_a_circle_of_trained_networks_is_refused():
         check_settings(settings, SCHEMA)
 
 
+def test_the_same_names_in_another_folder_are_no_circle():
+    check_settings(changed("experiments/unet", {"trained": "../before/results/mine/unet"}), SCHEMA)
+    with pytest.raises(UserError, match="is, in the end, itself"):
+        check_settings(changed("experiments/unet", {"trained": str(Path("results/mine/unet").absolute())}), SCHEMA)
+
+
+def test_another_pickers_folder_is_no_trained_network():
+    settings = changed("experiments/unet", {"trained": "results/mine/log"})
+    settings["experiments"]["log"] = {"picker": {"program": "skimage-log"}}
+    settings["run"].append("mine/log")
+    with pytest.raises(UserError, match="experiments/unet/trained: results/mine/log is another picker's"):
+        check_settings(settings, SCHEMA)
+
+
+def test_a_network_that_extends_a_picker_trains_its_own():
+    settings = changed("experiments/log", {"picker": {"program": "skimage-log"}})
+    settings["experiments"]["net"] = {"extend": "log", "picker": None}
+    assert network_owner(check_settings(settings, SCHEMA)["experiments"], "net") == "net"
+
+
+def test_a_table_of_an_empty_test_part_is_refused():
+    settings = changed("tables/all", {"rows": ["mine/unet"]})
+    settings["datasets"]["mine"]["split"] = {"test": 0}
+    with pytest.raises(UserError, match="tables/all/rows: mine/unet is compared on the test part, which is empty"):
+        check_settings(settings, SCHEMA)
+
+
 def test_a_table_of_a_dataset_without_coordinates_is_refused():
     settings = changed("tables/all", {"rows": ["plain/old"]})
     settings["datasets"]["plain"] = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": 120}

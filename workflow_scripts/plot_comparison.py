@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-table = pd.read_csv(snakemake.input.table, sep="\t").set_index("entry")
-curves = dict(iter(pd.read_csv(snakemake.input.curves, sep="\t").groupby("entry", sort=False)))
+table = pd.read_csv(snakemake.input.table, sep="\t", dtype={"entry": str}).set_index("entry")
+curves = dict(iter(pd.read_csv(snakemake.input.curves, sep="\t", dtype={"entry": str}).groupby("entry", sort=False)))
 chosen = {entry: (row["recall"], row["precision"]) for entry, row in table.iterrows()}
 save(precision_recall(curves, chosen=chosen), snakemake.output.curves)
 save(overlap_matrix(pd.read_csv(snakemake.input.overlap, sep="\t", index_col="entry")), snakemake.output.overlap)

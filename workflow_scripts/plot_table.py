@@ -11,4 +11,5 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-save(compared_experiments(pd.read_csv(snakemake.input.table, sep="\t")), snakemake.output[0])
+table = pd.read_csv(snakemake.input.table, sep="\t", dtype={"dataset": str, "experiment": str})
+save(compared_experiments(table), snakemake.output[0])

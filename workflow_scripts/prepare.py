@@ -24,6 +24,8 @@ with h5py.File(snakemake.output.images, "w") as output:
         start = time.perf_counter()
         try:
             check_name(path, name)
+            if name == "all":
+                raise UserError(f"{path}: in the tables of scores all is the row of all micrographs; rename it")
             image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
             check_room(path, image.shape, diameter_px=snakemake.params.diameter_px)
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)

@@ -25,7 +25,7 @@ for about, path in zip(params.runs, snakemake.input.data, strict=True):
     run["settings"] = yaml.safe_dump(run["settings"], sort_keys=False, allow_unicode=True)
     costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
     run["performance"] = table_rows(costs.sort_values("seconds", ascending=False).reset_index())["rows"]
-    run["command"] = run_command(params.configfiles)
+    run["command"] = run_command(params.configfiles, overrides=params.overrides)
     run["summary"] = summary(run)
     run["links"] = run_links(run["dataset"], run["experiment"])
     extra = params.extra[run["name"]]
@@ -36,7 +36,7 @@ for about, path in zip(params.runs, snakemake.input.data, strict=True):
         "name": run["name"],
         "experiment": run["experiment"],
         "entry": "picker" if run["picker"] else "centers",
-        "command": run_command([*params.configfiles, "threshold.yaml"]),
+        "command": run_command([*params.configfiles, "threshold.yaml"], overrides=params.overrides),
     }
     runs.append(run)
 made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")

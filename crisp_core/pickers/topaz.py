@@ -76,13 +76,14 @@ def train(
     if targets.empty:
         raise UserError("topaz: no particle on the training micrographs; put micrographs with coordinates into train")
     targets.to_csv(folder / "targets.txt", sep="\t", index=False)
-    listed = pd.DataFrame({"image_name": list(grids), "path": [str(folder / f"{name}.mrc") for name in grids]})
+    # relative, since Topaz divides the lines of this table at every blank
+    listed = pd.DataFrame({"image_name": list(grids), "path": [f"{name}.mrc" for name in grids]})
     listed.to_csv(folder / "images.txt", sep="\t", index=False)
     options = training_options(settings, n_expected=len(targets) / len(grids))
     files = ["--train-images", folder / "images.txt", "--train-targets", folder / "targets.txt"]
     files += ["--save-prefix", folder / "detector", "-o", folder / "curve.txt"]
     command = topaz_command("train", threads=threads, gpus=gpus)
-    run_program([*command, *map(str, files), *options], install=INSTALL)
+    run_program([*command, *map(str, files), *options], install=INSTALL, folder=folder)
     return folder / f"detector_epoch{settings['epochs']}.sav"
 
 

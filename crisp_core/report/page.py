@@ -1,6 +1,7 @@
 """The page itself: data and tables into the template beside this module."""
 
 import json
+import math
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
@@ -99,20 +100,24 @@ def versions() -> dict[str, str]:
 
 
 def table_rows(table: pd.DataFrame) -> dict[str, list]:
-    """Columns and rows of a table, missing values None, for the template and for JSON."""
+    """Columns and rows of a table, missing and infinite values None, for the template and for JSON."""
     rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
     return {"columns": [str(column) for column in table.columns], "rows": rows}
 
 
 def _plain(value: object) -> object:
-    if pd.isna(value):
+    if pd.isna(value) or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value.item() if hasattr(value, "item") else value
 
 
-def run_command(configfiles: Sequence[str | Path], *, cores: int = 8) -> str:
-    """Command that runs the workflow with these config files, later ones on top of earlier ones."""
+def run_command(
+    configfiles: Sequence[str | Path], *, cores: int = 8, overrides: Mapping[str, object] | None = None
+) -> str:
+    """Command that runs the workflow with these config files, later ones on top of earlier ones, and `--config`."""
     words = ["snakemake", "--cores", str(cores)]
+    if overrides:
+        words += ["--config", *(f"{key}={json.dumps(value)}" for key, value in overrides.items())]
     if configfiles:
         words += ["--configfile", *(_from_here(path) for path in configfiles)]
     return shlex.join(words)

@@ -91,7 +91,7 @@
       slider.value = state.step;
       slider.setAttribute("aria-valuetext", text);
       if (document.activeElement !== typed) typed.value = Number(threshold().toPrecision(4));
-      out("command", `echo 'experiments: {${run.experiment}: {${run.entry}: {threshold: ${text}}}}' > threshold.yaml\n${run.command}`);
+      out("command", `echo 'experiments: {${JSON.stringify(run.experiment)}: {${run.entry}: {threshold: ${text}}}}' > threshold.yaml\n${run.command}`);
       const known = truth ? `, precision ${scores(counts).precision}, recall ${scores(counts).recall}` : "";
       canvas.setAttribute("aria-label", `${one().name}: ${counts.picks} picks with a score of at least ${text}${known}`);
     }

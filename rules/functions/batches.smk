@@ -1,6 +1,7 @@
 # Micrographs, the batches that one job handles, and files of all or some of them
 import glob
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,14 @@ def dataset_places(dataset, kept):
     """Paths and places of a dataset's micrographs, as two mappings from their names."""
     paths = {}
     for name, path in dataset_micrographs(dataset, kept):
+        shown = path.encode(errors="replace").decode()
+        if shown != path or re.search(
+            r"[{}\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", path
+        ):
+            raise UserError(
+                f"config, datasets/{dataset}/micrographs: {shown} has a brace, a tab, a line break or what is no "
+                "UTF-8 in its path; rename it"
+            )
         if name in paths:
             raise UserError(
                 f"config, datasets/{dataset}: {paths[name]} and {path} share the "

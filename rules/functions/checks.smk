@@ -51,7 +51,7 @@ def check_experiments():
                     f"{missing[0] if missing else picker['files']}; correct the path or glob"
                 )
         trained = config["experiments"][name]["trained"]
-        if trained and Path(trained).as_posix() not in RUN_FOLDERS:
+        if trained and run_folder(trained) not in RUN_FOLDERS:
             network = trained_checkpoint(Path(trained))
             for path in (network, network.with_name("centers.yaml")):
                 if not path.exists():

@@ -234,6 +234,12 @@ def drawn_micrographs(wildcards):
     return [name for b in batches if additions[b] in wanted for name in batches[b]]
 
 
+def drawn_parts(wildcards):
+    """Parts of the split that are drawn; where it lists micrographs, another test part draws nothing again."""
+    parts = config["datasets"][wildcards.dataset]["split"]
+    return parts | {"test": []} if isinstance(parts["train"], list) else parts
+
+
 def particle_diameter_px(wildcards):
     """Diameter of a dataset's particle in pixels of its micrographs."""
     optics = dataset_optics(wildcards)

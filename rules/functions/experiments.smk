@@ -1,4 +1,5 @@
 # What rules take from an experiment: its network, whoever trained it, its seeds in a table
+import os
 from pathlib import Path
 
 from crisp_core.settings import network_owner, particle_boxes, seeded_name
@@ -37,9 +38,14 @@ def trained_run(dataset, experiment):
     trained = config["experiments"][experiment]["trained"]
     if trained is None:
         return (dataset, experiment), None
-    if Path(trained).as_posix() in RUN_FOLDERS:
-        return trained_run(*Path(trained).parts[-2:])
+    if run_folder(trained) in RUN_FOLDERS:
+        return trained_run(*Path(run_folder(trained)).parts[-2:])
     return None, Path(trained).absolute()
+
+
+def run_folder(trained):
+    """Folder that `trained` names, as seen from here, so that an absolute path into this run is of this run."""
+    return Path(os.path.relpath(trained)).as_posix()
 
 
 def checkpoint(dataset, experiment):

@@ -126,3 +126,23 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
 def test_impossible_combinations_are_refused(arguments, message):
     with pytest.raises(UserError, match=f"^config, {message}"):
         checked(**arguments)
+
+
+@pytest.mark.parametrize("picker", ["topaz", ["topaz"]])
+def test_what_is_no_picker_is_refused_in_one_line(picker):
+    with pytest.raises(UserError, match="experiments/theirs/picker"):
+        checked(picker)
+
+
+def test_diameters_in_text_are_refused_in_one_line():
+    diameters = {"diameter_min_angstrom": "100", "diameter_max_angstrom": 90}
+    with pytest.raises(UserError, match="experiments/theirs/picker/diameter_min_angstrom: '100'"):
+        checked({"program": "relion-log"} | diameters)
+
+
+def test_a_comparison_on_an_empty_part_is_refused():
+    comparison = {"dataset": "mine", "entries": ["unet", "theirs"]}
+    with pytest.raises(
+        UserError, match="comparisons/both/part: datasets/mine/split leaves no micrograph for test; name"
+    ):
+        checked(FILES, dataset=DATASET | {"split": {"test": 0}}, comparisons={"both": comparison})

@@ -157,7 +157,7 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
     truth = pd.DataFrame({"micrograph": "a", "x": 4 * xy[:, 0], "y": 4 * xy[:, 1], "score": np.nan})
     for name in ("training", "trained", "pretrained"):
         (tmp_path / name).mkdir()
-    detector = topaz.train([("a", image)], truth, folder=tmp_path / "training", settings=TOPAZ)
+    detector = topaz.train([("a", image)], truth, folder=tmp_path / "my training", settings=TOPAZ)
     shared = {"diameter_angstrom": 168, "settings": TOPAZ}
     # two steps without a seed: what they find is left to chance, but it lies on the micrograph
     found = topaz.pick([("a", image)], folder=tmp_path / "trained", detector=detector, **shared)

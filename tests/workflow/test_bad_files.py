@@ -290,3 +290,17 @@ def test_a_disk_that_cannot_be_written_is_refused_before_any_job(tmp_path, optio
         done = run_snakemake("--cores", "1", cwd=folder, check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines()[-1].startswith(f"error: {folder / 'results'}: {message}")
+
+
+@pytest.mark.parametrize("name", ["m{1}.mrc", "a\tb.mrc", os.fsdecode(b"caf\xe9.mrc")])
+def test_a_path_that_no_table_can_hold_ends_the_run_before_any_job(tmp_path, name):
+    folder = copy_workflow(tmp_path / "crisp")
+    (folder / name).write_bytes(b"")
+    (folder / "good.mrc").write_bytes(b"")
+    dataset = {"micrographs": "*.mrc", "pixel_size": PIXEL_SIZE, "particle_diameter_angstrom": DIAMETER}
+    dataset["coordinates"] = {"files": "config.yaml", "origin": "top-left"}
+    config = {"run": ["named/unet"], "datasets": {"named": dataset}}
+    write_config(folder / "named.yaml", config)
+    done = run_snakemake("-n", "--configfile", "named.yaml", cwd=folder, check=False)
+    assert done.returncode and "Traceback" not in done.stdout
+    assert "error: config, datasets/named/micrographs: " in done.stdout and "in its path; rename it" in done.stdout

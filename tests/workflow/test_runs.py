@@ -220,6 +220,17 @@ def test_an_earlier_runs_network_is_used_as_it_is(tiny_run):
     assert "rule predict" in output and "rule train" not in output and "rule search_centers" not in output
 
 
+def test_an_absolute_path_into_this_run_waits_for_its_network(tiny_run):
+    config = copy.deepcopy(TINY)
+    config["run"].append("tiny/again")
+    config["experiments"]["again"] = {"trained": str(tiny_run / "results/tiny/small")}
+    write_config(tiny_run / "again.yaml", config)
+    target = "results/tiny/again/probability/0000.h5"
+    output = run_snakemake("-n", target, "-R", "train", "--configfile", "again.yaml", cwd=tiny_run).stdout
+    inputs = output.split("rule predict:")[1].splitlines()[1]
+    assert "results/tiny/small/network.pt" in inputs and str(tiny_run) not in inputs
+
+
 def test_a_search_on_labels_still_takes_its_threshold_from_predictions(tiny_run):
     predicted = yaml.safe_load((tiny_run / RESULTS / "small/centers.yaml").read_text())
     config = copy.deepcopy(TINY)
