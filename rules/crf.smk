@@ -22,8 +22,9 @@ rule train_crf:
         runtime="12h",
     params:
         crf=lookup("experiments/{experiment}/crf", within=config),
-        training=lookup("experiments/{experiment}/training", within=config),
-        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        # what costs only time or memory may change without a new training; the script takes it from the config
+        training=section_without("training", "workers"),
+        prediction=section_without("prediction", "tiles_per_step"),
         seed=experiment_seed,
         # not an output, which Snakemake would delete when the job is killed
         resume="results/{dataset}/{experiment}/training/last_crf.pt",

@@ -21,8 +21,9 @@ rule train:
         runtime="12h",
     params:
         network=lookup("experiments/{experiment}/network", within=config),
-        training=lookup("experiments/{experiment}/training", within=config),
-        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        # what costs only time or memory may change without a new training; the script takes it from the config
+        training=section_without("training", "workers"),
+        prediction=section_without("prediction", "tiles_per_step"),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
         seed=experiment_seed,
         # not an output, which Snakemake would delete when the job is killed

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
+experiment = snakemake.config["experiments"][snakemake.wildcards.experiment]
 torch.manual_seed(params.seed)
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 
@@ -35,8 +36,8 @@ state, history = fit(
     network,
     parts.get("train", [])[: params.training["n_micrographs"]],
     parts.get("validation", []),
-    settings=params.training,
-    prediction=params.prediction,
+    settings=experiment["training"],
+    prediction=experiment["prediction"],
     n_classes=len(classes),
     device=device,
     seed=params.seed,

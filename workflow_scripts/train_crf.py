@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
+experiment = snakemake.config["experiments"][snakemake.wildcards.experiment]
 torch.manual_seed(params.seed)
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 
@@ -34,8 +35,8 @@ state, history = fit(
     network,
     parts.get("train", [])[: params.training["n_micrographs"]],
     parts.get("validation", []),
-    settings=finetuning_settings(params.training, params.crf),
-    prediction=params.prediction,
+    settings=finetuning_settings(experiment["training"], params.crf),
+    prediction=experiment["prediction"],
     n_classes=len(trained.classes),
     device=device,
     seed=params.seed,

@@ -92,6 +92,16 @@ def experiment_seed(wildcards):
     return config["seed"] if seed is None else seed
 
 
+def section_without(section, key):
+    """Params function: a section of an experiment but for one key."""
+
+    def settings(wildcards):
+        values = config["experiments"][wildcards.experiment][section]
+        return {name: value for name, value in values.items() if name != key}
+
+    return settings
+
+
 def table_runs(wildcards):
     """Rows of a table, as (dataset, experiment, seed, name of the experiment with this seed)."""
     table = config["tables"][wildcards.table]

@@ -220,6 +220,15 @@ def test_an_earlier_runs_network_is_used_as_it_is(tiny_run):
     assert "rule predict" in output and "rule train" not in output and "rule search_centers" not in output
 
 
+def test_what_costs_only_time_or_memory_trains_nothing_again(tiny_run):
+    config = copy.deepcopy(TINY)
+    small = config["experiments"]["small"]
+    small["training"]["workers"], small["prediction"]["tiles_per_step"] = 1, 1
+    write_config(tiny_run / "slower.yaml", config)
+    output = run_snakemake("-n", "--configfile", "slower.yaml", cwd=tiny_run).stdout
+    assert "rule predict:" in output and "rule train:" not in output
+
+
 def test_an_absolute_path_into_this_run_waits_for_its_network(tiny_run):
     config = copy.deepcopy(TINY)
     config["run"].append("tiny/again")
