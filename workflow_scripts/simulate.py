@@ -48,6 +48,8 @@ with h5py.File(snakemake.output.images, "w") as output:
             "simulated %d of %d, %s, %d particles, %.1f s",
             *(i, len(snakemake.params.micrographs), name, len(tables[-1]), time.perf_counter() - start),
         )
+        # not beside the next one: that would be a gigabyte of a K3's super-resolution frame
+        del simulated
 folder = f"results/{snakemake.wildcards.dataset}/micrographs"
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
