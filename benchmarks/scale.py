@@ -85,12 +85,14 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
 
 def job_times(folder: Path, since: float) -> list[float]:
     """Seconds of every job that began after a time, from Snakemake's own records."""
-    jobs = set()
+    jobs = {}
     for path in (folder / ".snakemake/metadata").rglob("*"):
         if path.is_file():
+            # one record per output; those of a job have the same log, and start within a millisecond
             record = json.loads(path.read_text())
-            jobs.add((record["rule"], tuple(record["log"]), record["starttime"], record["endtime"]))
-    return [end - start for _, _, start, end in jobs if start >= since]
+            if record["starttime"] >= since:
+                jobs[record["rule"], *record["log"]] = record["endtime"] - record["starttime"]
+    return list(jobs.values())
 
 
 def whole_run(folder: Path, title: str) -> None:

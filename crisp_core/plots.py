@@ -21,6 +21,8 @@ YELLOW, BLACK, GREY = "#F0E442", "#000000", "#8C8C8C"
 LIGHT_VERMILLION = "#FF7A2E"
 LINES = (BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, BLACK)
 DASHES = ("-", "--", "-.", ":")
+# More curves than this hide under their legend.
+LEGEND_INSIDE = 6
 DOTS_PER_INCH = 130
 PANEL_INCHES = 5.2
 # A blur of this share of the diameter takes the noise and leaves the particle's outline.
@@ -40,6 +42,11 @@ SCALE_BAR_ANGSTROM = (100, 200, 500, 1000, 2000, 5000)
 def save(figure: Figure, path: str | Path | BinaryIO) -> None:
     """Write a figure as PNG, without date or program version: equal figures give equal bytes."""
     figure.savefig(path, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+
+
+def line_style(i: int) -> tuple[str, str]:
+    """Colour and dashes of the i-th line: neighbours differ in both, and no two of 28 are alike."""
+    return LINES[i % len(LINES)], DASHES[i % len(DASHES)]
 
 
 def training_curves(history: pd.DataFrame) -> Figure:
@@ -101,14 +108,17 @@ def precision_recall(
     axes = figure.subplots()
     _equal_f1_lines(axes)
     for i, (name, curve) in enumerate(curves.items()):
-        color, dashes = LINES[i % len(LINES)], DASHES[(i // 2) % len(DASHES)]
+        color, dashes = line_style(i)
         axes.plot(curve["recall"], curve["precision"], dashes, color=color, linewidth=1.8, label=name)
         if chosen and name in chosen:
             axes.plot(*chosen[name], "o", color=color, markersize=8, markeredgecolor="white", zorder=3)
     axes.set(xlim=(0, 1.005), ylim=(0, 1.005), xlabel="recall", ylabel="precision", aspect="equal")
     axes.set_title("Precision and recall of the picks")
     axes.spines[["top", "right"]].set_visible(False)
-    if curves:
+    if len(curves) > LEGEND_INSIDE:
+        figure.set_figwidth(8.4)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.1, 0.5))
+    elif curves:
         axes.legend(frameon=True, framealpha=0.9, edgecolor="none", loc="lower left")
     return figure
 
@@ -116,7 +126,7 @@ def precision_recall(
 def overlap_matrix(shares: pd.DataFrame) -> Figure:
     """Matrix of shares between 0 and 1, each written into its square; rows and columns are named by the table."""
     side = 2.2 + 0.62 * len(shares)
-    figure = _figure(side + 0.8, side)
+    figure = _figure(side + 1.6, side)
     axes = figure.subplots()
     shown = axes.imshow(shares, cmap="cividis", vmin=0, vmax=1)
     for (i, j), value in np.ndenumerate(shares.to_numpy(float)):
@@ -246,7 +256,7 @@ def probability_histograms(histograms: pd.DataFrame) -> Figure:
     figure = _figure(9, 4.2)
     axes = figure.subplots()
     for i, (name, row) in enumerate(means.iterrows()):
-        color, dashes = LINES[i % len(LINES)], DASHES[i // len(LINES) % len(DASHES)]
+        color, dashes = line_style(i)
         label = f"{name} ({row['n_regions']:.0f} regions)"
         axes.stairs(row[bins], edges, color=color, linestyle=dashes, label=label)
     axes.set(xlabel="probability of particle", ylabel="share of the pixels", yscale="log")
@@ -500,7 +510,7 @@ def resolution_curves(fsc: pd.DataFrame, resolution: pd.DataFrame) -> Figure:
     for i, (name, curves) in enumerate(fsc.groupby("set", sort=False)):
         by_frequency = curves.groupby("frequency")["corrected"]
         mean, sd = by_frequency.mean(), by_frequency.std().fillna(0)
-        color, dashes = LINES[i % len(LINES)], DASHES[(i // 2) % len(DASHES)]
+        color, dashes = line_style(i)
         row, spread = found.loc[(name, "mean")], found.loc[(name, "sd"), "resolution_angstrom"]
         around = "" if np.isnan(spread) else f" ± {spread:.2f}"
         finest = "≤ " if row["at_nyquist"] > 0 else ""

@@ -196,3 +196,13 @@ def test_circles_stand_out_from_mid_grey():
     grey = luminance("#808080")
     for color in (plots.SKY, plots.LIGHT_VERMILLION, plots.YELLOW):
         assert (luminance(color) + 0.05) / (grey + 0.05) > 1.5
+
+
+def test_many_lines_are_told_apart():
+    curve = pd.DataFrame({"recall": [0.1, 0.9], "precision": [0.9, 0.5]})
+    figure = plots.precision_recall({f"picker {i}": curve for i in range(12)})
+    lines = [line for line in figure.axes[0].lines if line.get_label().startswith("picker")]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 12
+    # beside the curves, which reach into every corner
+    figure.canvas.draw()
+    assert figure.axes[0].get_legend().get_window_extent().x0 > figure.axes[0].get_window_extent().x1
