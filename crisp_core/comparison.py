@@ -219,12 +219,16 @@ def _near_pairs(xy: np.ndarray, entry: np.ndarray, reach_px: float) -> list[tupl
     return [tuple(pair) for pair in pairs[order].tolist()]
 
 
-def comparison_table(scored: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Measures of `score_entries` with what is known of each entry: kind, leak, threshold, seconds and memory.
+def comparison_table(
+    scored: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], costs: Mapping[str, Mapping[str, float]]
+) -> pd.DataFrame:
+    """Measures of `score_entries`, between what is known of each entry (kind, leak, threshold) and what it cost.
 
-    Columns of `facts` stand behind entry and n_micrographs; an entry without one has nothing there.
+    An entry without facts or costs has nothing there.
     """
-    known = pd.DataFrame([{"entry": entry, **fact} for entry, fact in facts.items()])
-    table = scored.merge(known, on="entry", how="left", validate="one_to_one")
-    first = ["entry", *known.columns.drop("entry"), "part", "n_micrographs"]
+    table = scored
+    for known in (facts, costs):
+        columns = pd.DataFrame([{"entry": entry, **values} for entry, values in known.items()])
+        table = table.merge(columns, on="entry", how="left", validate="one_to_one")
+    first = ["entry", *dict.fromkeys(key for fact in facts.values() for key in fact), "part", "n_micrographs"]
     return table[[*first, *table.columns.drop(first)]]

@@ -134,8 +134,9 @@ def test_the_same_picks_get_the_same_row():
     pd.testing.assert_frame_equal(one, two)
     assert scored["n_micrographs"].tolist() == [2, 2] and set(curves["entry"]) == set(both)
     facts = {"one": {"kind": "network", "leak": "no"}, "two": {"kind": "files", "leak": "yes"}}
-    table = comparison_table(scored, facts)
+    table = comparison_table(scored, facts, {"two": {"training_seconds": 5.0}})
     assert list(table)[:5] == ["entry", "kind", "leak", "part", "n_micrographs"]
+    assert list(table)[-1] == "training_seconds" and table["training_seconds"].isna().tolist() == [True, False]
 
 
 def test_all_are_scored_on_what_all_have_seen():

@@ -70,16 +70,18 @@ scored, curves = score_entries(
     seed=params.seed,
 )
 leaks = {fact["leak"] for fact in params.facts.values()}
-facts = {CONSENSUS: {"kind": f"at least {at_least} agree", "leak": max(leaks, key=["no", "unknown", "yes"].index)}}
+most = max(leaks, key=["no", "unknown", "yes"].index)
+facts = dict(params.facts) | {CONSENSUS: {"kind": f"at least {at_least} agree", "leak": most}}
+costs = {}
 for entry, jobs in params.jobs.items():
     training, picking = (job_cost(jobs[kind]) for kind in ("training", "picking"))
-    facts[entry] = params.facts[entry] | {
+    costs[entry] = {
         "training_seconds": training.seconds,
         "training_peak_mib": training.peak_mib,
         "seconds_per_micrograph": picking.seconds / sum(len(array_names(p, "image")) for p in snakemake.input.images),
         "picking_peak_mib": picking.peak_mib,
     }
-table = comparison_table(scored, facts)
+table = comparison_table(scored, facts, costs)
 table.to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
 curves.to_csv(snakemake.output.curves, sep="\t", index=False, float_format="%.6g")
 for row in table.itertuples():
