@@ -42,6 +42,7 @@ rule search_centers:
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),
+        network=network_name,
         code=core_digest("search_centers"),
     script:
         "../workflow_scripts/search_centers.py"

@@ -83,7 +83,7 @@ best = choose(rows, params.criterion)
 if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions
     scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best], keep=kept)
-chosen = pick_settings(best, scored[best], params.target_precision)
+chosen = {"network": params.network} | pick_settings(best, scored[best], params.target_precision)
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
 log.info(

@@ -2,6 +2,8 @@
 import os
 from pathlib import Path
 
+import yaml
+
 from crisp_core.settings import network_owner, particle_boxes, seeded_name
 
 
@@ -68,9 +70,21 @@ def predictor(dataset, experiment):
     return str(trained_checkpoint(folder)) if run is None else checkpoint(*run)
 
 
+def network_name(wildcards):
+    """Params function: file name of what predicts, for those who take the folder of this run as `trained`."""
+    return Path(predicting_network(wildcards)).name
+
+
 def trained_checkpoint(folder):
-    """What predicts in the folder of an earlier run: crf.pt where there is one, else network.pt."""
-    return folder / ("crf.pt" if (folder / "crf.pt").exists() else "network.pt")
+    """What predicts in the folder of an earlier run: the one with which its centres were searched.
+
+    A crf.pt may be left from before the config gave the CRF up.
+    """
+    try:
+        network = yaml.safe_load((folder / "centers.yaml").read_text())["network"]
+        return folder / Path(network).name
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
+        return folder / "network.pt"
 
 
 def first_network(dataset, experiment):

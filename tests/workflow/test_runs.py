@@ -465,3 +465,12 @@ def test_a_crf_and_its_control_start_from_the_network_and_predict(tiny_run):
     for name in ("turned", "again"):
         plan = run_snakemake("-n", f"results/tiny/{name}/probability/0000.h5", *arguments, cwd=tiny_run).stdout
         assert "rule train" not in plan and "results/tiny/logits/crf.pt" in plan
+    # a crf.pt that is left from before the config gave it up is not what the centres were searched with
+    left = small / "crf.pt"
+    left.write_bytes((logits / "crf.pt").read_bytes())
+    config["experiments"]["again"]["trained"] = "./results/../results/tiny/small"
+    config["run"] = ["tiny/again"]
+    write_config(tiny_run / "crf.yaml", config)
+    plan = run_snakemake("-n", "results/tiny/again/probability/0000.h5", *arguments, cwd=tiny_run).stdout
+    left.unlink()
+    assert "results/tiny/small/network.pt" in plan and "crf.pt" not in plan
