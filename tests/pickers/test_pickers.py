@@ -155,7 +155,7 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
     image, xy = known
     image = image._replace(full_shape=(1024, 1280))
     truth = pd.DataFrame({"micrograph": "a", "x": 4 * xy[:, 0], "y": 4 * xy[:, 1], "score": np.nan})
-    for name in ("training", "trained", "pretrained"):
+    for name in ("my training", "trained", "pretrained"):
         (tmp_path / name).mkdir()
     detector = topaz.train([("a", image)], truth, folder=tmp_path / "my training", settings=TOPAZ)
     shared = {"diameter_angstrom": 168, "settings": TOPAZ}
