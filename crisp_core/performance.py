@@ -18,19 +18,23 @@ class Cost(NamedTuple):
     peak_mib: float
 
 
-def measured_jobs(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Jobs of which the benchmark files in `performance` folders tell, one row each: rule, seconds, mib."""
+def measured_jobs(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
+    """Jobs of which benchmark files tell, each given with its rule; one row each: rule, seconds, mib."""
     rows = []
-    for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*.tsv")):
-            job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
-            rows.append((path.relative_to(folder).with_suffix("").parts[0], job["s"], job["max_rss"]))
+    for rule, path in files:
+        job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+        rows.append((rule, job["s"], job["max_rss"]))
     return pd.DataFrame(rows, columns=["rule", "seconds", "mib"]).astype({"seconds": float, "mib": float})
 
 
 def rule_costs(folders: Iterable[str | Path]) -> pd.DataFrame:
     """Jobs, seconds in all and the largest job's memory by rule, of the benchmark files in `performance` folders."""
-    rules = measured_jobs(folders).groupby("rule", sort=False)
+    files = [
+        (path.relative_to(folder).with_suffix("").parts[0], path)
+        for folder in map(Path, folders)
+        for path in sorted(folder.rglob("*.tsv"))
+    ]
+    rules = measured_jobs(files).groupby("rule", sort=False)
     return rules.agg(jobs=("seconds", "size"), seconds=("seconds", "sum"), peak_mib=("mib", "max"))
 
 
@@ -39,6 +43,8 @@ def job_cost(jobs: Iterable[tuple[str | Path, str]]) -> Cost:
 
     An earlier run's measurements may be gone.
     """
-    measured = [measured_jobs([Path(folder) / "performance"]).query("rule == @rule") for folder, rule in jobs]
-    table = pd.concat(measured)
+    places = [(Path(folder) / "performance", rule) for folder, rule in jobs]
+    patterns = ("{}.tsv", "{}/*.tsv")
+    files = [(rule, path) for place, rule in places for p in patterns for path in place.glob(p.format(rule))]
+    table = measured_jobs(files)
     return Cost(table["seconds"].sum(), table["mib"].max()) if len(table) else Cost(math.nan, math.nan)

@@ -332,25 +332,36 @@ def parts_needed(experiment: Mapping[str, Any]) -> list[str]:
     return [part for part, yes in needed.items() if yes]
 
 
+def run_folder(trained: str) -> str:
+    """Folder that `trained` names, as seen from here, so that an absolute path into this run is of this run."""
+    return Path(os.path.relpath(trained)).as_posix()
+
+
+def is_empty(split: Mapping[str, Any], part: str) -> bool:
+    """Whether a dataset's split leaves no micrograph for a part; `all` is every part."""
+    return split.get(part) in (0, [])
+
+
 def check_circle(run: str, settings: Mapping[str, Any]) -> None:
     """Refuse a run whose trained network is, through others, its own."""
     seen, trained = [run], settings["experiments"][run.split("/")[1]]["trained"]
     while trained is not None:
         # only what is in this very folder; another folder's results may have the same names
-        *above, dataset, experiment = ("", "", *Path(os.path.relpath(trained)).parts)
-        if above != ["", "", "results"] or f"{dataset}/{experiment}" not in settings["run"]:
+        owner = next((known for known in settings["run"] if f"results/{known}" == run_folder(trained)), None)
+        if owner is None:
             return
+        experiment = owner.split("/")[1]
         if settings["experiments"][experiment]["picker"] is not None:
             raise UserError(
                 f"config, experiments/{run.split('/')[1]}/trained: {trained} is another picker's and has no network; "
                 "name the folder of an experiment with a network"
             )
-        if f"{dataset}/{experiment}" in seen:
+        if owner in seen:
             raise UserError(
                 f"config, experiments/{experiment}/trained: {trained} is, in the end, itself; "
                 "leave trained out of the one that is to train"
             )
-        seen.append(f"{dataset}/{experiment}")
+        seen.append(owner)
         trained = settings["experiments"][experiment]["trained"]
 
 
@@ -394,7 +405,7 @@ def check_table(name: str, settings: Mapping[str, Any]) -> None:
             )
         if dataset:
             check_run(row, settings)
-            if settings["datasets"][dataset[0]]["split"]["test"] in (0, []):
+            if is_empty(settings["datasets"][dataset[0]]["split"], "test"):
                 raise UserError(
                     f"config, tables/{name}/rows: {row} is compared on the test part, which is empty; "
                     f"put a micrograph into datasets/{dataset[0]}/split/test"
@@ -412,7 +423,7 @@ def check_comparison(name: str, settings: Mapping[str, Any]) -> None:
             raise UserError(f"{place}: {entry} names no entry of {section}; defined are {', '.join(settings[section])}")
     if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
-    if settings["datasets"][dataset]["split"][comparison["part"]] in (0, []):
+    if is_empty(settings["datasets"][dataset]["split"], comparison["part"]):
         raise UserError(
             f"{place}/part: datasets/{dataset}/split leaves no micrograph for {comparison['part']}; name another part"
         )

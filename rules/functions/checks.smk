@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from crisp_core.errors import UserError
+from crisp_core.settings import run_folder
 
 
 def check_files():

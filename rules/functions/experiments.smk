@@ -1,10 +1,9 @@
 # What rules take from an experiment: its network, whoever trained it, its seeds in a table
-import os
 from pathlib import Path
 
 import yaml
 
-from crisp_core.settings import network_owner, particle_boxes, seeded_name
+from crisp_core.settings import network_owner, particle_boxes, run_folder, seeded_name
 
 
 def searched_labels(wildcards):
@@ -43,11 +42,6 @@ def trained_run(dataset, experiment):
     if run_folder(trained) in RUN_FOLDERS:
         return trained_run(*Path(run_folder(trained)).parts[-2:])
     return None, Path(trained).absolute()
-
-
-def run_folder(trained):
-    """Folder that `trained` names, as seen from here, so that an absolute path into this run is of this run."""
-    return Path(os.path.relpath(trained)).as_posix()
 
 
 def checkpoint(dataset, experiment):

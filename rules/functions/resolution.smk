@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from crisp_core.errors import UserError
+from crisp_core.settings import is_empty
 
 
 def resolution_settings(wildcards):
@@ -73,7 +74,7 @@ def resolution_mask(wildcards):
 def check_resolution(dataset, name):
     """Refuse a section resolution that names an empty part of a simulation, or files that are not there."""
     settings = config["experiments"][name]["resolution"]
-    if config["datasets"][dataset]["split"].get(settings["part"]) in (0, []):
+    if is_empty(config["datasets"][dataset]["split"], settings["part"]):
         raise UserError(
             f"config, experiments/{name}/resolution/part: datasets/{dataset}/split leaves no micrograph "
             f"for {settings['part']}; name another part"
