@@ -45,49 +45,48 @@ rule all:
 
 rule labels:
     input:
-        LABELS,
+        targets.labels(PLAN),
     localrule: True
 
 
 rule train_networks:
     input:
-        collect("results/{run}/network.pt", run=TRAINED_HERE),
-        CHECKPOINTS,
+        targets.networks(PLAN),
     localrule: True
 
 
 rule picks:
     input:
-        PICKS,
+        targets.picks(PLAN),
     localrule: True
 
 
 rule particles:
     input:
-        PICKS,
-        PARTICLES,
+        targets.picks(PLAN),
+        targets.particles(PLAN),
     localrule: True
 
 
 rule compare:
     input:
-        COMPARISONS,
+        targets.comparisons(PLAN),
     localrule: True
 
 
 rule maps:
     input:
-        MAPS,
+        targets.maps(PLAN),
     localrule: True
 
 
 rule resolution:
     input:
-        resolution_results,
+        ask(targets.resolutions),
     localrule: True
 
 
 rule noise:
     input:
-        collect("results/{run}/noise/spectra.png", run=NETWORK_RUNS),
+        targets.noise(PLAN),
     localrule: True

@@ -1,7 +1,8 @@
 """Arrays between the steps: one HDF5 file per batch, one dataset `kind/NAME` per micrograph.
 
 A dataset is chunked, so that training reads a random crop without the rest, and carries two attributes: `pixel_size`
-(Å/px of the stored grid) and `full_shape` (height and width of the micrograph that it was made from).
+(Å/px of the stored grid) and `full_shape` (height and width of the micrograph that it was made from). Labels also carry
+`classes`, the names behind their numbers.
 """
 
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
+from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError, opening
 
 CHUNK_PX = 256
+# kinds of arrays whose values are numbers of classes
+CLASS_KINDS = ("label", "class", "scenery")
 
 
 class Grid(NamedTuple):
@@ -67,6 +71,8 @@ def write_array(
     )
     dataset.attrs["pixel_size"] = float(pixel_size)
     dataset.attrs["full_shape"] = np.asarray(full_shape, dtype=np.int64)
+    if kind in CLASS_KINDS:
+        dataset.attrs["classes"] = list(CLASSES)
     # what fails later, when HDF5 closes the dataset, is ignored, and a file on a full disk would pass for complete
     file.flush()
 
@@ -99,7 +105,7 @@ def read_array(path: str | Path, kind: str, name: str) -> Array:
     with open_arrays(path) as file:
         dataset = _dataset(file, kind, name)
         grid = _grid(dataset)
-        return Array(dataset[()], grid.pixel_size, grid.full_shape)
+        return Array(_values(dataset, ()), grid.pixel_size, grid.full_shape)
 
 
 def read_window(file: h5py.File, kind: str, name: str, rows: slice, columns: slice) -> np.ndarray:
@@ -110,7 +116,7 @@ def read_window(file: h5py.File, kind: str, name: str, rows: slice, columns: sli
     UserError
         If the file holds no array of this kind and name.
     """
-    return _dataset(file, kind, name)[rows, columns]
+    return _values(_dataset(file, kind, name), (rows, columns))
 
 
 def array_grids(path: str | Path, kind: str) -> dict[str, Grid]:
@@ -140,6 +146,19 @@ def array_names(path: str | Path, kind: str) -> list[str]:
 def _grid(dataset: h5py.Dataset) -> Grid:
     height, width = (int(n) for n in dataset.attrs["full_shape"])
     return Grid(dataset.shape, float(dataset.attrs["pixel_size"]), (height, width))
+
+
+def _values(dataset: h5py.Dataset, place: tuple[slice, ...]) -> np.ndarray:
+    """Values at a place; numbers of classes are those of `CLASSES`, whatever list the file was written with."""
+    values, written = dataset[place], tuple(dataset.attrs.get("classes", CLASSES))
+    if written == CLASSES:
+        return values
+    if unknown := set(written) - set(CLASSES):
+        raise UserError(
+            f"{dataset.file.filename}: classes {', '.join(sorted(unknown))} are not known; "
+            "delete it and run the workflow again"
+        )
+    return np.asarray([CLASSES.index(name) for name in written], dtype=values.dtype)[values]
 
 
 def _dataset(file: h5py.File, kind: str, name: str) -> h5py.Dataset:

@@ -1,7 +1,10 @@
-"""Classes of pixels, by their number in a label."""
+"""Classes of pixels by name, and the numbers that stand for them in label files."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
+# names by number: the numbers of all label files; a network has its own list of names, in its own order
 CLASSES = ("background", "particle", "contaminant", "carbon")
 PARTICLE, CONTAMINANT, CARBON = 1, 2, 3
 
@@ -9,6 +12,24 @@ PARTICLE, CONTAMINANT, CARBON = 1, 2, 3
 IGNORED = 255
 
 
-def merged_classes(label: np.ndarray, n_classes: int) -> np.ndarray:
-    """Label with only the first `n_classes` classes; what belongs to another becomes background."""
-    return np.where(label < n_classes, label, 0).astype(label.dtype)
+def channel(classes: Sequence[str], name: str) -> int:
+    """Channel of a class in a network with these classes.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such class.
+    """
+    return list(classes).index(name)
+
+
+def network_label(label: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Label (h, w) by the channels of a network; a class that it does not have becomes its background."""
+    background = channel(classes, "background")
+    table = [channel(classes, name) if name in classes else background for name in CLASSES]
+    return np.asarray(table, dtype=label.dtype)[label]
+
+
+def file_label(channels: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Label (h, w) uint8 by the numbers of label files, from the channels of a network with these classes."""
+    return np.asarray([CLASSES.index(name) for name in classes], dtype=np.uint8)[channels]

@@ -1,7 +1,7 @@
 """Random crops of labelled micrographs: where they are taken, which pixels count, how they are varied."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import h5py
@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import fft, ndimage
 
 from crisp_core.arrays import Grid, array_grids, array_names, read_window
-from crisp_core.classes import IGNORED, PARTICLE, merged_classes
+from crisp_core.classes import IGNORED, PARTICLE, network_label
 
 # places that are tried for a crop that must hold a particle
 MAX_DRAWS = 20
@@ -20,17 +20,18 @@ RINGS = (1.0, 6.0)
 
 
 class LabelledMicrograph(NamedTuple):
-    """A micrograph's name and the batch files that hold its image and its label."""
+    """A micrograph's name, the batch files that hold its image and its label, and its dataset."""
 
     name: str
     images: str
     labels: str
+    dataset: str = ""
 
 
 def labelled_parts(
-    split: pd.DataFrame, images: Sequence[str], labels: Sequence[str]
+    split: pd.DataFrame, images: Sequence[str], labels: Sequence[str], *, dataset: str = ""
 ) -> dict[str, list[LabelledMicrograph]]:
-    """Micrographs of every part of a split.
+    """Micrographs of every part of a dataset's split.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ def labelled_parts(
         Columns micrograph and part.
     images, labels : sequences of paths
         Batch files, in the same order.
+    dataset : str
+        Name of the dataset; two datasets may have micrographs of one name.
     """
     files = {
         name: (image_path, label_path)
@@ -45,9 +48,43 @@ def labelled_parts(
         for name in array_names(label_path, "label")
     }
     return {
-        part: [LabelledMicrograph(name, *files[name]) for name in rows["micrograph"]]
+        part: [LabelledMicrograph(name, *files[name], dataset) for name in rows["micrograph"]]
         for part, rows in split.groupby("part")
     }
+
+
+def parts_of_datasets(
+    splits: Sequence[str],
+    images: Sequence[str],
+    labels: Sequence[str],
+    *,
+    n_batches: Mapping[str, int],
+    n_train: int | None = None,
+) -> dict[str, list[LabelledMicrograph]]:
+    """Training and validation micrographs of all datasets of a network.
+
+    Parameters
+    ----------
+    splits : sequence of paths
+        Table of the parts of every dataset.
+    images, labels : sequences of paths
+        Batch files of all datasets, one dataset after the other.
+    n_batches : mapping of str to int
+        Number of batch files of every dataset, in the same order.
+    n_train : int, optional
+        Only the first training micrographs of every dataset.
+    """
+    parts: dict[str, list[LabelledMicrograph]] = {"train": [], "validation": []}
+    start = 0
+    for (dataset, n), path in zip(n_batches.items(), splits, strict=True):
+        split, own = pd.read_csv(path, sep="\t", dtype=str), slice(start, start + n)
+        # a network of one dataset names no dataset, so that its crops are those of the dataset alone
+        name = dataset if len(n_batches) > 1 else ""
+        found = labelled_parts(split, images[own], labels[own], dataset=name)
+        parts["train"] += found.get("train", [])[:n_train]
+        parts["validation"] += found.get("validation", [])
+        start += n
+    return parts
 
 
 class Uncertain(NamedTuple):
@@ -63,8 +100,8 @@ ALL_CERTAIN = Uncertain()
 class Crops:
     """Random crops, turned and mirrored; item `i` is always the same crop, whatever was read before.
 
-    Every epoch of `len(micrographs) × crops_per_micrograph` items takes the same number from each micrograph. Crops
-    are read from disk one by one; nothing is kept in memory.
+    Every dataset gives the same number of crops, however many micrographs it has, and every micrograph of a dataset the
+    same number (give or take one). Crops are read from disk one by one; nothing is kept in memory.
 
     Parameters
     ----------
@@ -79,7 +116,8 @@ class Crops:
         holds a particle. 1 takes crops as they fall.
     uncertain : Uncertain
         Pixels that do not count beside those that are not valid.
-    n_classes : int
+    classes : sequence of str
+        Of the network; pixels of other classes are background.
     seed : int
     """
 
@@ -93,7 +131,7 @@ class Crops:
         defocus_jitter: float = 0.0,
         empty_share: float = 1.0,
         uncertain: Uncertain = ALL_CERTAIN,
-        n_classes: int,
+        classes: Sequence[str],
         seed: int,
     ) -> None:
         self.micrographs = list(micrographs)
@@ -103,10 +141,11 @@ class Crops:
         self.defocus_jitter = defocus_jitter
         self.empty_share = empty_share
         self.uncertain = uncertain
-        self.n_classes = n_classes
+        self.classes = list(classes)
         self.seed = seed
         files = {path: array_grids(path, "label") for path in {m.labels for m in self.micrographs}}
         self.grids = [files[m.labels][m.name] for m in self.micrographs]
+        self.turns = dataset_turns([m.dataset for m in self.micrographs])
 
     def __len__(self) -> int:
         return self.n_items
@@ -114,7 +153,8 @@ class Crops:
     def __getitem__(self, item: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image (1, crop_px, crop_px) float32 and label (crop_px, crop_px) uint8 with `IGNORED` pixels."""
         rng = np.random.default_rng([self.seed, item])
-        number = item % len(self.micrographs)
+        own = self.turns[item % len(self.turns)]
+        number = own[item // len(self.turns) % len(own)]
         image, label = self.read(self.micrographs[number], self.grids[number], rng)
         image = jitter_contrast(image, self.contrast_jitter, rng)
         if self.defocus_jitter:
@@ -139,7 +179,7 @@ class Crops:
             around, inside = _widened(corner, image.shape, margin_px(self.uncertain, grid.pixel_size))
             label = read_window(labels, "label", micrograph.name, *around)
         uncertain = uncertain_pixels(label, self.uncertain, pixel_size=grid.pixel_size)
-        target = training_label(label[inside], valid & ~uncertain[inside], self.n_classes)
+        target = training_label(label[inside], valid & ~uncertain[inside], self.classes)
         missing = [(0, self.crop_px - n) for n in image.shape]
         return np.pad(image, missing), np.pad(target, missing, constant_values=IGNORED)
 
@@ -153,6 +193,14 @@ class Crops:
                 break
             corner = _random_corner(grid.shape, self.crop_px, rng)
         return corner
+
+
+def dataset_turns(datasets: Sequence[str]) -> list[list[int]]:
+    """Positions of the micrographs of every dataset, in the order in which the datasets first appear."""
+    turns: dict[str, list[int]] = {}
+    for position, dataset in enumerate(datasets):
+        turns.setdefault(dataset, []).append(position)
+    return list(turns.values())
 
 
 def _random_corner(shape: tuple[int, int], crop_px: int, rng: np.random.Generator) -> tuple[int, int]:
@@ -175,9 +223,9 @@ def _widened(
     return tuple(around), tuple(inside)
 
 
-def training_label(label: np.ndarray, counts: np.ndarray, n_classes: int) -> np.ndarray:
-    """Label of the first `n_classes` classes, uint8, `IGNORED` where `counts` is False."""
-    return np.where(counts, merged_classes(label, n_classes), IGNORED).astype(np.uint8)
+def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Label (h, w) uint8 by the channels of a network with these classes; `IGNORED` where `counts` is False."""
+    return np.where(counts, network_label(label, classes), IGNORED).astype(np.uint8)
 
 
 def uncertain_pixels(label: np.ndarray, uncertain: Uncertain, *, pixel_size: float) -> np.ndarray:

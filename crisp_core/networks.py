@@ -19,12 +19,12 @@ from huggingface_hub import constants as hub
 from torch import nn
 
 from crisp_core import __version__
+from crisp_core.checkpoints import NetworkFacts, read_facts, write_facts
+from crisp_core.classes import CLASSES
 from crisp_core.crf.network import CrfNetwork
 from crisp_core.errors import UserError
 
 log = logging.getLogger("crisp")
-
-CHECKPOINT_FORMAT = 1
 
 # four levels and few channels: 1.9 M parameters with the default encoder, which a CPU trains in minutes
 SMALL_DECODER = {"encoder_depth": 4, "decoder_channels": [32, 24, 16, 16]}
@@ -36,12 +36,10 @@ HUB_TIMEOUT_S = 4.0
 
 
 class TrainedNetwork(NamedTuple):
-    """A network in evaluation mode, or one with a CRF, and the settings it was built and trained with."""
+    """A network in evaluation mode, or one with a CRF, and the facts of its checkpoint."""
 
     network: nn.Module
-    network_settings: dict[str, Any]
-    preparation: dict[str, Any]
-    classes: list[str]
+    facts: NetworkFacts
 
 
 def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bool = True) -> nn.Module:
@@ -212,17 +210,13 @@ def n_parameters(network: nn.Module) -> int:
 
 
 def save_network(path: Path | str, trained: TrainedNetwork, *, state: Mapping[str, torch.Tensor]) -> None:
-    """Write a checkpoint of plain values and tensors, so that ``weights_only=True`` can read it."""
-    checkpoint = {
-        "format": CHECKPOINT_FORMAT,
-        "network": trained.network_settings,
-        "preparation": trained.preparation,
-        "classes": trained.classes,
-        "crf": trained.network.crf.settings if isinstance(trained.network, CrfNetwork) else None,
-        "versions": versions(),
-        "state": {name: tensor.detach().cpu() for name, tensor in state.items()},
-    }
-    torch.save(checkpoint, path)
+    """Write a checkpoint: weights of `state` and the facts, with any CRF of `trained.network` and the versions in use.
+
+    It holds tensors and plain values alone, so that ``weights_only=True`` can read it.
+    """
+    crf = trained.network.crf.settings if isinstance(trained.network, CrfNetwork) else None
+    torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, path)
+    write_facts(path, trained.facts._replace(crf=crf, versions=versions()))
 
 
 def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
@@ -231,39 +225,20 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
     Raises
     ------
     UserError
-        If the file is missing, damaged, or not a checkpoint of CRISP.
+        If the file is missing, damaged, not a checkpoint of CRISP, or has a class that is not known here.
     """
+    facts = read_facts(path)
+    if unknown := set(facts.classes) - set(CLASSES):
+        raise UserError(f"{path}: classes {', '.join(sorted(unknown))} are not known; install a newer version of CRISP")
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        if checkpoint["format"] != CHECKPOINT_FORMAT:
-            raise KeyError("format")
-        network = build_network(checkpoint["network"], len(checkpoint["classes"]), pretrained=False)
-        # a checkpoint from before there were CRFs has no such key
-        if checkpoint.get("crf") is not None:
-            network = CrfNetwork(network, checkpoint["crf"], len(checkpoint["classes"]))
-        network.load_state_dict(checkpoint["state"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such network; train one or correct the path") from error
+        network = build_network(facts.network, len(facts.classes), pretrained=False)
+        if facts.crf is not None:
+            network = CrfNetwork(network, facts.crf, len(facts.classes))
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
         raise UserError(f"{path}: not a network written by CRISP, or damaged; train it again") from error
     network.to(device).eval()
-    return TrainedNetwork(network, checkpoint["network"], checkpoint["preparation"], checkpoint["classes"])
-
-
-def check_preparation(trained: Mapping[str, Any], current: Mapping[str, Any], *, path: Path | str) -> None:
-    """Refuse a network for images that are prepared in another way than those it was trained on.
-
-    Raises
-    ------
-    UserError
-        Naming the first setting that differs.
-    """
-    for key in ("working_pixel_size", "normalization", "highpass_angstrom"):
-        if trained[key] != current[key]:
-            raise UserError(
-                f"{path}: was trained with {key} {trained[key]}, but the dataset's preparation says {current[key]}; "
-                f"set it to {trained[key]} or train again"
-            )
+    return TrainedNetwork(network, facts)
 
 
 def versions() -> dict[str, str]:

@@ -54,7 +54,7 @@ def training_digest(parts: Mapping[str, Sequence[LabelledMicrograph]], settings:
     """Digest of the settings, the parts, and the names, sizes and times of the micrographs' files."""
     paths = sorted({path for micrographs in parts.values() for m in micrographs for path in (m.images, m.labels)})
     files = [(path, os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in paths]
-    names = {part: [m.name for m in micrographs] for part, micrographs in parts.items()}
+    names = {part: [f"{m.dataset}/{m.name}" for m in micrographs] for part, micrographs in parts.items()}
     return hashlib.sha256(json.dumps([settings, names, files], sort_keys=True).encode()).hexdigest()
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import jsonschema
 import jsonschema.protocols
 
+from crisp_core.checkpoints import SIZE_TOLERANCE, NetworkInput, input_difference, network_input, read_facts
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.particles import Boxes, box_sizes
 
-# A particle's width on the images that the network sees: docs/performance.md, working resolution.
+# Width of a particle on the images of a network that nothing else decides: docs/performance.md, working resolution.
 PIXELS_PER_DIAMETER = 25
 LARGEST_NUMBER = 1e12
 
@@ -31,20 +32,27 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
     """
     check_values("config", settings)
     given = copy.deepcopy(settings.get("experiments"))
-    for section in ("datasets", "experiments"):
+    for section in ("datasets", "networks", "experiments"):
         if isinstance(settings.get(section), dict):
             settings[section] = {name: extended(settings[section], name, section) for name in settings[section]}
     check_trained(given, settings.get("experiments"))
     check_pickers(given, settings.get("experiments"))
+    check_named_networks(given, settings.get("experiments"))
     error = jsonschema.exceptions.best_match(FillingValidator(schema).iter_errors(settings))
     if error is not None:
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
         raise UserError(f"config, {place}: {_explain(error)}")
+    check_references(settings)
     for name, dataset in settings["datasets"].items():
-        fill_working_pixel_size(dataset)
+        fill_working_pixel_size(name, settings)
         check_dataset(name, dataset)
+    for section in ("experiments", "networks"):
+        for name, entry in settings[section].items():
+            check_recipe(f"config, {section}/{name}", entry)
     for name, experiment in settings["experiments"].items():
         check_experiment(name, experiment)
+    for name in settings["networks"]:
+        check_network(name, settings)
     for run in settings["run"]:
         check_run(run, settings)
     for name in settings["tables"]:
@@ -101,7 +109,9 @@ def _merged(old: Any, new: Any) -> Any:
 
 def seeded_name(experiment: str, seed: int, settings: Mapping[str, Any]) -> str:
     """Name of an experiment with a seed: its own name for its own seed, else that of the copy that a table repeats."""
-    own = settings["experiments"][experiment]["seed"]
+    entry = settings["experiments"][experiment]
+    named = isinstance(entry["network"], str) and entry["network"] in settings["networks"]
+    own = settings["networks"][entry["network"]]["seed"] if named else entry["seed"]
     return experiment if seed == (settings["seed"] if own is None else own) else f"{experiment}-seed{seed}"
 
 
@@ -120,6 +130,10 @@ def add_seeded(settings: dict[str, Any], name: str, seed: int, own_names: Collec
         return
     entry = copy.deepcopy(settings["experiments"][name]) | {"seed": seed}
     settings["experiments"][new] = entry
+    if new != name and isinstance(entry["network"], str) and entry["network"] in settings["networks"]:
+        copied = f"{entry['network']}-seed{seed}"
+        settings["networks"].setdefault(copied, settings["networks"][entry["network"]] | {"seed": seed})
+        entry["network"] = copied
     if entry["extend"] is not None:
         add_seeded(settings, entry["extend"], seed, own_names)
         entry["extend"] = seeded_name(entry["extend"], seed, settings)
@@ -161,11 +175,119 @@ def _explain(error: jsonschema.ValidationError) -> str:
     return error.message + (f" ({description})" if description else "")
 
 
-def fill_working_pixel_size(dataset: dict[str, Any]) -> None:
-    """Let the network see a particle 25 px wide where nothing is said, and never more than the micrographs show."""
-    if dataset["preparation"]["working_pixel_size"] is None:
-        wanted = round(dataset["particle_diameter_angstrom"] / PIXELS_PER_DIAMETER, 2)
-        dataset["preparation"]["working_pixel_size"] = max(wanted, dataset["pixel_size"])
+def fill_working_pixel_size(name: str, settings: Mapping[str, Any]) -> None:
+    """Let the networks see a dataset's particle at their size where nothing is said, and never finer than it is.
+
+    Raises
+    ------
+    UserError
+        If networks of different sizes are used on the dataset.
+    """
+    dataset = settings["datasets"][name]
+    if dataset["preparation"]["working_pixel_size"] is not None:
+        return
+    sizes = pixels_per_diameter(name, settings)
+    users = list(sizes)
+    for user in users[1:]:
+        if abs(sizes[user] - sizes[users[0]]) > SIZE_TOLERANCE * sizes[user]:
+            raise UserError(
+                f"config, datasets/{name}: {users[0]} sees its particle {sizes[users[0]]:.3g} px wide and {user} "
+                f"{sizes[user]:.3g} px; make an entry with `extend: {name}` for one of them"
+            )
+    wanted = dataset["particle_diameter_angstrom"] / next(iter(sizes.values()), PIXELS_PER_DIAMETER)
+    dataset["preparation"]["working_pixel_size"] = max(round(wanted, 2), dataset["pixel_size"])
+
+
+def pixels_per_diameter(dataset: str, settings: Mapping[str, Any]) -> dict[str, float]:
+    """Width (px) at which each network that is used on a dataset sees its particle, by its place in the config.
+
+    An experiment with `trained` counts for nothing here: its folder's network is checked when the plan is made.
+    """
+    sizes = {}
+    for name, entry in settings["networks"].items():
+        if dataset in entry["datasets"]:
+            sizes[f"networks/{name}"] = entry["network"]["pixels_per_diameter"]
+    for name in [run.split("/")[1] for run in settings["run"] if run.split("/")[0] == dataset]:
+        experiment = settings["experiments"].get(name)
+        if experiment is not None and experiment["picker"] is None and experiment["trained"] is None:
+            sizes[f"experiments/{name}"] = network_size(experiment["network"], settings)
+    return sizes
+
+
+def network_size(network: Mapping[str, Any] | str, settings: Mapping[str, Any]) -> float:
+    """Width of a particle for an experiment's network, in px: as its section, its entry or its file says."""
+    if not isinstance(network, str):
+        return network["pixels_per_diameter"]
+    if network in settings["networks"]:
+        first = settings["datasets"][settings["networks"][network]["datasets"][0]]
+        given = first["preparation"]["working_pixel_size"]
+        own = settings["networks"][network]["network"]["pixels_per_diameter"]
+        return own if given is None else angstrom_to_px(first["particle_diameter_angstrom"], given)
+    return read_facts(network).input.diameter_px
+
+
+def check_references(settings: Mapping[str, Any]) -> None:
+    """Refuse a network of datasets that are not defined, and an experiment whose network is neither entry nor file."""
+    for name, entry in settings["networks"].items():
+        for dataset in entry["datasets"]:
+            if dataset not in settings["datasets"]:
+                raise UserError(
+                    f"config, networks/{name}/datasets: {dataset} names no entry of datasets; "
+                    f"defined are {', '.join(settings['datasets'])}"
+                )
+    for name, experiment in settings["experiments"].items():
+        network, place = experiment["network"], f"config, experiments/{name}/network"
+        if not isinstance(network, str) or network in settings["networks"]:
+            continue
+        if not network.endswith(".pt"):
+            known = ", ".join(settings["networks"]) or "none"
+            raise UserError(f"{place}: {network} is no entry of networks and no .pt file; defined are {known}")
+        if Path(network).suffix and not Path(network).is_file():
+            raise UserError(f"{place}: {network} does not exist; correct the path, or name an entry of networks")
+
+
+def check_network(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a network whose datasets do not look alike to it, cannot be trained on, or lack its classes."""
+    entry, place = settings["networks"][name], f"config, networks/{name}"
+    inputs = {dataset: dataset_input(settings["datasets"][dataset]) for dataset in entry["datasets"]}
+    first = entry["datasets"][0]
+    for dataset, given in inputs.items():
+        diameter = settings["datasets"][dataset]["particle_diameter_angstrom"]
+        if difference := input_difference(inputs[first], given, diameter_angstrom=diameter):
+            raise UserError(
+                f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
+            )
+        check_trains(f"{place}/datasets", dataset, settings)
+
+
+def check_trains(place: str, dataset: str, settings: Mapping[str, Any]) -> None:
+    """Refuse to train on a dataset without coordinates, or without training or validation micrographs."""
+    entry = settings["datasets"][dataset]
+    if not has_truth(entry):
+        raise UserError(f"{place}: {dataset} has no coordinates to train on; give datasets/{dataset}/coordinates")
+    for part in ("train", "validation"):
+        if is_empty(entry["split"], part):
+            raise UserError(f"{place}: datasets/{dataset}/split/{part} is empty; put a micrograph into it")
+    check_sizes(dataset, settings)
+
+
+def dataset_input(dataset: Mapping[str, Any]) -> NetworkInput:
+    """How a dataset looks to a network."""
+    return network_input(dataset["preparation"], dataset["particle_diameter_angstrom"])
+
+
+def has_truth(dataset: Mapping[str, Any]) -> bool:
+    """Whether particles of a dataset are known: it is a simulation, or has coordinates."""
+    return not {"simulation", "coordinates"}.isdisjoint(dataset)
+
+
+def searches_centers(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) -> bool:
+    """Whether finder and threshold are chosen on the validation part of the dataset that the experiment runs on."""
+    if experiment["picker"] is not None or experiment["trained"] is not None:
+        return False
+    return not isinstance(experiment["network"], str) or (
+        has_truth(dataset) and not is_empty(dataset["split"], "validation")
+    )
 
 
 def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
@@ -238,25 +360,29 @@ def label_source(dataset: Mapping[str, Any]) -> str:
     return dataset["labels"]["source"] or ("truth" if "simulation" in dataset else "disc")
 
 
-def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
-    """Refuse combinations of an experiment's settings that no schema can see."""
-    place = f"config, experiments/{name}"
-    prediction = experiment["prediction"]
+def check_recipe(place: str, entry: Mapping[str, Any]) -> None:
+    """Refuse combinations of the sections that networks and experiments share which no schema can see."""
+    prediction = entry["prediction"]
     if 2 * prediction["overlap_px"] > prediction["tile_px"]:
         raise UserError(
             f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
             f"{prediction['tile_px']}; make it smaller"
         )
-    resolution = experiment["resolution"]
+    crf = entry["crf"]
+    if isinstance(entry["network"], str) or crf["operator"] != "grid":
+        return
+    if crf["type"] == "learned" or (crf["type"] == "logits" and len(entry["network"]["classes"]) > 2):
+        raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
+
+
+def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
+    """Refuse combinations of an experiment's settings that no schema can see."""
+    place, resolution = f"config, experiments/{name}", experiment["resolution"]
     if resolution["program"] == "aspire" and resolution["symmetry"][0].upper() not in "CD":
         raise UserError(
             f"{place}/resolution/symmetry: aspire reconstructs with Cn and Dn, not {resolution['symmetry']}; "
             "give one of its subgroups, or set program to relion"
         )
-    crf = experiment["crf"]
-    several = crf["type"] == "learned" or (crf["type"] == "logits" and experiment["network"]["classes"] > 2)
-    if crf["operator"] == "grid" and several:
-        raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
 
 
 def check_trained(given: Any, experiments: Any) -> None:
@@ -268,6 +394,18 @@ def check_trained(given: Any, experiments: Any) -> None:
                 raise UserError(
                     f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
                     "have no effect; remove that, or give the experiment another name than one in config.yaml"
+                )
+
+
+def check_named_networks(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside a named network: `given` without, `experiments` with what they inherit."""
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        if isinstance(experiment, dict) and isinstance(experiment.get("network"), str):
+            useless = sorted({"training", "crf", "seed"} & given[name].keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: network {experiment['network']} is trained elsewhere, so "
+                    f"{' and '.join(useless)} would have no effect; move that to its entry of networks"
                 )
 
 
@@ -309,17 +447,37 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
     particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
     check_circle(run, settings)
     check_split(run, settings)
-    has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
+    known = has_truth(settings["datasets"][dataset])
     if settings["experiments"][experiment]["picker"] is not None:
-        if not has_truth and parts_needed(settings["experiments"][experiment]):
+        if not known and parts_needed(settings["experiments"][experiment]):
             raise UserError(
                 f"config, run: {run} has no coordinates to train or choose a threshold on; give "
                 f"datasets/{dataset}/coordinates, or for all but topaz experiments/{experiment}/picker/threshold"
             )
-    elif not has_truth and settings["experiments"][experiment]["trained"] is None:
+    elif isinstance(settings["experiments"][experiment]["network"], str):
+        check_named_run(run, settings)
+    elif not known and settings["experiments"][experiment]["trained"] is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
+        )
+
+
+def check_named_run(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse a named network for a dataset that looks different to it, and a run without any threshold."""
+    dataset, experiment = run.split("/")
+    entry, recipe = settings["datasets"][dataset], settings["experiments"][experiment]
+    name = recipe["network"]
+    known = name in settings["networks"]
+    own = settings["datasets"][settings["networks"][name]["datasets"][0]] if known else None
+    trained = read_facts(name).input if own is None else dataset_input(own)
+    diameter = entry["particle_diameter_angstrom"]
+    if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
+        raise UserError(f"config, run: {run}: {difference} in datasets/{dataset}")
+    if not searches_centers(entry, recipe) and recipe["centers"]["threshold"] is None:
+        raise UserError(
+            f"config, run: {run} has no validation micrographs with coordinates to choose a threshold on; give "
+            f"experiments/{experiment}/centers/threshold, such as 0.5, or datasets/{dataset}/coordinates"
         )
 
 
@@ -327,7 +485,8 @@ def parts_needed(experiment: Mapping[str, Any]) -> list[str]:
     """Parts of the split without which an experiment cannot be: to train on, and to choose a threshold on."""
     picker = experiment["picker"]
     if picker is None:
-        return [] if experiment["trained"] is not None else ["train", "validation"]
+        given = experiment["trained"] is not None or isinstance(experiment["network"], str)
+        return [] if given else ["train", "validation"]
     needed = {"train": picker_name(experiment) == "topaz", "validation": picker["threshold"] is None}
     return [part for part, yes in needed.items() if yes]
 
@@ -365,15 +524,30 @@ def check_circle(run: str, settings: Mapping[str, Any]) -> None:
         trained = settings["experiments"][experiment]["trained"]
 
 
+def check_sizes(dataset: str, settings: Mapping[str, Any]) -> dict[str, int]:
+    """Number of micrographs of every part that a dataset's split counts or lists.
+
+    Raises
+    ------
+    UserError
+        If a simulation does not make so many.
+    """
+    entry = settings["datasets"][dataset]
+    parts = entry["split"].items()
+    sizes = {part: len(value) if isinstance(value, list) else value for part, value in parts if value != "rest"}
+    n = entry.get("simulation", {}).get("n_micrographs")
+    if n is not None and sum(sizes.values()) > n:
+        raise UserError(
+            f"config, datasets/{dataset}/split: asks for {sum(sizes.values())} micrographs, the simulation makes {n}; "
+            "lower them"
+        )
+    return sizes
+
+
 def check_split(run: str, settings: Mapping[str, Any]) -> None:
     """Refuse parts that cannot be filled, and a training without micrographs."""
     dataset, experiment = run.split("/")
-    parts, entry = settings["datasets"][dataset]["split"], settings["datasets"][dataset]
-    sizes = {part: len(value) if isinstance(value, list) else value for part, value in parts.items() if value != "rest"}
-    place = f"config, datasets/{dataset}/split"
-    n = entry.get("simulation", {}).get("n_micrographs")
-    if n is not None and sum(sizes.values()) > n:
-        raise UserError(f"{place}: asks for {sum(sizes.values())} micrographs, the simulation makes {n}; lower them")
+    sizes, place = check_sizes(dataset, settings), f"config, datasets/{dataset}/split"
     for part in parts_needed(settings["experiments"][experiment]):
         if sizes[part] == 0:
             picker = settings["experiments"][experiment]["picker"]
@@ -410,7 +584,7 @@ def check_table(name: str, settings: Mapping[str, Any]) -> None:
                     f"config, tables/{name}/rows: {row} is compared on the test part, which is empty; "
                     f"put a micrograph into datasets/{dataset[0]}/split/test"
                 )
-            if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset[0]]):
+            if not has_truth(settings["datasets"][dataset[0]]):
                 raise UserError(f"config, tables/{name}/rows: {row} has no coordinates to be compared with; give some")
 
 
@@ -421,7 +595,7 @@ def check_comparison(name: str, settings: Mapping[str, Any]) -> None:
     for section, entry in [("datasets", dataset), *(("experiments", entry) for entry in comparison["entries"])]:
         if entry not in settings[section]:
             raise UserError(f"{place}: {entry} names no entry of {section}; defined are {', '.join(settings[section])}")
-    if {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset]):
+    if not has_truth(settings["datasets"][dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
     if is_empty(settings["datasets"][dataset]["split"], comparison["part"]):
         raise UserError(

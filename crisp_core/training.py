@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from crisp_core.arrays import read_array
-from crisp_core.classes import IGNORED, PARTICLE
+from crisp_core.classes import IGNORED, channel
 from crisp_core.crf.network import CrfNetwork
 from crisp_core.crops import ALL_CERTAIN, Crops, LabelledMicrograph, Uncertain, training_label, uncertain_pixels
 from crisp_core.errors import UserError
@@ -66,7 +66,7 @@ def fit(
     *,
     settings: Mapping[str, Any],
     prediction: Mapping[str, Any],
-    n_classes: int = 2,
+    classes: Sequence[str] = ("background", "particle"),
     device: str,
     seed: int,
     resume: Resume | None = None,
@@ -84,8 +84,8 @@ def fit(
         crf_learning_rate.
     prediction : mapping
         Section `prediction` of an experiment: tiles of the validation micrographs.
-    n_classes : int
-        Channels of the network; labels of other classes count as background.
+    classes : sequence of str
+        Names of the network's channels; labels of other classes count as background.
     device : str
     seed : int
     resume : Resume, optional
@@ -110,11 +110,11 @@ def fit(
     run = start_run(network, settings, n_steps=epochs * n_steps)
     random_state = continue_run(run, resume)
     batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
-    crops = training_crops(training, settings, n_items=epochs * n_items, n_classes=n_classes, seed=seed)
+    crops = training_crops(training, settings, n_items=epochs * n_items, classes=classes, seed=seed)
     stream = iter(crop_loader(crops, batches, workers=settings["workers"], device=device))
     # the loader draws from PyTorch's generator when it starts
     restore_random_state(random_state)
-    score_options = {"prediction": prediction, "n_classes": n_classes, "uncertain": crops.uncertain, "device": device}
+    score_options = {"prediction": prediction, "classes": classes, "uncertain": crops.uncertain, "device": device}
     step_options = {"max_norm": settings["gradient_norm"], "mixed": settings["mixed_precision"], "device": device}
     loss = make_loss(settings["loss"])
     for _ in range(len(run.history), epochs):
@@ -172,14 +172,19 @@ def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.
 
 
 def training_crops(
-    micrographs: Sequence[LabelledMicrograph], settings: Mapping[str, Any], *, n_items: int, n_classes: int, seed: int
+    micrographs: Sequence[LabelledMicrograph],
+    settings: Mapping[str, Any],
+    *,
+    n_items: int,
+    classes: Sequence[str],
+    seed: int,
 ) -> Crops:
     """Crops as the section `training` of an experiment describes them."""
     return Crops(
         micrographs,
         n_items=n_items,
         uncertain=Uncertain(settings["ignore_band_angstrom"], settings["ignore_unlabelled_angstrom"]),
-        n_classes=n_classes,
+        classes=classes,
         seed=seed,
         **{key: settings[key] for key in ("crop_px", "contrast_jitter", "defocus_jitter", "empty_share")},
     )
@@ -249,7 +254,7 @@ def validate(
     loss: Loss,
     *,
     prediction: Mapping[str, Any],
-    n_classes: int,
+    classes: Sequence[str],
     device: str,
     uncertain: Uncertain = ALL_CERTAIN,
     mixed: bool = True,
@@ -259,19 +264,20 @@ def validate(
     Pixels that do not count in training do not count here either.
     """
     network.eval()
+    particle = channel(classes, "particle")
     losses, counts = [], []
     for micrograph in micrographs:
         image = read_array(micrograph.images, "image", micrograph.name).data
         valid = read_array(micrograph.images, "valid", micrograph.name).data
         label, pixel_size, _ = read_array(micrograph.labels, "label", micrograph.name)
         certain = ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
-        target = torch.from_numpy(training_label(label, valid & certain, n_classes))
+        target = torch.from_numpy(training_label(label, valid & certain, classes))
         with mixed_precision(device, wanted=mixed):
             probability = torch.from_numpy(predict(network, image, device=device, **prediction))
         # softmax(log p) = p: the log-probabilities are logits of the stitched map
         losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
         counted = target != IGNORED
-        of_particle = probability[PARTICLE][counted][None], (target[counted] == PARTICLE).long()[None]
+        of_particle = probability[particle][counted][None], (target[counted] == particle).long()[None]
         counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
     pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
     iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))

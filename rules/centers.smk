@@ -1,14 +1,16 @@
 rule search_centers:
     input:
         split="results/{dataset}/split/drawn.tsv",
-        coordinates=of_trained_additions(
-            "results/{dataset}/coordinates/{addition}.star"
+        coordinates=ask(
+            micrographs.trained_additions,
+            "results/{dataset}/coordinates/{addition}.star",
         ),
-        images=training_batches("results/{dataset}/images/{batch}.h5"),
-        probability=training_batches(
-            "results/{dataset}/{experiment}/probability/{batch}.h5"
+        images=ask(micrographs.training_batches, "results/{dataset}/images/{batch}.h5"),
+        probability=ask(
+            micrographs.training_batches,
+            "results/{dataset}/{experiment}/probability/{batch}.h5",
         ),
-        labels=searched_labels,
+        labels=ask(experiments.searched_labels),
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
         search=report(
@@ -22,7 +24,7 @@ rule search_centers:
     benchmark:
         "results/{dataset}/{experiment}/performance/search_centers.tsv"
     wildcard_constraints:
-        experiment=one_of(NETWORKS),
+        experiment=one_of(PLAN.with_network),
     conda:
         "../envs/crisp.yaml"
     resources:
@@ -36,21 +38,38 @@ rule search_centers:
         target_precision=lookup(
             "experiments/{experiment}/centers/target_precision", within=config
         ),
-        diameter_px=particle_diameter_px,
-        edge_box_px=edge_box_px,
+        diameter_px=ask(datasets.particle_diameter_px),
+        edge_box_px=ask(experiments.edge_box_px),
         removal=lookup("experiments/{experiment}/removal", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
-        network=network_name,
+        diameter_angstrom=ask(datasets.diameter_angstrom),
+        network=ask(networks.network_beside),
         code=core_digest("search_centers"),
     script:
         "../workflow_scripts/search_centers.py"
 
 
+rule set_centers:
+    output:
+        centers="results/{dataset}/{experiment}/centers-given.yaml",
+    log:
+        "logs/{dataset}/{experiment}/set_centers.log",
+    wildcard_constraints:
+        experiment=one_of(PLAN.with_network),
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        finder=lookup("experiments/{experiment}/centers/finder", within=config),
+        threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
+        network=ask(networks.network_beside),
+        code=core_digest("set_centers"),
+    script:
+        "../workflow_scripts/set_centers.py"
+
+
 rule pick:
     input:
-        centers=trained_file("centers.yaml"),
+        centers=ask(networks.centers_file),
         images="results/{dataset}/images/{batch}.h5",
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
     output:
@@ -62,18 +81,16 @@ rule pick:
     benchmark:
         "results/{dataset}/{experiment}/performance/pick/{batch}.tsv"
     wildcard_constraints:
-        experiment=one_of(NETWORKS),
+        experiment=one_of(PLAN.with_network),
     conda:
         "../envs/crisp.yaml"
     resources:
         mem_mb=4000,
         runtime="1h",
     params:
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
-        diameter_px=particle_diameter_px,
-        edge_box_px=edge_box_px,
+        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_px=ask(datasets.particle_diameter_px),
+        edge_box_px=ask(experiments.edge_box_px),
         threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
         removal=lookup("experiments/{experiment}/removal", within=config),
         code=core_digest("pick"),
@@ -84,7 +101,10 @@ rule pick:
 rule autopick:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/picks/{batch}.star",
+        ),
     output:
         index="results/{dataset}/{experiment}/autopick.star",
         coordinates=directory("results/{dataset}/{experiment}/autopick"),

@@ -2,10 +2,10 @@ rule compare_picks:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        picks=compared_stars("picks"),
-        candidates=compared_stars("candidates"),
-        names=compared_names,
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        picks=ask(pickers.compared_stars, "picks"),
+        candidates=ask(pickers.compared_stars, "candidates"),
+        names=ask(pickers.compared_names),
     output:
         table=report(
             "results/{dataset}/comparisons/{comparison}/table.tsv",
@@ -25,10 +25,10 @@ rule compare_picks:
         runtime="1h",
     params:
         comparison=lookup("comparisons/{comparison}", within=config),
-        facts=entry_facts,
-        jobs=entry_jobs,
+        facts=ask(pickers.entry_facts),
+        jobs=ask(pickers.entry_jobs),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_px=particle_diameter_px,
+        diameter_px=ask(datasets.particle_diameter_px),
         seed=config["seed"],
         code=core_digest("compare_picks"),
     script:

@@ -1,18 +1,18 @@
 rule train_crf:
     input:
-        network=own_network,
-        split="results/{dataset}/split/drawn.tsv",
-        images=training_batches("results/{dataset}/images/{batch}.h5"),
-        labels=training_batches("results/{dataset}/labels/{batch}.h5"),
+        network=ask(networks.before_crf),
+        splits=ask(networks.training_splits),
+        images=ask(networks.training_files, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(networks.training_files, "results/{dataset}/labels/{batch}.h5"),
     output:
-        network="results/{dataset}/{experiment}/crf.pt",
-        history="results/{dataset}/{experiment}/history_crf.tsv",
+        network="results/{network}/crf.pt",
+        history="results/{network}/history_crf.tsv",
     log:
-        "logs/{dataset}/{experiment}/train_crf.log",
+        "logs/{network}/train_crf.log",
     benchmark:
-        "results/{dataset}/{experiment}/performance/train_crf.tsv"
+        "results/{network}/performance/train_crf.tsv"
     wildcard_constraints:
-        experiment=one_of(FINETUNED),
+        network=one_of(networks.finetuned(PLAN)),
     conda:
         "../envs/crisp.yaml"
     threads: 8
@@ -21,13 +21,14 @@ rule train_crf:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        crf=lookup("experiments/{experiment}/crf", within=config),
+        crf=ask(networks.training_section, "crf"),
         # what costs only time or memory may change without a new training; the script takes it from the config
-        training=section_without("training", "workers"),
-        prediction=section_without("prediction", "tiles_per_step"),
-        seed=experiment_seed,
+        training=ask(networks.training_section, "training", "workers"),
+        prediction=ask(networks.training_section, "prediction", "tiles_per_step"),
+        datasets=ask(networks.training_sources),
+        seed=ask(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume="results/{dataset}/{experiment}/training/last_crf.pt",
+        resume="results/{network}/training/last_crf.pt",
         code=core_digest("train_crf"),
     script:
         "../workflow_scripts/train_crf.py"
@@ -35,31 +36,29 @@ rule train_crf:
 
 rule plot_crf:
     input:
-        network="results/{dataset}/{experiment}/crf.pt",
-        split="results/{dataset}/split.tsv",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        network="results/{network}/crf.pt",
+        split=ask(networks.shown_split),
+        images=ask(networks.shown_files, "results/{dataset}/images/{batch}.h5"),
     output:
         report(
-            "results/{dataset}/{experiment}/plots/crf.png",
+            "results/{network}/plots/crf.png",
             caption="report/crf.rst",
             category="Training",
             labels={
-                "experiment": "{dataset}/{experiment}",
+                "network": "{network}",
                 "plot": "what the CRF does",
             },
         ),
     log:
-        "logs/{dataset}/{experiment}/plot_crf.log",
+        "logs/{network}/plot_crf.log",
     wildcard_constraints:
-        experiment=one_of(WITH_CRF),
+        network=one_of(networks.with_crf(PLAN)),
     conda:
         "../envs/crisp.yaml"
     resources:
         mem_mb=4000,
     params:
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(networks.shown_diameter),
         code=core_digest("plot_crf"),
     script:
         "../workflow_scripts/plot_crf.py"

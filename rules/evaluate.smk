@@ -2,11 +2,17 @@ rule evaluate_maps:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
-        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
-        centers=trained_file("centers.yaml"),
-        candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        probability=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/probability/{batch}.h5",
+        ),
+        centers=ask(networks.centers_file),
+        candidates=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/candidates/{batch}.star",
+        ),
     output:
         pixels=report(
             "results/{dataset}/{experiment}/metrics/pixels.tsv",
@@ -27,7 +33,7 @@ rule evaluate_maps:
         mem_mb=4000,
         runtime="1h",
     params:
-        diameter_px=particle_diameter_px,
+        diameter_px=ask(datasets.particle_diameter_px),
         code=core_digest("evaluate_maps"),
     script:
         "../workflow_scripts/evaluate_maps.py"
@@ -37,10 +43,16 @@ rule evaluate_picks:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
-        names=picked_names,
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        candidates=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/candidates/{batch}.star",
+        ),
+        picks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/picks/{batch}.star",
+        ),
+        names=ask(pickers.picked_names),
     output:
         picks=report(
             "results/{dataset}/{experiment}/metrics/picks.tsv",
@@ -61,7 +73,7 @@ rule evaluate_picks:
         runtime="1h",
     params:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_px=particle_diameter_px,
+        diameter_px=ask(datasets.particle_diameter_px),
         seed=config["seed"],
         code=core_digest("evaluate_picks"),
     script:
@@ -70,16 +82,16 @@ rule evaluate_picks:
 
 rule plot_training:
     input:
-        history="results/{dataset}/{experiment}/history.tsv",
+        history="results/{network}/history.tsv",
     output:
         report(
-            "results/{dataset}/{experiment}/plots/training.png",
+            "results/{network}/plots/training.png",
             caption="report/training.rst",
             category="Training",
-            labels={"experiment": "{dataset}/{experiment}", "plot": "loss and IoU"},
+            labels={"network": "{network}", "plot": "loss and IoU"},
         ),
     log:
-        "logs/{dataset}/{experiment}/plot_training.log",
+        "logs/{network}/plot_training.log",
     localrule: True
     conda:
         "../envs/crisp.yaml"
@@ -91,16 +103,16 @@ rule plot_training:
 
 use rule plot_training as plot_training_crf with:
     input:
-        history="results/{dataset}/{experiment}/history_crf.tsv",
+        history="results/{network}/history_crf.tsv",
     output:
         report(
-            "results/{dataset}/{experiment}/plots/training_crf.png",
+            "results/{network}/plots/training_crf.png",
             caption="report/training.rst",
             category="Training",
-            labels={"experiment": "{dataset}/{experiment}", "plot": "with crf"},
+            labels={"network": "{network}", "plot": "with crf"},
         ),
     log:
-        "logs/{dataset}/{experiment}/plot_training_crf.log",
+        "logs/{network}/plot_training_crf.log",
 
 
 rule plot_precision_recall:
@@ -175,10 +187,16 @@ rule plot_overlays:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
-        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        probability=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/probability/{batch}.h5",
+        ),
+        picks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/picks/{batch}.star",
+        ),
     output:
         report(
             directory("results/{dataset}/{experiment}/plots/overlays"),
@@ -195,9 +213,7 @@ rule plot_overlays:
     resources:
         mem_mb=2000,
     params:
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("plot_overlays"),
     script:
         "../workflow_scripts/plot_overlays.py"

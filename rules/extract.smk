@@ -1,8 +1,8 @@
 rule extract:
     input:
-        micrographs=batch_files,
-        simulation=simulation_batch,
-        ctf=imported_ctf,
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
+        ctf=ask(datasets.imported_ctf),
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
     output:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
@@ -18,9 +18,9 @@ rule extract:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=batch_paths,
-        star_paths=star_paths,
-        dataset=dataset_optics,
+        micrographs=ask(micrographs.batch_paths),
+        star_paths=ask(micrographs.star_paths),
+        dataset=ask(datasets.dataset_optics),
         particles=lookup("experiments/{experiment}/particles", within=config),
         code=core_digest("extract"),
     script:
@@ -29,8 +29,14 @@ rule extract:
 
 rule join_particles:
     input:
-        particles=all_batches("results/{dataset}/{experiment}/particles/{batch}.star"),
-        stacks=all_batches("results/{dataset}/{experiment}/particles/{batch}.mrcs"),
+        particles=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/particles/{batch}.star",
+        ),
+        stacks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/particles/{batch}.mrcs",
+        ),
     output:
         particles="results/{dataset}/{experiment}/particles.star",
     log:
@@ -46,12 +52,22 @@ rule join_particles:
 
 rule count_dropped:
     input:
-        picking=all_batches("results/{dataset}/{experiment}/dropped/{batch}.tsv"),
-        extraction=all_batches(
-            "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"
+        picking=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/dropped/{batch}.tsv",
         ),
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
-        particles=all_batches("results/{dataset}/{experiment}/particles/{batch}.star"),
+        extraction=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv",
+        ),
+        picks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/picks/{batch}.star",
+        ),
+        particles=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/particles/{batch}.star",
+        ),
     output:
         report(
             "results/{dataset}/{experiment}/dropped.tsv",
@@ -72,9 +88,12 @@ rule count_dropped:
 
 rule cryosparc_picks:
     input:
-        exposures=optional_file("exposures"),
+        exposures=ask(datasets.optional_file, "exposures"),
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=all_batches("results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/picks/{batch}.star",
+        ),
     output:
         picks="results/{dataset}/{experiment}/cryosparc/picks.cs",
         group="results/{dataset}/{experiment}/cryosparc/picks.csg",

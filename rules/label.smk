@@ -9,7 +9,7 @@ rule label_simulated:
     benchmark:
         "results/{dataset}/performance/label/{batch}.tsv"
     wildcard_constraints:
-        dataset=labelled_by("truth"),
+        dataset=one_of(PLAN.labels_come_from("truth")),
     conda:
         "../envs/crisp.yaml"
     threads: 2
@@ -18,9 +18,7 @@ rule label_simulated:
         runtime="1h",
     params:
         threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("label_simulated"),
     script:
         "../workflow_scripts/label_simulated.py"
@@ -28,8 +26,13 @@ rule label_simulated:
 
 rule label_disc:
     input:
-        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
-        names=of_batch_addition("results/{dataset}/coordinates/{addition}-names.tsv"),
+        coordinates=ask(
+            micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"
+        ),
+        names=ask(
+            micrographs.batch_addition,
+            "results/{dataset}/coordinates/{addition}-names.tsv",
+        ),
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
@@ -38,14 +41,14 @@ rule label_disc:
     benchmark:
         "results/{dataset}/performance/label/{batch}.tsv"
     wildcard_constraints:
-        dataset=labelled_by("disc"),
+        dataset=one_of(PLAN.labels_come_from("disc")),
     conda:
         "../envs/crisp.yaml"
     resources:
         mem_mb=2000,
         runtime="1h",
     params:
-        radius_angstrom=disc_radius_angstrom,
+        radius_angstrom=ask(datasets.disc_radius_angstrom),
         instances=lookup("datasets/{dataset}/labels/instances", within=config),
         code=core_digest("label_disc"),
     script:
@@ -54,12 +57,14 @@ rule label_disc:
 
 rule label_outline:
     input:
-        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
-        names=labelled_names,
+        coordinates=ask(
+            micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"
+        ),
+        names=ask(micrographs.labelled_names),
         images="results/{dataset}/images/{batch}.h5",
-        poses=outline_poses,
-        map=outline_map,
-        mask=optional_file("labels", "mask"),
+        poses=ask(datasets.outline_poses),
+        map=ask(datasets.outline_map),
+        mask=ask(datasets.optional_file, "labels", "mask"),
     output:
         labels="results/{dataset}/labels/{batch}.h5",
         unmatched="results/{dataset}/labels/{batch}-unmatched.tsv",
@@ -68,7 +73,7 @@ rule label_outline:
     benchmark:
         "results/{dataset}/performance/label/{batch}.tsv"
     wildcard_constraints:
-        dataset=labelled_by("poses", "relion", "aspire", "matching"),
+        dataset=one_of(PLAN.labels_come_from("poses", "relion", "aspire", "matching")),
     conda:
         "../envs/crisp.yaml"
     threads: 2
@@ -76,14 +81,12 @@ rule label_outline:
         mem_mb=4000,
         runtime="1h",
     params:
-        labels=outline_settings,
-        poses_origin=poses_origin,
+        labels=ask(datasets.outline_settings),
+        poses_origin=ask(datasets.poses_origin),
         pixel_size=lookup(
             "datasets/{dataset}/preparation/working_pixel_size", within=config
         ),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("label_outline"),
     script:
         "../workflow_scripts/label_outline.py"

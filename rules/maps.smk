@@ -1,11 +1,9 @@
-MAPS = collect("results/{run}/maps", run=NETWORK_RUNS) + [
-    f"results/{dataset}/label_maps" for dataset in RUN_DATASETS if dataset in LABELLED
-]
-
-
 rule probability_maps:
     input:
-        probability=all_batches("results/{dataset}/{experiment}/probability/{batch}.h5"),
+        probability=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/probability/{batch}.h5",
+        ),
     output:
         directory("results/{dataset}/{experiment}/maps"),
     log:
@@ -23,8 +21,8 @@ rule probability_maps:
 
 rule label_maps:
     input:
-        labels=all_batches("results/{dataset}/labels/{batch}.h5"),
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         directory("results/{dataset}/label_maps"),
     log:

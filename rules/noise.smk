@@ -1,7 +1,7 @@
 rule sample_noise:
     input:
-        micrographs=batch_files,
-        simulation=simulation_batch,
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
     output:
@@ -19,7 +19,7 @@ rule sample_noise:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=batch_paths,
+        micrographs=ask(micrographs.batch_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         noise=lookup("experiments/{experiment}/noise", within=config),
         seed=config["seed"],
@@ -30,10 +30,17 @@ rule sample_noise:
 
 rule pool_noise:
     input:
-        patches=all_batches("results/{dataset}/{experiment}/noise/patches/{batch}.tsv"),
-        spectra=all_batches("results/{dataset}/{experiment}/noise/spectra/{batch}.tsv"),
-        micrographs=all_batches(
-            "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv"
+        patches=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/noise/patches/{batch}.tsv",
+        ),
+        spectra=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/noise/spectra/{batch}.tsv",
+        ),
+        micrographs=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv",
         ),
     output:
         patches="results/{dataset}/{experiment}/noise/patches.tsv",

@@ -1,8 +1,8 @@
 rule import_picks:
     input:
-        picks=picked_files,
+        picks=ask(pickers.picked_files),
         micrographs="results/{dataset}/micrographs.tsv",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/{experiment}/imported.star",
         names="results/{dataset}/{experiment}/picked_names.tsv",
@@ -15,10 +15,8 @@ rule import_picks:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=picker_keys("format", "origin"),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        coordinates=ask(pickers.picker_keys, "format", "origin"),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("import_picks"),
     script:
         "../workflow_scripts/import_picks.py"
@@ -28,7 +26,7 @@ rule train_topaz:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         detector="results/{dataset}/{experiment}/detector.sav",
         history="results/{dataset}/{experiment}/history_topaz.tsv",
@@ -44,7 +42,7 @@ rule train_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        picker=training_keys,
+        picker=ask(pickers.picker_training),
         code=core_digest("train_topaz"),
     script:
         "../workflow_scripts/train_topaz.py"
@@ -53,7 +51,7 @@ rule train_topaz:
 rule pick_topaz:
     input:
         images="results/{dataset}/images/{batch}.h5",
-        detector=topaz_detector,
+        detector=ask(pickers.topaz_detector),
     output:
         "results/{dataset}/{experiment}/found/topaz/{batch}.star",
     log:
@@ -68,10 +66,10 @@ rule pick_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
     params:
-        picker=picker_keys("program", "model", "pixel_size", "radius_diameters"),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
+        picker=ask(
+            pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"
         ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("pick_topaz"),
     script:
         "../workflow_scripts/pick_topaz.py"
@@ -79,8 +77,8 @@ rule pick_topaz:
 
 rule pick_relion_log:
     input:
-        micrographs=batch_files,
-        simulation=simulation_batch,
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
     output:
         "results/{dataset}/{experiment}/found/relion-log/{batch}.star",
@@ -94,8 +92,9 @@ rule pick_relion_log:
         mem_mb=4000,
         runtime="4h",
     params:
-        micrographs=batch_paths,
-        picker=picker_keys(
+        micrographs=ask(micrographs.batch_paths),
+        picker=ask(
+            pickers.picker_keys,
             "diameter_min_angstrom",
             "diameter_max_angstrom",
             "threshold_adjustment",
@@ -103,9 +102,7 @@ rule pick_relion_log:
             "white_particles",
         ),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("pick_relion_log"),
     script:
         "../workflow_scripts/pick_relion_log.py"
@@ -126,12 +123,15 @@ rule pick_skimage_log:
         mem_mb=2000,
         runtime="1h",
     params:
-        picker=picker_keys(
-            "diameters", "n_scales", "least_score", "overlap", "white_particles"
+        picker=ask(
+            pickers.picker_keys,
+            "diameters",
+            "n_scales",
+            "least_score",
+            "overlap",
+            "white_particles",
         ),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("pick_skimage_log"),
     script:
         "../workflow_scripts/pick_skimage_log.py"
@@ -141,20 +141,20 @@ rule choose_threshold:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        found=all_found,
-        names=picked_names,
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        found=ask(pickers.all_found),
+        names=ask(pickers.picked_names),
     output:
         threshold="results/{dataset}/{experiment}/threshold.yaml",
     log:
         "logs/{dataset}/{experiment}/choose_threshold.log",
     wildcard_constraints:
-        experiment=one_of(PICKERS),
+        experiment=one_of(PLAN.pickers),
     conda:
         "../envs/crisp.yaml"
     params:
-        diameter_px=particle_diameter_px,
-        edge_box_px=edge_box_px,
+        diameter_px=ask(datasets.particle_diameter_px),
+        edge_box_px=ask(experiments.edge_box_px),
         code=core_digest("choose_threshold"),
     script:
         "../workflow_scripts/choose_threshold.py"
@@ -163,8 +163,8 @@ rule choose_threshold:
 rule keep_picks:
     input:
         images="results/{dataset}/images/{batch}.h5",
-        found=found_picks,
-        threshold=chosen_threshold,
+        found=ask(pickers.found_picks),
+        threshold=ask(pickers.chosen_threshold),
     output:
         candidates="results/{dataset}/{experiment}/candidates/{batch}.star",
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
@@ -172,12 +172,12 @@ rule keep_picks:
     log:
         "logs/{dataset}/{experiment}/keep_picks/{batch}.log",
     wildcard_constraints:
-        experiment=one_of(PICKERS),
+        experiment=one_of(PLAN.pickers),
     conda:
         "../envs/crisp.yaml"
     params:
         threshold=lookup("experiments/{experiment}/picker/threshold", within=config),
-        edge_box_px=edge_box_px,
+        edge_box_px=ask(experiments.edge_box_px),
         code=core_digest("keep_picks"),
     script:
         "../workflow_scripts/keep_picks.py"

@@ -1,6 +1,6 @@
 rule predict:
     input:
-        network=predicting_network,
+        network=ask(networks.predicting_network),
         images="results/{dataset}/images/{batch}.h5",
     output:
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
@@ -18,6 +18,7 @@ rule predict:
     params:
         prediction=lookup("experiments/{experiment}/prediction", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("predict"),
     script:
         "../workflow_scripts/predict.py"

@@ -1,7 +1,7 @@
 rule prepare:
     input:
-        micrographs=batch_files,
-        simulation=simulation_batch,
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
     output:
         images="results/{dataset}/images/{batch}.h5",
         quarantine="results/{dataset}/quarantine/prepare-{batch}.tsv",
@@ -16,10 +16,10 @@ rule prepare:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=batch_paths,
+        micrographs=ask(micrographs.batch_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        diameter_px=particle_diameter_px,
+        diameter_px=ask(datasets.particle_diameter_px),
         code=core_digest("prepare"),
     script:
         "../workflow_scripts/prepare.py"
@@ -27,8 +27,10 @@ rule prepare:
 
 rule list_micrographs:
     input:
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        quarantine=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        quarantine=ask(
+            micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
+        ),
     output:
         micrographs="results/{dataset}/micrographs.tsv",
     log:
@@ -37,8 +39,8 @@ rule list_micrographs:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=dataset_paths,
-        star_paths=star_paths,
+        micrographs=ask(micrographs.dataset_paths),
+        star_paths=ask(micrographs.star_paths),
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
@@ -47,7 +49,7 @@ rule list_micrographs:
 rule link_micrographs:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
-        simulation=simulation_batches,
+        simulation=ask(datasets.simulation_batches),
     output:
         directory("results/{dataset}/micrographs"),
     log:
@@ -63,8 +65,8 @@ rule link_micrographs:
 
 rule import_coordinates:
     input:
-        coordinates=coordinate_files,
-        images=addition_batches("results/{dataset}/images/{batch}.h5"),
+        coordinates=ask(datasets.coordinate_files),
+        images=ask(micrographs.addition_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/coordinates/{addition}.star",
         names="results/{dataset}/coordinates/{addition}-names.tsv",
@@ -79,10 +81,8 @@ rule import_coordinates:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=coordinate_settings,
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        coordinates=ask(datasets.coordinate_settings),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         code=core_digest("import_coordinates"),
     script:
         "../workflow_scripts/import_coordinates.py"
@@ -100,10 +100,10 @@ rule import_ctf:
     conda:
         "../envs/crisp.yaml"
     params:
-        ctf=batch_ctf,
+        ctf=ask(datasets.batch_ctf),
         file=lookup("datasets/{dataset}/ctf", within=config),
-        micrographs=batch_paths,
-        star_paths=star_paths,
+        micrographs=ask(micrographs.batch_paths),
+        star_paths=ask(micrographs.star_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         code=core_digest("import_ctf"),
     script:
@@ -112,12 +112,18 @@ rule import_ctf:
 
 rule join_coordinates:
     input:
-        coordinates=of_all_additions("results/{dataset}/coordinates/{addition}.star"),
-        names=of_all_additions("results/{dataset}/coordinates/{addition}-names.tsv"),
-        quarantine=of_all_additions(
-            "results/{dataset}/coordinates/{addition}-quarantine.tsv"
+        coordinates=ask(
+            micrographs.all_additions, "results/{dataset}/coordinates/{addition}.star"
         ),
-        strangers=stranger_files,
+        names=ask(
+            micrographs.all_additions,
+            "results/{dataset}/coordinates/{addition}-names.tsv",
+        ),
+        quarantine=ask(
+            micrographs.all_additions,
+            "results/{dataset}/coordinates/{addition}-quarantine.tsv",
+        ),
+        strangers=ask(datasets.stranger_files),
     output:
         coordinates="results/{dataset}/coordinates.star",
         names="results/{dataset}/coordinate_names.tsv",
@@ -128,7 +134,7 @@ rule join_coordinates:
     conda:
         "../envs/crisp.yaml"
     params:
-        coordinates=coordinate_settings,
+        coordinates=ask(datasets.coordinate_settings),
         code=core_digest("join_coordinates"),
     script:
         "../workflow_scripts/join_coordinates.py"
@@ -136,7 +142,10 @@ rule join_coordinates:
 
 rule draw_split:
     input:
-        names=of_trained_additions("results/{dataset}/coordinates/{addition}-names.tsv"),
+        names=ask(
+            micrographs.trained_additions,
+            "results/{dataset}/coordinates/{addition}-names.tsv",
+        ),
     output:
         split="results/{dataset}/split/drawn.tsv",
     log:
@@ -145,8 +154,8 @@ rule draw_split:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=drawn_micrographs,
-        split=drawn_parts,
+        micrographs=ask(micrographs.drawn_micrographs),
+        split=ask(micrographs.drawn_parts),
         seed=config["seed"],
         code=core_digest("draw_split"),
     script:
@@ -165,8 +174,8 @@ rule split:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=dataset_paths,
-        drawn_from=drawn_micrographs,
+        micrographs=ask(micrographs.dataset_paths),
+        drawn_from=ask(micrographs.drawn_micrographs),
         split=lookup("datasets/{dataset}/split", within=config),
         code=core_digest("split"),
     script:
@@ -175,10 +184,12 @@ rule split:
 
 rule quarantine:
     input:
-        prepare=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
-        coordinates=coordinate_quarantine,
-        ctf=ctf_quarantine,
-        picks=picks_quarantine,
+        prepare=ask(
+            micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
+        ),
+        coordinates=ask(datasets.coordinate_quarantine),
+        ctf=ask(datasets.ctf_quarantine),
+        picks=ask(pickers.picks_quarantine),
     output:
         report(
             "results/{dataset}/quarantine.tsv",
@@ -200,7 +211,7 @@ rule quarantine:
 rule strict:
     input:
         finished=RESULTS + REPORTS,
-        quarantine=collect("results/{dataset}/quarantine.tsv", dataset=RUN_DATASETS),
+        quarantine=targets.of_runs(["quarantine.tsv"], PLAN.run_datasets),
     output:
         "results/strict.txt",
     log:

@@ -1,10 +1,12 @@
 rule extract_for_reconstruction:
     input:
-        micrographs=batch_files,
-        simulation=simulation_batch,
-        truth=simulation_truth,
-        ctf=imported_ctf,
-        coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
+        truth=ask(datasets.simulation_truth),
+        ctf=ask(datasets.imported_ctf),
+        coordinates=ask(
+            micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"
+        ),
     output:
         stack="results/{dataset}/reconstruction/stacks/{batch}.mrcs",
         particles="results/{dataset}/reconstruction/stacks/{batch}.star",
@@ -19,9 +21,9 @@ rule extract_for_reconstruction:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=batch_paths,
-        star_paths=star_paths,
-        dataset=dataset_optics,
+        micrographs=ask(micrographs.batch_paths),
+        star_paths=ask(micrographs.star_paths),
+        dataset=ask(datasets.dataset_optics),
         stack_pixel_size=lookup(
             "datasets/{dataset}/labels/reconstruction/pixel_size", within=config
         ),
@@ -32,11 +34,15 @@ rule extract_for_reconstruction:
 
 rule reconstruct:
     input:
-        particles=addition_batches(
-            "results/{dataset}/reconstruction/stacks/{batch}.star"
+        particles=ask(
+            micrographs.addition_batches,
+            "results/{dataset}/reconstruction/stacks/{batch}.star",
         ),
-        stacks=addition_batches("results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
-        map=initial_map,
+        stacks=ask(
+            micrographs.addition_batches,
+            "results/{dataset}/reconstruction/stacks/{batch}.mrcs",
+        ),
+        map=ask(datasets.initial_map),
     output:
         poses="results/{dataset}/reconstruction/poses.star",
         map="results/{dataset}/reconstruction/map.mrc",
@@ -45,7 +51,7 @@ rule reconstruct:
     benchmark:
         "results/{dataset}/performance/reconstruct.tsv"
     wildcard_constraints:
-        dataset=labelled_by("relion", "aspire", "matching"),
+        dataset=one_of(PLAN.labels_come_from("relion", "aspire", "matching")),
     conda:
         "../envs/crisp.yaml"
     threads: 2
@@ -55,9 +61,7 @@ rule reconstruct:
     params:
         source=lookup("datasets/{dataset}/labels/source", within=config),
         reconstruction=lookup("datasets/{dataset}/labels/reconstruction", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         seed=config["seed"],
         code=core_digest("reconstruct"),
     script:

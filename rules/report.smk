@@ -18,16 +18,22 @@ rule report:
 
 rule report_data:
     input:
-        unpack(report_input),
+        unpack(ask(reports.report_input)),
         micrographs="results/{dataset}/micrographs.tsv",
         quarantine="results/{dataset}/quarantine.tsv",
-        images=all_batches("results/{dataset}/images/{batch}.h5"),
-        candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        candidates=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/candidates/{batch}.star",
+        ),
         dropped="results/{dataset}/{experiment}/dropped.tsv",
         particles="results/{dataset}/{experiment}/particles.star",
-        stacks=all_batches("results/{dataset}/{experiment}/particles/{batch}.mrcs"),
-        plots=report_plots,
-        names=picked_names,
+        stacks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/particles/{batch}.mrcs",
+        ),
+        plots=ask(reports.report_plots),
+        names=ask(pickers.picked_names),
     output:
         "results/{dataset}/{experiment}/report.json",
     log:
@@ -39,11 +45,9 @@ rule report_data:
         runtime="1h",
     params:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
-        threshold=given_threshold,
-        n_previews=N_PREVIEWS,
+        diameter_angstrom=ask(datasets.diameter_angstrom),
+        threshold=ask(reports.given_threshold),
+        n_previews=reports.n_previews(PLAN),
         code=core_digest("report_data"),
     script:
         "../workflow_scripts/report_data.py"
@@ -51,7 +55,7 @@ rule report_data:
 
 rule report_page:
     input:
-        data=collect("results/{run}/report.json", run=RUNS),
+        data=targets.of_runs(["report.json"], PLAN.runs),
     output:
         "results/report.html",
     log:
@@ -60,11 +64,14 @@ rule report_page:
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=report_runs,
+        runs=ask(reports.report_runs),
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
         overrides=dict(workflow.config_settings.config),
-        extra=extra_results,
-        template=page_digest,
+        extra=ask(reports.extra_results),
+        template=files_digest(
+            ROOT / "crisp_core/report" / name
+            for name in ("page.html", "style.css", "viewer.js")
+        ),
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"

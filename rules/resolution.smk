@@ -1,10 +1,10 @@
 rule extract_for_resolution:
     input:
-        unpack(resolution_batch),
-        micrographs=batch_files,
-        simulation=simulation_batch,
-        others=lambda wildcards: sum(other_picks(wildcards).values(), []),
-        refined=lambda wildcards: list(refined_files(wildcards).values()),
+        unpack(ask(resolution.resolution_batch)),
+        micrographs=ask(micrographs.batch_files),
+        simulation=ask(datasets.simulation_batch),
+        others=ask(resolution.other_pick_files),
+        refined=ask(resolution.refined_files),
         images="results/{dataset}/images/{batch}.h5",
         list="results/{dataset}/micrographs.tsv",
     output:
@@ -20,11 +20,11 @@ rule extract_for_resolution:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=batch_paths,
-        dataset=dataset_optics,
-        others=other_picks,
-        refined=refined_files,
-        false_sets=false_sets,
+        micrographs=ask(micrographs.batch_paths),
+        dataset=ask(datasets.dataset_optics),
+        others=ask(resolution.other_picks),
+        refined=ask(resolution.refined_sets),
+        false_sets=ask(resolution.false_sets),
         part=lookup("experiments/{experiment}/resolution/part", within=config),
         box_angstrom=lookup(
             "experiments/{experiment}/particles/box_angstrom", within=config
@@ -40,8 +40,9 @@ rule extract_for_resolution:
 
 rule draw_particles:
     input:
-        particles=all_batches(
-            "results/{dataset}/{experiment}/resolution/stacks/{batch}.star"
+        particles=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/resolution/stacks/{batch}.star",
         ),
     output:
         particles=directory("results/{dataset}/{experiment}/resolution/sets"),
@@ -53,8 +54,8 @@ rule draw_particles:
         mem_mb=4000,
         runtime="1h",
     params:
-        sets=resolution_sets,
-        false_sets=false_sets,
+        sets=ask(resolution.resolution_sets),
+        false_sets=ask(resolution.false_sets),
         n_particles=lookup(
             "experiments/{experiment}/resolution/n_particles", within=config
         ),
@@ -67,8 +68,9 @@ rule draw_particles:
 rule reconstruct_picks:
     input:
         particles="results/{dataset}/{experiment}/resolution/sets",
-        stacks=all_batches(
-            "results/{dataset}/{experiment}/resolution/stacks/{batch}.mrcs"
+        stacks=ask(
+            micrographs.all_batches,
+            "results/{dataset}/{experiment}/resolution/stacks/{batch}.mrcs",
         ),
     output:
         half1="results/{dataset}/{experiment}/resolution/maps/{set}-{seed}-half1.mrc",
@@ -97,8 +99,8 @@ rule reconstruct_picks:
 rule measure_resolution:
     input:
         particles="results/{dataset}/{experiment}/resolution/sets",
-        maps=resolution_maps,
-        mask=resolution_mask,
+        maps=ask(resolution.resolution_maps),
+        mask=ask(resolution.resolution_mask),
     output:
         fsc="results/{dataset}/{experiment}/resolution/fsc.tsv",
         resolution=report(
@@ -121,7 +123,7 @@ rule measure_resolution:
         mem_mb=8000,
         runtime="2h",
     params:
-        sets=resolution_sets,
+        sets=ask(resolution.resolution_sets),
         resolution=lookup("experiments/{experiment}/resolution", within=config),
         code=core_digest("measure_resolution"),
     script:

@@ -1,6 +1,6 @@
 rule density:
     input:
-        volume=volume_file,
+        volume=ask(datasets.volume_file),
     output:
         density="results/{dataset}/density.mrc",
     log:
@@ -22,9 +22,7 @@ rule density:
             "datasets/{dataset}/simulation/model_resolution_angstrom", within=config
         ),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=lookup(
-            "datasets/{dataset}/particle_diameter_angstrom", within=config
-        ),
+        diameter_angstrom=ask(datasets.diameter_angstrom),
         seed=config["seed"],
         code=core_digest("density"),
     script:
@@ -48,9 +46,9 @@ rule simulate:
         mem_mb=4000,
         runtime="2h",
     params:
-        dataset=dataset_optics,
-        simulation=simulation_settings,
-        micrographs=batch_paths,
+        dataset=ask(datasets.dataset_optics),
+        simulation=ask(datasets.simulation_settings),
+        micrographs=ask(micrographs.batch_paths),
         seed=config["seed"],
         code=core_digest("simulate"),
     script:

@@ -1,10 +1,10 @@
 rule tabulate:
     input:
-        pixels=table_files("metrics/pixels.tsv"),
-        picks=table_files("metrics/picks.tsv"),
-        maps=table_files("metrics/maps.tsv"),
-        networks=table_networks,
-        checkpoints=table_checkpoints,
+        pixels=ask(networks.table_files, "metrics/pixels.tsv"),
+        picks=ask(networks.table_files, "metrics/picks.tsv"),
+        maps=ask(networks.table_files, "metrics/maps.tsv"),
+        networks=ask(networks.table_networks),
+        checkpoints=ask(networks.table_checkpoints),
     output:
         table=report(
             "results/{dataset}/tables/{table}.tsv",
@@ -20,7 +20,7 @@ rule tabulate:
         mem_mb=4000,
         runtime="1h",
     params:
-        runs=table_runs,
+        runs=ask(networks.table_runs),
         code=core_digest("tabulate"),
     script:
         "../workflow_scripts/tabulate.py"
@@ -28,7 +28,7 @@ rule tabulate:
 
 rule plot_histograms:
     input:
-        maps=table_files("metrics/maps.tsv"),
+        maps=ask(networks.table_files, "metrics/maps.tsv"),
     output:
         report(
             "results/{dataset}/tables/{table}/histograms.png",
@@ -42,7 +42,7 @@ rule plot_histograms:
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=table_runs,
+        runs=ask(networks.table_runs),
         code=core_digest("plot_histograms"),
     script:
         "../workflow_scripts/plot_histograms.py"

@@ -1,17 +1,15 @@
 rule train:
     input:
-        split="results/{dataset}/split/drawn.tsv",
-        images=training_batches("results/{dataset}/images/{batch}.h5"),
-        labels=training_batches("results/{dataset}/labels/{batch}.h5"),
+        splits=ask(networks.training_splits),
+        images=ask(networks.training_files, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(networks.training_files, "results/{dataset}/labels/{batch}.h5"),
     output:
-        network="results/{dataset}/{experiment}/network.pt",
-        history="results/{dataset}/{experiment}/history.tsv",
+        network="results/{network}/network.pt",
+        history="results/{network}/history.tsv",
     log:
-        "logs/{dataset}/{experiment}/train.log",
+        "logs/{network}/train.log",
     benchmark:
-        "results/{dataset}/{experiment}/performance/train.tsv"
-    wildcard_constraints:
-        experiment=one_of(TRAINABLE),
+        "results/{network}/performance/train.tsv"
     conda:
         "../envs/crisp.yaml"
     threads: 8
@@ -20,14 +18,14 @@ rule train:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        network=lookup("experiments/{experiment}/network", within=config),
+        network=ask(networks.training_section, "network"),
         # what costs only time or memory may change without a new training; the script takes it from the config
-        training=section_without("training", "workers"),
-        prediction=section_without("prediction", "tiles_per_step"),
-        preparation=lookup("datasets/{dataset}/preparation", within=config),
-        seed=experiment_seed,
+        training=ask(networks.training_section, "training", "workers"),
+        prediction=ask(networks.training_section, "prediction", "tiles_per_step"),
+        datasets=ask(networks.training_sources),
+        seed=ask(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume="results/{dataset}/{experiment}/training/last.pt",
+        resume="results/{network}/training/last.pt",
         code=core_digest("train"),
     script:
         "../workflow_scripts/train.py"

@@ -2,10 +2,12 @@ import h5py
 import numpy as np
 import pytest
 
-from crisp_core.classes import IGNORED
+from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.crops import ALL_CERTAIN, Crops, Uncertain, jitter_rings, uncertain_pixels
 
 from .labelled import PIXEL_SIZE, disc_micrographs, discs, write_micrographs
+
+TWO = ["background", "particle"]
 
 
 @pytest.fixture
@@ -15,7 +17,7 @@ def micrographs(tmp_path):
 
 def test_a_crop_depends_on_its_number_alone(micrographs):
     options = {"crop_px": 32, "n_items": 20, "contrast_jitter": 0.1, "defocus_jitter": 0.3, "empty_share": 0.5}
-    crops, again = (Crops(micrographs, n_classes=2, seed=1, **options) for _ in range(2))
+    crops, again = (Crops(micrographs, classes=TWO, seed=1, **options) for _ in range(2))
     crops[3]
     for mine, other in zip(crops[7], again[7], strict=True):
         np.testing.assert_array_equal(mine, other)
@@ -23,7 +25,7 @@ def test_a_crop_depends_on_its_number_alone(micrographs):
 
 
 def test_image_and_label_turn_together_and_the_margin_is_ignored(micrographs):
-    crops = Crops(micrographs, crop_px=32, n_items=40, n_classes=2, seed=1)
+    crops = Crops(micrographs, crop_px=32, n_items=40, classes=TWO, seed=1)
     seen = set()
     for image, label in (crops[i] for i in range(40)):
         assert image.shape == (1, 32, 32) and label.shape == (32, 32)
@@ -34,7 +36,7 @@ def test_image_and_label_turn_together_and_the_margin_is_ignored(micrographs):
 
 
 def test_a_micrograph_smaller_than_the_crop_is_continued_with_ignored_pixels(micrographs):
-    image, label = Crops(micrographs, crop_px=100, n_items=1, n_classes=2, seed=1)[0]
+    image, label = Crops(micrographs, crop_px=100, n_items=1, classes=TWO, seed=1)[0]
     assert image.shape == (1, 100, 100)
     assert (label != IGNORED).sum() == 64 * 72
 
@@ -45,8 +47,8 @@ def test_two_classes_take_the_others_for_background(micrographs):
             labels[f"label/{name}"][:, :6] = 2
             labels[f"label/{name}"][:4] = 3
     options = {"crop_px": 100, "n_items": 3, "seed": 1}
-    assert set(np.unique(Crops(micrographs, n_classes=2, **options)[0][1])) <= {0, 1, IGNORED}
-    assert set(np.unique(Crops(micrographs, n_classes=4, **options)[0][1])) >= {0, 1, 2, 3}
+    assert set(np.unique(Crops(micrographs, classes=TWO, **options)[0][1])) <= {0, 1, IGNORED}
+    assert set(np.unique(Crops(micrographs, classes=CLASSES, **options)[0][1])) >= {0, 1, 2, 3}
 
 
 def test_empty_crops_are_as_rare_as_asked_for(tmp_path):
@@ -54,7 +56,7 @@ def test_empty_crops_are_as_rare_as_asked_for(tmp_path):
     sparse = write_micrographs(tmp_path, {"a": discs((128, 128), [(40, 60)], 3)})
 
     def empty(share):
-        crops = Crops(sparse, crop_px=32, n_items=200, empty_share=share, n_classes=2, seed=2)
+        crops = Crops(sparse, crop_px=32, n_items=200, empty_share=share, classes=TWO, seed=2)
         return np.mean([(crops[i][1] != 1).all() for i in range(200)])
 
     assert empty(1) > 0.8
@@ -65,7 +67,7 @@ def test_empty_crops_are_as_rare_as_asked_for(tmp_path):
 
 def test_without_any_particle_crops_are_still_drawn(tmp_path):
     bare = write_micrographs(tmp_path, {"a": np.zeros((64, 64), np.uint8)})
-    _, label = Crops(bare, crop_px=32, n_items=4, empty_share=0, n_classes=2, seed=2)[3]
+    _, label = Crops(bare, crop_px=32, n_items=4, empty_share=0, classes=TWO, seed=2)[3]
     assert (label != 1).all()
 
 
@@ -106,7 +108,7 @@ def test_what_a_crop_ignores_does_not_depend_on_where_it_was_cut(micrographs, un
         label = labels["label/a"][()]
     expected = np.where(uncertain_pixels(label, uncertain, pixel_size=PIXEL_SIZE), IGNORED, label)
     expected[:, -8:] = IGNORED
-    crops = Crops(micrographs[:1], crop_px=24, n_items=1, uncertain=uncertain, n_classes=2, seed=0)
+    crops = Crops(micrographs[:1], crop_px=24, n_items=1, uncertain=uncertain, classes=TWO, seed=0)
     for seed in range(30):
         corner = crops.draw_corner(None, "a", crops.grids[0], np.random.default_rng(seed))
         _, target = crops.read(micrographs[0], crops.grids[0], np.random.default_rng(seed))

@@ -3,6 +3,7 @@ import pytest
 import torch
 import yaml
 
+from crisp_core.checkpoints import NetworkFacts, NetworkInput
 from crisp_core.crf.layer import PUBLISHED, CrfLayer
 from crisp_core.crf.network import CrfNetwork
 from crisp_core.errors import UserError
@@ -198,7 +199,9 @@ def test_a_saved_crf_predicts_the_same(kind, tmp_path):
     wrapped = with_crf(small_network(), section(type=kind, **SMALL_CRF), 2).eval()
     with torch.no_grad():
         wrapped.crf.log_gamma += 0.3
-    trained = TrainedNetwork(wrapped, NETWORK, {}, ["background", "particle"])
+    trained = TrainedNetwork(
+        wrapped, NetworkFacts(["background", "particle"], NetworkInput(25.0, "robust", 0.0), NETWORK)
+    )
     save_network(tmp_path / "crf.pt", trained, state=wrapped.state_dict())
     loaded = load_network(tmp_path / "crf.pt").network
     assert isinstance(loaded, CrfNetwork) and not loaded.training

@@ -10,12 +10,12 @@ import safetensors.torch
 import timm
 import torch
 
+from crisp_core.checkpoints import NetworkFacts, NetworkInput, read_facts, write_facts
 from crisp_core.errors import UserError
 from crisp_core.inference import padded_logits
 from crisp_core.networks import (
     TrainedNetwork,
     build_network,
-    check_preparation,
     load_network,
     n_parameters,
     save_network,
@@ -43,7 +43,7 @@ PAPER_ENCODERS = {
     "vgg19_bn": (44.7, 44.7),
 }
 NOT_DILATED = ("inceptionv4", "densenet201", "vgg19_bn")
-PREPARATION = {"working_pixel_size": 7.08, "normalization": "robust", "highpass_angstrom": 0}
+FACTS = NetworkFacts(["background", "particle"], NetworkInput(25.0, "robust", 0.0), SMALL)
 
 
 @pytest.fixture
@@ -54,17 +54,16 @@ def network():
 
 def test_a_saved_network_predicts_the_same(network, tmp_path):
     path = tmp_path / "network.pt"
-    save_network(
-        path, TrainedNetwork(network, SMALL, PREPARATION, ["background", "particle"]), state=network.state_dict()
-    )
+    save_network(path, TrainedNetwork(network, FACTS), state=network.state_dict())
     loaded = load_network(path)
     image = torch.randn(1, 1, 32, 32)
     assert torch.equal(loaded.network(image), network(image))
-    assert loaded[1:] == (SMALL, PREPARATION, ["background", "particle"])
+    assert loaded.facts._replace(versions={}) == FACTS._replace(versions={})
+    assert loaded.facts == read_facts(path) and loaded.facts.versions["torch"] == torch.__version__
 
 
 def test_saving_twice_gives_the_same_bytes(network, tmp_path):
-    trained = TrainedNetwork(network, SMALL, PREPARATION, ["background", "particle"])
+    trained = TrainedNetwork(network, FACTS)
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         save_network(tmp_path / folder / "network.pt", trained, state=network.state_dict())
@@ -224,12 +223,12 @@ def test_an_unknown_name_or_option_gets_one_line(change):
 def test_a_damaged_checkpoint_is_refused_by_name(content, tmp_path):
     path = tmp_path / "network.pt"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"network\.pt: not a network written by CRISP"):
+    with pytest.raises(UserError, match=r"network\.pt: not a network written by this version of CRISP"):
         load_network(path)
 
 
 def test_a_missing_checkpoint_is_named(tmp_path):
-    with pytest.raises(UserError, match="no such network"):
+    with pytest.raises(UserError, match="no such file"):
         load_network(tmp_path / "network.pt")
 
 
@@ -242,15 +241,8 @@ class Exploit:
 
 def test_a_checkpoint_runs_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    torch.save({"format": 1, "state": Exploit()}, "network.pt")
+    torch.save({"state": Exploit()}, "network.pt")
+    write_facts("network.pt", FACTS)
     with pytest.raises(UserError, match="not a network written by CRISP"):
         load_network("network.pt")
     assert not (tmp_path / "exploited").exists()
-
-
-def test_another_preparation_than_the_networks_is_refused():
-    check_preparation(PREPARATION, PREPARATION | {"margin_angstrom": 100}, path="network.pt")
-    with pytest.raises(
-        UserError, match=r"network\.pt: was trained with normalization robust, .* says gaussian_mixture"
-    ):
-        check_preparation(PREPARATION, PREPARATION | {"normalization": "gaussian_mixture"}, path="network.pt")

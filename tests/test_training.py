@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from crisp_core.classes import IGNORED
+from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.crops import Crops, Uncertain
 from crisp_core.errors import UserError
 from crisp_core.losses import make_loss
@@ -14,6 +14,8 @@ from crisp_core.resuming import Resume, forget_run, training_digest
 from crisp_core.training import crop_loader, epoch_batches, fit, mixed_precision, start_run, train_epoch, validate
 
 from .labelled import disc_micrographs
+
+TWO = ["background", "particle"]
 
 SETTINGS = {
     "loss": ["dice", "cross_entropy"],
@@ -87,7 +89,9 @@ def test_four_classes_train(micrographs):
     network = build_network(NETWORK, 4)
     settings = SETTINGS | {"epochs": 1}
     parts = micrographs[:2], micrographs[2:]
-    state, history = fit(network, *parts, settings=settings, prediction=PREDICTION, n_classes=4, device="cpu", seed=3)
+    state, history = fit(
+        network, *parts, settings=settings, prediction=PREDICTION, classes=CLASSES, device="cpu", seed=3
+    )
     assert 0 < history[0]["train_loss"] < 10
     assert state["segmentation_head.0.bias"].shape == (4,)
 
@@ -109,7 +113,7 @@ def test_the_best_epochs_weights_are_returned(micrographs):
     state, history = train(micrographs, network=network)
     network.load_state_dict(state)
     loss = make_loss(SETTINGS["loss"])
-    score = validate(network, micrographs[2:], loss, prediction=PREDICTION, n_classes=2, device="cpu")
+    score = validate(network, micrographs[2:], loss, prediction=PREDICTION, classes=TWO, device="cpu")
     assert score.iou == pytest.approx(max(row["validation_iou"] for row in history), abs=1e-6)
 
 
@@ -163,7 +167,7 @@ def test_patience_ends_a_training_that_gets_no_better(micrographs, caplog):
 def test_gradients_are_clipped_to_the_norm(micrographs):
     network = small_network()
     run = start_run(network, SETTINGS, n_steps=1)
-    crops = Crops(micrographs, crop_px=32, n_items=4, n_classes=2, seed=1)
+    crops = Crops(micrographs, crop_px=32, n_items=4, classes=TWO, seed=1)
     loader = crop_loader(crops, [[0, 1, 2, 3]], workers=0, device="cpu")
     train_epoch(run, loader, make_loss(["dice"]), max_norm=1e-3, device="cpu")
     norm = torch.stack([p.grad.norm() for p in network.parameters() if p.grad is not None]).norm()
@@ -172,7 +176,7 @@ def test_gradients_are_clipped_to_the_norm(micrographs):
 
 def test_uncertain_pixels_count_neither_in_training_nor_in_validation(micrographs):
     network = small_network().eval()
-    options = {"prediction": PREDICTION, "n_classes": 2, "device": "cpu"}
+    options = {"prediction": PREDICTION, "classes": TWO, "device": "cpu"}
     with h5py.File(micrographs[2].labels) as labels:
         label = labels["label/c"][()]
     far = Uncertain(unlabelled_angstrom=14.0)
@@ -183,7 +187,7 @@ def test_uncertain_pixels_count_neither_in_training_nor_in_validation(micrograph
         images["valid/c"][...] = images["valid/c"][()] & (distance * 7.0 <= 14.0)
     by_mask = validate(network, micrographs[2:], make_loss(["cross_entropy"]), **options)
     assert by_distance == pytest.approx(by_mask, abs=1e-6)
-    crops = Crops(micrographs[:1], crop_px=100, n_items=1, uncertain=far, n_classes=2, seed=0)
+    crops = Crops(micrographs[:1], crop_px=100, n_items=1, uncertain=far, classes=TWO, seed=0)
     assert set(np.unique(crops[0][1])) == {0, 1, IGNORED}
 
 

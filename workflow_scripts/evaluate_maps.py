@@ -36,7 +36,8 @@ map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates = pd.concat([read_coordinates_star(path) for path in snakemake.input.candidates], ignore_index=True)
 with open(snakemake.input.centers) as file:
-    knots = pd.DataFrame(yaml.safe_load(file)["calibration"])
+    centers = yaml.safe_load(file)
+knots = pd.DataFrame(centers["calibration"]) if "calibration" in centers else None
 calibration = calibration_table(truth, candidates, parts, knots=knots, diameter_px=snakemake.params.diameter_px)
 calibration.to_csv(snakemake.output.calibration, sep="\t", index=False, float_format="%.6g")
 for row in pixels.query("micrograph == 'all'").itertuples():

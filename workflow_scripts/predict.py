@@ -7,11 +7,12 @@ import h5py
 import numpy as np
 
 from crisp_core.arrays import array_names, read_array, write_array
-from crisp_core.classes import PARTICLE
+from crisp_core.checkpoints import check_input, network_input
+from crisp_core.classes import channel, file_label
 from crisp_core.devices import start_torch
 from crisp_core.inference import predict
 from crisp_core.logs import start_log
-from crisp_core.networks import check_preparation, load_network
+from crisp_core.networks import load_network
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 trained = load_network(snakemake.input.network, device=device)
-check_preparation(trained.preparation, snakemake.params.preparation, path=snakemake.input.network)
+classes = trained.facts.classes
+given = network_input(snakemake.params.preparation, snakemake.params.diameter_angstrom)
+check_input(
+    trained.facts.input, given, path=snakemake.input.network, diameter_angstrom=snakemake.params.diameter_angstrom
+)
 
 names = array_names(snakemake.input.images, "image")
 with h5py.File(snakemake.output.probability, "w") as output:
@@ -28,7 +33,7 @@ with h5py.File(snakemake.output.probability, "w") as output:
         image = read_array(snakemake.input.images, "image", name)
         probability = predict(trained.network, image.data, device=device, **snakemake.params.prediction)
         grid = {"pixel_size": image.pixel_size, "full_shape": image.full_shape}
-        write_array(output, "probability", name, probability[PARTICLE].astype(np.float16), **grid)
-        if len(trained.classes) > 2:
-            write_array(output, "class", name, probability.argmax(axis=0).astype(np.uint8), **grid)
+        write_array(output, "probability", name, probability[channel(classes, "particle")].astype(np.float16), **grid)
+        if len(classes) > 2:
+            write_array(output, "class", name, file_label(probability.argmax(axis=0), classes), **grid)
         log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)

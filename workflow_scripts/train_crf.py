@@ -1,4 +1,4 @@
-"""Rule train_crf: train a trained network further, with a CRF or as its control without one."""
+"""Rule train_crf: train a network further, with a CRF or as its control without one."""
 
 import hashlib
 from pathlib import Path
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from crisp_core.crops import labelled_parts
+from crisp_core.crops import parts_of_datasets
 from crisp_core.devices import start_torch
 from crisp_core.finetuning import finetuning_settings, with_crf
 from crisp_core.logs import start_log
 from crisp_core.networks import load_network, save_network
+from crisp_core.plan.sections import network_settings
 from crisp_core.resuming import Resume, forget_run, training_digest
 from crisp_core.training import fit
 
@@ -20,24 +21,29 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
-experiment = snakemake.config["experiments"][snakemake.wildcards.experiment]
+settings = network_settings(snakemake.config, snakemake.wildcards.network)
 torch.manual_seed(params.seed)
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-parts = labelled_parts(split, snakemake.input.images, snakemake.input.labels)
+parts = parts_of_datasets(
+    snakemake.input.splits,
+    snakemake.input.images,
+    snakemake.input.labels,
+    n_batches={name: dataset["n_batches"] for name, dataset in params.datasets.items()},
+    n_train=params.training["n_micrographs"],
+)
 trained = load_network(snakemake.input.network)
-network = with_crf(trained.network, params.crf, len(trained.classes))
+network = with_crf(trained.network, params.crf, len(trained.facts.classes))
 log.info("%s for %d epochs from %s, on %s", params.crf["type"], params.crf["epochs"], snakemake.input.network, device)
 start = hashlib.sha256(Path(snakemake.input.network).read_bytes()).hexdigest()
 resume = Resume(Path(params.resume), training_digest(parts, dict(params.items()) | {"network": start}))
 state, history = fit(
     network,
-    parts.get("train", [])[: params.training["n_micrographs"]],
-    parts.get("validation", []),
-    settings=finetuning_settings(experiment["training"], params.crf),
-    prediction=experiment["prediction"],
-    n_classes=len(trained.classes),
+    parts["train"],
+    parts["validation"],
+    settings=finetuning_settings(settings["training"], params.crf),
+    prediction=settings["prediction"],
+    classes=trained.facts.classes,
     device=device,
     seed=params.seed,
     resume=resume,

@@ -76,6 +76,12 @@ def default_setting(name: str) -> Setting:
     return Setting(name, finder.default_e, finder.default_s)
 
 
+def given_settings(finder: str, threshold: float) -> dict[str, str | float]:
+    """What `pick` takes where the config gives the threshold: a finder, nms where none is named, with its defaults."""
+    setting = default_setting("nms" if finder == "search" else finder)
+    return {"finder": setting.finder, "e": setting.e, "s": setting.s, "threshold": float(threshold)}
+
+
 def _finder(name: str) -> Finder:
     if name not in FINDERS:
         raise UserError(f"There is no finder of centres called {name}: choose one of {', '.join(FINDERS)}.")

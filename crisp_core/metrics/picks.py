@@ -574,14 +574,19 @@ def curve_table(
 
 
 def calibration_table(
-    truth: pd.DataFrame, picks: pd.DataFrame, parts: Mapping[str, str], *, knots: pd.DataFrame, diameter_px: float
+    truth: pd.DataFrame,
+    picks: pd.DataFrame,
+    parts: Mapping[str, str],
+    *,
+    knots: pd.DataFrame | None,
+    diameter_px: float,
 ) -> pd.DataFrame:
     """Reliability of the score before and after calibration, for each part; other arguments as in `picks_table`.
 
     Parameters
     ----------
-    knots : DataFrame
-        Of `fit_calibration`.
+    knots : DataFrame or None
+        Of `fit_calibration`; None leaves the rows after calibration out.
 
     Returns
     -------
@@ -593,7 +598,10 @@ def calibration_table(
     tables = []
     for part in dict.fromkeys(parts.values()):
         pooled = pooled_picks([scored[stem] for stem in parts if parts[stem] == part])
-        for kind, scores in (("score", pooled.scores), ("calibrated", calibrated(pooled.scores, knots))):
+        kinds = {"score": pooled.scores}
+        if knots is not None:
+            kinds["calibrated"] = calibrated(pooled.scores, knots)
+        for kind, scores in kinds.items():
             table = reliability_table(scores, pooled.true)
             error = expected_calibration_error(table)
             tables.append(table.assign(part=part, kind=kind, expected_calibration_error=error))

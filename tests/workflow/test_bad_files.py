@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from crisp_core.arrays import array_names
+from crisp_core.checkpoints import read_facts, write_facts
 from crisp_core.micrographs import mrc_header, write_mrc
 from crisp_core.star import read_coordinates_star
 
@@ -140,9 +141,9 @@ def settings(trained):
 def trained_on_robust(source, folder):
     """A copy of a trained network that is taken for one of the normalization that needs no time."""
     folder.mkdir()
-    checkpoint = torch.load(source / "network.pt", weights_only=True)
-    checkpoint["preparation"]["normalization"] = "robust"
-    torch.save(checkpoint, folder / "network.pt")
+    facts = read_facts(source / "network.pt")
+    torch.save(torch.load(source / "network.pt", weights_only=True), folder / "network.pt")
+    write_facts(folder / "network.pt", facts._replace(input=facts.input._replace(normalization="robust")))
     shutil.copy(source / "centers.yaml", folder)
     return folder
 

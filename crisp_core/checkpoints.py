@@ -1,0 +1,147 @@
+"""Facts of a trained network beside its weights: what it takes and what it tells apart, readable without PyTorch.
+
+A checkpoint is the zip archive that `torch.save` writes; the facts are one JSON entry more in it, so that the settings
+can be checked against a network before any job starts.
+"""
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from crisp_core.errors import UserError, opening
+from crisp_core.geometry import angstrom_to_px
+
+FACTS_NAME = "crisp.json"
+FACTS_FORMAT = 2
+# largest relative difference between the sizes of a particle in training and in use; docs/networks.md
+SIZE_TOLERANCE = 0.1
+
+
+class NetworkInput(NamedTuple):
+    """How micrographs are prepared for a network: lengths in its own pixels, so that no particle's Å/px counts.
+
+    Attributes
+    ----------
+    diameter_px : float
+        Longest extent of the particle, in working pixels.
+    normalization : str
+        Method, as the section preparation names it.
+    highpass_px : float
+        Width of the Gaussian whose blur is subtracted, in working pixels; 0 is off.
+    """
+
+    diameter_px: float
+    normalization: str
+    highpass_px: float
+
+
+class NetworkFacts(NamedTuple):
+    """All that a checkpoint says of its network.
+
+    Attributes
+    ----------
+    classes : list of str
+        Names of the channels, in order.
+    input : NetworkInput
+    network : dict
+        Section `network` of its settings.
+    crf : dict or None
+        Section `crf`, where it has one.
+    versions : dict
+        Of what its numbers depend on.
+    """
+
+    classes: list[str]
+    input: NetworkInput
+    network: dict[str, Any]
+    crf: dict[str, Any] | None = None
+    versions: Mapping[str, str] = MappingProxyType({})
+
+
+def network_input(preparation: Mapping[str, Any], diameter_angstrom: float) -> NetworkInput:
+    """What a network sees of a dataset with this section `preparation` and this particle."""
+    pixel_size = preparation["working_pixel_size"]
+    return NetworkInput(
+        round(angstrom_to_px(diameter_angstrom, pixel_size), 3),
+        preparation["normalization"],
+        round(angstrom_to_px(preparation["highpass_angstrom"], pixel_size), 3),
+    )
+
+
+def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_angstrom: float) -> str | None:
+    """First difference that makes a network useless for a dataset, and its cure; None where there is none.
+
+    Sizes may differ by `SIZE_TOLERANCE`.
+    """
+    if not _alike(trained.diameter_px, given.diameter_px):
+        cure = diameter_angstrom / trained.diameter_px
+        return (
+            f"the network was trained on particles {trained.diameter_px:.3g} px wide, here they are "
+            f"{given.diameter_px:.3g} px; set preparation/working_pixel_size to {cure:.3g}"
+        )
+    if trained.normalization != given.normalization:
+        return (
+            f"the network was trained with normalization {trained.normalization}, here it is {given.normalization}; "
+            f"set preparation/normalization to {trained.normalization}"
+        )
+    if not _alike(trained.highpass_px, given.highpass_px):
+        cure = trained.highpass_px * diameter_angstrom / given.diameter_px
+        return (
+            f"the network was trained with a high-pass of {trained.highpass_px:.3g} px, here it is "
+            f"{given.highpass_px:.3g} px; set preparation/highpass_angstrom to {cure:.3g}"
+        )
+    return None
+
+
+def check_input(trained: NetworkInput, given: NetworkInput, *, path: str | Path, diameter_angstrom: float) -> None:
+    """Refuse a network for images that look different from those it was trained on.
+
+    Raises
+    ------
+    UserError
+        Naming the first difference and its cure.
+    """
+    if difference := input_difference(trained, given, diameter_angstrom=diameter_angstrom):
+        raise UserError(f"{path}: {difference}, or train again")
+
+
+def _alike(a: float, b: float) -> bool:
+    return abs(a - b) <= SIZE_TOLERANCE * max(a, b)
+
+
+def write_facts(path: str | Path, facts: NetworkFacts) -> None:
+    """Add the facts to the archive that `torch.save` wrote; equal facts give equal bytes."""
+    entry = {
+        "format": FACTS_FORMAT,
+        **facts._asdict(),
+        "input": facts.input._asdict(),
+        "versions": dict(facts.versions),
+    }
+    with zipfile.ZipFile(path, "a") as archive:
+        # without a time stamp; PyTorch reads only archives with all entries in one folder
+        archive.writestr(zipfile.ZipInfo(_entry_name(archive)), json.dumps(entry, sort_keys=True))
+
+
+def read_facts(path: str | Path) -> NetworkFacts:
+    """Read the facts of a checkpoint.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, not a checkpoint of CRISP, or one of an earlier version.
+    """
+    try:
+        with opening(path), zipfile.ZipFile(path) as archive:
+            entry = json.loads(archive.read(_entry_name(archive)))
+        if entry.pop("format") != FACTS_FORMAT:
+            raise ValueError("format")
+        return NetworkFacts(**entry | {"input": NetworkInput(**entry["input"])})
+    except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError):
+        raise UserError(f"{path}: not a network written by this version of CRISP, or damaged; train it again") from None
+
+
+def _entry_name(archive: zipfile.ZipFile) -> str:
+    return f"{archive.namelist()[0].split('/')[0]}/{FACTS_NAME}"

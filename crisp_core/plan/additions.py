@@ -1,0 +1,31 @@
+"""What is recorded of a dataset's micrographs between calls: the only results that a plan depends on.
+
+`results/<dataset>/batches.tsv` records the batch and the addition of every micrograph, and whether
+`results/<dataset>/split/drawn.tsv` exists tells that the first addition is closed: see docs/design.md, "Additions".
+"""
+
+from pathlib import Path
+
+from crisp_core.batches import Place, read_places, write_places
+
+
+def places_file(dataset: str) -> Path:
+    """Path of the record of a dataset's batches."""
+    return Path(f"results/{dataset}/batches.tsv")
+
+
+def recorded_places(dataset: str) -> dict[str, Place]:
+    """Places of the micrographs that earlier calls knew."""
+    return read_places(places_file(dataset))
+
+
+def is_closed(dataset: str) -> bool:
+    """Whether training and validation parts are drawn, so that new micrographs are an addition."""
+    return Path(f"results/{dataset}/split/drawn.tsv").exists()
+
+
+def record_places(dataset: str, places: dict[str, Place]) -> None:
+    """Record the places of all micrographs; those that are missing at the moment stay in the record."""
+    recorded = recorded_places(dataset)
+    if not places.keys() <= recorded.keys():
+        write_places(places_file(dataset), recorded | places)

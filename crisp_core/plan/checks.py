@@ -1,0 +1,138 @@
+"""Mistakes that are told before any job starts: files that are missing, disks that are full, nothing to train on."""
+
+import os
+import shutil
+from pathlib import Path
+
+from crisp_core.checkpoints import input_difference, read_facts
+from crisp_core.errors import UserError
+from crisp_core.paths import matching_files
+from crisp_core.plan.additions import places_file
+from crisp_core.plan.datasets import ctf_of, volume_path
+from crisp_core.plan.micrographs import batches_to_train, micrograph_names
+from crisp_core.plan.networks import trained_checkpoint, trained_run
+from crisp_core.plan.plan import Plan, split_run
+from crisp_core.settings import dataset_input, run_folder
+
+
+def check_plan(plan: Plan) -> None:
+    """Refuse at once, and not after a training, a plan that cannot be carried out.
+
+    Raises
+    ------
+    UserError
+        Naming the key or file, and the cure.
+    """
+    check_output_folders()
+    for dataset in plan.datasets:
+        check_dataset_files(plan, dataset)
+    for name in experiments_in_use(plan):
+        check_experiment_files(plan, name)
+    for run in plan.runs:
+        check_reused_network(plan, *split_run(run))
+    for dataset in plan.datasets:
+        check_dataset_tables(plan, dataset)
+
+
+def check_output_folders() -> None:
+    """Refuse to write where that is impossible: Snakemake itself would end with a traceback."""
+    for folder in [path for path in (Path("."), Path("results")) if path.exists()]:
+        if not os.access(folder, os.W_OK):
+            raise UserError(
+                f"{folder.absolute()}: cannot be written; make it writable, or work in another folder (--directory)"
+            )
+        if shutil.disk_usage(folder).free < 2**20:
+            raise UserError(
+                f"{folder.absolute()}: no space left on the disk; free some, and run again, which continues from here"
+            )
+
+
+def check_dataset_files(plan: Plan, dataset: str) -> None:
+    """Refuse a dataset that names a file which is not there; micrographs are quarantined one by one instead."""
+    settings, place = plan.dataset(dataset), f"config, datasets/{dataset}"
+    named: dict[str, str | None] = {
+        "ctf": settings["ctf"],
+        "exposures": settings["exposures"],
+        "simulation/volume": volume_path(plan, dataset),
+        "labels/poses": settings["labels"]["poses"],
+        "labels/map": settings["labels"]["map"],
+        "labels/mask": settings["labels"]["mask"],
+    }
+    if dataset in plan.with_coordinates:
+        patterns = settings["coordinates"]["files"]
+        files = matching_files(patterns)
+        if not files:
+            raise UserError(f"{place}/coordinates/files: no file matches {patterns}; correct the path or glob")
+        named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
+    for key, path in named.items():
+        if path is not None and not os.access(path, os.R_OK):
+            exists = "cannot be read; change its permissions" if Path(path).exists() else None
+            raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")
+
+
+def experiments_in_use(plan: Plan) -> list[str]:
+    """Experiments of the runs, the comparisons and the tables."""
+    names = {split_run(run)[1] for run in plan.runs}
+    names |= {entry for comparison in plan.settings["comparisons"].values() for entry in comparison["entries"]}
+    names |= {split_run(row)[1] for table in plan.settings["tables"].values() for row in table["rows"]}
+    return sorted(names)
+
+
+def check_experiment_files(plan: Plan, name: str) -> None:
+    """Refuse an experiment whose files of picks, or whose trained network, are not there."""
+    experiment, place = plan.experiment(name), f"config, experiments/{name}"
+    if "files" in (experiment["picker"] or {}):
+        patterns = experiment["picker"]["files"]
+        files = matching_files(patterns)
+        missing = [path for path in files if not Path(path).exists()]
+        if missing or not files:
+            raise UserError(
+                f"{place}/picker/files: no file matches {missing[0] if missing else patterns}; correct the path or glob"
+            )
+    trained = experiment["trained"]
+    if trained and run_folder(trained) not in [f"results/{run}" for run in plan.runs]:
+        check_trained_folder(place, trained)
+
+
+def check_trained_folder(place: str, trained: str) -> None:
+    """Refuse the folder of an earlier run without network or centres."""
+    network, centers = trained_checkpoint(Path(trained)), Path(trained) / "centers.yaml"
+    missing = [path.name for path in (network, centers) if not path.exists()]
+    if missing:
+        raise UserError(
+            f"{place}/trained: {trained} holds no {missing[0]}; name the folder results/<dataset>/<experiment> of a "
+            "finished run, the one that trained the network where experiments share it"
+        )
+
+
+def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
+    """Refuse the network of an earlier run that saw micrographs of another look than the dataset's."""
+    if experiment in plan.pickers:
+        return
+    run, folder = trained_run(plan, dataset, experiment)
+    used = plan.dataset(dataset)
+    if run is None:
+        trained = read_facts(trained_checkpoint(folder)).input
+    elif run[0] != dataset:
+        trained = dataset_input(plan.dataset(run[0]))
+    else:
+        return
+    diameter = used["particle_diameter_angstrom"]
+    if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
+        raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")
+
+
+def check_dataset_tables(plan: Plan, dataset: str) -> None:
+    """Refuse a dataset that leaves nothing to train on, and a CTF or exposures file that cannot be used."""
+    from crisp_core.cryosparc import match_exposures  # reads images, which few calls need
+
+    settings = plan.dataset(dataset)
+    if dataset in plan.labelled and not batches_to_train(plan, dataset):
+        raise UserError(
+            f"{places_file(dataset)}: no micrograph is left of the first run, from which the parts are drawn; put "
+            f"them back, or remove this file and results/{dataset}/split to begin anew with those that are there"
+        )
+    if settings["ctf"] is not None:
+        ctf_of(plan, dataset)
+    if settings["exposures"] is not None:
+        match_exposures(settings["exposures"], micrograph_names(plan, dataset))

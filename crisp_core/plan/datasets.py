@@ -1,0 +1,216 @@
+"""What rules take from a dataset's entry: simulation, coordinates, CTF, labels."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from crisp_core.paths import matching_files
+from crisp_core.plan.micrographs import addition_batches, all_batches, micrograph_names
+from crisp_core.plan.plan import EVERY, Plan
+from crisp_core.settings import label_source
+from crisp_core.volumes import volume_source
+
+MICROSCOPE = ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast")
+OUTLINE_KEYS = ("map_lowpass_angstrom", "threshold", "without_orientation", "disc_radius_angstrom", "instances")
+
+
+def volume_path(plan: Plan, dataset: str) -> str | None:
+    """Map or model of a simulation; None for the phantom and for an entry of a data bank."""
+    volume = plan.dataset(dataset).get("simulation", {}).get("volume")
+    if volume is None:
+        return None
+    kind, name = volume_source(volume)
+    return name if kind in ("map", "model") else None
+
+
+def volume_file(plan: Plan, *, dataset: str) -> list[str]:
+    """Map or model of a simulation, where that is a file."""
+    path = volume_path(plan, dataset)
+    return [] if path is None else [path]
+
+
+def microscope(plan: Plan, dataset: str) -> dict[str, float]:
+    """Voltage (kV), spherical aberration (mm) and amplitude contrast of a dataset's entry."""
+    return {key: plan.dataset(dataset)[key] for key in MICROSCOPE}
+
+
+def dataset_optics(plan: Plan, *, dataset: str) -> dict[str, float]:
+    """Pixel size (Å/px), particle diameter (Å) and microscope of a dataset's entry."""
+    sizes = {key: plan.dataset(dataset)[key] for key in ("pixel_size", "particle_diameter_angstrom")}
+    return sizes | microscope(plan, dataset)
+
+
+def particle_diameter_px(plan: Plan, *, dataset: str) -> float:
+    """Diameter of a dataset's particle in pixels of its micrographs."""
+    return plan.dataset(dataset)["particle_diameter_angstrom"] / plan.dataset(dataset)["pixel_size"]
+
+
+def diameter_angstrom(plan: Plan, *, dataset: str) -> float:
+    """Longest extent of a dataset's particle, in Å."""
+    return plan.dataset(dataset)["particle_diameter_angstrom"]
+
+
+def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Settings on which a simulated micrograph depends; their number is not among them."""
+    settings = plan.dataset(dataset)["simulation"]
+    return {key: value for key, value in settings.items() if key != "n_micrographs"}
+
+
+def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:
+    """`pattern` for a batch of a simulation; nothing for a dataset of files."""
+    return [pattern.format(dataset=dataset, batch=batch)] if dataset in plan.simulated else []
+
+
+def simulation_batch(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """Simulated images of a batch; nothing for a dataset of files."""
+    return of_simulation(plan, "results/{dataset}/simulation/{batch}.h5", dataset=dataset, batch=batch)
+
+
+def simulation_truth(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """Positions and defocus of a simulated batch; nothing for a dataset of files."""
+    return of_simulation(plan, "results/{dataset}/simulation/{batch}.star", dataset=dataset, batch=batch)
+
+
+def simulation_batches(plan: Plan, *, dataset: str) -> list[str]:
+    """Simulated images of a dataset; nothing for a dataset of files."""
+    if dataset not in plan.simulated:
+        return []
+    return all_batches(plan, "results/{dataset}/simulation/{batch}.h5", dataset=dataset)
+
+
+def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Format and origin of a dataset's coordinates; a simulation writes RELION's."""
+    if dataset in plan.simulated:
+        return {"format": "relion-particles", "origin": "top-left"}
+    settings = plan.dataset(dataset)["coordinates"]
+    pixel_size = plan.dataset(dataset)["pixel_size"] if settings["subtract_origins"] else None
+    return {"format": settings["format"], "origin": settings["origin"], "refined_pixel_size": pixel_size}
+
+
+def coordinate_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Table of the refused coordinates, where a dataset has coordinates."""
+    return [f"results/{dataset}/quarantine/coordinates.tsv"] if dataset in plan.labelled else []
+
+
+def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
+    """Coordinate files of an addition to a dataset: the user's, or those of its simulation."""
+    if dataset in plan.simulated:
+        return addition_batches(plan, "results/{dataset}/simulation/{batch}.star", dataset=dataset, addition=addition)
+    found = addition_of_coordinates(plan, dataset).items()
+    return [path for path, number in found if number in (addition, EVERY)]
+
+
+def stranger_files(plan: Plan, *, dataset: str) -> list[str]:
+    """The user's coordinate files that concern no micrograph of the dataset, perhaps none that has arrived yet."""
+    if dataset in plan.simulated:
+        return []
+    return [path for path, addition in addition_of_coordinates(plan, dataset).items() if addition is None]
+
+
+def addition_of_coordinates(plan: Plan, dataset: str) -> Mapping[str, str | None]:
+    """Addition to which each of the user's coordinate files belongs; EVERY for those of many micrographs, or None."""
+    settings = plan.dataset(dataset)["coordinates"]
+    rows = plan.micrographs[plan.micrographs["dataset"] == dataset]
+    additions = tuple(zip(rows["micrograph"], rows["addition"], strict=True))
+    return _addition_of_coordinates(tuple(matching_files(settings["files"])), settings["format"], additions)
+
+
+@cache
+def _addition_of_coordinates(
+    files: tuple[str, ...], format: str, additions: tuple[tuple[str, str], ...]
+) -> Mapping[str, str | None]:
+    from crisp_core.coordinates import match_names, names_micrographs  # reads images, which few calls need
+
+    of_name = dict(additions)
+    named = match_names(list(files), list(of_name), required=False)["micrograph"]
+    found = {path: of_name.get(name) for path, name in zip(files, named, strict=True)}
+    for path in files:
+        if found[path] is None and names_micrographs(path, format=format):
+            found[path] = EVERY
+    # where nothing fits, the import says so
+    return found if any(found.values()) else dict.fromkeys(files, EVERY)
+
+
+def ctf_of(plan: Plan, dataset: str):
+    """CTF of a dataset's micrographs in the file that its entry names."""
+    optics = tuple(microscope(plan, dataset).items())
+    return _ctf_of(plan.dataset(dataset)["ctf"], tuple(micrograph_names(plan, dataset)), optics)
+
+
+@cache
+def _ctf_of(path: str, micrographs: tuple[str, ...], optics: tuple[tuple[str, float], ...]):
+    from crisp_core.importing import import_ctf  # reads images, which few calls need
+
+    return import_ctf(path, list(micrographs), **dict(optics))
+
+
+def batch_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, Any]:
+    """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes."""
+    ctf = ctf_of(plan, dataset)
+    names = list(plan.batches[dataset].get(batch, {}))
+    rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
+    groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
+    return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
+
+
+def imported_ctf(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """CTF of a batch, where the dataset names a CTF file."""
+    return [] if plan.dataset(dataset)["ctf"] is None else [f"results/{dataset}/ctf/{batch}.star"]
+
+
+def ctf_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the micrographs without CTF, where the dataset names a CTF file."""
+    if plan.dataset(dataset)["ctf"] is None:
+        return []
+    return all_batches(plan, "results/{dataset}/quarantine/ctf-{batch}.tsv", dataset=dataset)
+
+
+def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
+    """The file that a dataset's setting names, or nothing where it is null."""
+    value = plan.dataset(dataset)
+    for key in keys:
+        value = value[key]
+    return [] if value is None else [value]
+
+
+def disc_radius_angstrom(plan: Plan, *, dataset: str) -> float:
+    """Radius of disc labels; a quarter of the diameter unless the dataset's entry says otherwise."""
+    radius = plan.dataset(dataset)["labels"]["disc_radius_angstrom"]
+    return diameter_angstrom(plan, dataset=dataset) / 4 if radius is None else radius
+
+
+def outline_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Settings on which the outlines depend, files apart."""
+    return {key: plan.dataset(dataset)["labels"][key] for key in OUTLINE_KEYS}
+
+
+def outline_poses(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """Orientations for outlines: the user's, those of the simulation, or those that a reconstruction found."""
+    labels = plan.dataset(dataset)["labels"]
+    if label_source(plan.dataset(dataset)) != "poses":
+        return [f"results/{dataset}/reconstruction/poses.star"]
+    return [labels["poses"] or f"results/{dataset}/simulation/{batch}.star"]
+
+
+def outline_map(plan: Plan, *, dataset: str) -> list[str]:
+    """Map for outlines: of the reconstruction, the user's, or the simulation's; nothing where a mask is enough."""
+    if label_source(plan.dataset(dataset)) != "poses":
+        return [f"results/{dataset}/reconstruction/map.mrc"]
+    given = plan.dataset(dataset)["labels"]["map"]
+    own = [f"results/{dataset}/density.mrc"] if dataset in plan.simulated else []
+    return own if given is None else [given]
+
+
+def initial_map(plan: Plan, *, dataset: str) -> list[str]:
+    """Map from which orientations are found: the user's; for matching, otherwise the simulation's."""
+    given, source = plan.dataset(dataset)["labels"]["map"], label_source(plan.dataset(dataset))
+    if source == "aspire" or (given is None and source == "relion"):
+        return []
+    return [f"results/{dataset}/density.mrc" if given is None else given]
+
+
+def poses_origin(plan: Plan, *, dataset: str) -> str:
+    """Origin of y for the orientations; those that the workflow made itself follow its own images."""
+    labels = plan.dataset(dataset)["labels"]
+    own = label_source(plan.dataset(dataset)) != "poses" or labels["poses"] is None
+    return "top-left" if own else labels["poses_origin"]

@@ -1,0 +1,26 @@
+"""What rules take from an experiment besides its network."""
+
+from typing import Any
+
+from crisp_core.plan.micrographs import training_batches
+from crisp_core.plan.plan import Plan
+from crisp_core.settings import particle_boxes
+
+
+def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Labels, where the finders are compared on them; else nothing."""
+    if plan.experiment(experiment)["centers"]["maps"] != "labels":
+        return []
+    return training_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
+
+
+def edge_box_px(plan: Plan, *, dataset: str, experiment: str) -> int:
+    """Side of the box that must lie inside the micrograph; 0 where picks at the edge stay."""
+    settings = plan.experiment(experiment)
+    return particle_boxes(plan.dataset(dataset), settings).box_px if settings["removal"]["edge"] else 0
+
+
+def search_settings(plan: Plan, *, experiment: str) -> dict[str, Any]:
+    """Section centers, but for the threshold, which only `pick` takes: another one reruns no search."""
+    centers = plan.experiment(experiment)["centers"]
+    return {key: value for key, value in centers.items() if key != "threshold"}

@@ -1,0 +1,224 @@
+"""Micrographs of the datasets, the batches that one job handles, and the files of one, some or all of them."""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from crisp_core.batches import Place, placed
+from crisp_core.errors import UserError
+from crisp_core.paths import matching_files
+from crisp_core.plan.additions import is_closed, record_places, recorded_places
+from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
+from crisp_core.star import micrograph_stem
+
+COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
+# braces are wildcards to Snakemake; tabs and all line breaks of Unicode end a cell of a table
+UNUSABLE_IN_PATHS = re.compile(r"[{}\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+
+def micrograph_table(settings: Mapping[str, Any], *, is_main: bool) -> pd.DataFrame:
+    """Find the micrographs of all datasets in use and place each in a batch: the table of a `Plan`.
+
+    Parameters
+    ----------
+    settings : mapping
+        Validated settings.
+    is_main : bool
+        False in a job's own process, as on a cluster: it sees recorded micrographs alone, whatever has arrived since.
+    """
+    rows = []
+    for dataset in datasets_in_use(settings):
+        recorded = recorded_places(dataset)
+        found = micrograph_files(settings, dataset, recorded, is_main=is_main)
+        paths = by_name(found, dataset)
+        places = placed(paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset))
+        rows += [
+            (dataset, name, paths[name], f"{place.batch:04d}", str(place.addition)) for name, place in places.items()
+        ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def micrograph_files(
+    settings: Mapping[str, Any], dataset: str, recorded: Iterable[str], *, is_main: bool
+) -> list[tuple[str, str]]:
+    """Names and paths of a dataset's micrographs; the path of a simulated one is empty.
+
+    Where `watch` is set, files that may still be written are left out, unless they are recorded already.
+    """
+    entry = settings["datasets"][dataset]
+    if "simulation" in entry:
+        return [(f"simulated_{i + 1:04d}", "") for i in range(entry["simulation"]["n_micrographs"])]
+    place = f"config, datasets/{dataset}/micrographs"
+    rows = [(micrograph_stem(path), path) for path in matching_files(entry["micrographs"])]
+    if not rows:
+        raise UserError(f"{place}: no file matches {entry['micrographs']}; correct the path or glob")
+    known = set(recorded)
+    if known and not is_main:
+        return [(name, path) for name, path in rows if name in known]
+    if settings["watch"] is None:
+        return rows
+    from crisp_core.arrivals import has_arrived  # reads images, which few calls need
+
+    arrived = [row for row in rows if row[0] in known or has_arrived(row[1], seconds=settings["watch"])]
+    if not arrived:
+        raise UserError(
+            f"{place}: none of {len(rows)} files has been unchanged for {settings['watch']:g} s; call again later"
+        )
+    return arrived
+
+
+def by_name(rows: Iterable[tuple[str, str]], dataset: str) -> dict[str, str]:
+    """Paths by name.
+
+    Raises
+    ------
+    UserError
+        If two micrographs share a name, or a path holds what tables or Snakemake cannot.
+    """
+    paths: dict[str, str] = {}
+    for name, path in rows:
+        shown = path.encode(errors="replace").decode()
+        if shown != path or UNUSABLE_IN_PATHS.search(path):
+            raise UserError(
+                f"config, datasets/{dataset}/micrographs: {shown} has a brace, a tab, a line break or bytes that are "
+                "not UTF-8 in its path; rename it"
+            )
+        if name in paths:
+            raise UserError(
+                f"config, datasets/{dataset}: {paths[name]} and {path} share the name {name}; rename one, since "
+                "results are named by it"
+            )
+        paths[name] = path
+    return paths
+
+
+def places(plan: Plan, dataset: str) -> dict[str, Place]:
+    """Batch and addition of a dataset's micrographs, for the record."""
+    rows = plan.micrographs[plan.micrographs["dataset"] == dataset]
+    return {row.micrograph: Place(int(row.batch), int(row.addition)) for row in rows.itertuples()}
+
+
+def micrograph_names(plan: Plan, dataset: str) -> list[str]:
+    """Micrographs of a dataset, in the order of their batches."""
+    return [name for rows in plan.batches[dataset].values() for name in rows]
+
+
+def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """Micrograph files of a batch that can be opened; rule prepare quarantines the others."""
+    paths = plan.batches[dataset].get(batch, {}).values()
+    return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
+
+
+def batch_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
+    """Micrographs of a batch as {name: path}."""
+    return _with_simulated(dataset, batch, plan.batches[dataset].get(batch, {}))
+
+
+def dataset_paths(plan: Plan, *, dataset: str) -> dict[str, str]:
+    """Micrographs of a dataset as {name: path}, in the order of their batches."""
+    paths: dict[str, str] = {}
+    for batch, rows in plan.batches[dataset].items():
+        paths |= _with_simulated(dataset, batch, rows)
+    return paths
+
+
+def _with_simulated(dataset: str, batch: str, rows: Mapping[str, str]) -> dict[str, str]:
+    return {name: path or f"results/{dataset}/simulation/{batch}.h5" for name, path in rows.items()}
+
+
+def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[str, str]:
+    """Paths by which star files name the micrographs of a batch, or of all, as {name: path}."""
+    batches = plan.batches[dataset]
+    # simulated micrographs are exported as MRC, others linked under their own file name
+    return {
+        name: f"results/{dataset}/micrographs/{Path(path or f'{name}.mrc').name}"
+        for number in (batches if batch is None else [batch])
+        for name, path in batches.get(number, {}).items()
+    }
+
+
+def dataset_batches(plan: Plan, dataset: str) -> list[str]:
+    """Numbers of a dataset's batches, in order."""
+    return list(plan.batches[dataset])
+
+
+def of_batches(pattern: str, batches: Iterable[str], *, dataset: str, experiment: str = "") -> list[str]:
+    """`pattern`, which holds {batch}, for every one of the batches."""
+    return [pattern.format(batch=batch, dataset=dataset, experiment=experiment) for batch in batches]
+
+
+def all_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str = "") -> list[str]:
+    """`pattern`, which holds {batch}, for every batch of the dataset."""
+    return of_batches(pattern, plan.batches[dataset], dataset=dataset, experiment=experiment)
+
+
+def addition_batches(plan: Plan, pattern: str, *, dataset: str, addition: str = FIRST) -> list[str]:
+    """`pattern` for every batch of an addition; of the first one where a rule knows no additions."""
+    chosen = [batch for batch, number in plan.additions[dataset].items() if number == addition]
+    return of_batches(pattern, chosen, dataset=dataset)
+
+
+def batches_to_train(plan: Plan, dataset: str) -> list[str]:
+    """Batches with a micrograph that the split lists for training or validation; of the first run where it counts.
+
+    No other batch is an input of a training, so that micrographs that are added later do not rerun it.
+    """
+    parts = plan.dataset(dataset)["split"]
+    listed = {*parts["train"], *parts["validation"]} if isinstance(parts["train"], list) else set()
+    batches = [batch for batch, rows in plan.batches[dataset].items() if listed & rows.keys()]
+    return batches or [batch for batch, addition in plan.additions[dataset].items() if addition == FIRST]
+
+
+def training_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str = "") -> list[str]:
+    """`pattern` for the batches from which the dataset's training and validation parts are taken."""
+    return of_batches(pattern, batches_to_train(plan, dataset), dataset=dataset, experiment=experiment)
+
+
+def of_additions(pattern: str, additions: Iterable[str], *, dataset: str) -> list[str]:
+    """`pattern`, which holds {addition}, once for every one of the additions."""
+    return [pattern.format(addition=addition, dataset=dataset) for addition in dict.fromkeys(additions)]
+
+
+def all_additions(plan: Plan, pattern: str, *, dataset: str) -> list[str]:
+    """`pattern`, which holds {addition}, for every addition to the dataset."""
+    return of_additions(pattern, plan.additions[dataset].values(), dataset=dataset)
+
+
+def trained_additions(plan: Plan, pattern: str, *, dataset: str) -> list[str]:
+    """`pattern`, which holds {addition}, for the additions with training or validation micrographs."""
+    additions = plan.additions[dataset]
+    return of_additions(pattern, (additions[batch] for batch in batches_to_train(plan, dataset)), dataset=dataset)
+
+
+def batch_addition(plan: Plan, pattern: str, *, dataset: str, batch: str) -> str:
+    """`pattern`, which holds {addition}, for the addition to which the batch belongs."""
+    return pattern.format(dataset=dataset, addition=plan.additions[dataset].get(batch, FIRST))
+
+
+def labelled_names(plan: Plan, *, dataset: str, batch: str) -> list[str]:
+    """Matched names of the first run and of the addition to which a batch belongs."""
+    additions = [FIRST, plan.additions[dataset].get(batch, FIRST)]
+    return of_additions("results/{dataset}/coordinates/{addition}-names.tsv", additions, dataset=dataset)
+
+
+def drawn_micrographs(plan: Plan, *, dataset: str) -> list[str]:
+    """Names of the micrographs from which the training and validation parts may be drawn."""
+    additions = plan.additions[dataset]
+    wanted = {additions[batch] for batch in batches_to_train(plan, dataset)}
+    return [name for batch, rows in plan.batches[dataset].items() if additions[batch] in wanted for name in rows]
+
+
+def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Parts of the split that are drawn; where it lists micrographs, another test part redraws nothing."""
+    parts = plan.dataset(dataset)["split"]
+    return parts | {"test": []} if isinstance(parts["train"], list) else parts
+
+
+def record(plan: Plan) -> None:
+    """Record the batches of all micrographs of the plan, for later calls."""
+    for dataset in plan.datasets:
+        record_places(dataset, places(plan, dataset))

@@ -1,0 +1,240 @@
+"""Networks of a plan: what each is trained from, which file predicts in a run, and where its centres are chosen."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
+from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.sections import network_settings
+from crisp_core.settings import network_owner, run_folder, searches_centers, seeded_name
+
+
+class Training(NamedTuple):
+    """A network that this run may train.
+
+    Attributes
+    ----------
+    folder : str
+        Below results/: ``networks/<name>``, or ``<dataset>/<experiment>`` of an experiment with a network of its own.
+    datasets : tuple of str
+        Whose training and validation parts it takes.
+    settings : mapping
+        Sections network, training, crf and prediction, and seed.
+    """
+
+    folder: str
+    datasets: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+
+def training_of(plan: Plan, network: str) -> Training:
+    """Training whose results are in the folder `network` below results/."""
+    place, _ = split_run(network)
+    entry = network_settings(plan.settings, network)
+    return Training(network, tuple(entry["datasets"]) if place == "networks" else (place,), entry)
+
+
+def trainable(plan: Plan) -> list[str]:
+    """Folders below results/ of all networks that a target of this plan may ask to train."""
+    own = [name for name in plan.with_network if has_own_network(plan.experiment(name))]
+    inline = [f"{dataset}/{name}" for dataset in plan.datasets for name in own]
+    return [f"networks/{name}" for name in plan.settings["networks"]] + inline
+
+
+def has_own_network(experiment: Mapping[str, Any]) -> bool:
+    """Whether an experiment describes its network itself, instead of naming one or another picker."""
+    return not experiment["picker"] and experiment["trained"] is None and not isinstance(experiment["network"], str)
+
+
+def finetuned(plan: Plan) -> list[str]:
+    """Those of `trainable` that are trained further, with a CRF or as its control."""
+    return [folder for folder in trainable(plan) if training_of(plan, folder).settings["crf"]["type"] != "none"]
+
+
+def with_crf(plan: Plan) -> list[str]:
+    """Those of `finetuned` that have a CRF."""
+    return [folder for folder in finetuned(plan) if training_of(plan, folder).settings["crf"]["type"] != "control"]
+
+
+def training_splits(plan: Plan, *, network: str) -> list[str]:
+    """Drawn parts of every dataset of a network."""
+    return [f"results/{dataset}/split/drawn.tsv" for dataset in training_of(plan, network).datasets]
+
+
+def training_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
+    """`pattern`, which holds {dataset} and {batch}, for the batches from which a network is trained."""
+    datasets = training_of(plan, network).datasets
+    return [path for dataset in datasets for path in training_batches(plan, pattern, dataset=dataset)]
+
+
+def training_sources(plan: Plan, *, network: str) -> dict[str, dict[str, Any]]:
+    """Number of batch files, preparation and particle diameter (Å) of every dataset of a network."""
+    return {
+        dataset: {
+            "n_batches": len(batches_to_train(plan, dataset)),
+            "preparation": plan.dataset(dataset)["preparation"],
+            "diameter_angstrom": plan.dataset(dataset)["particle_diameter_angstrom"],
+        }
+        for dataset in training_of(plan, network).datasets
+    }
+
+
+def training_section(plan: Plan, section: str, without: str = "", *, network: str) -> Any:
+    """Section of a network's settings, but for one key that changes no result."""
+    values = training_of(plan, network).settings[section]
+    return {key: value for key, value in values.items() if key != without}
+
+
+def training_seed(plan: Plan, *, network: str) -> int:
+    """Seed of a network: its own, or the config's."""
+    seed = training_of(plan, network).settings["seed"]
+    return plan.settings["seed"] if seed is None else seed
+
+
+def shown_split(plan: Plan, *, network: str) -> str:
+    """Split of the first dataset of a network, on which its CRF is shown."""
+    return f"results/{training_of(plan, network).datasets[0]}/split.tsv"
+
+
+def shown_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
+    """`pattern`, which holds {dataset} and {batch}, for the first dataset of a network."""
+    return all_batches(plan, pattern, dataset=training_of(plan, network).datasets[0])
+
+
+def shown_diameter(plan: Plan, *, network: str) -> float:
+    """Particle diameter (Å) of the first dataset of a network."""
+    return plan.dataset(training_of(plan, network).datasets[0])["particle_diameter_angstrom"]
+
+
+def network_folder(plan: Plan, dataset: str, experiment: str, *, after_crf: bool = False) -> str | None:
+    """Folder below results/ of the network that an experiment trains or names; None for a file of its own.
+
+    Experiments that extend one another with equal settings share a folder. `after_crf` asks for the one with the
+    network as it is after the further training.
+    """
+    settings = plan.experiment(experiment)
+    if isinstance(settings["network"], str):
+        named = settings["network"] in plan.settings["networks"]
+        return f"networks/{settings['network']}" if named else None
+    return f"{dataset}/{network_owner(plan.settings['experiments'], experiment, with_crf=after_crf)}"
+
+
+def before_crf(plan: Plan, *, network: str) -> str:
+    """Checkpoint from which the network in a folder is trained further."""
+    place, name = split_run(network)
+    if place == "networks":
+        return f"results/{network}/network.pt"
+    return f"results/{place}/{network_owner(plan.settings['experiments'], name)}/network.pt"
+
+
+def checkpoint(plan: Plan, dataset: str, experiment: str) -> str:
+    """Checkpoint that predicts in an experiment that does not reuse another run: after the CRF, where it has one."""
+    settings, folder = plan.experiment(experiment), network_folder(plan, dataset, experiment)
+    if folder is None:
+        return settings["network"]
+    entry = training_of(plan, folder).settings if isinstance(settings["network"], str) else settings
+    if entry["crf"]["type"] == "none":
+        return f"results/{folder}/network.pt"
+    return f"results/{network_folder(plan, dataset, experiment, after_crf=True)}/crf.pt"
+
+
+def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[tuple[str, str] | None, Path | None]:
+    """Run of this plan whose network and centres an experiment uses, or else the folder of an earlier run.
+
+    The folder is absolute, unlike any rule's output, so that results of an earlier run are used as they are.
+    """
+    trained = plan.experiment(experiment)["trained"]
+    if trained is None:
+        return (dataset, experiment), None
+    if run_folder(trained) in [f"results/{run}" for run in plan.runs]:
+        return trained_run(plan, *Path(run_folder(trained)).parts[-2:])
+    return None, Path(trained).absolute()
+
+
+def predictor(plan: Plan, dataset: str, experiment: str) -> str:
+    """Checkpoint that predicts in a run: the one answer to this question."""
+    run, folder = trained_run(plan, dataset, experiment)
+    return str(trained_checkpoint(folder)) if run is None else checkpoint(plan, *run)
+
+
+def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
+    """`predictor`, as an input of a rule."""
+    return predictor(plan, dataset, experiment)
+
+
+def first_network(plan: Plan, dataset: str, experiment: str) -> str:
+    """Checkpoint of a run before CRF fine-tuning; for a reused run or a file, the checkpoint that predicts."""
+    run, folder = trained_run(plan, dataset, experiment)
+    if run is None:
+        return str(trained_checkpoint(folder))
+    own = network_folder(plan, *run)
+    return checkpoint(plan, *run) if own is None else f"results/{own}/network.pt"
+
+
+def network_beside(plan: Plan, *, dataset: str, experiment: str) -> str:
+    """Path of the predicting checkpoint from the run's folder, for a later run that takes this folder as `trained`."""
+    path = predictor(plan, dataset, experiment)
+    return path if Path(path).is_absolute() else os.path.relpath(path, f"results/{dataset}/{experiment}")
+
+
+def trained_checkpoint(folder: Path) -> Path:
+    """Checkpoint that predicts in the folder of an earlier run: the one with which its centres were searched.
+
+    A crf.pt may be left from before its config gave the CRF up.
+    """
+    try:
+        network = yaml.safe_load((folder / "centers.yaml").read_text())["network"]
+    except (OSError, yaml.YAMLError, LookupError, TypeError):
+        return folder / "network.pt"
+    beside = folder / Path(network).name
+    return beside if beside.exists() else Path(os.path.normpath(folder / network))
+
+
+def is_searched(plan: Plan, dataset: str, experiment: str) -> bool:
+    """Whether finder and threshold are chosen on the validation part of the run's own dataset."""
+    return searches_centers(plan.dataset(dataset), plan.experiment(experiment))
+
+
+def centers_file(plan: Plan, *, dataset: str, experiment: str) -> str:
+    """Finder and threshold: chosen by this run or the one that `trained` names, or given by the config."""
+    run, folder = trained_run(plan, dataset, experiment)
+    if run is None:
+        return str(folder / "centers.yaml")
+    name = "centers.yaml" if is_searched(plan, *run) else "centers-given.yaml"
+    return f"results/{'/'.join(run)}/{name}"
+
+
+def table_runs(plan: Plan, *, dataset: str, table: str) -> list[tuple[str, str, int, str]]:
+    """Rows of a table, as (dataset, experiment, seed, name of the experiment with this seed)."""
+    rows = []
+    for row in plan.settings["tables"][table]["rows"]:
+        own, name = split_run(row)
+        for seed in table_seeds(plan, table, name):
+            rows.append((own or dataset, name, seed, seeded_name(name, seed, plan.settings)))
+    return rows
+
+
+def table_seeds(plan: Plan, table: str, experiment: str) -> list[int]:
+    """Seeds of an experiment in a table; a network that is trained already has one."""
+    settings, seeds = plan.experiment(experiment), plan.settings["tables"][table]["seeds"]
+    given = isinstance(settings["network"], str) and settings["network"] not in plan.settings["networks"]
+    return seeds[:1] if settings["trained"] or given else seeds
+
+
+def table_files(plan: Plan, name: str, *, dataset: str, table: str) -> list[str]:
+    """One result of all experiments of a table."""
+    return [f"results/{d}/{run}/{name}" for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+
+
+def table_checkpoints(plan: Plan, *, dataset: str, table: str) -> list[str]:
+    """Checkpoints that predict in the experiments of a table."""
+    return [predictor(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+
+
+def table_networks(plan: Plan, *, dataset: str, table: str) -> list[str]:
+    """Checkpoints of the experiments of a table before CRF fine-tuning."""
+    return [first_network(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]

@@ -1,0 +1,112 @@
+"""The plan: validated settings and the table of micrographs, and the lists that follow from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from crisp_core.settings import label_source
+
+# the addition with which a dataset begins, and what belongs to all of them
+FIRST, EVERY = "0", "every"
+
+
+def split_run(run: str) -> tuple[str, str]:
+    """Dataset and experiment of a run, such as ``embedded/unet``."""
+    dataset, _, experiment = run.rpartition("/")
+    return dataset, experiment
+
+
+def datasets_in_use(settings: Mapping[str, Any]) -> list[str]:
+    """Datasets of the runs, the tables, the comparisons and the networks, sorted."""
+    rows = [row for table in settings["tables"].values() for row in table["rows"] if "/" in row]
+    named = [split_run(run)[0] for run in [*settings["run"], *rows]]
+    named += [comparison["dataset"] for comparison in settings["comparisons"].values()]
+    named += [dataset for network in settings["networks"].values() for dataset in network["datasets"]]
+    return sorted(set(named))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Validated settings and the table of micrographs; every other question is a function of these two.
+
+    Attributes
+    ----------
+    settings : mapping
+        As `settings.check_settings` returns them.
+    micrographs : DataFrame
+        One row per micrograph: dataset, micrograph, path (empty for a simulated one), batch (four digits), addition.
+    """
+
+    settings: Mapping[str, Any]
+    micrographs: pd.DataFrame
+
+    def dataset(self, name: str) -> Mapping[str, Any]:
+        """Settings of a dataset."""
+        return self.settings["datasets"][name]
+
+    def experiment(self, name: str) -> Mapping[str, Any]:
+        """Settings of an experiment."""
+        return self.settings["experiments"][name]
+
+    @property
+    def runs(self) -> list[str]:
+        """Runs of the config, as dataset/experiment."""
+        return self.settings["run"]
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """Datasets in use."""
+        return datasets_in_use(self.settings)
+
+    @cached_property
+    def run_datasets(self) -> list[str]:
+        """Datasets of the runs."""
+        return sorted({split_run(run)[0] for run in self.runs})
+
+    @cached_property
+    def simulated(self) -> list[str]:
+        """Datasets that are simulations."""
+        return [name for name in self.datasets if "simulation" in self.dataset(name)]
+
+    @cached_property
+    def with_coordinates(self) -> list[str]:
+        """Datasets whose coordinates are files."""
+        return [name for name in self.datasets if "coordinates" in self.dataset(name)]
+
+    @property
+    def labelled(self) -> list[str]:
+        """Datasets with known particles on some micrographs."""
+        return self.simulated + self.with_coordinates
+
+    @cached_property
+    def pickers(self) -> list[str]:
+        """Experiments in which another program picks."""
+        return [name for name, experiment in self.settings["experiments"].items() if experiment["picker"]]
+
+    @cached_property
+    def with_network(self) -> list[str]:
+        """Experiments in which a network predicts."""
+        return [name for name in self.settings["experiments"] if name not in self.pickers]
+
+    @cached_property
+    def batches(self) -> dict[str, dict[str, dict[str, str]]]:
+        """Paths of the micrographs as {dataset: {batch: {micrograph: path}}}, in order."""
+        batches: dict[str, dict[str, dict[str, str]]] = {name: {} for name in self.datasets}
+        for row in self.micrographs.itertuples():
+            batches[row.dataset].setdefault(row.batch, {})[row.micrograph] = row.path
+        return batches
+
+    @cached_property
+    def additions(self) -> dict[str, dict[str, str]]:
+        """Addition of every batch as {dataset: {batch: addition}}, in order."""
+        additions: dict[str, dict[str, str]] = {name: {} for name in self.datasets}
+        for row in self.micrographs.itertuples():
+            additions[row.dataset][row.batch] = row.addition
+        return additions
+
+    def labels_come_from(self, *sources: str) -> list[str]:
+        """Labelled datasets whose labels come from one of the sources."""
+        return [name for name in self.labelled if label_source(self.dataset(name)) in sources]

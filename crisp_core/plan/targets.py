@@ -1,0 +1,131 @@
+"""The files that the named targets ask for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from crisp_core.plan.micrographs import all_batches
+from crisp_core.plan.networks import checkpoint, is_searched, network_folder, training_of
+from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.reports import calibrates, training_plots, trains_here
+from crisp_core.plan.resolution import runs_with_resolution
+
+
+def of_runs(names: Iterable[str], runs: Iterable[str]) -> list[str]:
+    """Files `names` of every one of the runs."""
+    names = list(names)
+    return [f"results/{run}/{name}" for run in runs for name in names]
+
+
+def network_runs(plan: Plan) -> list[str]:
+    """Runs in which a network predicts."""
+    return [run for run in plan.runs if split_run(run)[1] in plan.with_network]
+
+
+def training_runs(plan: Plan) -> list[str]:
+    """Runs whose network this plan trains."""
+    return [run for run in plan.runs if trains_here(plan, *split_run(run))]
+
+
+def picks(plan: Plan) -> list[str]:
+    """Star files of the picks of all runs, for RELION and cryoSPARC, and the micrographs that they name."""
+    exported = [run for run in plan.runs if plan.dataset(split_run(run)[0])["exposures"] is not None]
+    return [
+        *of_runs(["autopick.star", "coordinates_only.star"], plan.runs),
+        *of_runs(["cryosparc/picks.cs"], exported),
+        *of_runs(["micrographs"], plan.run_datasets),
+    ]
+
+
+def particles(plan: Plan) -> list[str]:
+    """Particle stacks of all runs."""
+    return of_runs(["particles.star"], plan.runs)
+
+
+def labels(plan: Plan) -> list[str]:
+    """Label masks of the runs' datasets."""
+    pattern = "results/{dataset}/labels/{batch}.h5"
+    return [
+        path
+        for dataset in plan.run_datasets
+        if dataset in plan.labelled
+        for path in all_batches(plan, pattern, dataset=dataset)
+    ]
+
+
+def networks(plan: Plan) -> list[str]:
+    """Checkpoints of the runs' networks, before and after any further training, and of the section networks."""
+    found = set()
+    for run in training_runs(plan):
+        found |= {f"results/{network_folder(plan, *split_run(run))}/network.pt", checkpoint(plan, *split_run(run))}
+    for name in plan.settings["networks"]:
+        further = training_of(plan, f"networks/{name}").settings["crf"]["type"] != "none"
+        found |= {f"results/networks/{name}/{file}" for file in ("network.pt", *(["crf.pt"] if further else []))}
+    return sorted(found)
+
+
+def maps(plan: Plan) -> list[str]:
+    """Folders of probability and label maps as MRC."""
+    labelled = [dataset for dataset in plan.run_datasets if dataset in plan.labelled]
+    return of_runs(["maps"], network_runs(plan)) + of_runs(["label_maps"], labelled)
+
+
+def comparisons(plan: Plan) -> list[str]:
+    """Tables and plots of all comparisons."""
+    return [
+        f"results/{comparison['dataset']}/comparisons/{name}/{file}"
+        for name, comparison in plan.settings["comparisons"].items()
+        for file in ("table.tsv", "pr.png", "overlap.png", "consensus.star")
+    ]
+
+
+def evaluations(plan: Plan) -> list[str]:
+    """Scores and plots of all runs, as far as their datasets have coordinates."""
+    files: list[str] = []
+    for run in plan.runs:
+        files += run_evaluations(plan, *split_run(run))
+    for run in training_runs(plan):
+        files += training_evaluations(plan, *split_run(run))
+    return sorted(set(files))
+
+
+def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
+    """Scores and plots of a run's picks and maps."""
+    has_network, names = experiment in plan.with_network, []
+    if dataset in plan.labelled:
+        names += ["metrics/picks.tsv", "plots/precision_recall.png"]
+        names += ["metrics/pixels.tsv", "plots/overlays"] if has_network else []
+        names += ["plots/calibration.png"] if calibrates(plan, dataset, experiment) else []
+    if has_network and is_searched(plan, dataset, experiment):
+        names += ["plots/search.png"]
+    return of_runs(names, [f"{dataset}/{experiment}"])
+
+
+def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
+    """Plots of the training of a run's network, and of what its CRF does."""
+    plots, last = training_plots(plan, dataset, experiment), Path(checkpoint(plan, dataset, experiment))
+    if last.name != "crf.pt":
+        return plots
+    folder = last.parent.relative_to("results").as_posix()
+    with_crf = training_of(plan, folder).settings["crf"]["type"] not in ("none", "control")
+    return plots + ([f"results/{folder}/plots/crf.png"] if with_crf else [])
+
+
+def results(plan: Plan) -> list[str]:
+    """Everything that the default target makes, reports apart."""
+    return [
+        *picks(plan),
+        *particles(plan),
+        *evaluations(plan),
+        *of_runs(["dropped.tsv"], plan.runs),
+        *of_runs(["quarantine.tsv"], plan.run_datasets),
+    ]
+
+
+def resolutions(plan: Plan) -> list[str]:
+    """Resolution of every run whose particles have known angles."""
+    return of_runs(["resolution/fsc.png"], runs_with_resolution(plan))
+
+
+def noise(plan: Plan) -> list[str]:
+    """Spectra of the noise of every run with a network."""
+    return of_runs(["noise/spectra.png"], network_runs(plan))

@@ -1,0 +1,18 @@
+"""Rule set_centers: finder and threshold of the config, where there is no validation part to choose them on."""
+
+from typing import TYPE_CHECKING
+
+import yaml
+
+from crisp_core.centers.search import given_settings
+from crisp_core.logs import start_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+params = snakemake.params
+chosen = {"network": params.network} | given_settings(params.finder, params.threshold)
+with open(snakemake.output.centers, "w") as file:
+    yaml.safe_dump(chosen, file, sort_keys=False)
+log.info("%s, picks from %.3f, as the config says", chosen["finder"], chosen["threshold"])
