@@ -38,11 +38,11 @@ rule search_centers:
         target_precision=lookup(
             "experiments/{experiment}/centers/target_precision", within=config
         ),
-        diameter_px=ask(datasets.particle_diameter_px),
-        edge_box_px=ask(experiments.edge_box_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
+        edge_box_px=ask_value(experiments.edge_box_px),
         removal=lookup("experiments/{experiment}/removal", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
-        network=ask(networks.network_beside),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
+        network=ask_value(networks.network_beside),
         code=core_digest("search_centers"),
     script:
         "../workflow_scripts/search_centers.py"
@@ -61,7 +61,7 @@ rule set_centers:
     params:
         finder=lookup("experiments/{experiment}/centers/finder", within=config),
         threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
-        network=ask(networks.network_beside),
+        network=ask_value(networks.network_beside),
         code=core_digest("set_centers"),
     script:
         "../workflow_scripts/set_centers.py"
@@ -88,9 +88,9 @@ rule pick:
         mem_mb=4000,
         runtime="1h",
     params:
-        diameter_angstrom=ask(datasets.diameter_angstrom),
-        diameter_px=ask(datasets.particle_diameter_px),
-        edge_box_px=ask(experiments.edge_box_px),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
+        diameter_px=ask_value(datasets.particle_diameter_px),
+        edge_box_px=ask_value(experiments.edge_box_px),
         threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
         removal=lookup("experiments/{experiment}/removal", within=config),
         code=core_digest("pick"),

@@ -29,7 +29,7 @@ from crisp_core.plan import (
     targets,
 )
 from crisp_core.plan.checks import check_plan
-from crisp_core.plan.plan import Plan
+from crisp_core.plan.plan import Plan, with_prefix
 from crisp_core.settings import check_settings
 
 
@@ -41,15 +41,39 @@ def or_exit(function, *arguments, **options):
         sys.exit(f"error: {error}")
 
 
-def ask(question, *arguments):
-    """Input or params function: what the plan answers a question for the wildcards that it takes."""
+def answer(question, arguments):
+    """What the plan answers a question, as a function of the wildcards that it takes."""
     taken = inspect.signature(question).parameters
 
-    def answer(wildcards):
+    def of_wildcards(wildcards):
         known = {key: value for key, value in wildcards.items() if key in taken}
         return or_exit(question, PLAN, *arguments, **known)
 
-    return answer
+    return of_wildcards
+
+
+def ask(question, *arguments):
+    """Input function: files that the plan names."""
+    files = answer(question, arguments)
+    # a module's prefix is for results alone
+    return (lambda wildcards: with_local(files(wildcards))) if PREFIX else files
+
+
+def ask_value(question, *arguments):
+    """Params function: what the plan says, with the prefix of a module before results."""
+    value = answer(question, arguments)
+    return (
+        (lambda wildcards: with_prefix(value(wildcards), PREFIX)) if PREFIX else value
+    )
+
+
+def with_local(files):
+    """The user's files as they are, which Snakemake would look for below the prefix of a module."""
+    if isinstance(files, dict):
+        return {key: with_local(value) for key, value in files.items()}
+    if not isinstance(files, str):
+        return [with_local(path) for path in files]
+    return files if files.startswith("results/") else local(files)
 
 
 def one_of(names):
@@ -62,6 +86,8 @@ def core_digest(script):
     return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
 
 
+# where another Snakefile imports this one with `prefix:`, its results are below that
+PREFIX = workflow.modifier.path_modifier.prefix or ""
 # before defaults are filled in: what another call of the workflow is given
 given_config = copy.deepcopy(config)
 config = or_exit(

@@ -25,10 +25,10 @@ rule compare_picks:
         runtime="1h",
     params:
         comparison=lookup("comparisons/{comparison}", within=config),
-        facts=ask(pickers.entry_facts),
-        jobs=ask(pickers.entry_jobs),
+        facts=ask_value(pickers.entry_facts),
+        jobs=ask_value(pickers.entry_jobs),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_px=ask(datasets.particle_diameter_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
         seed=config["seed"],
         code=core_digest("compare_picks"),
     script:

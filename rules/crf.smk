@@ -21,14 +21,14 @@ rule train_crf:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        crf=ask(networks.training_section, "crf"),
+        crf=ask_value(networks.training_section, "crf"),
         # what costs only time or memory may change without a new training; the script takes it from the config
-        training=ask(networks.training_section, "training", "workers"),
-        prediction=ask(networks.training_section, "prediction", "tiles_per_step"),
-        datasets=ask(networks.training_sources),
-        seed=ask(networks.training_seed),
+        training=ask_value(networks.training_section, "training", "workers"),
+        prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),
+        datasets=ask_value(networks.training_sources),
+        seed=ask_value(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume="results/{network}/training/last_crf.pt",
+        resume=PREFIX + "results/{network}/training/last_crf.pt",
         code=core_digest("train_crf"),
     script:
         "../workflow_scripts/train_crf.py"
@@ -58,7 +58,7 @@ rule plot_crf:
     resources:
         mem_mb=4000,
     params:
-        diameter_angstrom=ask(networks.shown_diameter),
+        diameter_angstrom=ask_value(networks.shown_diameter),
         code=core_digest("plot_crf"),
     script:
         "../workflow_scripts/plot_crf.py"

@@ -33,7 +33,7 @@ rule evaluate_maps:
         mem_mb=4000,
         runtime="1h",
     params:
-        diameter_px=ask(datasets.particle_diameter_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
         code=core_digest("evaluate_maps"),
     script:
         "../workflow_scripts/evaluate_maps.py"
@@ -73,7 +73,7 @@ rule evaluate_picks:
         runtime="1h",
     params:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_px=ask(datasets.particle_diameter_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
         seed=config["seed"],
         code=core_digest("evaluate_picks"),
     script:
@@ -213,7 +213,7 @@ rule plot_overlays:
     resources:
         mem_mb=2000,
     params:
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("plot_overlays"),
     script:
         "../workflow_scripts/plot_overlays.py"

@@ -18,9 +18,9 @@ rule extract:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=ask(micrographs.batch_paths),
-        star_paths=ask(micrographs.star_paths),
-        dataset=ask(datasets.dataset_optics),
+        micrographs=ask_value(micrographs.batch_paths),
+        star_paths=ask_value(micrographs.star_paths),
+        dataset=ask_value(datasets.dataset_optics),
         particles=lookup("experiments/{experiment}/particles", within=config),
         code=core_digest("extract"),
     script:

@@ -18,7 +18,7 @@ rule label_simulated:
         runtime="1h",
     params:
         threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("label_simulated"),
     script:
         "../workflow_scripts/label_simulated.py"
@@ -48,7 +48,7 @@ rule label_disc:
         mem_mb=2000,
         runtime="1h",
     params:
-        radius_angstrom=ask(datasets.disc_radius_angstrom),
+        radius_angstrom=ask_value(datasets.disc_radius_angstrom),
         instances=lookup("datasets/{dataset}/labels/instances", within=config),
         code=core_digest("label_disc"),
     script:
@@ -81,12 +81,12 @@ rule label_outline:
         mem_mb=4000,
         runtime="1h",
     params:
-        labels=ask(datasets.outline_settings),
-        poses_origin=ask(datasets.poses_origin),
+        labels=ask_value(datasets.outline_settings),
+        poses_origin=ask_value(datasets.poses_origin),
         pixel_size=lookup(
             "datasets/{dataset}/preparation/working_pixel_size", within=config
         ),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("label_outline"),
     script:
         "../workflow_scripts/label_outline.py"

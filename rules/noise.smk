@@ -19,7 +19,7 @@ rule sample_noise:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=ask(micrographs.batch_paths),
+        micrographs=ask_value(micrographs.batch_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         noise=lookup("experiments/{experiment}/noise", within=config),
         seed=config["seed"],

@@ -15,8 +15,8 @@ rule import_picks:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=ask(pickers.picker_keys, "format", "origin"),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        coordinates=ask_value(pickers.picker_keys, "format", "origin"),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_picks"),
     script:
         "../workflow_scripts/import_picks.py"
@@ -42,7 +42,7 @@ rule train_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        picker=ask(pickers.picker_training),
+        picker=ask_value(pickers.picker_training),
         code=core_digest("train_topaz"),
     script:
         "../workflow_scripts/train_topaz.py"
@@ -66,10 +66,10 @@ rule pick_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
     params:
-        picker=ask(
+        picker=ask_value(
             pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"
         ),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("pick_topaz"),
     script:
         "../workflow_scripts/pick_topaz.py"
@@ -92,8 +92,8 @@ rule pick_relion_log:
         mem_mb=4000,
         runtime="4h",
     params:
-        micrographs=ask(micrographs.batch_paths),
-        picker=ask(
+        micrographs=ask_value(micrographs.batch_paths),
+        picker=ask_value(
             pickers.picker_keys,
             "diameter_min_angstrom",
             "diameter_max_angstrom",
@@ -102,7 +102,7 @@ rule pick_relion_log:
             "white_particles",
         ),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("pick_relion_log"),
     script:
         "../workflow_scripts/pick_relion_log.py"
@@ -123,7 +123,7 @@ rule pick_skimage_log:
         mem_mb=2000,
         runtime="1h",
     params:
-        picker=ask(
+        picker=ask_value(
             pickers.picker_keys,
             "diameters",
             "n_scales",
@@ -131,7 +131,7 @@ rule pick_skimage_log:
             "overlap",
             "white_particles",
         ),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("pick_skimage_log"),
     script:
         "../workflow_scripts/pick_skimage_log.py"
@@ -153,8 +153,8 @@ rule choose_threshold:
     conda:
         "../envs/crisp.yaml"
     params:
-        diameter_px=ask(datasets.particle_diameter_px),
-        edge_box_px=ask(experiments.edge_box_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
+        edge_box_px=ask_value(experiments.edge_box_px),
         code=core_digest("choose_threshold"),
     script:
         "../workflow_scripts/choose_threshold.py"
@@ -177,7 +177,7 @@ rule keep_picks:
         "../envs/crisp.yaml"
     params:
         threshold=lookup("experiments/{experiment}/picker/threshold", within=config),
-        edge_box_px=ask(experiments.edge_box_px),
+        edge_box_px=ask_value(experiments.edge_box_px),
         code=core_digest("keep_picks"),
     script:
         "../workflow_scripts/keep_picks.py"

@@ -18,7 +18,7 @@ rule predict:
     params:
         prediction=lookup("experiments/{experiment}/prediction", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("predict"),
     script:
         "../workflow_scripts/predict.py"

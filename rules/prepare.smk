@@ -16,10 +16,10 @@ rule prepare:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=ask(micrographs.batch_paths),
+        micrographs=ask_value(micrographs.batch_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        diameter_px=ask(datasets.particle_diameter_px),
+        diameter_px=ask_value(datasets.particle_diameter_px),
         code=core_digest("prepare"),
     script:
         "../workflow_scripts/prepare.py"
@@ -39,8 +39,8 @@ rule list_micrographs:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=ask(micrographs.dataset_paths),
-        star_paths=ask(micrographs.star_paths),
+        micrographs=ask_value(micrographs.dataset_paths),
+        star_paths=ask_value(micrographs.star_paths),
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
@@ -81,8 +81,8 @@ rule import_coordinates:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=ask(datasets.coordinate_settings),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        coordinates=ask_value(datasets.coordinate_settings),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_coordinates"),
     script:
         "../workflow_scripts/import_coordinates.py"
@@ -100,10 +100,10 @@ rule import_ctf:
     conda:
         "../envs/crisp.yaml"
     params:
-        ctf=ask(datasets.batch_ctf),
+        ctf=ask_value(datasets.batch_ctf),
         file=lookup("datasets/{dataset}/ctf", within=config),
-        micrographs=ask(micrographs.batch_paths),
-        star_paths=ask(micrographs.star_paths),
+        micrographs=ask_value(micrographs.batch_paths),
+        star_paths=ask_value(micrographs.star_paths),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         code=core_digest("import_ctf"),
     script:
@@ -134,7 +134,7 @@ rule join_coordinates:
     conda:
         "../envs/crisp.yaml"
     params:
-        coordinates=ask(datasets.coordinate_settings),
+        coordinates=ask_value(datasets.coordinate_settings),
         code=core_digest("join_coordinates"),
     script:
         "../workflow_scripts/join_coordinates.py"
@@ -154,8 +154,8 @@ rule draw_split:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=ask(micrographs.drawn_micrographs),
-        split=ask(micrographs.drawn_parts),
+        micrographs=ask_value(micrographs.drawn_micrographs),
+        split=ask_value(micrographs.drawn_parts),
         seed=config["seed"],
         code=core_digest("draw_split"),
     script:
@@ -174,8 +174,8 @@ rule split:
     conda:
         "../envs/crisp.yaml"
     params:
-        micrographs=ask(micrographs.dataset_paths),
-        drawn_from=ask(micrographs.drawn_micrographs),
+        micrographs=ask_value(micrographs.dataset_paths),
+        drawn_from=ask_value(micrographs.drawn_micrographs),
         split=lookup("datasets/{dataset}/split", within=config),
         code=core_digest("split"),
     script:

@@ -21,9 +21,9 @@ rule extract_for_reconstruction:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=ask(micrographs.batch_paths),
-        star_paths=ask(micrographs.star_paths),
-        dataset=ask(datasets.dataset_optics),
+        micrographs=ask_value(micrographs.batch_paths),
+        star_paths=ask_value(micrographs.star_paths),
+        dataset=ask_value(datasets.dataset_optics),
         stack_pixel_size=lookup(
             "datasets/{dataset}/labels/reconstruction/pixel_size", within=config
         ),
@@ -61,7 +61,7 @@ rule reconstruct:
     params:
         source=lookup("datasets/{dataset}/labels/source", within=config),
         reconstruction=lookup("datasets/{dataset}/labels/reconstruction", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         seed=config["seed"],
         code=core_digest("reconstruct"),
     script:

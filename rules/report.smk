@@ -45,8 +45,8 @@ rule report_data:
         runtime="1h",
     params:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
-        threshold=ask(reports.given_threshold),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
+        threshold=ask_value(reports.given_threshold),
         n_previews=reports.n_previews(PLAN),
         code=core_digest("report_data"),
     script:
@@ -64,10 +64,10 @@ rule report_page:
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=ask(reports.report_runs),
+        runs=ask_value(reports.report_runs),
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
         overrides=dict(workflow.config_settings.config),
-        extra=ask(reports.extra_results),
+        extra=ask_value(reports.extra_results),
         template=files_digest(
             ROOT / "crisp_core/report" / name
             for name in ("page.html", "style.css", "viewer.js")

@@ -20,11 +20,11 @@ rule extract_for_resolution:
         mem_mb=4000,
         runtime="2h",
     params:
-        micrographs=ask(micrographs.batch_paths),
-        dataset=ask(datasets.dataset_optics),
-        others=ask(resolution.other_picks),
-        refined=ask(resolution.refined_sets),
-        false_sets=ask(resolution.false_sets),
+        micrographs=ask_value(micrographs.batch_paths),
+        dataset=ask_value(datasets.dataset_optics),
+        others=ask_value(resolution.other_picks),
+        refined=ask_value(resolution.refined_sets),
+        false_sets=ask_value(resolution.false_sets),
         part=lookup("experiments/{experiment}/resolution/part", within=config),
         box_angstrom=lookup(
             "experiments/{experiment}/particles/box_angstrom", within=config
@@ -54,8 +54,8 @@ rule draw_particles:
         mem_mb=4000,
         runtime="1h",
     params:
-        sets=ask(resolution.resolution_sets),
-        false_sets=ask(resolution.false_sets),
+        sets=ask_value(resolution.resolution_sets),
+        false_sets=ask_value(resolution.false_sets),
         n_particles=lookup(
             "experiments/{experiment}/resolution/n_particles", within=config
         ),
@@ -88,7 +88,7 @@ rule reconstruct_picks:
         mem_mb=8000,
         runtime="4h",
     params:
-        star="results/{dataset}/{experiment}/resolution/sets/{set}-{seed}.star",
+        star=PREFIX + "results/{dataset}/{experiment}/resolution/sets/{set}-{seed}.star",
         program=lookup("experiments/{experiment}/resolution/program", within=config),
         symmetry=lookup("experiments/{experiment}/resolution/symmetry", within=config),
         code=core_digest("reconstruct_picks"),
@@ -123,7 +123,7 @@ rule measure_resolution:
         mem_mb=8000,
         runtime="2h",
     params:
-        sets=ask(resolution.resolution_sets),
+        sets=ask_value(resolution.resolution_sets),
         resolution=lookup("experiments/{experiment}/resolution", within=config),
         code=core_digest("measure_resolution"),
     script:

@@ -22,7 +22,7 @@ rule density:
             "datasets/{dataset}/simulation/model_resolution_angstrom", within=config
         ),
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask(datasets.diameter_angstrom),
+        diameter_angstrom=ask_value(datasets.diameter_angstrom),
         seed=config["seed"],
         code=core_digest("density"),
     script:
@@ -46,9 +46,10 @@ rule simulate:
         mem_mb=4000,
         runtime="2h",
     params:
-        dataset=ask(datasets.dataset_optics),
-        simulation=ask(datasets.simulation_settings),
-        micrographs=ask(micrographs.batch_paths),
+        dataset=ask_value(datasets.dataset_optics),
+        simulation=ask_value(datasets.simulation_settings),
+        micrographs=ask_value(micrographs.batch_paths),
+        folder=PREFIX + "results/{dataset}/micrographs",
         seed=config["seed"],
         code=core_digest("simulate"),
     script:

@@ -20,7 +20,7 @@ rule tabulate:
         mem_mb=4000,
         runtime="1h",
     params:
-        runs=ask(networks.table_runs),
+        runs=ask_value(networks.table_runs),
         code=core_digest("tabulate"),
     script:
         "../workflow_scripts/tabulate.py"
@@ -42,7 +42,7 @@ rule plot_histograms:
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=ask(networks.table_runs),
+        runs=ask_value(networks.table_runs),
         code=core_digest("plot_histograms"),
     script:
         "../workflow_scripts/plot_histograms.py"

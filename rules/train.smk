@@ -18,14 +18,14 @@ rule train:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        network=ask(networks.training_section, "network"),
+        network=ask_value(networks.training_section, "network"),
         # what costs only time or memory may change without a new training; the script takes it from the config
-        training=ask(networks.training_section, "training", "workers"),
-        prediction=ask(networks.training_section, "prediction", "tiles_per_step"),
-        datasets=ask(networks.training_sources),
-        seed=ask(networks.training_seed),
+        training=ask_value(networks.training_section, "training", "workers"),
+        prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),
+        datasets=ask_value(networks.training_sources),
+        seed=ask_value(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume="results/{network}/training/last.pt",
+        resume=PREFIX + "results/{network}/training/last.pt",
         code=core_digest("train"),
     script:
         "../workflow_scripts/train.py"

@@ -173,7 +173,10 @@ def test_a_further_training_has_one_owner_for_equal_settings():
     "experiment",
     [
         {"crf": {"type": "learned", "operator": "grid"}},
-        {"crf": {"type": "logits", "operator": "grid"}, "network": {"classes": 4}},
+        {
+            "crf": {"type": "logits", "operator": "grid"},
+            "network": {"classes": ["background", "particle", "contaminant", "carbon"]},
+        },
     ],
 )
 def test_a_grid_of_several_features_is_refused(experiment):

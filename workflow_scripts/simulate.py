@@ -50,7 +50,6 @@ with h5py.File(snakemake.output.images, "w") as output:
         )
         # not beside the next one: that would be a gigabyte of a K3's super-resolution frame
         del simulated
-folder = f"results/{snakemake.wildcards.dataset}/micrographs"
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
-write_truth(snakemake.output.coordinates, truth, folder=folder, **grid, optics=optics)
+write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=optics)

@@ -9,23 +9,23 @@ from pathlib import Path
 from crisp_core.batches import Place, read_places, write_places
 
 
-def places_file(dataset: str) -> Path:
+def places_file(dataset: str, prefix: str = "") -> Path:
     """Path of the record of a dataset's batches."""
-    return Path(f"results/{dataset}/batches.tsv")
+    return Path(f"{prefix}results/{dataset}/batches.tsv")
 
 
-def recorded_places(dataset: str) -> dict[str, Place]:
+def recorded_places(dataset: str, prefix: str = "") -> dict[str, Place]:
     """Places of the micrographs that earlier calls knew."""
-    return read_places(places_file(dataset))
+    return read_places(places_file(dataset, prefix))
 
 
-def is_closed(dataset: str) -> bool:
+def is_closed(dataset: str, prefix: str = "") -> bool:
     """Whether training and validation parts are drawn, so that new micrographs are an addition."""
-    return Path(f"results/{dataset}/split/drawn.tsv").exists()
+    return Path(f"{prefix}results/{dataset}/split/drawn.tsv").exists()
 
 
-def record_places(dataset: str, places: dict[str, Place]) -> None:
+def record_places(dataset: str, places: dict[str, Place], prefix: str = "") -> None:
     """Record the places of all micrographs; those that are missing at the moment stay in the record."""
-    recorded = recorded_places(dataset)
+    recorded = recorded_places(dataset, prefix)
     if not places.keys() <= recorded.keys():
-        write_places(places_file(dataset), recorded | places)
+        write_places(places_file(dataset, prefix), recorded | places)

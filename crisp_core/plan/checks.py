@@ -90,7 +90,7 @@ def check_experiment_files(plan: Plan, name: str) -> None:
                 f"{place}/picker/files: no file matches {missing[0] if missing else patterns}; correct the path or glob"
             )
     trained = experiment["trained"]
-    if trained and run_folder(trained) not in [f"results/{run}" for run in plan.runs]:
+    if trained and not plan.owns(run_folder(trained)):
         check_trained_folder(place, trained)
 
 
@@ -129,7 +129,7 @@ def check_dataset_tables(plan: Plan, dataset: str) -> None:
     settings = plan.dataset(dataset)
     if dataset in plan.labelled and not batches_to_train(plan, dataset):
         raise UserError(
-            f"{places_file(dataset)}: no micrograph is left of the first run, from which the parts are drawn; put "
+            f"{places_file(dataset, plan.prefix)}: no micrograph is left of the first run, from which the parts are drawn; put "
             f"them back, or remove this file and results/{dataset}/split to begin anew with those that are there"
         )
     if settings["ctf"] is not None:

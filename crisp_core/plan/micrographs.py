@@ -20,7 +20,7 @@ COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
 UNUSABLE_IN_PATHS = re.compile(r"[{}\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
-def micrograph_table(settings: Mapping[str, Any], *, is_main: bool) -> pd.DataFrame:
+def micrograph_table(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -> pd.DataFrame:
     """Find the micrographs of all datasets in use and place each in a batch: the table of a `Plan`.
 
     Parameters
@@ -29,13 +29,15 @@ def micrograph_table(settings: Mapping[str, Any], *, is_main: bool) -> pd.DataFr
         Validated settings.
     is_main : bool
         False in a job's own process, as on a cluster: it sees recorded micrographs alone, whatever has arrived since.
+    prefix : str
+        As in `Plan`.
     """
     rows = []
     for dataset in datasets_in_use(settings):
-        recorded = recorded_places(dataset)
+        recorded = recorded_places(dataset, prefix)
         found = micrograph_files(settings, dataset, recorded, is_main=is_main)
         paths = by_name(found, dataset)
-        places = placed(paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset))
+        places = placed(paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset, prefix))
         rows += [
             (dataset, name, paths[name], f"{place.batch:04d}", str(place.addition)) for name, place in places.items()
         ]
@@ -221,4 +223,4 @@ def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:
 def record(plan: Plan) -> None:
     """Record the batches of all micrographs of the plan, for later calls."""
     for dataset in plan.datasets:
-        record_places(dataset, places(plan, dataset))
+        record_places(dataset, places(plan, dataset), plan.prefix)

@@ -150,7 +150,7 @@ def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[tuple[str, s
     trained = plan.experiment(experiment)["trained"]
     if trained is None:
         return (dataset, experiment), None
-    if run_folder(trained) in [f"results/{run}" for run in plan.runs]:
+    if plan.owns(run_folder(trained)):
         return trained_run(plan, *Path(run_folder(trained)).parts[-2:])
     return None, Path(trained).absolute()
 

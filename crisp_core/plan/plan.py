@@ -28,6 +28,15 @@ def datasets_in_use(settings: Mapping[str, Any]) -> list[str]:
     return sorted(set(named))
 
 
+def with_prefix(value: Any, prefix: str) -> Any:
+    """A value with the prefix before every path of a result in it, at any depth."""
+    if isinstance(value, Mapping):
+        return {with_prefix(key, prefix): with_prefix(entry, prefix) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_prefix(entry, prefix) for entry in value]
+    return prefix + value if isinstance(value, str) and value.startswith("results/") else value
+
+
 @dataclass(frozen=True)
 class Plan:
     """Validated settings and the table of micrographs; every other question is a function of these two.
@@ -38,10 +47,13 @@ class Plan:
         As `settings.check_settings` returns them.
     micrographs : DataFrame
         One row per micrograph: dataset, micrograph, path (empty for a simulated one), batch (four digits), addition.
+    prefix : str
+        Before results/, where another workflow imports this one with a prefix; the answers are without it.
     """
 
     settings: Mapping[str, Any]
     micrographs: pd.DataFrame
+    prefix: str = ""
 
     def dataset(self, name: str) -> Mapping[str, Any]:
         """Settings of a dataset."""
@@ -50,6 +62,10 @@ class Plan:
     def experiment(self, name: str) -> Mapping[str, Any]:
         """Settings of an experiment."""
         return self.settings["experiments"][name]
+
+    def owns(self, folder: str) -> bool:
+        """Whether a folder is that of one of the runs."""
+        return folder in [f"{self.prefix}results/{run}" for run in self.runs]
 
     @property
     def runs(self) -> list[str]:

@@ -109,12 +109,12 @@ def extra_results(plan: Plan) -> dict[str, dict[str, str]]:
 
     They are not inputs, since the report would then remake them whenever it is made: it shows those that exist.
     """
-    return {run: extra_files(*split_run(run)) for run in plan.runs}
+    return {run: extra_files(*split_run(run), prefix=plan.prefix) for run in plan.runs}
 
 
-def extra_files(dataset: str, experiment: str) -> dict[str, str]:
+def extra_files(dataset: str, experiment: str, *, prefix: str = "") -> dict[str, str]:
     """Tables and plots of a run that were made on request, with digests."""
-    folder = Path("results") / dataset
+    folder = Path(f"{prefix}results") / dataset
     found = [
         *sorted(folder.glob("tables/*.tsv")),
         *sorted(folder.glob("comparisons/*/table.tsv")),

@@ -1,0 +1,90 @@
+import pytest
+
+from crisp_core.batches import Place, read_places
+from crisp_core.errors import UserError
+from crisp_core.plan import micrographs
+from crisp_core.plan.additions import places_file
+
+from .configs import config, plan
+
+PATTERN = "results/{dataset}/images/{batch}.h5"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "raw").mkdir()
+    for name in "abc":
+        (tmp_path / f"raw/{name}.mrc").touch()
+    return tmp_path
+
+
+def test_micrographs_fill_batches_and_keep_their_places(folder):
+    settings = config(micrographs_per_job=2)
+    first = micrographs.micrograph_table(settings, is_main=True)
+    assert first["batch"].tolist() == ["0000", "0000", "0001"] and set(first["addition"]) == {"0"}
+    micrographs.record(micrographs.Plan(settings, first))
+    assert read_places(places_file("mine"))["c"] == Place(1, 0)
+    (folder / "results/mine/split").mkdir()
+    (folder / "results/mine/split/drawn.tsv").touch()
+    (folder / "raw/Z.mrc").touch()
+    (folder / "raw/a.mrc").unlink()
+    second = micrographs.micrograph_table(settings, is_main=True).set_index("micrograph")
+    assert second.loc["c", ["batch", "addition"]].tolist() == ["0001", "0"]
+    assert second.loc["Z", ["batch", "addition"]].tolist() == ["0002", "1"]
+    # a job's own process knows what was recorded when it was sent, and no more
+    assert micrographs.micrograph_table(settings, is_main=False)["micrograph"].tolist() == ["b", "c"]
+    micrographs.record(micrographs.Plan(settings, second.reset_index()))
+    assert read_places(places_file("mine")).keys() == {"a", "b", "c", "Z"}
+
+
+def test_names_that_two_files_share_are_refused():
+    with pytest.raises(UserError, match=r"x/a\.mrc and y/a\.tif share the name a"):
+        micrographs.by_name([("a", "x/a.mrc"), ("a", "y/a.tif")], "mine")
+
+
+@pytest.mark.parametrize(
+    "path", ["a{b}.mrc", "a\tb.mrc", "a\u2028b.mrc", b"a\xff.mrc".decode(errors="surrogateescape")]
+)
+def test_paths_that_tables_cannot_hold_are_refused(path):
+    with pytest.raises(UserError, match=r"datasets/mine/micrographs: .*; rename it"):
+        micrographs.by_name([("a", path)], "mine")
+
+
+def test_no_file_is_an_error(folder):
+    with pytest.raises(UserError, match="datasets/mine/micrographs: "):
+        micrographs.micrograph_table(
+            config(datasets={"mine": config()["datasets"]["mine"] | {"micrographs": "no/*.mrc"}}), is_main=True
+        )
+
+
+def test_files_of_batches_and_additions():
+    asked = plan()
+    files = micrographs.all_batches(asked, PATTERN, dataset="mine")
+    assert files == [f"results/mine/images/000{n}.h5" for n in range(3)]
+    assert micrographs.addition_batches(asked, PATTERN, dataset="mine", addition="1") == files[2:]
+    assert micrographs.all_additions(asked, "{dataset}/{addition}", dataset="mine") == ["mine/0", "mine/1"]
+    assert micrographs.batch_addition(asked, "{dataset}/{addition}", dataset="mine", batch="0002") == "mine/1"
+    assert micrographs.labelled_names(asked, dataset="mine", batch="0002") == [
+        "results/mine/coordinates/0-names.tsv",
+        "results/mine/coordinates/1-names.tsv",
+    ]
+
+
+def test_parts_are_drawn_from_the_first_run_or_from_what_is_listed():
+    asked = plan()
+    assert micrographs.batches_to_train(asked, "mine") == ["0000", "0001"]
+    assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b"]
+    listed = config()["datasets"]["mine"] | {"split": {"train": ["a"], "validation": ["c"], "test": ["b"]}}
+    asked = plan(datasets={"mine": listed})
+    assert micrographs.batches_to_train(asked, "mine") == ["0000", "0002"]
+    assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b", "c"]
+    assert micrographs.trained_additions(asked, "{addition}", dataset="mine") == ["0", "1"]
+
+
+def test_paths_of_files_and_of_simulations():
+    asked = plan()
+    assert micrographs.batch_paths(asked, dataset="mine", batch="0001") == {"b": "raw/b.mrc"}
+    assert micrographs.batch_files(asked, dataset="mine", batch="0001") == ["raw/b.mrc"]
+    assert micrographs.star_paths(asked, dataset="mine")["c"] == "results/mine/micrographs/c.mrc"
+    assert micrographs.batch_paths(asked, dataset="mine", batch="0009") == {}

@@ -1,0 +1,183 @@
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from crisp_core.checkpoints import NetworkFacts, NetworkInput, write_facts
+from crisp_core.errors import UserError
+from crisp_core.plan import checks, networks, pickers, reports, targets
+
+from .configs import MINE, config, plan
+
+BOTH = {"both": {"datasets": ["mine", "sim"]}}
+NAMED = {"named": {"network": "both"}}
+ROWS = (("mine", "a", 0, 0), ("mine", "b", 1, 0), ("sim", "a", 0, 0), ("bare", "x", 0, 0))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_checkpoint(path, diameter_px=25.0, normalization="gaussian_mixture"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({}, path)
+    write_facts(path, NetworkFacts(["background", "particle"], NetworkInput(diameter_px, normalization, 0.0), {}))
+    return str(path)
+
+
+def test_an_experiment_has_a_network_of_its_own():
+    asked = plan()
+    assert networks.predictor(asked, "mine", "unet") == "results/mine/unet/network.pt"
+    assert networks.training_splits(asked, network="mine/unet") == ["results/mine/split/drawn.tsv"]
+    assert networks.centers_file(asked, dataset="mine", experiment="unet") == "results/mine/unet/centers.yaml"
+    assert networks.trainable(asked) == ["mine/unet"]
+
+
+def test_a_network_of_two_datasets_trains_on_both():
+    asked = plan(ROWS, run=["mine/named", "sim/named"], networks=BOTH, experiments=NAMED)
+    assert networks.predictor(asked, "mine", "named") == networks.predictor(asked, "sim", "named")
+    assert networks.predictor(asked, "mine", "named") == "results/networks/both/network.pt"
+    files = networks.training_files(asked, "results/{dataset}/labels/{batch}.h5", network="networks/both")
+    assert files == [f"results/{batch}.h5" for batch in ("mine/labels/0000", "mine/labels/0001", "sim/labels/0000")]
+    sources = networks.training_sources(asked, network="networks/both")
+    assert {name: source["n_batches"] for name, source in sources.items()} == {"mine": 2, "sim": 1}
+    assert targets.networks(asked) == ["results/networks/both/network.pt"]
+    assert "results/networks/both/plots/training.png" in targets.evaluations(asked)
+    # each dataset chooses its own finder and threshold
+    assert networks.centers_file(asked, dataset="sim", experiment="named") == "results/sim/named/centers.yaml"
+    assert networks.network_beside(asked, dataset="sim", experiment="named") == "../../networks/both/network.pt"
+
+
+def test_the_datasets_of_a_network_are_in_use_without_a_run():
+    asked = plan(ROWS, networks=BOTH)
+    assert asked.datasets == ["mine", "sim"] and asked.run_datasets == ["mine"]
+
+
+def test_a_dataset_without_coordinates_takes_the_threshold_of_the_config():
+    experiments = {"named": {"network": "both", "centers": {"threshold": 0.4}}}
+    asked = plan(ROWS, run=["bare/named"], networks=BOTH, experiments=experiments)
+    assert networks.centers_file(asked, dataset="bare", experiment="named") == "results/bare/named/centers-given.yaml"
+    assert asked.dataset("bare")["preparation"]["working_pixel_size"] == 12
+    files = targets.results(asked)
+    assert not [path for path in files if "metrics" in path or "search" in path or "calibration" in path]
+    assert "results/bare/named/autopick.star" in files
+    with pytest.raises(UserError, match=r"bare/named has no validation micrographs.*centers/threshold, such as"):
+        config(run=["bare/named"], networks=BOTH, experiments=NAMED)
+
+
+def test_a_network_may_be_a_file(folder):
+    path = write_checkpoint(folder / "elsewhere/network.pt")
+    asked = plan(run=["mine/file"], experiments={"file": {"network": path}})
+    assert networks.predictor(asked, "mine", "file") == path
+    assert networks.first_network(asked, "mine", "file") == path
+    assert pickers.parts_are_unknown(asked, "mine", "file")
+    assert reports.report_plots(asked, dataset="mine", experiment="file") == [
+        f"results/mine/file/plots/{name}.png" for name in ("search", "precision_recall", "calibration")
+    ]
+    assert targets.networks(asked) == []
+
+
+def test_a_file_decides_the_working_pixel_size(folder):
+    path = write_checkpoint(folder / "network.pt", diameter_px=30.0)
+    settings = config(run=["mine/file"], experiments={"file": {"network": path}})
+    assert settings["datasets"]["mine"]["preparation"]["working_pixel_size"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("preparation", "message"),
+    [
+        ({"working_pixel_size": 8.0}, "trained on particles 25 px wide, here they are 18.8 px; .*_pixel_size to 6"),
+        ({"normalization": "robust"}, "set preparation/normalization to gaussian_mixture"),
+        ({"highpass_angstrom": 500}, "high-pass of 0 px, here it is 83.3 px; set preparation/highpass_angstrom to 0"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["entry", "file"])
+def test_a_dataset_must_look_like_those_of_the_network(preparation, message, kind, folder):
+    experiments = NAMED if kind == "entry" else {"named": {"network": write_checkpoint(folder / "n.pt")}}
+    other = MINE | {"preparation": preparation}
+    changes = {"run": ["other/named"], "datasets": {"other": other}, "experiments": experiments}
+    with pytest.raises(UserError, match=rf"config, run: other/named: .*{message}.* in datasets/other"):
+        config(networks={"both": {"datasets": ["mine"]}}, **changes)
+
+
+def test_the_datasets_of_a_network_must_look_alike():
+    other = MINE | {"preparation": {"working_pixel_size": 9.0}}
+    with pytest.raises(UserError, match="networks/two/datasets: other does not look like mine"):
+        config(datasets={"other": other}, networks={"two": {"datasets": ["mine", "other"]}})
+
+
+def test_two_sizes_on_one_dataset_are_refused():
+    experiments = {"fine": {"network": {"pixels_per_diameter": 50}}}
+    with pytest.raises(UserError, match="experiments/unet sees its particle 25 px wide and experiments/fine 50 px"):
+        config(run=["mine/unet", "mine/fine"], experiments=experiments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"networks": {"n": {"datasets": ["nowhere"]}}}, "networks/n/datasets: nowhere names no entry of datasets"),
+        ({"networks": {"n": {"datasets": ["bare"]}}}, "networks/n/datasets: bare has no coordinates"),
+        ({"experiments": {"unet": {"network": "nothing"}}}, "nothing is no entry of networks and no .pt file"),
+        ({"experiments": {"unet": {"network": "nothing.pt"}}}, "nothing.pt does not exist"),
+        (
+            {"experiments": {"unet": {"network": "both", "training": {"epochs": 2}, "seed": 3}}, "networks": BOTH},
+            "network both is trained elsewhere, so seed and training would have no effect",
+        ),
+        (
+            {"networks": {"n": {"datasets": ["mine"], "network": {"classes": ["particle"]}}}},
+            "networks/n/network/classes",
+        ),
+        ({"networks": {"n": {}}}, "'datasets' is a required property"),
+        ({"datasets": {"networks": MINE}}, "datasets"),
+    ],
+)
+def test_mistakes_get_one_line(changes, message):
+    with pytest.raises(UserError, match=message) as caught:
+        config(**changes)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_crf_is_the_experiments_own_while_the_network_is_shared():
+    experiments = {"crf": {"extend": "unet", "crf": {"type": "logits"}}}
+    asked = plan(run=["mine/crf"], experiments=experiments)
+    assert networks.predictor(asked, "mine", "crf") == "results/mine/crf/crf.pt"
+    assert networks.first_network(asked, "mine", "crf") == "results/mine/unet/network.pt"
+    assert networks.before_crf(asked, network="mine/crf") == "results/mine/unet/network.pt"
+    assert networks.finetuned(asked) == networks.with_crf(asked) == ["mine/crf"]
+    assert targets.networks(asked) == ["results/mine/crf/crf.pt", "results/mine/unet/network.pt"]
+
+
+def test_a_network_with_a_crf_predicts_after_it():
+    crf = {"both": BOTH["both"] | {"crf": {"type": "control"}}}
+    asked = plan(ROWS, run=["mine/named"], networks=crf, experiments=NAMED)
+    assert networks.predictor(asked, "mine", "named") == "results/networks/both/crf.pt"
+    assert networks.first_network(asked, "mine", "named") == "results/networks/both/network.pt"
+    assert networks.with_crf(asked) == []
+
+
+def test_tables_train_a_named_network_once_per_seed():
+    asked = plan(ROWS, tables={"t": {"rows": ["named"], "seeds": [1, 2]}}, networks=BOTH, experiments=NAMED)
+    assert networks.table_checkpoints(asked, dataset="mine", table="t") == [
+        "results/networks/both/network.pt",
+        "results/networks/both-seed2/network.pt",
+    ]
+    assert networks.training_seed(asked, network="networks/both-seed2") == 2
+
+
+def test_trained_follows_runs_of_this_plan_and_folders_of_others(folder):
+    experiments = {"again": {"trained": "results/mine/unet"}, "older": {"trained": "old"}}
+    (folder / "old").mkdir()
+    asked = plan(run=["mine/unet", "mine/again", "mine/older"], experiments=experiments)
+    assert networks.predictor(asked, "mine", "again") == "results/mine/unet/network.pt"
+    assert networks.centers_file(asked, dataset="mine", experiment="again") == "results/mine/unet/centers.yaml"
+    with pytest.raises(UserError, match=r"experiments/older/trained: old holds no network\.pt"):
+        checks.check_experiment_files(asked, "older")
+    Path("old/centers.yaml").write_text(yaml.safe_dump({"network": "../shared/crf.pt"}))
+    assert networks.predictor(asked, "mine", "older") == str(folder / "shared/crf.pt")
+    write_checkpoint(folder / "old/crf.pt", diameter_px=40.0)
+    assert networks.predictor(asked, "mine", "older") == str(folder / "old/crf.pt")
+    with pytest.raises(UserError, match="mine/older: the network was trained on particles 40 px wide"):
+        checks.check_reused_network(asked, "mine", "older")

@@ -1,0 +1,91 @@
+import copy
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from crisp_core.checkpoints import read_facts
+from crisp_core.star import read_coordinates_star
+
+from .conftest import TINY, copy_workflow, run_snakemake, write_config
+
+pytestmark = pytest.mark.slow
+FINE = TINY["datasets"]["tiny"]
+# the same picture at twice the length: a particle of 360 Å at 14.16 Å/px
+COARSE = FINE | {
+    "pixel_size": 14.16,
+    "particle_diameter_angstrom": 360,
+    "simulation": FINE["simulation"] | {"min_distance_angstrom": 400, "snr_pixel_size": 3.54},
+}
+
+
+def shared_network(run):
+    """Config of one network of two datasets of other Å/px, applied to a third one."""
+    settings = copy.deepcopy(TINY)
+    own = settings["experiments"].pop("small")
+    settings["datasets"] = {"fine": FINE, "coarse": COARSE, "bare": {"extend": "coarse"}}
+    settings["networks"] = {"both": {"datasets": ["fine", "coarse"], **own}}
+    settings["experiments"] = {
+        "named": {"network": "both", "prediction": own["prediction"]},
+        "given": {"extend": "named", "centers": {"finder": "nms", "threshold": 0.5}},
+    }
+    settings["run"] = run
+    return settings
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = copy_workflow(tmp_path_factory.mktemp("named") / "crisp")
+    write_config(folder / "mine.yaml", shared_network(["fine/named", "coarse/named"]))
+    targets = [f"results/{dataset}/named/metrics/picks.tsv" for dataset in ("fine", "coarse")]
+    run_snakemake(
+        "--cores",
+        "2",
+        "--configfile",
+        "mine.yaml",
+        "--",
+        "results/networks/both/plots/training.png",
+        *targets,
+        "picks",
+        cwd=folder,
+    )
+    return folder
+
+
+def test_one_network_serves_datasets_of_other_pixel_sizes(finished):
+    facts = read_facts(finished / "results/networks/both/network.pt")
+    assert facts.classes == ["background", "particle"] and facts.input.diameter_px == pytest.approx(25, rel=0.02)
+    history = pd.read_csv(finished / "results/networks/both/history.tsv", sep="\t")
+    assert len(history) == 2
+    assert not list((finished / "results").glob("*/named/network.pt"))
+    for dataset in ("fine", "coarse"):
+        scores = pd.read_csv(finished / f"results/{dataset}/named/metrics/picks.tsv", sep="\t")
+        assert scores.query("part == 'test' and micrograph == 'all'")["f1"].item() > 0.5
+
+
+def test_two_datasets_with_the_same_names_keep_apart(finished):
+    stars = [
+        read_coordinates_star(finished / f"results/{dataset}/named/picks/0000.star") for dataset in ("fine", "coarse")
+    ]
+    names = [set(star["micrograph"]) for star in stars]
+    assert names[0] & names[1]
+    assert not np.array_equal(stars[0][["x", "y"]].to_numpy(), stars[1][["x", "y"]].to_numpy())
+
+
+def test_the_file_of_a_network_picks_where_no_coordinates_are(finished):
+    settings = shared_network(["files/given"])
+    settings["datasets"]["files"] = {
+        "micrographs": "results/coarse/micrographs/*.mrc",
+        "pixel_size": 14.16,
+        "particle_diameter_angstrom": 360,
+    }
+    settings["experiments"]["given"]["network"] = "mine/network.pt"
+    del settings["networks"]
+    (finished / "mine").mkdir()
+    (finished / "mine/network.pt").write_bytes((finished / "results/networks/both/network.pt").read_bytes())
+    write_config(finished / "other.yaml", settings)
+    run_snakemake("--cores", "2", "--configfile", "other.yaml", "--", "picks", "results/report.html", cwd=finished)
+    picks = read_coordinates_star(finished / "results/files/given/picks/0000.star")
+    own = read_coordinates_star(finished / "results/coarse/named/candidates/0000.star")
+    assert len(picks) and len(own)
+    assert "results/files/given" not in [str(p.parent) for p in (finished / "results").glob("*/*/network.pt")]
