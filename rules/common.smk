@@ -31,6 +31,7 @@ from crisp_core.plan import (
 from crisp_core.plan.checks import check_plan
 from crisp_core.plan.plan import Plan, with_prefix
 from crisp_core.settings import check_settings
+from crisp_core.waiting import wait_asleep
 
 
 def or_exit(function, *arguments, **options):
@@ -86,6 +87,8 @@ def core_digest(script):
     return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
 
 
+# scripts inherit it, on a cluster from the job's own Snakemake
+wait_asleep(os.environ)
 # where another Snakefile imports this one with `prefix:`, its results are below that
 PREFIX = workflow.modifier.path_modifier.prefix or ""
 # before defaults are filled in: what another call of the workflow is given

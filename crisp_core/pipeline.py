@@ -1,0 +1,125 @@
+"""The whole chain on one micrograph, as a notebook calls it: prepare, predict, find centres, drop by rule."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.arrays import Grid
+from crisp_core.centers.removal import apply_rules
+from crisp_core.centers.search import find_centers
+from crisp_core.checkpoints import NetworkInput
+from crisp_core.classes import channel, file_label
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.inference import predict
+from crisp_core.networks import TrainedNetwork, load_network
+from crisp_core.normalization import Prepared, prepare
+
+KEEP_AWAY = {"contaminant_diameters": 0.5, "carbon_diameters": 0.5}
+
+
+class PickedMicrograph(NamedTuple):
+    """Picks of one micrograph, and the maps behind them.
+
+    Attributes
+    ----------
+    picks : DataFrame
+        Columns x, y (px of the micrograph, centre of the first pixel is (0, 0)) and score, best first.
+    dropped : DataFrame
+        The same with a column reason: centres that score enough and that a rule dropped.
+    probability : (h, w) float32 array
+        Of the particle class, at the working pixel size.
+    classes : (h, w) uint8 array or None
+        Most probable class of every pixel by the numbers of `classes.CLASSES`; None for a network of two classes.
+    prepared : Prepared
+        What the network saw: image, mask of valid pixels, pixel size (Å/px).
+    """
+
+    picks: pd.DataFrame
+    dropped: pd.DataFrame
+    probability: np.ndarray
+    classes: np.ndarray | None
+    prepared: Prepared
+
+
+def pick_micrograph(
+    image: np.ndarray,
+    pixel_size: float,
+    network: TrainedNetwork | str | Path,
+    *,
+    diameter_angstrom: float,
+    threshold: float = 0.5,
+    finder: str = "nms",
+    e: float | None = None,
+    s: float | None = None,
+    margin_angstrom: float = 0.0,
+    tile_px: int = 512,
+    overlap_px: int = 64,
+    turns: bool = False,
+    device: str = "cpu",
+) -> PickedMicrograph:
+    """Pick the particles of one micrograph; the workflow's rules do the same, file by file.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Grey values, row 0 is y = 0; `micrographs.read_micrograph` reads one from a file.
+    pixel_size : float
+        Å/px.
+    network : TrainedNetwork, str or Path
+        Loaded by `networks.load_network`, or the path of its checkpoint.
+    diameter_angstrom : float
+        Longest extent of the particle, in Å. The image is brought to the size at which the network saw its particles.
+    threshold : float
+        Lowest score of a pick, 0 to 1.
+    finder, e, s
+        As in `centers.search.find_centers`.
+    margin_angstrom : float
+        Edge that does not count, in Å.
+    tile_px, overlap_px, turns, device
+        As in `inference.predict`.
+
+    Raises
+    ------
+    UserError
+        If the image or the checkpoint cannot be used.
+    """
+    trained = network if isinstance(network, TrainedNetwork) else load_network(network, device=device)
+    image = np.asarray(image, dtype=np.float32)
+    prepared = prepared_for(trained.facts.input, image, pixel_size, diameter_angstrom, margin_angstrom)
+    options = {"tile_px": tile_px, "overlap_px": overlap_px, "turns": turns, "device": device}
+    channels = predict(trained.network, prepared.image, **options)
+    names = trained.facts.classes
+    # the workflow keeps its maps in 16 bits
+    probability = channels[channel(names, "particle")].astype(np.float16).astype(np.float32)
+    classes = file_label(channels.argmax(axis=0), names) if len(names) > 2 else None
+    found = find_centers(
+        probability, finder, diameter_px=angstrom_to_px(diameter_angstrom, prepared.pixel_size), e=e, s=s
+    )
+    kept, dropped = apply_rules(
+        found,
+        Grid(probability.shape, prepared.pixel_size, image.shape),
+        valid=prepared.valid,
+        label=classes,
+        removal=KEEP_AWAY,
+        diameter_px=angstrom_to_px(diameter_angstrom, pixel_size),
+        box_px=0,
+    )
+    picks, dropped = (rows[rows["score"] >= threshold].reset_index(drop=True) for rows in (kept, dropped))
+    return PickedMicrograph(picks, dropped, probability, classes, prepared)
+
+
+def prepared_for(
+    seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
+) -> Prepared:
+    """Prepare an image (h, w) as a network saw those it was trained on, at no finer a pixel size than its own (Å/px)."""
+    working = max(diameter_angstrom / seen.diameter_px, pixel_size)
+    return prepare(
+        image,
+        pixel_size,
+        working_pixel_size=working,
+        normalization=seen.normalization,
+        highpass_angstrom=seen.highpass_px * working,
+        margin_angstrom=margin_angstrom,
+    )
