@@ -26,7 +26,12 @@ from crisp_core.waiting import WAITING
 
 ROOT = Path(__file__).resolve().parents[1]
 # as libraries wait by themselves; GCC's OpenMP spins 300,000 times where nothing is set
-SPINNING = {"GOMP_SPINCOUNT": "300000", "OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "200", "OPENBLAS_THREAD_TIMEOUT": "26"}
+SPINNING = {
+    "GOMP_SPINCOUNT": "300000",
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "KMP_BLOCKTIME": "200",
+    "OPENBLAS_THREAD_TIMEOUT": "26",
+}
 CONFIG = {
     "micrographs_per_job": 4,
     "run": ["busy/unet"],

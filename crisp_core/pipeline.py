@@ -113,7 +113,7 @@ def pick_micrograph(
 def prepared_for(
     seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
 ) -> Prepared:
-    """Prepare an image (h, w) as a network saw those it was trained on, at no finer a pixel size than its own (Å/px)."""
+    """Prepare an image (h, w) as a network saw those it was trained on; never finer than the image itself (Å/px)."""
     working = max(diameter_angstrom / seen.diameter_px, pixel_size)
     return prepare(
         image,

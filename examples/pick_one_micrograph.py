@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Pick one micrograph
-# The whole chain in a notebook: read a micrograph, pick it with a trained network, look, choose another threshold, write
-# a star file. Run the default job first (`snakemake --cores 8`), or name a network, a micrograph, its pixel size (Å/px) and
-# the particle's longest extent (Å) on the command line. jupytext opens this file as a notebook.
+# The whole chain in a notebook: read a micrograph, pick it with a trained network, look, choose another threshold,
+# write a star file. Run the default job first (`snakemake --cores 8`), or name a network, a micrograph, its pixel size
+# (Å/px) and the particle's longest extent (Å) on the command line. jupytext opens this file as a notebook.
 
 # %%
 import sys

@@ -40,9 +40,7 @@ def test_picks_are_those_of_the_workflow(tiny_run):  # noqa: F811
             path = tiny_run / f"results/tiny/micrographs/{name}.mrc"
             image, pixel_size = crisp_core.read_micrograph(path, pixel_size=7.08)
             network = tiny_run / "results/tiny/small/network.pt"
-            found = crisp_core.pick_micrograph(
-                image, pixel_size, network, diameter_angstrom=180, **settings, **TILES
-            )
+            found = crisp_core.pick_micrograph(image, pixel_size, network, diameter_angstrom=180, **settings, **TILES)
             order = {"by": COLUMNS, "ignore_index": True}
             expected = rows[COLUMNS].sort_values(**order)
             pd.testing.assert_frame_equal(found.picks[COLUMNS].sort_values(**order), expected, atol=1e-5, rtol=0)

@@ -1,0 +1,176 @@
+"""What the plan answers about datasets, pickers, reports, resolution and targets."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from crisp_core.errors import UserError
+from crisp_core.plan import checks, datasets, experiments, pickers, reports, resolution, targets
+from crisp_core.plan.plan import with_prefix
+
+from .configs import MINE, plan
+
+SIM = (("sim", "a", 0, 0), ("sim", "b", 1, 0), ("mine", "a", 0, 0))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def labelled(**labels):
+    return {"mine": MINE | {"labels": labels}}
+
+
+def test_outlines_take_the_users_poses_or_those_that_are_found():
+    asked = plan(datasets=labelled(source="poses", poses="run_data.star", map="run.mrc", poses_origin="bottom-left"))
+    mine = {"dataset": "mine"}
+    assert datasets.outline_poses(asked, **mine, batch="0000") == ["run_data.star"]
+    assert datasets.outline_map(asked, **mine) == ["run.mrc"]
+    assert datasets.poses_origin(asked, **mine) == "bottom-left"
+    asked = plan(datasets=labelled(source="matching", map="emd.map"))
+    assert datasets.outline_poses(asked, **mine, batch="0000") == ["results/mine/reconstruction/poses.star"]
+    assert datasets.outline_map(asked, **mine) == ["results/mine/reconstruction/map.mrc"]
+    assert datasets.initial_map(asked, **mine) == ["emd.map"]
+    assert datasets.poses_origin(asked, **mine) == "top-left"
+    assert asked.labels_come_from("matching", "relion") == ["mine"] and not asked.labels_come_from("disc")
+
+
+def test_a_simulation_has_its_own_truth():
+    asked = plan(SIM, run=["sim/unet"])
+    sim = {"dataset": "sim"}
+    assert datasets.simulation_truth(asked, **sim, batch="0001") == ["results/sim/simulation/0001.star"]
+    assert datasets.coordinate_settings(asked, **sim) == {"format": "relion-particles", "origin": "top-left"}
+    files = datasets.coordinate_files(asked, **sim, addition="0")
+    assert files == ["results/sim/simulation/0000.star", "results/sim/simulation/0001.star"]
+    assert datasets.stranger_files(asked, **sim) == []
+    assert "n_micrographs" not in datasets.simulation_settings(asked, **sim)
+    assert datasets.volume_file(asked, **sim) == []
+
+
+def test_coordinate_files_belong_to_the_addition_of_their_micrograph(folder):
+    (folder / "raw").mkdir()
+    for name in ("a", "c", "elsewhere"):
+        (folder / f"raw/{name}.box").write_text("10 10 50 50\n")
+    entry = MINE | {"coordinates": {"files": "raw/*.box", "origin": "top-left"}}
+    asked = plan(datasets={"mine": entry})
+    assert datasets.coordinate_files(asked, dataset="mine", addition="0") == ["raw/a.box"]
+    assert datasets.coordinate_files(asked, dataset="mine", addition="1") == ["raw/c.box"]
+    assert datasets.stranger_files(asked, dataset="mine") == ["raw/elsewhere.box"]
+
+
+def test_radius_and_box_follow_from_the_dataset():
+    asked = plan(datasets=labelled(disc_radius_angstrom=20), experiments={"edge": {"removal": {"edge": True}}})
+    assert datasets.disc_radius_angstrom(asked, dataset="mine") == 20
+    assert datasets.disc_radius_angstrom(plan(), dataset="mine") == 150 / 4
+    assert datasets.particle_diameter_px(asked, dataset="mine") == 100
+    assert experiments.edge_box_px(asked, dataset="mine", experiment="unet") == 0
+    assert experiments.edge_box_px(asked, dataset="mine", experiment="edge") == 150
+
+
+def compared(**changes):
+    picked = {"files": {"picker": {"files": "picks/*.box", "origin": "top-left", "leak": True, "threshold": 0.3}}}
+    picked["topaz"] = {"picker": {"program": "topaz"}}
+    picked["crf"] = {"extend": "unet", "crf": {"type": "control"}}
+    comparisons = {"c": {"dataset": "mine", "entries": ["unet", "crf", "files", "topaz"]}}
+    return plan(experiments=picked, comparisons=comparisons, **changes)
+
+
+def test_a_comparison_says_where_thresholds_and_costs_come_from():
+    asked, mine = compared(), {"dataset": "mine", "comparison": "c"}
+    facts = pickers.entry_facts(asked, **mine)
+    assert facts["files"] == {"kind": "files", "leak": "yes", "threshold_from": "0.3"}
+    assert facts["unet"] == {"kind": "network", "leak": "no", "threshold_from": "validation"}
+    jobs = pickers.entry_jobs(asked, **mine)
+    assert jobs["crf"]["training"] == [("results/mine/unet", "train"), ("results/mine/crf", "train_crf")]
+    assert jobs["topaz"]["picking"] == [("results/mine/topaz", "pick_topaz")]
+    assert pickers.compared_names(asked, **mine) == ["results/mine/files/picked_names.tsv"]
+    assert pickers.all_found(asked, dataset="mine", experiment="files") == ["results/mine/files/imported.star"]
+    assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
+
+
+def test_the_report_of_a_picker_shows_no_network():
+    asked = compared(run=["mine/topaz", "mine/unet"])
+    shown = reports.report_input(asked, dataset="mine", experiment="topaz")
+    assert "probability" not in shown and shown["threshold"] == ["results/mine/topaz/threshold.yaml"]
+    assert reports.report_plots(asked, dataset="mine", experiment="topaz") == [
+        "results/mine/topaz/plots/precision_recall.png"
+    ]
+    assert reports.report_run(asked, "mine", "topaz")["folders"] == ["results/mine", "results/mine/topaz"]
+    assert reports.n_previews(asked) == 6
+
+
+def test_targets_ask_for_what_a_run_can_have():
+    asked = compared(run=["mine/topaz", "mine/crf"])
+    files = targets.results(asked)
+    assert "results/mine/crf/plots/training_crf.png" in files and "results/mine/unet/plots/training.png" in files
+    assert "results/mine/crf/plots/crf.png" not in files
+    assert "results/mine/topaz/metrics/picks.tsv" in files and "results/mine/topaz/metrics/pixels.tsv" not in files
+    assert targets.maps(asked) == ["results/mine/crf/maps", "results/mine/label_maps"]
+    assert targets.comparisons(asked)[0] == "results/mine/comparisons/c/table.tsv"
+    assert len(files) == len(set(files))
+
+
+def test_a_resolution_needs_known_angles():
+    with pytest.raises(UserError, match="experiments/unet/resolution/refined: on real micrographs"):
+        targets.resolutions(plan())
+    asked = plan(SIM, run=["sim/unet"])
+    assert targets.resolutions(asked) == ["results/sim/unet/resolution/fsc.png"]
+    sets = resolution.resolution_sets(asked, dataset="sim", experiment="unet")
+    assert sets == ["truth", "picks", "false-10", "false-30", "false-50"]
+    assert len(resolution.resolution_maps(asked, dataset="sim", experiment="unet")) == 5 * 3 * 2
+    lost = {"unet": {"resolution": {"picks": {"mine": "no/*.star"}}}}
+    with pytest.raises(UserError, match="resolution/picks/mine: "):
+        targets.resolutions(plan(SIM, run=["sim/unet"], experiments=lost))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (MINE | {"ctf": "no.star"}, "datasets/mine/ctf: no.star does not exist; correct the path"),
+        (MINE | {"labels": {"source": "matching", "map": "no.map"}}, "datasets/mine/labels/map: no.map does not exist"),
+        (MINE, r"datasets/mine/coordinates/files: .*raw/\*\.star"),
+    ],
+)
+def test_missing_files_are_told_before_any_job(entry, message, folder):
+    if entry is not MINE:
+        (folder / "raw").mkdir()
+        (folder / "raw/a.star").touch()
+    with pytest.raises(UserError, match=message):
+        checks.check_plan(plan(datasets={"mine": entry}))
+
+
+def test_nothing_left_of_the_first_run_is_told(folder):
+    (folder / "raw").mkdir()
+    (folder / "raw/a.star").touch()
+    with pytest.raises(UserError, match=r"results/mine/batches\.tsv: no micrograph is left of the first run"):
+        checks.check_plan(plan((("mine", "c", 2, 1),)))
+
+
+def test_a_full_disk_is_told(monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0))
+    with pytest.raises(UserError, match="no space left on the disk"):
+        checks.check_output_folders()
+
+
+def test_a_prefix_is_put_before_results_alone():
+    value = {"results/a": ["results/b", "raw/c", 1], "d": None}
+    assert with_prefix(value, "p/") == {"p/results/a": ["p/results/b", "raw/c", 1], "d": None}
+
+
+def test_rules_hold_little_python():
+    rules = Path(__file__).parents[2] / "rules"
+    lines = [line for path in rules.glob("*.smk") for line in python_lines(path.read_text())]
+    assert len(lines) < 200 and not (rules / "functions").exists()
+
+
+def python_lines(text):
+    """Lines of functions in a file of rules."""
+    inside = False
+    for line in text.splitlines():
+        if line and not line[0].isspace():
+            inside = line.startswith("def ")
+        if inside and line.strip():
+            yield line
