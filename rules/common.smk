@@ -100,7 +100,13 @@ config = or_exit(
 )
 PLAN = Plan(
     config,
-    or_exit(micrographs.micrograph_table, config, is_main=workflow.is_main_process),
+    or_exit(
+        micrographs.micrograph_table,
+        config,
+        is_main=workflow.is_main_process,
+        prefix=PREFIX,
+    ),
+    PREFIX,
 )
 # a job's own process skips this: what becomes of other files meanwhile should not end it
 if workflow.is_main_process:
