@@ -1,4 +1,3 @@
-import copy
 import re
 import sys
 from pathlib import Path
@@ -44,8 +43,6 @@ include: "functions/report.smk"
 include: "functions/resolution.smk"
 
 
-# before defaults are filled in: what another call of the workflow is given
-given_config = copy.deepcopy(config)
 config = or_exit(checked_config)
 RUNS = config["run"]
 RUN_FOLDERS = collect("results/{run}", run=RUNS)
@@ -157,7 +154,7 @@ RESULTS = (
     + collect("results/{run}/dropped.tsv", run=RUNS)
     + collect("results/{dataset}/quarantine.tsv", dataset=RUN_DATASETS)
 )
-REPORTS = ["results/report.html", "report.html"]
+REPORTS = ["results/report.html"]
 # the more pictures the report holds, the smaller they are
 N_PREVIEWS = sum(
     int((micrographs["dataset"] == str(Path(run).parent)).sum()) for run in RUNS
