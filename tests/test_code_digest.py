@@ -5,7 +5,10 @@ from crisp_core.code_digest import code_digest, file_meaning
 FILES = {
     "scripts/main.py": "import os\nfrom core.a import one\nfrom core.part import d\n",
     # b is imported inside a function
-    "core/a.py": '"""Of a."""\n\n\ndef one(x: int = 3) -> float:\n    """Of one."""\n    from core import b\n\n    return b + 2.5  # why\n',
+    "core/a.py": (
+        '"""Of a."""\n\n\ndef one(x: int = 3) -> float:\n    """Of one."""\n'
+        "    from core import b\n\n    return b + 2.5  # why\n"
+    ),
     "core/b.py": "import core.a\n",
     "core/c.py": "",
     "core/__init__.py": "version = 1\n",

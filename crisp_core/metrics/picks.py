@@ -380,6 +380,17 @@ def threshold_for_precision(score: PickScore, target: float) -> float:
     return float(thresholds[reached >= target].min())
 
 
+def midway_below(score: PickScore, threshold: float, *, lowest: float | None = None) -> float:
+    """Halfway from a threshold to the next lower score: the same picks here, the widest margin for other micrographs.
+
+    `lowest`, where given, is the lowest score that there can be; without it and without a lower score, the threshold.
+    """
+    lower = score.scores[score.scores < threshold]
+    if lowest is not None:
+        lower = np.append(lower, lowest)
+    return float((threshold + lower.max()) / 2) if lower.size else threshold
+
+
 def counts_at(score: PickScore, threshold: float) -> PickCounts:
     """Counts of a fresh one-to-one matching of the picks that score at least `threshold`."""
     kept = score.scores >= threshold
