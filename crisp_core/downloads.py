@@ -147,7 +147,7 @@ def _damage(path: Path, *, packed: bool) -> str | None:
 
 def _reason(error: requests.RequestException) -> str:
     """Why a download failed, and the cure."""
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code
         if status in (404, 410):
             return f"the server has no such file ({status}); check the id, {BY_HAND}"

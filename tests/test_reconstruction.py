@@ -183,6 +183,7 @@ def test_matching_bears_noise(density, search):
     assert np.median(np.abs(found.offset_px - shifts)) < 0.4
 
 
+@pytest.mark.slow
 def test_matching_needs_the_ctf_where_there_is_one(tmp_path, density):
     # at this defocus the CTF changes its sign within the band
     defocus = np.repeat([30000.0, 60000.0], 20)
@@ -197,6 +198,7 @@ def test_matching_needs_the_ctf_where_there_is_one(tmp_path, density):
     assert with_ctf[engines.CORRELATION].mean() > without[engines.CORRELATION].mean() + 0.05
 
 
+@pytest.mark.slow
 def test_matching_is_the_same_however_particles_are_divided(density, search):
     images, _, _ = make_particles(density, 40, noise=1)
     spectra = matching.image_spectra(images, search.band, diameter_px=DIAMETER_PX)
@@ -206,6 +208,7 @@ def test_matching_is_the_same_however_particles_are_divided(density, search):
     np.testing.assert_array_equal(whole.offset_px, np.concatenate([part.offset_px for part in parts]))
 
 
+@pytest.mark.slow
 def test_poses_go_through_a_star_file_with_relions_sign(tmp_path, density):
     images, euler_deg, shifts = make_particles(density, 20, noise=0)
     optics, particles = written(tmp_path, images)
