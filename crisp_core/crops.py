@@ -159,7 +159,7 @@ class Crops:
         image = jitter_contrast(image, self.contrast_jitter, rng)
         if self.defocus_jitter:
             image = jitter_rings(image, self.defocus_jitter, rng)
-        quarter_turns, mirrored = rng.integers(4), rng.integers(2)
+        quarter_turns, mirrored = int(rng.integers(4)), rng.integers(2)
         image, label = (np.rot90(a[:, ::-1] if mirrored else a, quarter_turns).copy() for a in (image, label))
         return image[None], label
 
@@ -218,9 +218,10 @@ def _widened(
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Window of `shape` at `corner` with a margin, and the place of the window in what is read there."""
     starts = [max(first - margin, 0) for first in corner]
-    around = [slice(start, first + n + margin) for start, first, n in zip(starts, corner, shape, strict=True)]
-    inside = [slice(first - start, first - start + n) for start, first, n in zip(starts, corner, shape, strict=True)]
-    return tuple(around), tuple(inside)
+    rows, columns = (slice(start, first + n + margin) for start, first, n in zip(starts, corner, shape, strict=True))
+    offsets = [first - start for start, first in zip(starts, corner, strict=True)]
+    inside = slice(offsets[0], offsets[0] + shape[0]), slice(offsets[1], offsets[1] + shape[1])
+    return (rows, columns), inside
 
 
 def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -288,7 +288,7 @@ def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray, shapes: Mapping
     height, width = np.reshape([shapes[name] for name in coordinates["micrograph"]], (-1, 2)).T
     picks["uid"] = [_uid(uid, row) for row, uid in enumerate(exposures["uid"].tolist())]
     picks["location/micrograph_uid"] = exposures["uid"]
-    if "mscope_params/exp_group_id" in exposures.dtype.names:
+    if "mscope_params/exp_group_id" in (exposures.dtype.names or ()):
         picks["location/exp_group_id"] = exposures["mscope_params/exp_group_id"]
     picks["location/micrograph_path"] = paths
     picks["location/micrograph_shape"] = exposures["micrograph_blob/shape"]

@@ -4,20 +4,18 @@ import gzip
 import logging
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pooch
 import requests
 import urllib3
-from tqdm import tqdm
 
 from crisp_core.errors import UserError
 
 # Seconds without a byte before a server counts as silent.
 TIMEOUT_S = 30
-CHUNK_BYTES = 2**16
+CHUNK_BYTES = 2**20
 BY_HAND = "or download the file by hand and give its path"
 
 log = logging.getLogger("crisp")
@@ -69,7 +67,7 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
         pooch.retrieve(url, known_hash=None, fname=path.name, path=folder, downloader=_download)
         # Temporary files are their owner's alone, but others may share the folder.
         path.chmod(0o644)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except requests.RequestException as error:
         raise UserError(f"{url}: {_reason(error)}") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot keep a download ({error}); set downloads/folder in the config") from None
@@ -90,13 +88,16 @@ def check_unpacked(path: str | Path, *, most_bytes: int) -> None:
     if Path(path).suffix.lower() != ".gz":
         return
     n_bytes = 0
+    for piece in _unpacked(path):
+        n_bytes += len(piece)
+        if n_bytes > most_bytes:
+            raise UserError(f"{path}: unpacks to more than {most_bytes / 1e6:.0f} MB, as no model does; check the file")
+
+
+def _unpacked(path: str | Path) -> Iterator[bytes]:
     with gzip.open(path, "rb") as file:
-        while piece := file.read(2**20):
-            n_bytes += len(piece)
-            if n_bytes > most_bytes:
-                raise UserError(
-                    f"{path}: unpacks to more than {most_bytes / 1e6:.0f} MB, as no model does; check the file"
-                )
+        while piece := file.read(CHUNK_BYTES):
+            yield piece
 
 
 def _is_kept(path: Path) -> bool:
@@ -110,38 +111,24 @@ def _is_kept(path: Path) -> bool:
     return damage is None
 
 
-def _download(url: str, output_file: str, _pooch: Any) -> None:
-    """Save the bytes of `url` as they are sent; pooch calls this with a temporary name."""
-    with (
-        requests.get(url, stream=True, timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"}) as response,
-        open(output_file, "wb") as file,
-    ):
-        response.raise_for_status()
-        n_bytes = int(response.headers.get("Content-Length", 0))
-        # Some servers call a .gz file a compressed answer; decoded, it would no longer be what its name says.
-        chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
-        for chunk in _with_progress(chunks, n_bytes, name=url.rsplit("/", 1)[-1]):
-            file.write(chunk)
+def _download(url: str, output_file: str, caller: pooch.Pooch | None) -> None:
+    """Save the bytes of `url` as they are sent, and check them; pooch calls this with a temporary name."""
+    download = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=CHUNK_BYTES,
+        timeout=TIMEOUT_S,
+        headers={"Accept-Encoding": "identity"},
+        hooks={"response": _keep_packed},
+    )
+    download(url, output_file, caller)
     damage = _damage(Path(output_file), packed=url.endswith(".gz"))
     if damage:
         raise UserError(f"{url}: what the server sent is damaged ({damage}); try again later, {BY_HAND}")
 
 
-def _with_progress(chunks: Iterable[bytes], n_bytes: int, *, name: str) -> Iterator[bytes]:
-    """Pass chunks on: with a bar on a terminal, else with a line in the log for every tenth of `n_bytes`."""
-    if sys.stderr.isatty():
-        with tqdm(total=n_bytes or None, unit="B", unit_scale=True, desc=name, leave=False) as bar:
-            for chunk in chunks:
-                bar.update(len(chunk))
-                yield chunk
-        return
-    done = told = 0
-    for chunk in chunks:
-        done += len(chunk)
-        if n_bytes and 10 * done // n_bytes > told:
-            told = 10 * done // n_bytes
-            log.info("%s: %d %% of %.1f MB", name, 10 * told, n_bytes / 1e6)
-        yield chunk
+def _keep_packed(response: requests.Response, **_: object) -> None:
+    """Keep a .gz file as it is where a server calls it a compressed answer, which requests would unpack."""
+    response.raw.headers.pop("Content-Encoding", None)
 
 
 def _damage(path: Path, *, packed: bool) -> str | None:
@@ -151,25 +138,26 @@ def _damage(path: Path, *, packed: bool) -> str | None:
     if not packed:
         return None
     try:
-        with gzip.open(path, "rb") as file:
-            while file.read(2**20):
-                pass
+        for _ in _unpacked(path):
+            pass
     except (OSError, EOFError, zlib.error) as error:
         return str(error)
     return None
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: requests.RequestException) -> str:
     """Why a download failed, and the cure."""
-    if isinstance(error, requests.HTTPError):
+    if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code
         if status in (404, 410):
             return f"the server has no such file ({status}); check the id, {BY_HAND}"
         return f"the server answers {status} {error.response.reason}; try again later, {BY_HAND}"
-    if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
+    # requests calls a silence during the transfer a ConnectionError
+    cause = error.args[0] if error.args else None
+    if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.TimeoutError):
         return f"no answer within {TIMEOUT_S} s; try again later, {BY_HAND}"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return f"the transfer broke off; try again, {BY_HAND}"
     if isinstance(error, requests.ConnectionError):
         return f"cannot be reached; connect this machine to the network, {BY_HAND}"
-    if isinstance(error, (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError)):
-        return f"the transfer broke off; try again, {BY_HAND}"
     return f"cannot be downloaded ({error}); correct the address (downloads in the config), {BY_HAND}"

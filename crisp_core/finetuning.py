@@ -81,7 +81,7 @@ def crf_steps(network: CrfNetwork, image: np.ndarray, *, side_px: int) -> CrfSte
 def _square_steps(network: CrfNetwork, square: np.ndarray, corner: tuple[int, int]) -> CrfSteps:
     image = torch.from_numpy(np.ascontiguousarray(square))[None, None]
     height, width = square.shape
-    kept = {}
+    kept: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
     # the layer's own input, so that padding and features are those of a prediction
     handle = network.crf.register_forward_pre_hook(lambda _, inputs: kept.update(inputs=inputs))
     after = padded_logits(network, image).exp()[0, 1]

@@ -1,6 +1,7 @@
 """Probabilities of the labels on whole micrographs, tile by tile."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -59,7 +60,7 @@ def predict(
 def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) -> torch.Tensor:
     """Label probabilities (b, labels, h, w) of tiles (b, 1, h, w), optionally the mean over four quarter turns."""
     quarter_turns = range(4) if turns else range(1)
-    total = sum(
+    total: Any = sum(
         torch.rot90(padded_logits(network, torch.rot90(tiles, k, (2, 3))).softmax(dim=1), -k, (2, 3))
         for k in quarter_turns
     )

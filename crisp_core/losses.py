@@ -64,7 +64,7 @@ def make_loss(terms: Sequence[str | Mapping[str, Any]]) -> Loss:
 
 
 def _term(term: str | Mapping[str, Any]) -> tuple[float, nn.Module]:
-    options = {"name": term} if isinstance(term, str) else dict(term)
+    options: dict[str, Any] = {"name": term} if isinstance(term, str) else dict(term)
     name, weight = options.pop("name", None), options.pop("weight", 1.0)
     if name not in LOSSES:
         raise UserError(f"training/loss: {name!r} is no loss; known are {', '.join(LOSSES)}")

@@ -1,17 +1,14 @@
 """Segmentation networks by name, and the checkpoint that holds all that is needed to use one again."""
 
-import http.client
 import logging
 import pickle
 import platform
-import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import requests
 import segmentation_models_pytorch as smp
 import timm
 import torch
@@ -59,8 +56,8 @@ def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bo
 
     Notes
     -----
-    Weights come from the cache of huggingface_hub or from its hub. Where there are none, one line is logged and the
-    start is random, the same as without `encoder_weights`.
+    Weights come from the cache of huggingface_hub, or else from its hub. Where there are none, one line is logged and
+    the start is random, the same as without `encoder_weights`.
 
     Raises
     ------
@@ -86,13 +83,14 @@ def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bo
 
 def _create_pretrained(settings: Mapping[str, Any], n_classes: int) -> nn.Module:
     weights = weights_name(settings["encoder"], settings["encoder_weights"])
-    if hub_answers():
+    random_state = torch.get_rng_state()
+    with only_cached(), suppress(OSError):
         return _smp_network(settings, n_classes, weights)
-    with only_cached():
-        try:
-            return _smp_network(settings, n_classes, weights)
-        except OSError:
-            raise OSError(f"they are not in the cache, and {hub.ENDPOINT} does not answer") from None
+    # the decoder starts the same, wherever the encoder's weights come from
+    torch.set_rng_state(random_state)
+    if not hub_answers():
+        raise OSError(f"they are not in the cache, and {hub.ENDPOINT} does not answer")
+    return _smp_network(settings, n_classes, weights)
 
 
 def weights_name(encoder: str, weights: str) -> str | bool:
@@ -128,29 +126,17 @@ def weights_name(encoder: str, weights: str) -> str | bool:
 
 
 def hub_answers() -> bool:
-    """Whether the hub of huggingface_hub can be reached, which is known within `HUB_TIMEOUT_S`.
+    """Whether the hub of huggingface_hub sends any answer within `HUB_TIMEOUT_S`, after its name was resolved.
 
-    Its own client repeats every request for half a minute.
+    Its own client repeats a failed request for half a minute and longer.
     """
     if hub.HF_HUB_OFFLINE:
         return False
-    answers = []
-
-    def ask() -> None:
-        request = urllib.request.Request(hub.ENDPOINT, method="HEAD")
-        try:
-            urllib.request.urlopen(request, timeout=HUB_TIMEOUT_S).close()
-            answers.append(True)
-        except urllib.error.HTTPError:
-            answers.append(True)
-        except (OSError, ValueError, http.client.HTTPException):
-            pass
-
-    # in a thread, since the time that the system takes to resolve a name has no limit
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    thread.join(HUB_TIMEOUT_S)
-    return bool(answers)
+    try:
+        requests.head(hub.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except requests.RequestException:
+        return False
+    return True
 
 
 @contextmanager

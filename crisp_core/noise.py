@@ -93,7 +93,8 @@ def spread_corners(
     corners: np.ndarray, n: int, *, side_px: int, overlap: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Up to `n` of the corners (m, 2), drawn so that no two patches share more than `overlap` of their area."""
-    left, taken = corners[rng.permutation(len(corners))[: n * TRIES]], []
+    left = corners[rng.permutation(len(corners))[: n * TRIES]]
+    taken: list[np.ndarray] = []
     while len(left) and len(taken) < n:
         taken.append(left[0])
         shared = np.clip(side_px - np.abs(left - left[0]), 0, None).prod(axis=1) / side_px**2

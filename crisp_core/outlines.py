@@ -168,7 +168,12 @@ def outline_density(
             "give a mask that was made for this map"
         )
     density = None if volume is None else low_passed(volume, pixel_size, lowpass_angstrom)
-    inside = map_mask(density).astype(np.float32) if mask is None else np.clip(mask, 0, 1)
+    if mask is not None:
+        inside = np.clip(mask, 0, 1)
+    elif density is not None:
+        inside = map_mask(density).astype(np.float32)
+    else:
+        raise ValueError("an outline needs a map or a mask")
     if threshold == SILHOUETTE:
         inside, density = (inside > 0.5).astype(np.float32), None
     middle = len(inside) // 2

@@ -191,13 +191,14 @@ def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
 
 def _more_of_cryosparc(path: str | Path) -> dict[str, np.ndarray]:
     rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
+    fields = rows.dtype.names or ()
     more = {}
-    if {"ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad"} <= set(rows.dtype.names):
+    if {"ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad"} <= set(fields):
         defocus = (rows["ctf/df1_A"], rows["ctf/df2_A"], np.degrees(rows["ctf/df_angle_rad"]))
         more = {label: values.astype(float) for label, values in zip(CTF_LABELS, defocus, strict=True)}
-    if "ctf/phase_shift_rad" in rows.dtype.names:
+    if "ctf/phase_shift_rad" in fields:
         more[PHASE_LABEL] = np.degrees(rows["ctf/phase_shift_rad"].astype(float))
-    if "alignments3D/split" in rows.dtype.names:
+    if "alignments3D/split" in fields:
         more[HALF] = rows["alignments3D/split"].astype(int) + 1
     return more
 

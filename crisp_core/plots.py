@@ -1,8 +1,8 @@
 """Figures of the report, as reproducible files, in colours that colour-blind readers can tell apart (Okabe & Ito)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -365,7 +365,7 @@ def _draw_outlines(
     return x, y, zoom * width, zoom * height
 
 
-def _legend(axes: Axes, entries: list[tuple[str, str, str]]) -> None:
+def _legend(axes: Axes, entries: Sequence[tuple[str, Any, str]]) -> None:
     """Legend below the panel, on dark ground as the image is, so that light colours can be read."""
     lines = [Line2D([], [], color=color, linestyle=dashes, linewidth=2, label=text) for color, dashes, text in entries]
     axes.legend(
@@ -444,7 +444,7 @@ def score_histogram(scores: Mapping[str, np.ndarray], *, threshold: float) -> Fi
     hatches = (None, "////")
     joined = np.concatenate([[0.0, 1.0], *scores.values()])
     bins = np.linspace(np.floor(joined.min()), np.ceil(joined.max()), 51)
-    groups = axes.hist(list(scores.values()), bins=bins, stacked=True, color=colors)[2]
+    groups: Any = axes.hist(list(scores.values()), bins=bins.tolist(), stacked=True, color=colors)[2]
     # One group comes back as its bars, two as a list of such.
     for bars, hatch in zip(groups if len(scores) > 1 else [groups], hatches, strict=False):
         for bar in bars:
@@ -538,7 +538,9 @@ def noise_spectra(spectra: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     for name, rows in spectra.groupby("micrograph", sort=False):
         pooled = name == "all"
-        style = {"color": VERMILLION, "linewidth": 2, "zorder": 3} if pooled else {"color": GREY, "linewidth": 0.6}
+        style: dict[str, Any] = (
+            {"color": VERMILLION, "linewidth": 2, "zorder": 3} if pooled else {"color": GREY, "linewidth": 0.6}
+        )
         axes.plot(rows["frequency"], rows["power"], **style, label="all patches" if pooled else None)
     axes.set(ylabel="power, variance of white noise of that strength", title="Noise where the map calls background")
     if len(spectra):

@@ -102,12 +102,15 @@ def simulate_micrograph(
     lens = {**optics, "defocus_u_angstrom": defocus, "defocus_v_angstrom": defocus, "defocus_angle_deg": 0.0}
     lens["pixel_size"] = pixel_size
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
-    spacing = {"min_distance_px": angstrom_to_px(min_distance_angstrom, pixel_size), "margin_px": margin_px}
+    spacing: dict[str, Any] = {
+        "min_distance_px": angstrom_to_px(min_distance_angstrom, pixel_size),
+        "margin_px": margin_px,
+    }
     if scenery is None:
         xy = draw_centers(shape, n, **spacing, rng=rng)
     else:
         diameter_px = 2 * margin_px if diameter_angstrom is None else angstrom_to_px(diameter_angstrom, pixel_size)
-        own = {"seed": seed, "name": name, "diameter_px": diameter_px}
+        own: dict[str, Any] = {"seed": seed, "name": name, "diameter_px": diameter_px}
         scene = draw_scenery(shape, scenery, pixel_size=pixel_size, **own)
         xy = draw_centers_around(scene, shape, n, scenery, **spacing, **own, rng=rng)
     euler_deg = draw_rotations(len(xy), rng)
@@ -169,7 +172,7 @@ def see_scenery(
     pad_px = ctf_spread_px(lens["pixel_size"], lens["voltage_kv"], lens["defocus_u_angstrom"])
     # The canvas is continued periodically: its own edge, which leaves fringes, is out of the micrograph's reach.
     canvas, inside = padded_shape(shape, 2 * pad_px), tuple(slice(pad_px, pad_px + side) for side in shape)
-    own = {"seed": seed, "name": name}
+    own: dict[str, Any] = {"seed": seed, "name": name}
     unit = np.float32(mean_projected_density(volume, diameter_px))
     density, absorbed = matter(scene, canvas, settings, offset_px=pad_px, pixel_size=lens["pixel_size"], **own)
     seen = -absorbed[inside]

@@ -1,7 +1,7 @@
 """Division of the micrographs into training, validation and test parts."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,10 +42,12 @@ def split_by_counts(
     """
     names = sorted(names)
     _check_unique(names, "among the micrographs")
-    counts = {"train": train, "validation": validation, "test": 0 if test == REST else test}
-    for part, count in counts.items():
+    asked_for = {"train": train, "validation": validation, "test": 0 if test == REST else test}
+    counts: dict[str, int] = {}
+    for part, count in asked_for.items():
         if isinstance(count, str) or count < 0:
             raise UserError(f"split/{part}: {count!r} is not a number of micrographs; give 0 or more")
+        counts[part] = count
     shortfall = sum(counts.values()) - len(names)
     counts["test"] -= max(0, min(shortfall, n_refused, counts["test"]))
     needed = sum(counts.values())
@@ -153,6 +155,6 @@ def _check_unique(names: Sequence[str], place: str) -> None:
         raise UserError(f"split: {repeated[0]} stands twice {place}; remove one of them")
 
 
-def _table(parts: dict[str, Iterable[str]]) -> pd.DataFrame:
+def _table(parts: Mapping[str, Iterable[str]]) -> pd.DataFrame:
     rows = [(name, part) for part in PARTS for name in sorted(parts[part])]
     return pd.DataFrame(rows, columns=["micrograph", "part"]).astype(str)

@@ -27,7 +27,7 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
         If the part is empty.
     """
     tables = {"pixel": (pixels, PIXELS), "pick": (picks, PICKS)}
-    row = {}
+    row: dict[str, float] = {}
     for kind, (table, measures) in tables.items():
         pooled = table[(table["part"] == part) & (table["micrograph"] == "all")]
         if pooled.empty:

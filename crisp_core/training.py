@@ -4,13 +4,13 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from crisp_core.arrays import read_array
 from crisp_core.classes import IGNORED, channel
@@ -106,7 +106,8 @@ def fit(
     # a last step of a single crop would leave batch normalisation without statistics
     per_step = min(settings["crops_per_step"], n_items)
     n_steps = n_items // per_step
-    network.to(device, memory_format=torch.channels_last)
+    # both at once, which the method takes although its stub does not say so
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = start_run(network, settings, n_steps=epochs * n_steps)
     random_state = continue_run(run, resume)
     batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
@@ -114,7 +115,12 @@ def fit(
     stream = iter(crop_loader(crops, batches, workers=settings["workers"], device=device))
     # the loader draws from PyTorch's generator when it starts
     restore_random_state(random_state)
-    score_options = {"prediction": prediction, "classes": classes, "uncertain": crops.uncertain, "device": device}
+    score_options: dict[str, Any] = {
+        "prediction": prediction,
+        "classes": classes,
+        "uncertain": crops.uncertain,
+        "device": device,
+    }
     step_options = {"max_norm": settings["gradient_norm"], "mixed": settings["mixed_precision"], "device": device}
     loss = make_loss(settings["loss"])
     for _ in range(len(run.history), epochs):
@@ -208,7 +214,9 @@ def crop_loader(crops: Crops, batches: list[list[int]], *, workers: int | None, 
     on_gpu = device.startswith("cuda")
     if workers is None:
         workers = min(torch.get_num_threads(), MAX_WORKERS) if on_gpu else 0
-    return DataLoader(crops, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu)
+    # it takes whatever has a length and items
+    dataset = cast(Dataset, crops)
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu)
 
 
 def mixed_precision(device: str, *, wanted: bool) -> torch.autocast:
@@ -294,7 +302,7 @@ def finish_epoch(run: Run, steps: Steps, score: Score, *, seconds: float) -> Non
             "validation_loss": score.loss,
             "validation_iou": score.iou,
             "validation_f1": score.f1,
-            "learning_rate": run.schedule.get_last_lr()[0],
+            "learning_rate": float(run.schedule.get_last_lr()[0]),
             "seconds": seconds,
             "data_seconds": steps.data_seconds,
             "compute_seconds": steps.compute_seconds,

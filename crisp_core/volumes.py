@@ -4,7 +4,7 @@ import re
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gemmi
 import numpy as np
@@ -94,7 +94,7 @@ def read_density(
     pixel_size: float,
     volume_pixel_size: float | None,
     resolution_angstrom: float,
-    downloads: Mapping[str, str | None],
+    downloads: Mapping[str, Any],
 ) -> np.ndarray:
     """Read, or fetch, a map or an atomic model as a density at a pixel size.
 
@@ -205,7 +205,7 @@ def _density_calculator(side_angstrom: float, n: int, resolution_angstrom: float
     calculator.blur = 4 * resolution_angstrom**2
     carbon = gemmi.Element("C").c4322.calculate_density_iso(0, calculator.blur)
     calculator.cutoff = ATOM_CUTOFF * carbon
-    calculator.grid.set_unit_cell(gemmi.UnitCell(*[side_angstrom] * 3, 90, 90, 90))
+    calculator.grid.set_unit_cell(gemmi.UnitCell(side_angstrom, side_angstrom, side_angstrom, 90, 90, 90))
     calculator.grid.set_size(n, n, n)
     return calculator
 

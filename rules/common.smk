@@ -1,4 +1,3 @@
-import copy
 import inspect
 import os
 import re
@@ -91,8 +90,6 @@ def core_digest(script):
 wait_asleep(os.environ)
 # where another Snakefile imports this one with `prefix:`, its results are below that
 PREFIX = workflow.modifier.path_modifier.prefix or ""
-# before defaults are filled in: what another call of the workflow is given
-given_config = copy.deepcopy(config)
 config = or_exit(
     check_settings,
     config,
@@ -113,7 +110,7 @@ if workflow.is_main_process:
     or_exit(check_plan, PLAN)
 
 RESULTS = targets.results(PLAN)
-REPORTS = ["results/report.html", "report.html"]
+REPORTS = ["results/report.html"]
 STRICT = ["results/strict.txt"] if config["strict"] else []
 
 

@@ -1,21 +1,3 @@
-rule report:
-    input:
-        RESULTS,
-    output:
-        "report.html",
-    log:
-        "logs/report.log",
-    localrule: True
-    conda:
-        "../envs/crisp.yaml"
-    params:
-        # no micrographs but those of this run, whatever arrives meanwhile
-        config=given_config | {"watch": 1e9},
-        targets=RESULTS,
-    script:
-        "../workflow_scripts/report.py"
-
-
 rule report_data:
     input:
         unpack(ask(reports.report_input)),

@@ -51,6 +51,7 @@ def test_two_classes_take_the_others_for_background(micrographs):
     assert set(np.unique(Crops(micrographs, classes=CLASSES, **options)[0][1])) >= {0, 1, 2, 3}
 
 
+@pytest.mark.slow
 def test_empty_crops_are_as_rare_as_asked_for(tmp_path):
     # a crop of 32 px holds some of the only particle with a probability of about 1 in 7
     sparse = write_micrographs(tmp_path, {"a": discs((128, 128), [(40, 60)], 3)})

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+import crisp_core
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -23,6 +25,12 @@ def test_conda_environment_has_the_same_pins():
     conda = yaml.safe_load((ROOT / "envs/crisp.yaml").read_text())
     (pip,) = (entry["pip"] for entry in conda["dependencies"] if isinstance(entry, dict))
     assert pip == pins("requirements.txt")
+
+
+def test_the_version_to_cite_is_this_one():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0" and {"message", "title", "authors"} <= citation.keys()
+    assert citation["version"] == crisp_core.__version__
 
 
 def test_the_environment_that_runs_the_tests_has_these_versions():

@@ -170,6 +170,7 @@ def finetune(micrographs, crf, *, wrapped=None, resume=None):
     return fit(wrapped, *parts, settings=settings, prediction=PREDICTION, device="cpu", seed=3, resume=resume)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 def test_network_and_crf_are_trained_together(kind, micrographs):
     crf = section(type=kind, **SMALL_CRF, network_learning_rate=1e-4, crf_learning_rate=1e-2)
@@ -182,6 +183,7 @@ def test_network_and_crf_are_trained_together(kind, micrographs):
     assert {"crf.appearance_weights", "crf.smoothness_weights", "network.segmentation_head.0.weight"} <= names
 
 
+@pytest.mark.slow
 def test_a_killed_finetuning_goes_on_as_if_nothing_had_happened(micrographs, tmp_path):
     crf = section(type="logits", **SMALL_CRF | {"epochs": 3, "beta": 0.5})
     undisturbed = finetune(micrographs, crf)

@@ -1,6 +1,7 @@
 import gc
 import logging
 import re
+import socket
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import safetensors.torch
 import timm
 import torch
 
+from crisp_core import networks
 from crisp_core.checkpoints import NetworkFacts, NetworkInput, read_facts, write_facts
 from crisp_core.errors import UserError
 from crisp_core.inference import padded_logits
@@ -174,6 +176,20 @@ def test_without_a_hub_the_start_is_random_and_one_line_says_so(encoder, no_hub,
     state = network.state_dict()
     assert all(torch.equal(state[name], tensor) for name, tensor in random.state_dict().items())
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_a_hub_that_stays_silent_is_given_up_in_time(no_hub, monkeypatch, caplog):
+    monkeypatch.setattr(networks, "HUB_TIMEOUT_S", 0.2)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    # connections wait in its queue, and nobody accepts them
+    with socket.create_server(("127.0.0.1", 0)) as silent, caplog.at_level(logging.WARNING):
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+        start = time.perf_counter()
+        build_network(settings_of("unet", "resnet18", weights="imagenet"), 2)
+        assert time.perf_counter() - start < 10
+    (line,) = caplog.messages
+    assert line.endswith(f"they are not in the cache, and {url} does not answer; random start")
 
 
 def test_weights_in_the_cache_are_used_without_a_hub(no_hub, caplog):

@@ -217,6 +217,7 @@ def best_disc(truth, xy, pixel_size):
     return max(iou(disc_label(truth.shape, xy, radius_px=r / pixel_size), truth) for r in range(45, 100, 3))
 
 
+@pytest.mark.slow
 def test_outlines_of_the_phantom_are_those_of_its_clean_micrograph():
     label, truth, _ = round_trip(phantom(180 / 7.08, seed=1), 7.08, 512)
     assert iou(label, truth) >= 0.80

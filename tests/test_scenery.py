@@ -188,6 +188,7 @@ def test_no_true_particle_stands_on_a_contaminant_or_on_carbon(particle, name):
     assert (class_at(simulated(particle, name=name, **ALL)) == 0).all()
 
 
+@pytest.mark.slow
 def test_particles_are_let_onto_carbon_at_the_stated_density(particle):
     carbon = {"probability": 1, "area_share": [0.6, 0.6], "hole_radius_angstrom": 30000}
     counts = [
@@ -200,6 +201,7 @@ def test_particles_are_let_onto_carbon_at_the_stated_density(particle):
     assert counts[0] == 0 and 0 < counts[1] < counts[2]
 
 
+@pytest.mark.slow
 def test_particles_are_as_dense_beside_carbon_as_without_it(particle):
     carbon = {"probability": 1, "area_share": [0.5, 0.5], "hole_radius_angstrom": 30000}
     seen = [simulated(particle, name=name, carbon=carbon) for name in "abcdef"]

@@ -96,6 +96,7 @@ def test_four_classes_train(micrographs):
     assert state["segmentation_head.0.bias"].shape == (4,)
 
 
+@pytest.mark.slow
 def test_training_learns_and_repeats_itself_exactly(micrographs):
     result = train(micrographs, epochs=6)
     _, history = result
@@ -104,6 +105,7 @@ def test_training_learns_and_repeats_itself_exactly(micrographs):
     assert_same(train(micrographs, epochs=6), result)
 
 
+@pytest.mark.slow
 def test_processes_that_read_crops_change_nothing(micrographs):
     assert_same(train(micrographs, workers=2), train(micrographs))
 
@@ -226,6 +228,7 @@ def resume(tmp_path):
     return Resume(tmp_path / "training/last.pt", "digest")
 
 
+@pytest.mark.slow
 # an epoch is four steps and one pass of validation
 @pytest.mark.parametrize("forward", [7, 10, 12])
 def test_a_killed_training_ends_as_an_undisturbed_one(micrographs, resume, forward, caplog):

@@ -312,6 +312,7 @@ def radial_power(volume):
     return power / power[0]
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_betagalactosidase_agrees_with_a_map_that_others_made_of_the_model(shared_data):
     given = read_volume(shared_data / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc")

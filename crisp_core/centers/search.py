@@ -20,6 +20,7 @@ from crisp_core.metrics.picks import (
     fit_calibration,
     map_paper,
     mean_average_precision,
+    midway_below,
     pooled_picks,
     precision,
     recall,
@@ -209,16 +210,11 @@ def _summary(score: PickScore, target_precision: float | None) -> dict[str, floa
 
 def _threshold(score: PickScore, target_precision: float | None) -> float:
     if target_precision is None:
-        return _with_margin(score, best_threshold(score))
+        return midway_below(score, best_threshold(score), lowest=LEAST_SCORE)
     try:
-        return _with_margin(score, threshold_for_precision(score, target_precision))
+        return midway_below(score, threshold_for_precision(score, target_precision), lowest=LEAST_SCORE)
     except UserError:
         return math.nan
-
-
-def _with_margin(score: PickScore, threshold: float) -> float:
-    """Halfway to the next lower score: the same picks here, and the widest margin for other micrographs."""
-    return (threshold + score.scores[score.scores < threshold].max(initial=LEAST_SCORE)) / 2
 
 
 def choose(rows: pd.DataFrame, criterion: str = "ap") -> Setting:

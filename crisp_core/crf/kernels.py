@@ -8,7 +8,7 @@ and every kernel is its own adjoint, the approximate ones too. All are different
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -138,7 +138,7 @@ def brute_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> K
             f"crf/operator: brute takes {BRUTE_FORCE_PIXELS} pixels, not {height} × {width}; use grid or pooled"
         )
     coordinates = pixel_coordinates(features, alpha, beta).flatten(2)
-    exponent = sum(-0.5 * (a[:, :, None] - a[:, None, :]) ** 2 for a in coordinates.unbind(1))
+    exponent: Any = sum(-0.5 * (a[:, :, None] - a[:, None, :]) ** 2 for a in coordinates.unbind(1))
     matrix = exponent.exp()
     return lambda x: (x.flatten(2) @ matrix).view_as(x)
 

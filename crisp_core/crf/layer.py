@@ -87,6 +87,12 @@ class CrfLayer(nn.Module):
         For an unknown or missing key, a value that is not allowed, or an operator that cannot do the features.
     """
 
+    log_alpha: nn.Parameter
+    log_beta: nn.Parameter
+    log_gamma: nn.Parameter
+    smoothness_weights: nn.Parameter | None
+    appearance_weights: nn.Parameter | None
+
     def __init__(self, settings: Mapping[str, Any], n_labels: int, *, feature_channels: int | None = None) -> None:
         check_crf(settings, n_labels)
         super().__init__()

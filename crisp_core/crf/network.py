@@ -29,6 +29,9 @@ class CrfNetwork(nn.Module):
         If the settings name no layer.
     """
 
+    # of segmentation_models.pytorch, whose parts have no common type
+    network: Any
+
     def __init__(self, network: nn.Module, settings: Mapping[str, Any], n_labels: int) -> None:
         super().__init__()
         self.network = network
@@ -48,9 +51,9 @@ class CrfNetwork(nn.Module):
         height, width = shape or images.shape[2:]
         logits, features = self.logits_and_features(images)
         # contiguous: the network's channels may come last
-        logits, features = (
-            None if x is None else x[..., :height, :width].float().contiguous() for x in (logits, features)
-        )
+        logits = logits[..., :height, :width].float().contiguous()
+        if features is not None:
+            features = features[..., :height, :width].float().contiguous()
         return self.crf(logits, features)
 
     def logits_and_features(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
@@ -65,6 +68,6 @@ class CrfNetwork(nn.Module):
         return logits, decoded
 
 
-def feature_channels(network: nn.Module) -> int:
+def feature_channels(network: Any) -> int:
     """Channels of the decoder's last feature map: what the head's first convolution takes."""
     return next(m.in_channels for m in network.segmentation_head.modules() if isinstance(m, nn.Conv2d))

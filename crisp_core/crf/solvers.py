@@ -7,6 +7,7 @@ linearised: s = argmin ⟨Px − u, s⟩ + λ R(s), x ← x + a (s − x) (Lê-H
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -109,7 +110,7 @@ def solve(
         if step is None:
             step = line_search(problem, x, target, descent, solver.regularization)
         if i == len(solver.steps) - 1:
-            log_x = _log_blend(step, form.log_response(values), lambda x=x: form.log_marginals(x))
+            log_x = _log_blend(step, form.log_response(values), partial(form.log_marginals, x))
         x = target if _is(step, 1) else x + step * (target - x)
     return _log_blend(solver.initial_weight, log_start, lambda: log_x)
 
@@ -159,7 +160,7 @@ def pairwise(x: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
 
 
 def _sum(parts: list[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
-    return sum(parts) if parts else torch.zeros_like(like)
+    return sum(parts[1:], parts[0]) if parts else torch.zeros_like(like)
 
 
 def energy(

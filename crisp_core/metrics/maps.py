@@ -1,7 +1,7 @@
 """What probability maps look like: isolated regions, and the histogram of the probabilities."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -67,7 +67,8 @@ def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
 
 
 def _total(counts: Sequence[MapCounts]) -> MapCounts:
-    return MapCounts(*(sum(values) for values in zip(*counts, strict=True)))
+    columns: Iterable[tuple[Any, ...]] = zip(*counts, strict=True)
+    return MapCounts(*(sum(values) for values in columns))
 
 
 def pooled_maps(table: pd.DataFrame, *, part: str = "test") -> pd.Series:

@@ -10,10 +10,11 @@ Labels of real micrographs are incomplete, so a precision on them is a lower bou
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -263,7 +264,7 @@ def _best_score(pairs: Pairs, scores: np.ndarray, n_truth: int) -> np.ndarray:
 
 def pooled_picks(parts: Sequence[PickScore]) -> PickScore:
     """Several micrographs as one: counts added, lists of picks and truths joined."""
-    joined = {}
+    joined: dict[str, Any] = {}
     for field in PickScore._fields:
         values = [getattr(part, field) for part in parts]
         if field in ("errors_px", "scores", "true", "true_at_iou", "reached"):
@@ -288,7 +289,7 @@ def f1(counts: PickCounts) -> np.ndarray:
     return _share(counts, 2 * np.asarray(counts.n_matched), np.add(counts.n_truth, counts.n_picks))
 
 
-def _share(counts: PickCounts, part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def _share(counts: PickCounts, part: ArrayLike, whole: ArrayLike) -> np.ndarray:
     part, whole = np.asarray(part, dtype=float), np.asarray(whole, dtype=float)
     rightly_empty = np.add(counts.n_truth, counts.n_picks) == 0
     share = np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
@@ -378,6 +379,17 @@ def threshold_for_precision(score: PickScore, target: float) -> float:
         best = f"the highest is {reached.max():.3f}" if reached.size else "there are no picks"
         raise UserError(f"No score threshold reaches a precision of {target:g} ({best}): lower the target precision.")
     return float(thresholds[reached >= target].min())
+
+
+def midway_below(score: PickScore, threshold: float, *, lowest: float | None = None) -> float:
+    """Halfway from a threshold to the next lower score: the same picks here, the widest margin for other micrographs.
+
+    `lowest`, where given, is the lowest score that there can be; without it and without a lower score, the threshold.
+    """
+    lower = score.scores[score.scores < threshold]
+    if lowest is not None:
+        lower = np.append(lower, lowest)
+    return float((threshold + lower.max()) / 2) if lower.size else threshold
 
 
 def counts_at(score: PickScore, threshold: float) -> PickCounts:
@@ -500,16 +512,19 @@ def picks_table(
             records.append({"part": part, "micrograph": stem, **_measures(scored[stem], ranked[stem], pixel_size)})
         together = [scored[stem] for stem in stems]
         records.append(
-            {"part": part, "micrograph": "all"}
-            | _measures(pooled_picks(together), pooled_picks([ranked[stem] for stem in stems]), pixel_size)
-            | _over_micrographs(together, seed)
+            {
+                "part": part,
+                "micrograph": "all",
+                **_measures(pooled_picks(together), pooled_picks([ranked[stem] for stem in stems]), pixel_size),
+                **_over_micrographs(together, seed),
+            }
         )
     table = pd.DataFrame(records)
     return table[[*PICK_COLUMNS, *table.columns.difference(PICK_COLUMNS, sort=False)]] if records else table
 
 
-def _measures(score: PickScore, ranked: PickScore, pixel_size: float) -> dict[str, float]:
-    n_truth, n_picks, n_matched = score.counts
+def _measures(score: PickScore, ranked: PickScore, pixel_size: float) -> dict[str, Any]:
+    n_truth, n_picks, n_matched = score.n_truth, score.scores.size, score.errors_px.size
     median, high = np.quantile(score.errors_px, [0.5, 0.95]) if n_matched else (math.nan, math.nan)
     best = best_threshold(ranked)
     stricter = {

@@ -41,10 +41,10 @@ def pixel_counts(
     valid = np.asarray(valid, dtype=bool)
     predicted = np.asarray(probability) >= threshold
     particle = np.asarray(label) == PARTICLE
-    tp = np.count_nonzero(valid & predicted & particle)
-    fp = np.count_nonzero(valid & predicted & ~particle)
-    fn = np.count_nonzero(valid & ~predicted & particle)
-    return PixelCounts(tp, fp, fn, np.count_nonzero(valid) - tp - fp - fn)
+    tp = int(np.count_nonzero(valid & predicted & particle))
+    fp = int(np.count_nonzero(valid & predicted & ~particle))
+    fn = int(np.count_nonzero(valid & ~predicted & particle))
+    return PixelCounts(tp, fp, fn, int(np.count_nonzero(valid)) - tp - fp - fn)
 
 
 def pooled_pixels(counts: Iterable[PixelCounts]) -> PixelCounts:

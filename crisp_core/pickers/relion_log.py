@@ -13,7 +13,8 @@ import pandas as pd
 
 from crisp_core.coordinates import read_coordinates
 from crisp_core.micrographs import read_micrograph, write_mrc
-from crisp_core.pickers.running import joined, run_program
+from crisp_core.pickers.running import joined
+from crisp_core.programs import run_program
 
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"

@@ -1,59 +1,16 @@
-"""Runs of other programs: their output to the log, their failure as one line."""
+"""Images for other programs, and the picks that they give."""
 
-import logging
-import shutil
-import subprocess
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from crisp_core.arrays import Array, Grid
-from crisp_core.errors import UserError
 from crisp_core.geometry import rescaled_shape
 from crisp_core.micrographs import write_mrc
 from crisp_core.normalization import fourier_downsample
 from crisp_core.star import COLUMNS
-
-TAIL_LINES = 20
-
-log = logging.getLogger("crisp")
-
-
-def run_program(command: Sequence[str], *, install: str, folder: str | Path | None = None) -> None:
-    """Run a program; every line that it prints goes to the log.
-
-    Parameters
-    ----------
-    command : sequence of str
-        Program and arguments; no shell reads them.
-    install : str
-        How to install the program, for the message.
-    folder : str or Path, optional
-        Working directory of the program.
-
-    Raises
-    ------
-    UserError
-        If the program is not installed, or ends with an error, whose last line the message quotes.
-    """
-    program = Path(command[0]).name
-    if shutil.which(command[0]) is None:
-        raise UserError(f"{program}: not found; {install}")
-    log.info("%s", " ".join(map(str, command)))
-    tail: deque[str] = deque(maxlen=TAIL_LINES)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    with subprocess.Popen([str(word) for word in command], cwd=folder, **pipes) as process:
-        for line in process.stdout:
-            # of a progress bar, which rewrites its line, only the last state
-            if text := line.rstrip().rsplit("\r", 1)[-1]:
-                log.info("%s", text)
-                tail.append(text)
-    if process.returncode:
-        last = tail[-1] if tail else "it printed nothing"
-        raise UserError(f"{program} failed: {last}; its command and output are in the log")
 
 
 def write_images(

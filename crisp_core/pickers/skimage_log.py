@@ -41,7 +41,7 @@ def pick(image: np.ndarray, *, diameter_px: float, settings: Mapping[str, Any]) 
         overlap=settings["overlap"],
     )
     score = np.zeros(len(blobs))
-    for sigma in np.linspace(*scales, n_scales):
+    for sigma in np.linspace(scales[0], scales[1], n_scales):
         here = np.isclose(blobs[:, 2], sigma)
         response = -(sigma**2) * ndimage.gaussian_laplace(bright, sigma)
         score[here] = response[tuple(blobs[here, :2].astype(int).T)]

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.metrics.picks import PickScore, best_threshold, counts_at, pooled_picks, precision, recall, score_tables
+from crisp_core.metrics.picks import (
+    best_threshold,
+    counts_at,
+    midway_below,
+    pooled_picks,
+    precision,
+    recall,
+    score_tables,
+)
 
 PUBLISHED = "published"
 
@@ -47,7 +55,7 @@ def choose_threshold(
         raise UserError(f"some picks have no score, so that none can be chosen by it; {cure}")
     counts = counts_at(score, best)
     return {
-        "threshold": _with_margin(score, best),
+        "threshold": midway_below(score, best),
         "expected_precision": float(precision(counts)),
         "expected_recall": float(recall(counts)),
     }
@@ -68,9 +76,3 @@ def reaching(candidates: pd.DataFrame, threshold: float | str) -> pd.DataFrame:
             "some picks have no score, so that no threshold chooses among them; set picker/threshold to published"
         )
     return candidates[candidates["score"] >= threshold]
-
-
-def _with_margin(score: PickScore, threshold: float) -> float:
-    """Halfway to the next lower score: the same picks here, and the widest margin for other micrographs."""
-    lower = score.scores[score.scores < threshold]
-    return float((threshold + lower.max()) / 2) if lower.size else threshold

@@ -18,7 +18,8 @@ from crisp_core.arrays import Array, Grid
 from crisp_core.coordinates import onto_grids, read_coordinates
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.pickers.running import joined, run_program, write_images
+from crisp_core.pickers.running import joined, write_images
+from crisp_core.programs import run_program
 
 INSTALL = "install it with: pip install topaz-em"
 MODULE = "topaz.main"

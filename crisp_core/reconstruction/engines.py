@@ -6,6 +6,7 @@ projections alike cannot tell a map from its mirror image, whose outlines at the
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def orientations(
     UserError
         If the engine lacks a map or program, or cannot do the symmetry.
     """
-    options = {
+    options: dict[str, Any] = {
         "diameter_angstrom": diameter_angstrom,
         "symmetry": symmetry,
         "lowpass_angstrom": lowpass_angstrom,

@@ -11,10 +11,10 @@ from scipy.spatial.transform import Rotation
 from crisp_core.errors import UserError
 from crisp_core.micrographs import read_volume, write_mrc
 from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.programs import run_program
 from crisp_core.projections import fourier_shifted
 from crisp_core.reconstruction.aspire_map import back_projected
 from crisp_core.reconstruction.engines import ctf_of_particles, phase_flipped
-from crisp_core.reconstruction.relion import run
 from crisp_core.reconstruction.stacks import read_images
 from crisp_core.star import CTF_LABELS
 
@@ -67,11 +67,9 @@ def reconstruct_halves(
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     for half, path in enumerate(paths, start=1):
         if program == "relion":
-            run(
-                reconstruct_command(
-                    star, path, half=half, symmetry=symmetry, with_ctf=CTF_LABELS.keys() <= {*particles}
-                )
-            )
+            with_ctf = CTF_LABELS.keys() <= {*particles}
+            command = reconstruct_command(star, path, half=half, symmetry=symmetry, with_ctf=with_ctf)
+            run_program(command, install="install RELION (Debian: apt install relion)")
             # its header has the pixel size, and nothing else that other programs miss
             volume = read_volume(path, pixel_size=pixel_size).density
         else:

@@ -6,32 +6,23 @@ map against noise, and here only outlines are wanted. Tried with version 3.1.3.
 Source: Scheres 2012, J. Struct. Biol. 180:519; Punjani et al. 2017, Nat. Methods 14:290 (stochastic gradient descent).
 """
 
-import logging
-import re
-import shutil
-import subprocess
-from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from crisp_core.errors import UserError
 from crisp_core.micrographs import read_volume, write_mrc
 from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.programs import run_program
 from crisp_core.star import read_blocks, write_particles_star
 
 PROGRAM = "relion_refine"
-ITERATION = re.compile(r"(?:Expectation|Descent|Maximisation) iteration\s+(\d+)(?: of (\d+))?")
+INSTALL = "install RELION (Debian: apt install relion), or set labels/source to matching or aspire"
 # Stochastic gradient descent of the initial model: thirds of its iterations, as RELION's own tab divides them.
 SGD_ITERATIONS, SGD_SUBSETS = (25, 50, 25), (100, 300)
-TAIL_LINES = 100
 
 # An option without a value is a switch.
 Options = dict[str, object]
-
-log = logging.getLogger("crisp")
 
 
 def refine(
@@ -92,12 +83,12 @@ def refine(
     )
     initial = folder / "initial.mrc"
     if volume is None:
-        run(command_line(common | {"--o": folder / "sgd"} | initial_model_options()))
+        run_program(command_line(common | {"--o": folder / "sgd"} | initial_model_options()), install=INSTALL)
         initial = folder / f"sgd_it{sum(SGD_ITERATIONS):03d}_class001.mrc"
     else:
         write_mrc(initial, volume, pixel_size=pixel_size, dtype=np.float32)
     options = refinement_options(initial, iterations, lowpass_angstrom, from_relion=volume is None)
-    run(command_line(common | {"--o": folder / "run"} | options))
+    run_program(command_line(common | {"--o": folder / "run"} | options), install=INSTALL)
     last = f"{folder}/run_it{iterations:03d}"
     density = read_volume(f"{last}_class001.mrc", pixel_size=pixel_size).density
     return in_given_order(read_blocks(f"{last}_data.star")["particles"], particles), density
@@ -172,41 +163,6 @@ def command_line(options: Options) -> list[str]:
     """Command line of relion_refine."""
     words = ([option] if value is None else [option, str(value)] for option, value in options.items())
     return [PROGRAM, *(word for pair in words for word in pair)]
-
-
-def run(command: Sequence[str]) -> None:
-    """Run a program of RELION; its iterations go to the log.
-
-    Raises
-    ------
-    UserError
-        If the program is not installed, or ends with an error, which the message quotes.
-    """
-    if shutil.which(command[0]) is None:
-        raise UserError(
-            f"{command[0]}: not found on PATH; install RELION (Debian: apt install relion), "
-            "or set labels/source to matching or aspire"
-        )
-    log.info("%s", " ".join(command))
-    tail: deque[str] = deque(maxlen=TAIL_LINES)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    with subprocess.Popen(command, **pipes) as done:
-        for line in done.stdout:
-            tail.append(line)
-            if found := ITERATION.search(line):
-                log.info("%s: iteration %s%s", command[0], found[1], f" of {found[2]}" if found[2] else "")
-    if done.returncode:
-        raise UserError(f"{command[0]} failed: {last_error(tail)}; its command is in the log")
-
-
-def last_error(lines: Sequence[str]) -> str:
-    """Line of a program's output that says what went wrong: the last error, or else the last line."""
-    clean = [line.strip() for line in lines if line.strip()]
-    for i in reversed(range(len(clean))):
-        message = re.sub(r"^.*?\bERROR\b:?\s*", "", clean[i], flags=re.IGNORECASE)
-        if message != clean[i]:
-            return message or " ".join(clean[i + 1 : i + 2]) or clean[i]
-    return clean[-1] if clean else "no output"
 
 
 def in_given_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFrame:

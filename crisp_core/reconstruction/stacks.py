@@ -64,7 +64,7 @@ def read_images(names: Sequence[str]) -> np.ndarray:
     """
     table = pd.Series(list(names), dtype="str").str.split("@", n=1, expand=True)
     rows_of = table.groupby(1, sort=False).groups
-    images = {}
+    images: dict[int, np.ndarray] = {}
     for path, rows in rows_of.items():
         numbers = table.loc[rows, 0].astype(int).to_numpy() - 1
         with opening(path), mrcfile.mmap(path, permissive=True) as stack:

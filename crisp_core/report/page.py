@@ -78,7 +78,6 @@ def run_links(dataset: str, experiment: str) -> dict[str, str]:
         "picks": f"{run}/picks/",
         "all files of the run": f"{run}/",
         "files of the dataset": f"{dataset}/",
-        "Snakemake's report": "../report.html",
     }
 
 

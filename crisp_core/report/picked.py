@@ -113,7 +113,7 @@ def pooled_counts(
         pooled[part] = {
             "n_micrographs": len(members),
             **_picks_at(members, thresholds),
-            "n_truth": sum(len(one.truth) for one in members),
+            "n_truth": sum(len(one.truth) for one in members if one.truth is not None),
             "n_true": n_at_least(true, thresholds).tolist(),
         }
     return pooled

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,8 @@ def sheet_and_views(
     on_sheet = chosen_for_view(names, parts, outliers, share_of_run(len(names), n_previews, MAX_SHEET))
     viewed = chosen_for_view(on_sheet, parts, outliers, share_of_run(len(names), n_previews, MAX_VIEWED))
     n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
-    sheet, views = [], []
+    sheet: list[dict[str, Any]] = []
+    views: list[dict[str, Any]] = []
     for name in on_sheet:
         about = {"name": name, "part": parts.get(name)}
         image = read_array(files["image"][name], "image", name)
@@ -55,8 +57,8 @@ def sheet_and_views(
         facts = {"n_picks": n_picks[name], "outlier": name in outliers, "view": place}
         sheet.append(about | facts | {"thumbnail": thumbnail(image, diameter_angstrom=diameter_angstrom)})
         if name in viewed:
-            maps = (_data(files[kind], kind, name) for kind in ("probability", "label"))
-            sizes = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
+            maps = [_data(files[kind], kind, name) for kind in ("probability", "label")]
+            sizes: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
             views.append(about | micrograph_view(found[name], image, *maps, **sizes))
             log.info("%s: %d candidates, %d picks", name, len(found[name].candidates), n_picks[name])
     return sheet, views

@@ -114,7 +114,7 @@ def _stack_size(path: str | Path) -> int:
 
 def mean_particle(particles: Iterable[np.ndarray]) -> np.ndarray:
     """Mean of particle images, added one after the other, so that the stacks they came from don't matter."""
-    total, n = 0.0, 0
+    total, n = np.zeros(()), 0
     for particle in particles:
         total, n = total + particle.astype(np.float64), n + 1
     return (total / max(1, n)).astype(np.float32)

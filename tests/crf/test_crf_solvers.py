@@ -182,6 +182,7 @@ def test_no_iterations_and_full_initial_weight_leave_the_softmax_unchanged():
         torch.testing.assert_close(solve(logits, terms, solver), logits.log_softmax(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_labels", [2, 3])
 @pytest.mark.parametrize("regularizer", REGULARIZERS)
 def test_gradients_by_logits_couplings_and_steps(n_labels, regularizer):

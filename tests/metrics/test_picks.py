@@ -188,6 +188,15 @@ def test_best_threshold_and_threshold_for_a_precision():
     assert math.isnan(picks.best_threshold(scored([[0, 0]], np.zeros((0, 2)))))
 
 
+def test_a_threshold_moves_halfway_to_the_next_lower_score():
+    score = scored([[0, 0], [30, 0]], [[0, 0], [30, 0], [99, 99]], [0.9, 0.7, 0.1])
+    assert picks.midway_below(score, 0.7) == pytest.approx(0.4)
+    assert picks.midway_below(score, 0.1) == 0.1
+    assert picks.midway_below(score, 0.1, lowest=0.05) == pytest.approx(0.075)
+    assert picks.midway_below(score, 0.7, lowest=0.05) == pytest.approx(0.4)
+    assert math.isnan(picks.midway_below(score, math.nan, lowest=0.05))
+
+
 def test_unreachable_precision_is_said():
     with pytest.raises(UserError) as error:
         picks.threshold_for_precision(scored([[0, 0]], [[50, 0], [0, 0]]), 0.9)

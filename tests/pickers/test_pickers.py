@@ -1,5 +1,4 @@
 import shutil
-import sys
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ from crisp_core.errors import UserError
 from crisp_core.metrics.picks import match, score_tables
 from crisp_core.micrographs import read_micrograph, write_mrc
 from crisp_core.pickers import relion_log, skimage_log, topaz
-from crisp_core.pickers.running import joined, run_program, write_images
+from crisp_core.pickers.running import joined, write_images
 from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching
 
 TOPAZ = {
@@ -111,17 +110,6 @@ def test_relion_gets_the_diameters_of_its_tutorial():
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert float(options["--LoG_diam_min"]) == pytest.approx(150, abs=0.1)
     assert float(options["--LoG_diam_max"]) == pytest.approx(180, abs=0.1)
-
-
-def test_a_missing_program_is_one_line_with_the_cure():
-    with pytest.raises(UserError, match=r"^no_such_program: not found; install it so$"):
-        run_program(["no_such_program", "--x"], install="install it so")
-
-
-def test_a_failing_program_is_quoted():
-    command = [sys.executable, "-c", "import sys; print('what went wrong'); sys.exit(3)"]
-    with pytest.raises(UserError, match="failed: what went wrong; its command and output are in the log"):
-        run_program(command, install="")
 
 
 def test_images_are_written_as_they_are_or_down_sampled(tmp_path, known):

@@ -187,7 +187,7 @@ def test_the_others_finish_and_the_run_says_so_when_it_is_strict(bad_run):
     n_bad = len(BAD_MICROGRAPHS) + len(BAD_COORDINATES)
     assert line.startswith(f"strict: all is finished, but {n_bad} files were quarantined, see {RESULTS}/quarantine.tsv")
     assert "Traceback" not in done.stdout
-    for name in ("report.html", f"{RESULTS}/picked/metrics/picks.tsv", f"{RESULTS}/picked/plots/overlays"):
+    for name in ("results/report.html", f"{RESULTS}/picked/metrics/picks.tsv", f"{RESULTS}/picked/plots/overlays"):
         assert (folder / name).exists()
     assert not (folder / "results/strict.txt").exists()
     listed = pd.read_csv(folder / RESULTS / "micrographs.tsv", sep="\t")["micrograph"]

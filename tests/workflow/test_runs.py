@@ -1,6 +1,9 @@
 """Runs of the whole chain on tiny simulated data: what is made, made again, and made the same."""
 
+import ast
 import copy
+import modulefinder
+import os
 import re
 import shutil
 import subprocess
@@ -113,8 +116,10 @@ def read_picks(path):
     return starfile.read(path, always_dict=True)["particles"]
 
 
-def test_the_report_was_written(tiny_run):
-    report = (tiny_run / "report.html").read_text()
+def test_snakemakes_own_report_holds_the_main_results(tiny_run, tmp_path):
+    path = tmp_path / "report.html"
+    run_snakemake("--configfile", "tiny.yaml", "--report", str(path), cwd=tiny_run)
+    report = path.read_text()
     for text in ("overlays", "training.png", "picks.tsv", "quarantine"):
         assert text in report
 
@@ -131,25 +136,79 @@ def test_one_target_can_be_made_again_by_name(tiny_run):
     assert (tiny_run / target).read_bytes() == before
 
 
+def test_rewording_the_library_reruns_nothing(tiny_run):
+    texts = {path: path.read_text() for path in (tiny_run / "crisp_core").rglob("*.py")}
+    star = tiny_run / "crisp_core/star.py"
+    docstring = ast.get_docstring(ast.parse(texts[star]), clean=False)
+    try:
+        for path, text in texts.items():
+            path.write_text(text.replace(docstring, "Reworded.") + "\n# a comment\n")
+        assert planned(tiny_run) == set()
+    finally:
+        for path, text in texts.items():
+            path.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def depending_rules(tiny_run):
+    """For every rule of the finished run, the rules that take its results."""
+    dot = run_snakemake("--rulegraph", "--forceall", "--configfile", "tiny.yaml", cwd=tiny_run).stdout
+    names = dict(re.findall(r'^\s*(\d+)\[label = "(\w+)"', dot, re.M))
+    users = {name: set() for name in names.values()}
+    for source, target in re.findall(r"^\s*(\d+) -> (\d+)", dot, re.M):
+        users[names[source]].add(names[target])
+    assert users["train"] >= {"predict"}
+    return users
+
+
+def rules_that_import(folder, module):
+    """Rules whose script imports a module, directly or through others, by Python's own reading of the bytecode."""
+    text = "".join(path.read_text() for path in sorted((folder / "rules").glob("*.smk")))
+    scripts = re.findall(r'^rule (\w+):(?:(?!^rule ).)*?script:\s+"../(workflow_scripts/\w+\.py)"', text, re.M | re.S)
+    found = set()
+    for rule, script in scripts:
+        finder = modulefinder.ModuleFinder(path=[str(folder)])
+        finder.run_script(str(folder / script))
+        found |= {rule} if module in finder.modules else set()
+    return found
+
+
 @pytest.mark.parametrize(
-    ("module", "reruns", "stays"),
+    ("module", "constant", "changed"),
     [
-        ("plots", {"plot_training", "plot_overlays", "plot_precision_recall"}, {"train", "evaluate_picks", "extract"}),
-        ("particles", {"extract", "join_particles"}, {"train", "predict", "pick", "evaluate_picks"}),
-        ("centers/nms", {"search_centers", "evaluate_picks", "extract"}, {"train", "predict", "prepare", "simulate"}),
-        ("simulation", {"simulate", "train", "predict"}, set()),
+        ("star", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
+        ("plots", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
+        ("particles", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
+        ("centers.nms", "SIGMA_DIAMETERS = 0.18", "SIGMA_DIAMETERS = 0.19"),
     ],
 )
-def test_an_edit_reruns_what_uses_it_and_nothing_else(tiny_run, module, reruns, stays):
-    path = tiny_run / "crisp_core" / f"{module}.py"
+def test_a_changed_constant_reruns_what_uses_it_and_nothing_else(tiny_run, depending_rules, module, constant, changed):
+    path = tiny_run / "crisp_core" / f"{module.replace('.', '/')}.py"
+    todo = rules_that_import(tiny_run, f"crisp_core.{module}") & depending_rules.keys()
+    expected = set()
+    while todo:
+        expected.add(rule := todo.pop())
+        todo |= depending_rules[rule] - expected
     text = path.read_text()
+    assert f"\n{constant}\n" in text
     try:
-        path.write_text(text + "\n# edited\n")
-        plan = planned(tiny_run)
+        path.write_text(text.replace(constant, changed))
+        assert planned(tiny_run) == expected
     finally:
         path.write_text(text)
-    assert reruns <= plan
-    assert not stays & plan
+    assert expected < depending_rules.keys()
+
+
+def test_a_newer_script_reruns_its_rule(tiny_run):
+    """Snakemake judges scripts by their time, so that even a comment counts."""
+    path = tiny_run / "workflow_scripts/report_page.py"
+    before = path.stat()
+    path.touch()
+    try:
+        assert planned(tiny_run) == {"report_page", "all"}
+        assert planned(tiny_run, "--rerun-triggers", "mtime", "params", "input", "software-env") == set()
+    finally:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def test_a_changed_setting_reruns_what_uses_it(tiny_run):

@@ -120,7 +120,7 @@ def test_the_default_run_ends_with_all_its_results(cluster_run):
     run = folder / "results/embedded/unet"
     for name in ("particles.star", "autopick.star", "plots/training.png"):
         assert (run / name).is_file()
-    assert (folder / "report.html").is_file()
+    assert (folder / "results/report.html").is_file()
     picks = pd.read_csv(run / "metrics/picks.tsv", sep="\t").query("part == 'test' and micrograph == 'all'")
     assert picks["f1"].iloc[0] >= 0.90
     assert REQUESTS.keys() <= {job["rule"] for job in jobs}
