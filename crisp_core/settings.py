@@ -309,6 +309,7 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
     particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
     check_circle(run, settings)
     check_split(run, settings)
+    check_classes(run, settings)
     has_truth = not {"simulation", "coordinates"}.isdisjoint(settings["datasets"][dataset])
     if settings["experiments"][experiment]["picker"] is not None:
         if not has_truth and parts_needed(settings["experiments"][experiment]):
@@ -321,6 +322,27 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
         )
+
+
+def check_classes(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse to train a network of four classes on labels that never show it a contaminant or carbon."""
+    dataset, name = run.split("/")
+    entry, experiment = settings["datasets"][dataset], settings["experiments"][name]
+    trains = experiment["trained"] is None and experiment["picker"] is None
+    if trains and experiment["network"]["classes"] > 2 and not has_scenery_classes(entry):
+        raise UserError(
+            f"config, experiments/{name}/network/classes: the labels of {dataset} have no contaminant and no carbon to "
+            "learn from; set classes to 2, or train on a simulation whose scenery has them and whose labels are truth"
+        )
+
+
+def has_scenery_classes(dataset: Mapping[str, Any]) -> bool:
+    """Whether a dataset's labels can have the classes contaminant and carbon: a simulation's truth alone has them."""
+    scenery = dataset.get("simulation", {}).get("scenery")
+    if scenery is None or label_source(dataset) != "truth":
+        return False
+    counts = [scenery[kind]["n_per_micrograph"][1] for kind in ("ice", "ethane", "aggregates")]
+    return scenery["carbon"]["probability"] > 0 or max(counts) > 0
 
 
 def parts_needed(experiment: Mapping[str, Any]) -> list[str]:

@@ -181,6 +181,34 @@ def test_a_grid_of_several_features_is_refused(experiment):
         check_settings(changed("experiments/unet", experiment), SCHEMA)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "accepted"),
+    [
+        ({}, False),
+        ({"labels": {"source": "poses", "poses": "run_data.star", "map": "map.mrc"}}, False),
+        ({"simulation": {}}, False),
+        ({"simulation": {"scenery": {"carbon": {"probability": 0.5}}}}, True),
+        ({"simulation": {"scenery": {"ice": {"n_per_micrograph": [0, 2]}}}}, True),
+        ({"simulation": {"scenery": {"ice": {"n_per_micrograph": [0, 0]}, "noise": {"coloured_share": 0.1}}}}, False),
+        ({"simulation": {"scenery": {"carbon": {"probability": 0.5}}}, "labels": {"source": "poses"}}, False),
+    ],
+)
+def test_four_classes_need_labels_that_have_them(dataset, accepted):
+    settings = changed("experiments/unet/network", {"classes": 4})
+    entry = settings["datasets"]["mine"] = settings["datasets"]["mine"] | {"split": {"train": 2, "validation": 1}} | dataset
+    for key in ("micrographs", "coordinates") if "simulation" in entry else ():
+        del entry[key]
+    if accepted:
+        check_settings(settings, SCHEMA)
+        return
+    message = "config, experiments/unet/network/classes: the labels of mine have no contaminant and no carbon to learn"
+    with pytest.raises(UserError, match=message):
+        check_settings(copy.deepcopy(settings), SCHEMA)
+    # a network that is trained already has learned its classes elsewhere
+    settings["experiments"]["unet"] = {"trained": "results/other/unet"}
+    check_settings(settings, SCHEMA)
+
+
 def test_a_symmetry_that_aspire_lacks_is_refused():
     experiment = {"resolution": {"program": "aspire", "symmetry": "O"}}
     with pytest.raises(UserError, match="config, experiments/unet/resolution/symmetry: aspire reconstructs with Cn"):
