@@ -195,7 +195,8 @@ def test_a_grid_of_several_features_is_refused(experiment):
 )
 def test_four_classes_need_labels_that_have_them(dataset, accepted):
     settings = changed("experiments/unet/network", {"classes": 4})
-    entry = settings["datasets"]["mine"] = settings["datasets"]["mine"] | {"split": {"train": 2, "validation": 1}} | dataset
+    entry = settings["datasets"]["mine"]
+    entry |= {"split": {"train": 2, "validation": 1}} | dataset
     for key in ("micrographs", "coordinates") if "simulation" in entry else ():
         del entry[key]
     if accepted:
