@@ -12,6 +12,7 @@ import jsonschema.protocols
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.particles import Boxes, box_sizes
+from crisp_core.paths import with_home
 
 # A particle's width on the images that the network sees: docs/performance.md, working resolution.
 PIXELS_PER_DIAMETER = 25
@@ -19,8 +20,9 @@ LARGEST_NUMBER = 1e12
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the schema's defaults into `settings`, in place, and return them.
+    """Fill the schema's defaults into `settings`, in place, and return them; `~` in paths becomes the user's folder.
 
+    What has the schema's format `path` is a path.
     Entries that `extend` another get what they do not say themselves from it, and tables get their experiments for
     every seed, under the names of `seeded_name`.
 
@@ -144,6 +146,8 @@ def _fill_defaults(
         for key, subschema in properties.items():
             if "default" in subschema and key not in instance:
                 instance[key] = copy.deepcopy(subschema["default"])
+            if subschema.get("format") == "path" and key in instance:
+                instance[key] = with_home(instance[key])
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 

@@ -49,6 +49,30 @@ def test_defaults_are_filled_in_at_every_depth():
     assert settings["experiments"]["unet"]["centers"]["finder"] == "search"
 
 
+def test_the_users_folder_is_found_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = copy.deepcopy(VALID)
+    settings["downloads"] = {"folder": "~/cache"}
+    settings["datasets"]["mine"] |= {
+        "micrographs": ["~/mics/*.mrc", "here/*.mrc"],
+        "coordinates": {"files": "~/picks/*.star", "origin": "top-left"},
+        "ctf": "~/ctf.star",
+        "exposures": "~/exposures.cs",
+        "labels": {"source": "poses", "poses": "~/run_data.star", "map": "~/map.mrc", "mask": "~/mask.mrc"},
+    }
+    resolution = {"picks": {"other": ["~/box/*.box"]}, "refined": {"mine": "~/run_data.star"}, "mask": "~/mask.mrc"}
+    settings["experiments"] = {
+        "unet": {"trained": "~/old/results/a/b", "resolution": resolution},
+        "files": {"picker": {"files": "~/boxes/*.box", "origin": "top-left"}},
+    }
+    settings["datasets"]["drawn"] = SIMULATED | {"simulation": {"volume": "~/map.mrc"}}
+    text = yaml.safe_dump(check_settings(settings, SCHEMA))
+    # the number of paths above that begin with ~
+    assert "~/" not in text and text.count("/home/me/") == 14
+    # what is no path keeps it
+    assert check_settings(changed("run", ["mine/unet"]), SCHEMA)["datasets"]["mine"]["micrographs"] == "*.mrc"
+
+
 def test_defaults_do_not_share_objects_between_entries():
     settings = check_settings(changed("experiments/other", {}), SCHEMA)
     settings["experiments"]["other"]["training"]["loss"].append("lovasz")

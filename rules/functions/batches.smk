@@ -1,5 +1,4 @@
 # Micrographs, the batches that one job handles, and files of all or some of them
-import glob
 import os
 import re
 from functools import cache
@@ -9,25 +8,8 @@ import pandas as pd
 
 from crisp_core.batches import Place, placed, read_places, write_places
 from crisp_core.errors import UserError
+from crisp_core.paths import matching_files
 from crisp_core.star import micrograph_stem
-
-
-def matching_files(patterns):
-    """Files that match a glob or path, or a list of them, each once.
-
-    A path that names no file stays, to be quarantined by name.
-    """
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    files = [
-        path
-        for pattern in patterns
-        for path in (
-            sorted(glob.glob(pattern, recursive=True))
-            if glob.has_magic(pattern)
-            else [pattern]
-        )
-    ]
-    return list(dict.fromkeys(files))
 
 
 def dataset_micrographs(dataset, known):

@@ -1,10 +1,10 @@
 # Mistakes that are told before any job starts
-import glob
 import os
 import shutil
 from pathlib import Path
 
 from crisp_core.errors import UserError
+from crisp_core.paths import check_patterns, matching_files
 from crisp_core.settings import run_folder
 
 
@@ -20,14 +20,22 @@ def check_files():
             "labels/map": settings["labels"]["map"],
             "labels/mask": settings["labels"]["mask"],
         }
+        arriving = config["watch"] is not None
+        if "micrographs" in settings:
+            key = f"config, datasets/{dataset}/micrographs"
+            check_patterns(
+                key, settings["micrographs"], must_exist=False, may_arrive=arriving
+            )
         if dataset in COORDINATES_GIVEN:
-            files = matching_files(settings["coordinates"]["files"])
+            key = f"config, datasets/{dataset}/coordinates/files"
+            given = settings["coordinates"]["files"]
+            check_patterns(key, given, must_exist=False, may_arrive=arriving)
+            files = matching_files(given)
             unusable = [path for path in files if not os.access(path, os.R_OK)]
             named["coordinates/files"] = unusable[0] if unusable else None
             if not files:
                 raise UserError(
-                    f"config, datasets/{dataset}/coordinates/files: no file matches "
-                    f"{settings['coordinates']['files']}; correct the path or glob"
+                    f"{key}: no file matches {given}; correct the path or glob"
                 )
         for key, path in named.items():
             if path is not None and not os.access(path, os.R_OK):
@@ -44,13 +52,8 @@ def check_experiments():
     for name in sorted({Path(run).name for run in RUNS + COMPARED_RUNS + TABLE_ROWS}):
         picker = config["experiments"][name]["picker"] or {}
         if "files" in picker:
-            files = matching_files(picker["files"])
-            missing = [path for path in files if not Path(path).exists()]
-            if missing or not files:
-                raise UserError(
-                    f"config, experiments/{name}/picker/files: no file matches "
-                    f"{missing[0] if missing else picker['files']}; correct the path or glob"
-                )
+            key = f"config, experiments/{name}/picker/files"
+            check_patterns(key, picker["files"], must_exist=True)
         trained = config["experiments"][name]["trained"]
         if trained and run_folder(trained) not in RUN_FOLDERS:
             network = trained_checkpoint(Path(trained))

@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from crisp_core.errors import UserError
+from crisp_core.paths import check_patterns
 from crisp_core.settings import is_empty
 
 
@@ -79,11 +80,10 @@ def check_resolution(dataset, name):
             f"config, experiments/{name}/resolution/part: datasets/{dataset}/split leaves no micrograph "
             f"for {settings['part']}; name another part"
         )
+    for key, patterns in settings["picks"].items():
+        key = f"config, experiments/{name}/resolution/picks/{key}"
+        check_patterns(key, patterns, must_exist=True)
     named = {f"refined/{key}": path for key, path in settings["refined"].items()}
-    named |= {
-        f"picks/{key}": (matching_files(patterns) or [patterns])[0]
-        for key, patterns in settings["picks"].items()
-    }
     for key, path in (named | {"mask": settings["mask"]}).items():
         if path is not None and not Path(path).exists():
             raise UserError(
