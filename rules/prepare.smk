@@ -180,11 +180,17 @@ rule quarantine:
         ctf=ctf_quarantine,
         picks=picks_quarantine,
     output:
-        report(
+        quarantine=report(
             "results/{dataset}/quarantine.tsv",
             caption="report/quarantine.rst",
             category="Data",
             labels={"dataset": "{dataset}", "table": "quarantine"},
+        ),
+        left_out=report(
+            "results/{dataset}/left_out.tsv",
+            caption="report/left_out.rst",
+            category="Data",
+            labels={"dataset": "{dataset}", "table": "left out"},
         ),
     log:
         "logs/{dataset}/quarantine.log",
@@ -192,6 +198,7 @@ rule quarantine:
     conda:
         "../envs/crisp.yaml"
     params:
+        left_out=lambda wildcards: left_out_files(wildcards.dataset),
         code=core_digest("quarantine"),
     script:
         "../workflow_scripts/quarantine.py"

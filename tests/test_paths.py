@@ -36,7 +36,18 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "pattern",
-    ["day1/*.mrc", "day?/*.mrc", "**/*.mrc", "**", "day2/**/*.mrc", "day2/**", "*/[a-c].mrc", "./day1/*", "no/*.mrc", "*"],
+    [
+        "day1/*.mrc",
+        "day?/*.mrc",
+        "**/*.mrc",
+        "**",
+        "day2/**/*.mrc",
+        "day2/**",
+        "*/[a-c].mrc",
+        "./day1/*",
+        "no/*.mrc",
+        "*",
+    ],
 )
 @pytest.mark.parametrize("absolute", [False, True])
 def test_a_pattern_matches_what_the_standard_library_matches(folder, pattern, absolute):
@@ -77,7 +88,11 @@ def test_a_list_keeps_its_order_and_names_a_file_once(folder):
 @pytest.mark.parametrize(
     ("patterns", "must_exist", "message"),
     [
-        (["day1/*.mrc", "day_2/*.mrc"], False, "key: no file matches day_2/*.mrc (there is no folder day_2); correct it"),
+        (
+            ["day1/*.mrc", "day_2/*.mrc"],
+            False,
+            "key: no file matches day_2/*.mrc (there is no folder day_2); correct it",
+        ),
         (["day1/*.mrc", "day2/*.tif"], False, "key: no file matches day2/*.tif; correct it or remove it"),
         (["day1/*.mrc", "mic[7].mrc"], False, "key: no file matches mic[7].mrc; "),
         ("day1/x.mrc", True, "key: no file matches day1/x.mrc; "),

@@ -7,9 +7,21 @@ from pathlib import Path
 import pandas as pd
 
 from crisp_core.batches import Place, placed, read_places, write_places
+from crisp_core.byproducts import left_out
 from crisp_core.errors import UserError
-from crisp_core.paths import matching_files
+from crisp_core.paths import exact_paths, matching_files
 from crisp_core.star import micrograph_stem
+
+
+@cache
+def left_out_files(dataset):
+    """Files that a dataset's patterns match although they are not to be picked, as {path: reason}.
+
+    Cached, so that a call that records its micrographs goes on with what it has planned.
+    """
+    patterns = config["datasets"][dataset].get("micrographs", [])
+    known = read_places(places_file(dataset))
+    return left_out(matching_files(patterns), exact=exact_paths(patterns), known=known)
 
 
 def dataset_micrographs(dataset, known):
@@ -33,6 +45,7 @@ def dataset_micrographs(dataset, known):
         )
     if known and not workflow.is_main_process:
         return [(name, path) for name, path in rows if name in known]
+    rows = [(name, path) for name, path in rows if path not in left_out_files(dataset)]
     if config["watch"] is None:
         return rows
     from crisp_core.arrivals import has_arrived
@@ -100,8 +113,10 @@ def keep_places():
             row.micrograph: Place(int(row.batch), int(row.addition))
             for row in rows.itertuples()
         }
-        if not places.keys() <= kept.keys():
-            write_places(places_file(dataset), kept | places)
+        gone = set(map(micrograph_stem, left_out_files(dataset)))
+        known = {name: place for name, place in kept.items() if name not in gone}
+        if (known | places).keys() != kept.keys():
+            write_places(places_file(dataset), known | places)
 
 
 @cache

@@ -254,6 +254,7 @@ def made_run(name, *, labelled):
         "outliers": {"columns": ["micrograph", "n_picks"], "rows": [[nasty, 2]]},
         "viewer": {"thresholds": [-4.0, 0.0, 7.5], "chosen": -4.0, "pooled": pooled, "micrographs": [view]},
         "quarantine": refused,
+        "left_out": refused if labelled else {"columns": [], "rows": []},
         "dropped": {"columns": [], "rows": []},
         "scores": scores if labelled else {},
         "figures": {},
