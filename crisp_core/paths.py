@@ -30,8 +30,8 @@ def matching_files(patterns: Patterns) -> list[str]:
     """Paths that match a glob or path, or a list of them, each once, in the order of the list and sorted per glob.
 
     A path that exists is itself, and so is an existing folder at the head of a pattern: of ``grid [A]/*.mrc`` only
-    the last part is a pattern where there is a folder ``grid [A]``. A path without ``*``, ``?`` or ``[`` stays
-    although there is no such file, so that its absence can be told by name.
+    the last part is a pattern where there is a folder ``grid [A]``. What has no ``*``, ``?`` or ``[`` beyond such
+    folders stays although there is no such file, so that its absence can be told by name.
 
     Parameters
     ----------
@@ -79,10 +79,17 @@ def _as_list(patterns: Patterns) -> list[str]:
 
 def _matches_of(pattern: str) -> list[str]:
     pattern = os.path.expanduser(pattern)
-    if os.path.lexists(pattern) or not glob.has_magic(pattern):
+    if not _is_pattern(pattern):
         return [pattern]
-    root, parts = _split(pattern)
-    return sorted(dict.fromkeys(_walk(root, parts)))
+    return sorted(dict.fromkeys(_walk(*_split(pattern))))
+
+
+def _is_pattern(path: str) -> bool:
+    """Whether there is a ``*``, ``?`` or ``[`` in what is left of a path after the folders that exist."""
+    folder, parts = _split(path)
+    while parts and os.path.lexists(os.path.join(folder, parts[0])):
+        folder = os.path.join(folder, parts.pop(0))
+    return any(map(glob.has_magic, parts))
 
 
 def _split(pattern: str) -> tuple[str, list[str]]:

@@ -74,6 +74,7 @@ def test_a_pattern_matches_what_the_standard_library_matches(folder, pattern, ab
         ("grid[ AB]A/mic[12].mrc", ["grid A/mic1.mrc"]),
         # missing, but not a pattern: kept, to be told by name
         ("day1/missing.mrc", ["day1/missing.mrc"]),
+        ("grid [A]/missing.mrc", ["grid [A]/missing.mrc"]),
     ],
 )
 def test_an_existing_path_is_itself(folder, pattern, expected):
