@@ -161,6 +161,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return f"unknown key {', '.join(map(repr, unknown))}; known are {', '.join(sorted(error.schema['properties']))}"
     if error.validator == "type" and isinstance(error.instance, str) and "number" in str(error.validator_value):
         return f"{error.instance!r} is text, not a number (YAML reads 1e-3 as text: write 1.0e-3)"
+    if error.validator == "required" and not error.absolute_path:
+        missing = ", ".join(key for key in error.validator_value if key not in error.instance)
+        return f"{missing} is missing; a config file names run, datasets and experiments, as config.yaml does"
     description = error.schema.get("description")
     return error.message + (f" ({description})" if description else "")
 
@@ -271,7 +274,7 @@ def check_trained(given: Any, experiments: Any) -> None:
             if useless:
                 raise UserError(
                     f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
-                    "have no effect; remove that, or give the experiment another name than one in config.yaml"
+                    "have no effect; remove that, or remove trained"
                 )
 
 

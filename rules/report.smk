@@ -63,6 +63,7 @@ rule report_page:
     params:
         runs=report_runs,
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
+        default_config=f"{workflow.basedir}/config.yaml",
         overrides=dict(workflow.config_settings.config),
         extra=extra_results,
         template=page_digest,

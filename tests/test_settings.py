@@ -1,4 +1,5 @@
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 BASES = {
     "paper-tables.yaml": "empiar-10017-synthetic.yaml",
     "compare-empiar-10017.yaml": "empiar-10017.yaml",
+    **dict.fromkeys(["crf.yaml", "crf-few.yaml", "working-pixel-size.yaml"], "../config.yaml"),
 }
 VALID = {
     "run": ["mine/unet"],
@@ -80,14 +82,16 @@ def test_defaults_do_not_share_objects_between_entries():
     assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
 
 
-@pytest.mark.parametrize("example", [None, *sorted((ROOT / "examples").glob("*.yaml"))])
-def test_shipped_configs_are_valid(example):
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
-    if example is not None and example.name in BASES:
-        update_config(settings, yaml.safe_load(example.with_name(BASES[example.name]).read_text()))
-    if example is not None:
-        update_config(settings, yaml.safe_load(example.read_text()))
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
+def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
+    files = [ROOT / "examples" / BASES[path.name], path] if path.name in BASES else [path]
+    settings = {}
+    for file in files:
+        update_config(settings, yaml.safe_load(file.read_text()))
     check_settings(settings, SCHEMA)
+    if path.parent.name == "examples" and path.name != "your-own-data.yaml":
+        names = [os.path.relpath(file.resolve(), ROOT) for file in files]
+        assert f"--configfile {' '.join(names)}" in path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -124,6 +128,11 @@ def test_shipped_configs_are_valid(example):
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
         ("run", ["mine/other"], "mine/other names no entry of experiments; defined are unet"),
         ("run", [], "config, run: "),
+        (
+            "run",
+            None,
+            "config, top level: run is missing; a config file names run, datasets and experiments, as config",
+        ),
     ],
 )
 def test_a_wrong_setting_gets_one_line_with_its_place(path, value, message):
