@@ -124,6 +124,9 @@ def test_the_slider_shows_the_numbers_of_a_fresh_matching(tiny_run, results, ope
         assert tuple(out(page, f"here-{key}") for key in ("picks", "precision", "recall")) == here
         assert tuple(out(page, f"part-{key}") for key in ("picks", "precision", "recall")) == part
         assert out(page, "all-picks") == str((candidates["score"] >= threshold).sum())
+        kept = candidates[(candidates["micrograph"] == name) & (candidates["score"] >= threshold)]
+        mean = out(page, "here-expected")
+        assert mean == "–" if kept.empty else float(mean) == pytest.approx(kept["expected_precision"].mean(), abs=2e-3)
     assert page.locator('[data-do="reset"]').first.inner_text().startswith("back to")
 
 

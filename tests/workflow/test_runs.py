@@ -1,6 +1,7 @@
 """Runs of the whole chain on tiny simulated data: what is made, made again, and made the same."""
 
 import copy
+import json
 import re
 import shutil
 import subprocess
@@ -108,6 +109,20 @@ def test_stars_and_stacks_belong_together(tiny_run):
     n_picks = sum(len(rows) for rows in map(read_picks, sorted((tiny_run / RESULTS / "small/picks").glob("*.star"))))
     dropped = pd.concat([pd.read_csv(p, sep="\t") for p in (tiny_run / RESULTS).rglob("*-dropped.tsv")])
     assert n_picks == len(particles) + len(dropped)
+
+
+def test_every_pick_has_the_precision_to_expect_of_its_score(tiny_run):
+    knots = yaml.safe_load((tiny_run / RESULTS / "small/centers.yaml").read_text())["calibration"]
+    for kind in ("candidates", "picks"):
+        table = pd.concat(map(read_picks, sorted((tiny_run / RESULTS / "small" / kind).glob("*.star"))))
+        expected = np.interp(table["rlnAutopickFigureOfMerit"], knots["score"], knots["precision"])
+        np.testing.assert_allclose(table["expected_precision"], expected, atol=1e-6)
+    viewed = json.loads((tiny_run / RESULTS / "small/report.json").read_text())["viewer"]["micrographs"]
+    assert all(len(one["candidates"]["expected_precision"]) == len(one["candidates"]["x"]) for one in viewed)
+    # what RELION and cryoSPARC read has their own columns alone
+    for name in ("particles.star", "coordinates_only.star", "autopick.star"):
+        assert "expected_precision" not in (tiny_run / RESULTS / "small" / name).read_text()
+    assert not any("expected" in path.read_text() for path in (tiny_run / RESULTS / "small/autopick").glob("*.star"))
 
 
 def read_picks(path):
