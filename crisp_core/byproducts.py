@@ -1,7 +1,7 @@
 """Files that other programs write beside the micrographs, which a plain ``*.mrc`` matches too.
 
 Twins show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain references and
-overviews show none. A file is recognised by its name and by a second sign: its micrograph is there as well.
+overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that name.
 
 Source: the file names of MotionCor2 and 3 (``_DW``, ``_DWS``, ``_EVN``, ``_ODD``, ``_Ctf``), RELION (``_noDW``,
 ``_PS``, ``_EVN``, ``_ODD``, ``.ctf``), CTFFIND (``_diag``), cryoSPARC (``_patch_aligned_doseweighted``,
@@ -23,7 +23,7 @@ VERSIONS = (
     ("dose-weighted sum", r"_DW|_dose_?weighted"),
     ("sum of all frames", r""),
     ("dose-weighted sum of some frames", r"_DWS"),
-    ("sum without dose weighting", r"_noDW|_nonDW|_non_?dose_?weighted|_unweighted"),
+    ("sum without dose weighting", r"_non?_?DW|_non?_?dose_?weighted|_unweighted"),
     ("denoised or deconvolved copy", r"_denoised|_deconv(olved)?"),
     ("sum of half the frames", r"_EVN|_even"),
     ("sum of half the frames", r"_ODD|_odd"),
@@ -66,8 +66,8 @@ def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collec
     exact : collection of str
         Files that the config names by their exact paths, which always stay.
     known : collection of str
-        Names (stems) of the micrographs of earlier calls. Of two versions the known one stays, and what arrives
-        later puts none of them out, since that would remake what was made of it.
+        Names (stems) of the micrographs of earlier calls. They stay whatever arrives later, since what was made of
+        them would be made again otherwise; a better version of one that arrives later is left out.
 
     Returns
     -------
@@ -113,11 +113,17 @@ def named(path: str) -> Named:
 def _base_and_ranks(stem: str) -> tuple[str, list[int]]:
     """Name of the micrograph without the endings of `VERSIONS`, and their ranks; `mic_EVN_DW` has two."""
     stem = METHOD.sub("", stem)
-    for rank, (_, ending) in enumerate(VERSIONS):
-        if ending and (found := re.search(rf"(?<=.)(?:{ending})$", stem)):
-            base, more = _base_and_ranks(stem[: found.start()])
-            return base, [rank, *more]
-    return stem, []
+    found = [
+        (match.start(), rank)
+        for rank, (_, ending) in enumerate(VERSIONS)
+        if ending and (match := re.search(rf"(?<=.)(?:{ending})$", stem))
+    ]
+    if not found:
+        return stem, []
+    # the longest ending: of `mic_non_dose_weighted` not `_dose_weighted`
+    start, rank = min(found)
+    base, more = _base_and_ranks(stem[:start])
+    return base, [rank, *more]
 
 
 def _derived_reasons(derived: Iterable[Named], best: Mapping[str, Named]) -> dict[str, str]:

@@ -13,6 +13,7 @@ TWINS = {
     "weighted halves": (["m_DW.mrc", "m_EVN_DW.mrc", "m_ODD_DW.mrc"], ["m_DW.mrc"]),
     "cryoSPARC": (["m_patch_aligned.mrc", "m_patch_aligned_doseweighted.mrc"], ["m_patch_aligned_doseweighted.mrc"]),
     "movie's name": (["m_fractions.tif.mrc", "m_fractions_noDW.mrc"], ["m_fractions.tif.mrc"]),
+    "in words": (["m_non_dose_weighted.mrc", "m_dose_weighted.mrc", "m_no_DW.mrc"], ["m_dose_weighted.mrc"]),
     "denoised": (["m.mrc", "m_denoised.mrc"], ["m.mrc"]),
 }
 
