@@ -42,6 +42,7 @@ def dataset_micrographs(dataset, known):
         raise UserError(
             f"config, datasets/{dataset}/micrographs: no file matches "
             f"{settings['micrographs']}; correct the path or glob"
+            + ("" if config["watch"] is None else ", or call again later")
         )
     if known and not workflow.is_main_process:
         return [(name, path) for name, path in rows if name in known]
