@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,10 @@ def expected(candidates, truth, names, threshold):
         near = np.linalg.norm(picks[:, None] - known[None], axis=2) <= DIAMETER_PX / 2
         n_matched += int((maximum_bipartite_matching(csr_array(near)) >= 0).sum()) if near.size else 0
         n_picks, n_truth = n_picks + len(picks), n_truth + len(known)
-    share = [f"{n_matched / n:.3f}" if n else "–" for n in (n_picks, n_truth)]
+    # JavaScript rounds a half up, Python to even
+    share = [
+        str(Decimal(n_matched / n).quantize(Decimal("0.001"), ROUND_HALF_UP)) if n else "–" for n in (n_picks, n_truth)
+    ]
     return str(n_picks), *share
 
 
