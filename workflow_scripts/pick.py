@@ -51,7 +51,10 @@ for name, grid in array_grids(probability, "probability").items():
     reasons = "".join(f", {n} dropped: {reason}" for reason, n in Counter(gone["reason"]).items())
     log.info("%s: %d picks of %d candidates%s", name, (kept["score"] >= threshold).sum(), len(kept), reasons)
 
-table = with_expected_precision(pd.concat(candidates, ignore_index=True), pd.DataFrame(centers["calibration"]))
+table = pd.concat(candidates, ignore_index=True)
+# without a validation part nothing says what to expect
+if "calibration" in centers:
+    table = with_expected_precision(table, pd.DataFrame(centers["calibration"]))
 write_coordinates_star(snakemake.output.candidates, table)
 write_coordinates_star(snakemake.output.picks, table[table["score"] >= threshold])
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")
