@@ -3,7 +3,10 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-configfile: workflow.source_path("config.yaml")
+# The default run, which is no base for others: a config file says all that it does not leave to the schema's defaults.
+if not workflow.overwrite_configfiles:
+
+    configfile: workflow.source_path("config.yaml")
 
 
 report: "rules/report/workflow.rst"

@@ -44,7 +44,8 @@ def snakemake(folder: Path, config: dict, *targets: str) -> None:
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--workflow-profile", str(ROOT / "profiles/default"), "--cores", "2"]
-    subprocess.run([*command, "--configfile", str(folder / "study.yaml"), "--", *targets], check=True)
+    configs = [str(ROOT / "config.yaml"), str(folder / "study.yaml")]
+    subprocess.run([*command, "--configfile", *configs, "--", *targets], check=True)
 
 
 def drop_particles(truth: Path, kept: Path, micrographs: list[str], share: float) -> None:

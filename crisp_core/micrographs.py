@@ -125,6 +125,21 @@ def check_whole(path: str | Path) -> None:
         _check_length(path, os.fstat(stream.fileno()).st_size, _promised_bytes(header))
 
 
+def mrc_shape(path: str | Path) -> tuple[int, int]:
+    """Height and width that the header of an MRC file states.
+
+    Raises
+    ------
+    UserError
+        If the file is not MRC or cannot be read.
+    """
+    path = Path(path)
+    _check_readable(path)
+    with open(path, "rb") as stream:
+        header = _checked_header(path, stream.read(HEADER_BYTES))
+    return int(header["ny"]), int(header["nx"])
+
+
 def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     """Read a density map (MRC or CCP4, also `.gz` and `.bz2`), axes ordered z, y, x whatever order the file has.
 

@@ -136,7 +136,7 @@ def sample_noise(
     """
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
     free = background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
-    rng = named_rng(seed, name)
+    rng = named_rng(seed, name, "noise patches")
     corners = free_corners(free, image.shape, side_px=side_px)
     corners = spread_corners(corners, patches_per_micrograph, side_px=side_px, overlap=overlap, rng=rng)
     patches = [image[y : y + side_px, x : x + side_px] for x, y in corners]

@@ -75,7 +75,7 @@ def simulated_particles(
         true = truth[truth["micrograph"] == name]
         xy = true[["x", "y"]].to_numpy(dtype=float)
         n_false = int(np.ceil(false_share * len(true)))
-        places = empty_places(xy, shape, n_false, min_distance_px=reach_px, rng=named_rng(seed, name))
+        places = empty_places(xy, shape, n_false, min_distance_px=reach_px, rng=named_rng(seed, name, "false picks"))
         empty = pd.DataFrame(places, columns=["x", "y"]).assign(micrograph=name, score=np.nan)
         own = {set_name: table[table["micrograph"] == name] for set_name, table in picks.items()}
         for set_name, table in {TRUTH: true, **own, FALSE: empty}.items():
@@ -249,7 +249,7 @@ def particle_sets(
         counts[name] = {TRUTH: n - round(share * n), FALSE: round(share * n)}
     sets = {}
     for name in names:
-        rng = named_rng(seed, name)
+        rng = named_rng(seed, name, "subset and halves")
         chosen = [_drawn(particles[particles[SET] == part], size, rng) for part, size in counts[name].items()]
         sets[name] = with_halves(pd.concat(chosen).sort_index(), rng)
     return sets

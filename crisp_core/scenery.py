@@ -16,21 +16,6 @@ from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px
 from crisp_core.seeds import named_rng
 
 Settings = Mapping[str, Any]
-# Position in this list seeds an element: append, never reorder.
-ELEMENTS = (
-    "noise",
-    "gradient",
-    "carbon",
-    "ice",
-    "ethane",
-    "aggregates",
-    "neighbours",
-    "carbon_grain",
-    "grain",
-    "aggregate_rotations",
-    "solvent",
-    "room",
-)
 # Directions in which a contaminant's outline is given.
 OUTLINE_ANGLES = np.linspace(-np.pi, np.pi, 72, endpoint=False)
 # Share of an ice crystal's radius over which it thins out; a bead is thickest in its middle only.
@@ -73,7 +58,7 @@ class Scenery(NamedTuple):
 
 def element_rng(element: str, *, seed: int, name: str) -> np.random.Generator:
     """Random stream of one element of a micrograph's scenery; independent of the others and of the particles'."""
-    return named_rng(seed, name, 1 + ELEMENTS.index(element))
+    return named_rng(seed, name, f"scenery {element}")
 
 
 def draw_scenery(
@@ -95,7 +80,8 @@ def draw_scenery(
     name : str
         Micrograph; with `seed` it determines every draw.
     """
-    rng = {element: element_rng(element, seed=seed, name=name) for element in ELEMENTS}
+    elements = ("carbon", "ice", "ethane", "aggregates")
+    rng = {element: element_rng(element, seed=seed, name=name) for element in elements}
     ice, ethane = settings["ice"], settings["ethane"]
     contaminants = [
         draw_contaminant(shape, ice, pixel_size=pixel_size, crystal=True, rng=rng["ice"])

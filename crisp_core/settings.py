@@ -13,6 +13,7 @@ from crisp_core.checkpoints import SIZE_TOLERANCE, NetworkInput, input_differenc
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.particles import Boxes, box_sizes
+from crisp_core.paths import with_home
 
 # Width of a particle on the images of a network that nothing else decides: docs/performance.md, working resolution.
 PIXELS_PER_DIAMETER = 25
@@ -20,8 +21,9 @@ LARGEST_NUMBER = 1e12
 
 
 def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill the schema's defaults into `settings`, in place, and return them.
+    """Fill the schema's defaults into `settings`, in place, and return them; `~` in paths becomes the user's folder.
 
+    What has the schema's format `path` is a path.
     Entries that `extend` another get what they do not say themselves from it, and tables get their experiments for
     every seed, under the names of `seeded_name`.
 
@@ -158,6 +160,8 @@ def _fill_defaults(
         for key, subschema in properties.items():
             if "default" in subschema and key not in instance:
                 instance[key] = copy.deepcopy(subschema["default"])
+            if subschema.get("format") == "path" and key in instance:
+                instance[key] = with_home(instance[key])
     yield from jsonschema.Draft202012Validator.VALIDATORS["properties"](validator, properties, instance, schema)
 
 
@@ -171,6 +175,9 @@ def _explain(error: jsonschema.ValidationError) -> str:
         return f"unknown key {', '.join(map(repr, unknown))}; known are {', '.join(sorted(error.schema['properties']))}"
     if error.validator == "type" and isinstance(error.instance, str) and "number" in str(error.validator_value):
         return f"{error.instance!r} is text, not a number (YAML reads 1e-3 as text: write 1.0e-3)"
+    if error.validator == "required" and not error.absolute_path:
+        missing = ", ".join(key for key in error.validator_value if key not in error.instance)
+        return f"{missing} is missing; a config file names run, datasets and experiments, as config.yaml does"
     description = error.schema.get("description")
     return error.message + (f" ({description})" if description else "")
 
@@ -258,6 +265,12 @@ def check_network(name: str, settings: Mapping[str, Any]) -> None:
                 f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
             )
         check_trains(f"{place}/datasets", dataset, settings)
+    shown = {name for dataset in entry["datasets"] for name in label_classes(settings["datasets"][dataset])}
+    if missing := [name for name in entry["network"]["classes"] if name not in shown]:
+        raise UserError(
+            f"{place}/network/classes: no dataset has labels of {' and '.join(missing)}; leave that out, or add a "
+            "simulation whose scenery has it"
+        )
 
 
 def check_trains(place: str, dataset: str, settings: Mapping[str, Any]) -> None:
@@ -393,7 +406,7 @@ def check_trained(given: Any, experiments: Any) -> None:
             if useless:
                 raise UserError(
                     f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
-                    "have no effect; remove that, or give the experiment another name than one in config.yaml"
+                    "have no effect; remove that, or remove trained"
                 )
 
 
@@ -447,6 +460,7 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
     particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
     check_circle(run, settings)
     check_split(run, settings)
+    check_classes(run, settings)
     known = has_truth(settings["datasets"][dataset])
     if settings["experiments"][experiment]["picker"] is not None:
         if not known and parts_needed(settings["experiments"][experiment]):
@@ -479,6 +493,32 @@ def check_named_run(run: str, settings: Mapping[str, Any]) -> None:
             f"config, run: {run} has no validation micrographs with coordinates to choose a threshold on; give "
             f"experiments/{experiment}/centers/threshold, such as 0.5, or datasets/{dataset}/coordinates"
         )
+
+
+def check_classes(run: str, settings: Mapping[str, Any]) -> None:
+    """Refuse to train an experiment's own network on labels that never show it one of its classes."""
+    dataset, name = run.split("/")
+    experiment = settings["experiments"][name]
+    if experiment["trained"] is None and experiment["picker"] is None and not isinstance(experiment["network"], str):
+        known = label_classes(settings["datasets"][dataset])
+        missing = [label for label in experiment["network"]["classes"] if label not in known]
+        if not missing:
+            return
+        raise UserError(
+            f"config, experiments/{name}/network/classes: the labels of {dataset} have no {' and no '.join(missing)} to "
+            "learn from; leave that out, or train on a simulation whose scenery has it and whose labels are truth"
+        )
+
+
+def label_classes(dataset: Mapping[str, Any]) -> list[str]:
+    """Classes that a dataset's labels can have: a simulation's truth alone has more than two."""
+    scenery = dataset.get("simulation", {}).get("scenery")
+    classes = ["background", "particle"]
+    if scenery is None or label_source(dataset) != "truth":
+        return classes
+    if max(scenery[kind]["n_per_micrograph"][1] for kind in ("ice", "ethane", "aggregates")):
+        classes.append("contaminant")
+    return classes + (["carbon"] if scenery["carbon"]["probability"] > 0 else [])
 
 
 def parts_needed(experiment: Mapping[str, Any]) -> list[str]:

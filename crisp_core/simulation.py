@@ -96,7 +96,7 @@ def simulate_micrograph(
     UserError
         If the particles do not fit.
     """
-    rng = named_rng(seed, name)
+    rng = named_rng(seed, name, "simulation")
     n = int(rng.integers(n_particles[0], n_particles[1] + 1))
     defocus = float(rng.choice(np.asarray(defocus_angstrom, dtype=float)))
     lens = {**optics, "defocus_u_angstrom": defocus, "defocus_v_angstrom": defocus, "defocus_angle_deg": 0.0}

@@ -28,7 +28,7 @@ from crisp_core.plan import (
     targets,
 )
 from crisp_core.plan.checks import check_plan
-from crisp_core.plan.plan import Plan, with_prefix
+from crisp_core.plan.plan import with_prefix
 from crisp_core.settings import check_settings
 from crisp_core.waiting import wait_asleep
 
@@ -95,15 +95,8 @@ config = or_exit(
     config,
     yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text()),
 )
-PLAN = Plan(
-    config,
-    or_exit(
-        micrographs.micrograph_table,
-        config,
-        is_main=workflow.is_main_process,
-        prefix=PREFIX,
-    ),
-    PREFIX,
+PLAN = or_exit(
+    micrographs.make_plan, config, is_main=workflow.is_main_process, prefix=PREFIX
 )
 # a job's own process skips this: what becomes of other files meanwhile should not end it
 if workflow.is_main_process:

@@ -191,11 +191,17 @@ rule quarantine:
         ctf=ask(datasets.ctf_quarantine),
         picks=ask(pickers.picks_quarantine),
     output:
-        report(
+        quarantine=report(
             "results/{dataset}/quarantine.tsv",
             caption="report/quarantine.rst",
             category="Data",
             labels={"dataset": "{dataset}", "table": "quarantine"},
+        ),
+        left_out=report(
+            "results/{dataset}/left_out.tsv",
+            caption="report/left_out.rst",
+            category="Data",
+            labels={"dataset": "{dataset}", "table": "left out"},
         ),
     log:
         "logs/{dataset}/quarantine.log",
@@ -203,6 +209,7 @@ rule quarantine:
     conda:
         "../envs/crisp.yaml"
     params:
+        left_out=ask_value(micrographs.left_out_paths),
         code=core_digest("quarantine"),
     script:
         "../workflow_scripts/quarantine.py"

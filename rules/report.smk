@@ -3,6 +3,7 @@ rule report_data:
         unpack(ask(reports.report_input)),
         micrographs="results/{dataset}/micrographs.tsv",
         quarantine="results/{dataset}/quarantine.tsv",
+        left_out="results/{dataset}/left_out.tsv",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
         candidates=ask(
             micrographs.all_batches,
@@ -48,6 +49,7 @@ rule report_page:
     params:
         runs=ask_value(reports.report_runs),
         configfiles=[str(path) for path in workflow.overwrite_configfiles],
+        default_config=str(ROOT / "config.yaml"),
         overrides=dict(workflow.config_settings.config),
         extra=ask_value(reports.extra_results),
         template=files_digest(

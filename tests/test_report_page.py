@@ -176,7 +176,7 @@ def test_a_view_has_its_marks_where_the_picture_has_the_particle():
     data = np.zeros((60, 120), np.float32)
     data[28:33, 88:93] = -5
     image = Array(data, 8.0, (240, 480))
-    candidates = coordinates([[360, 120]], score=[0.7])
+    candidates = coordinates([[360, 120]], score=[0.7], expected_precision=[0.61234])
     one = picked(candidates, coordinates([[360, 120], [20, 20]]), diameter_px=40)
     view = micrograph_view(one, image, data < 0, None, diameter_angstrom=80, side_px=120)
     assert (view["width"], view["height"], view["diameter"]) == (120, 60, 10) and view["label"] is None
@@ -184,6 +184,7 @@ def test_a_view_has_its_marks_where_the_picture_has_the_particle():
     np.testing.assert_allclose(dark.mean(axis=0), [30, 90], atol=0.5)
     assert (view["candidates"]["x"], view["candidates"]["y"]) == ([90], [30])
     assert view["truth"]["found"] == [0.7, None] and view["candidates"]["true"] == [1]
+    assert view["candidates"]["expected_precision"] == [0.612]
 
 
 def test_twenty_large_micrographs_stay_below_15_mb():

@@ -1,4 +1,5 @@
 import copy
+import os
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 BASES = {
     "paper-tables.yaml": "empiar-10017-synthetic.yaml",
     "compare-empiar-10017.yaml": "empiar-10017.yaml",
+    **dict.fromkeys(["crf.yaml", "crf-few.yaml", "working-pixel-size.yaml"], "../config.yaml"),
 }
 VALID = {
     "run": ["mine/unet"],
@@ -49,6 +51,30 @@ def test_defaults_are_filled_in_at_every_depth():
     assert settings["experiments"]["unet"]["centers"]["finder"] == "search"
 
 
+def test_the_users_folder_is_found_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    settings = copy.deepcopy(VALID)
+    settings["downloads"] = {"folder": "~/cache"}
+    settings["datasets"]["mine"] |= {
+        "micrographs": ["~/mics/*.mrc", "here/*.mrc"],
+        "coordinates": {"files": "~/picks/*.star", "origin": "top-left"},
+        "ctf": "~/ctf.star",
+        "exposures": "~/exposures.cs",
+        "labels": {"source": "poses", "poses": "~/run_data.star", "map": "~/map.mrc", "mask": "~/mask.mrc"},
+    }
+    resolution = {"picks": {"other": ["~/box/*.box"]}, "refined": {"mine": "~/run_data.star"}, "mask": "~/mask.mrc"}
+    settings["experiments"] = {
+        "unet": {"trained": "~/old/results/a/b", "resolution": resolution},
+        "files": {"picker": {"files": "~/boxes/*.box", "origin": "top-left"}},
+    }
+    settings["datasets"]["drawn"] = SIMULATED | {"simulation": {"volume": "~/map.mrc"}}
+    text = yaml.safe_dump(check_settings(settings, SCHEMA))
+    # the number of paths above that begin with ~
+    assert "~/" not in text and text.count("/home/me/") == 14
+    # what is no path keeps it
+    assert check_settings(changed("run", ["mine/unet"]), SCHEMA)["datasets"]["mine"]["micrographs"] == "*.mrc"
+
+
 def test_defaults_do_not_share_objects_between_entries():
     settings = check_settings(changed("experiments/other", {}), SCHEMA)
     settings["experiments"]["other"]["training"]["loss"].append("lovasz")
@@ -56,14 +82,16 @@ def test_defaults_do_not_share_objects_between_entries():
     assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
 
 
-@pytest.mark.parametrize("example", [None, *sorted((ROOT / "examples").glob("*.yaml"))])
-def test_shipped_configs_are_valid(example):
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
-    if example is not None and example.name in BASES:
-        update_config(settings, yaml.safe_load(example.with_name(BASES[example.name]).read_text()))
-    if example is not None:
-        update_config(settings, yaml.safe_load(example.read_text()))
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
+def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
+    files = [ROOT / "examples" / BASES[path.name], path] if path.name in BASES else [path]
+    settings = {}
+    for file in files:
+        update_config(settings, yaml.safe_load(file.read_text()))
     check_settings(settings, SCHEMA)
+    if path.parent.name == "examples" and path.name != "your-own-data.yaml":
+        names = [os.path.relpath(file.resolve(), ROOT) for file in files]
+        assert f"--configfile {' '.join(names)}" in path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -100,6 +128,11 @@ def test_shipped_configs_are_valid(example):
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
         ("run", ["mine/other"], "mine/other names no entry of experiments; defined are unet"),
         ("run", [], "config, run: "),
+        (
+            "run",
+            None,
+            "config, top level: run is missing; a config file names run, datasets and experiments, as config",
+        ),
     ],
 )
 def test_a_wrong_setting_gets_one_line_with_its_place(path, value, message):
@@ -182,6 +215,35 @@ def test_a_further_training_has_one_owner_for_equal_settings():
 def test_a_grid_of_several_features_is_refused(experiment):
     with pytest.raises(UserError, match="config, experiments/unet/crf/operator: grid takes one feature only"):
         check_settings(changed("experiments/unet", experiment), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "accepted"),
+    [
+        ({}, False),
+        ({"labels": {"source": "poses", "poses": "run_data.star", "map": "map.mrc"}}, False),
+        ({"simulation": {}}, False),
+        ({"simulation": {"scenery": {"carbon": {"probability": 0.5}}}}, True),
+        ({"simulation": {"scenery": {"ice": {"n_per_micrograph": [0, 2]}}}}, True),
+        ({"simulation": {"scenery": {"ice": {"n_per_micrograph": [0, 0]}, "noise": {"coloured_share": 0.1}}}}, False),
+        ({"simulation": {"scenery": {"carbon": {"probability": 0.5}}}, "labels": {"source": "poses"}}, False),
+    ],
+)
+def test_four_classes_need_labels_that_have_them(dataset, accepted):
+    settings = changed("experiments/unet/network", {"classes": 4})
+    entry = settings["datasets"]["mine"]
+    entry |= {"split": {"train": 2, "validation": 1}} | dataset
+    for key in ("micrographs", "coordinates") if "simulation" in entry else ():
+        del entry[key]
+    if accepted:
+        check_settings(settings, SCHEMA)
+        return
+    message = "config, experiments/unet/network/classes: the labels of mine have no contaminant and no carbon to learn"
+    with pytest.raises(UserError, match=message):
+        check_settings(copy.deepcopy(settings), SCHEMA)
+    # a network that is trained already has learned its classes elsewhere
+    settings["experiments"]["unet"] = {"trained": "results/other/unet"}
+    check_settings(settings, SCHEMA)
 
 
 def test_a_symmetry_that_aspire_lacks_is_refused():

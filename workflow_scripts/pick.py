@@ -12,6 +12,7 @@ from crisp_core.centers.removal import apply_rules
 from crisp_core.centers.search import find_centers
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.metrics.picks import with_expected_precision
 from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ for name, grid in array_grids(probability, "probability").items():
     log.info("%s: %d picks of %d candidates%s", name, (kept["score"] >= threshold).sum(), len(kept), reasons)
 
 table = pd.concat(candidates, ignore_index=True)
+# without a validation part nothing says what to expect
+if "calibration" in centers:
+    table = with_expected_precision(table, pd.DataFrame(centers["calibration"]))
 write_coordinates_star(snakemake.output.candidates, table)
 write_coordinates_star(snakemake.output.picks, table[table["score"] >= threshold])
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")

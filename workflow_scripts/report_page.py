@@ -31,12 +31,14 @@ for about, path in zip(params.runs, snakemake.input.data, strict=True):
     extra = params.extra[run["name"]]
     run["extra_tables"] = {p: table_rows(pd.read_csv(p, sep="\t")) for p in extra if p.endswith(".tsv")}
     run["extra_plots"] = {p: png_file_uri(p) for p in extra if p.endswith(".png")}
-    # `snakemake --config` cannot set a nested number: it reads it as text. A second config file can.
+    # `snakemake --config` cannot set a nested number: it reads it as text. A second config file can, on top of the
+    # default run's own where there was none.
+    base = params.configfiles or [params.default_config]
     run["viewer"] |= {
         "name": run["name"],
         "experiment": run["experiment"],
         "entry": "picker" if run["picker"] else "centers",
-        "command": run_command([*params.configfiles, "threshold.yaml"], overrides=params.overrides),
+        "command": run_command([*base, "threshold.yaml"], overrides=params.overrides),
     }
     runs.append(run)
 made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")

@@ -24,6 +24,8 @@ from crisp_core.arrays import Array
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, rescaled_xy
 
+# Column of a picks' table.
+EXPECTED_PRECISION = "expected_precision"
 MATCH_FRACTION = 1 / 2
 STRICTER_FRACTIONS = {"d3": 1 / 3, "d4": 1 / 4, "d8": 1 / 8}
 IOU_LEVELS = np.arange(50, 100, 5) / 100
@@ -679,3 +681,18 @@ def fit_calibration(scores: np.ndarray, true: np.ndarray) -> pd.DataFrame:
 def calibrated(scores: np.ndarray, knots: pd.DataFrame) -> np.ndarray:
     """Expected precision of picks with these scores: linear between the knots, constant beyond them."""
     return np.interp(scores, knots["score"], knots["precision"])
+
+
+def with_expected_precision(picks: pd.DataFrame, knots: pd.DataFrame) -> pd.DataFrame:
+    """Picks with the column `EXPECTED_PRECISION`: the share of true ones to expect among picks of such a score.
+
+    It never falls with the score, and is as good as the coordinates of the validation part are complete.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Column score.
+    knots : DataFrame
+        Of `fit_calibration`.
+    """
+    return picks.assign(**{EXPECTED_PRECISION: calibrated(picks["score"].to_numpy(float), knots)})

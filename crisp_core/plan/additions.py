@@ -4,6 +4,7 @@
 `results/<dataset>/split/drawn.tsv` exists tells that the first addition is closed: see docs/design.md, "Additions".
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from crisp_core.batches import Place, read_places, write_places
@@ -24,8 +25,9 @@ def is_closed(dataset: str, prefix: str = "") -> bool:
     return Path(f"{prefix}results/{dataset}/split/drawn.tsv").exists()
 
 
-def record_places(dataset: str, places: dict[str, Place], prefix: str = "") -> None:
-    """Record the places of all micrographs; those that are missing at the moment stay in the record."""
+def record_places(dataset: str, places: Mapping[str, Place], *, gone: Collection[str] = (), prefix: str = "") -> None:
+    """Record the places of all micrographs; those that are missing at the moment stay, those in `gone` are removed."""
     recorded = recorded_places(dataset, prefix)
-    if not places.keys() <= recorded.keys():
-        write_places(places_file(dataset, prefix), recorded | places)
+    kept = {name: place for name, place in recorded.items() if name not in gone}
+    if (kept | places).keys() != recorded.keys():
+        write_places(places_file(dataset, prefix), kept | places)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from crisp_core.checkpoints import input_difference, read_facts
 from crisp_core.errors import UserError
-from crisp_core.paths import matching_files
+from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.additions import places_file
 from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, micrograph_names
@@ -58,11 +58,15 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         "labels/map": settings["labels"]["map"],
         "labels/mask": settings["labels"]["mask"],
     }
+    arriving = plan.settings["watch"] is not None
+    if "micrographs" in settings:
+        check_patterns(f"{place}/micrographs", settings["micrographs"], must_exist=False, may_arrive=arriving)
     if dataset in plan.with_coordinates:
-        patterns = settings["coordinates"]["files"]
+        key, patterns = f"{place}/coordinates/files", settings["coordinates"]["files"]
+        check_patterns(key, patterns, must_exist=False, may_arrive=arriving)
         files = matching_files(patterns)
         if not files:
-            raise UserError(f"{place}/coordinates/files: no file matches {patterns}; correct the path or glob")
+            raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
     for key, path in named.items():
         if path is not None and not os.access(path, os.R_OK):
@@ -82,13 +86,7 @@ def check_experiment_files(plan: Plan, name: str) -> None:
     """Refuse an experiment whose files of picks, or whose trained network, are not there."""
     experiment, place = plan.experiment(name), f"config, experiments/{name}"
     if "files" in (experiment["picker"] or {}):
-        patterns = experiment["picker"]["files"]
-        files = matching_files(patterns)
-        missing = [path for path in files if not Path(path).exists()]
-        if missing or not files:
-            raise UserError(
-                f"{place}/picker/files: no file matches {missing[0] if missing else patterns}; correct the path or glob"
-            )
+        check_patterns(f"{place}/picker/files", experiment["picker"]["files"], must_exist=True)
     trained = experiment["trained"]
     if trained and not plan.owns(run_folder(trained)):
         check_trained_folder(place, trained)

@@ -2,15 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from crisp_core.batches import Place, placed
+from crisp_core.byproducts import left_out
 from crisp_core.errors import UserError
-from crisp_core.paths import matching_files
+from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
 from crisp_core.star import micrograph_stem
@@ -20,8 +21,8 @@ COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
 UNUSABLE_IN_PATHS = re.compile(r"[{}\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
-def micrograph_table(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -> pd.DataFrame:
-    """Find the micrographs of all datasets in use and place each in a batch: the table of a `Plan`.
+def make_plan(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -> Plan:
+    """Find the micrographs of all datasets in use and place each in a batch.
 
     Parameters
     ----------
@@ -32,22 +33,34 @@ def micrograph_table(settings: Mapping[str, Any], *, is_main: bool, prefix: str 
     prefix : str
         As in `Plan`.
     """
-    rows = []
+    rows, gone = [], {}
     for dataset in datasets_in_use(settings):
         recorded = recorded_places(dataset, prefix)
-        found = micrograph_files(settings, dataset, recorded, is_main=is_main)
+        gone[dataset] = left_out_files(settings, dataset, recorded)
+        found = micrograph_files(settings, dataset, recorded, is_main=is_main, gone=gone[dataset])
         paths = by_name(found, dataset)
         places = placed(paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset, prefix))
         rows += [
             (dataset, name, paths[name], f"{place.batch:04d}", str(place.addition)) for name, place in places.items()
         ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return Plan(settings, pd.DataFrame(rows, columns=list(COLUMNS)), prefix, gone)
+
+
+def left_out_files(settings: Mapping[str, Any], dataset: str, recorded: Iterable[str]) -> dict[str, str]:
+    """Files that a dataset's patterns match although they are not to be picked, as {path: reason}."""
+    patterns = settings["datasets"][dataset].get("micrographs", [])
+    return left_out(matching_files(patterns), exact=exact_paths(patterns), known=set(recorded))
+
+
+def left_out_paths(plan: Plan, *, dataset: str) -> Mapping[str, str]:
+    """Files of a dataset that are left out, as {path: reason}."""
+    return plan.left_out.get(dataset, {})
 
 
 def micrograph_files(
-    settings: Mapping[str, Any], dataset: str, recorded: Iterable[str], *, is_main: bool
+    settings: Mapping[str, Any], dataset: str, recorded: Iterable[str], *, is_main: bool, gone: Collection[str] = ()
 ) -> list[tuple[str, str]]:
-    """Names and paths of a dataset's micrographs; the path of a simulated one is empty.
+    """Names and paths of a dataset's micrographs, without those in `gone`; the path of a simulated one is empty.
 
     Where `watch` is set, files that may still be written are left out, unless they are recorded already.
     """
@@ -57,10 +70,12 @@ def micrograph_files(
     place = f"config, datasets/{dataset}/micrographs"
     rows = [(micrograph_stem(path), path) for path in matching_files(entry["micrographs"])]
     if not rows:
-        raise UserError(f"{place}: no file matches {entry['micrographs']}; correct the path or glob")
+        later = "" if settings["watch"] is None else ", or call again later"
+        raise UserError(f"{place}: no file matches {entry['micrographs']}; correct the path or glob{later}")
     known = set(recorded)
     if known and not is_main:
         return [(name, path) for name, path in rows if name in known]
+    rows = [(name, path) for name, path in rows if path not in gone]
     if settings["watch"] is None:
         return rows
     from crisp_core.arrivals import has_arrived  # reads images, which few calls need
@@ -221,6 +236,7 @@ def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 
 def record(plan: Plan) -> None:
-    """Record the batches of all micrographs of the plan, for later calls."""
+    """Record the batches of the plan's micrographs for later calls; those that are left out by now are removed."""
     for dataset in plan.datasets:
-        record_places(dataset, places(plan, dataset), plan.prefix)
+        gone = set(map(micrograph_stem, left_out_paths(plan, dataset=dataset)))
+        record_places(dataset, places(plan, dataset), gone=gone, prefix=plan.prefix)

@@ -1,7 +1,7 @@
 """The plan: validated settings and the table of micrographs, and the lists that follow from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -49,11 +49,14 @@ class Plan:
         One row per micrograph: dataset, micrograph, path (empty for a simulated one), batch (four digits), addition.
     prefix : str
         Before results/, where another workflow imports this one with a prefix; the answers are without it.
+    left_out : mapping
+        Files that a dataset's patterns match although they are not to be picked, as {dataset: {path: reason}}.
     """
 
     settings: Mapping[str, Any]
     micrographs: pd.DataFrame
     prefix: str = ""
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def dataset(self, name: str) -> Mapping[str, Any]:
         """Settings of a dataset."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from crisp_core.errors import UserError
-from crisp_core.paths import matching_files
+from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings import is_empty
 
@@ -114,7 +114,7 @@ def check_resolution(place: str, split: Mapping[str, Any], settings: Mapping[str
         )
     named = {f"refined/{key}": path for key, path in settings["refined"].items()}
     for key, patterns in settings["picks"].items():
-        named[f"picks/{key}"] = (matching_files(patterns) or [patterns])[0]
+        check_patterns(f"{place}/picks/{key}", patterns, must_exist=True)
     for key, path in (named | {"mask": settings["mask"]}).items():
         if path is not None and not Path(path).exists():
             raise UserError(f"{place}/{key}: {path} does not exist; correct the path")

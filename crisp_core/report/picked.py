@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.metrics.picks import MATCH_FRACTION, found_in_score_order, near_pairs
+from crisp_core.metrics.picks import EXPECTED_PRECISION, MATCH_FRACTION, found_in_score_order, near_pairs
 
 STEPS = 1000
 # Of a normal distribution, the median absolute deviation is the standard deviation divided by this.
@@ -22,7 +22,7 @@ OUTLIER_SDS = 3
 class Picked(NamedTuple):
     """Candidates of one micrograph, best first, and its true particles; x and y in pixels of the micrograph."""
 
-    candidates: pd.DataFrame  # x, y, score, and true (bool) where there is a truth
+    candidates: pd.DataFrame  # x, y, score, perhaps expected_precision, and true (bool) where there is a truth
     truth: pd.DataFrame | None  # x, y, found: the highest threshold at which a pick has it, NaN if none
 
 
@@ -32,13 +32,15 @@ def picked(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px:
     Parameters
     ----------
     candidates, truth : DataFrame
-        Of one micrograph; columns x, y and, for candidates, score. Truth is None where there is none.
+        Of one micrograph; columns x, y and, for candidates, score and perhaps expected_precision. Truth is None where
+        there is none.
     diameter_px : float
         Particle diameter in the pixels of x and y.
     """
     ranked = candidates.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+    ranked = ranked[[column for column in ("x", "y", "score", EXPECTED_PRECISION) if column in ranked]]
     if truth is None:
-        return Picked(ranked[["x", "y", "score"]], None)
+        return Picked(ranked, None)
     near = near_pairs(
         truth[["x", "y"]].to_numpy(float),
         ranked[["x", "y"]].to_numpy(float),
@@ -47,7 +49,7 @@ def picked(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px:
     pairs = found_in_score_order(near, ranked["score"].to_numpy(float))
     true, found = np.zeros(len(ranked), dtype=bool), np.full(len(truth), np.nan)
     true[pairs.pick], found[pairs.truth] = True, pairs.value
-    return Picked(ranked[["x", "y", "score"]].assign(true=true), truth[["x", "y"]].assign(found=found))
+    return Picked(ranked.assign(true=true), truth[["x", "y"]].assign(found=found))
 
 
 def picked_micrographs(

@@ -11,6 +11,7 @@ from scipy import ndimage
 from crisp_core.arrays import Array
 from crisp_core.errors import opening
 from crisp_core.geometry import Shape, rescaled_xy
+from crisp_core.metrics.picks import EXPECTED_PRECISION
 from crisp_core.plots import LOWPASS_DIAMETERS, particle_montage
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import (
@@ -87,6 +88,8 @@ def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[st
         columns["found"] = [None if np.isnan(value) else value for value in table["found"]]
     if "score" in table:
         columns["score"] = table["score"].tolist()
+    if EXPECTED_PRECISION in table:
+        columns[EXPECTED_PRECISION] = table[EXPECTED_PRECISION].round(3).tolist()
     if "true" in table:
         columns["true"] = table["true"].astype(int).tolist()
     return columns

@@ -79,6 +79,9 @@
     function showNumbers() {
       const counts = here(), { part, truth } = one(), text = String(threshold());
       out("count", counts.picks);
+      // The mean over the picks, from the calibration on the validation part; other pickers have none.
+      const expected = (one().candidates.expected_precision ?? []).slice(0, counts.picks);
+      out("here-expected", share(expected.reduce((sum, value) => sum + value, 0), expected.length));
       showScores("here", counts, Boolean(truth));
       if (part) showScores("part", pooled(part), true);
       else for (const name of ["picks", "precision", "recall", "f1"]) out(`part-${name}`, "–");

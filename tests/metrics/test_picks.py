@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.interpolate import interp1d
 from sklearn.metrics import average_precision_score
 
 from crisp_core.errors import UserError
@@ -20,6 +21,7 @@ from crisp_core.metrics.picks import (
     pooled_picks,
     score_picks,
 )
+from crisp_core.star import read_coordinates_star, write_coordinates_star
 
 D = 10.0
 
@@ -320,6 +322,25 @@ def test_isotonic_calibration_mends_a_distorted_score():
     mended = picks.calibrated(expected**3, knots)
     assert np.abs(mended - expected).mean() < 0.02
     assert knots["score"].is_monotonic_increasing and knots["precision"].is_monotonic_increasing
+
+
+def test_every_pick_gets_the_precision_to_expect(tmp_path):
+    rng = np.random.default_rng(0)
+    scores = rng.random(5000).round(3)
+    knots = picks.fit_calibration(scores**3, rng.random(5000) < scores)
+    table = pd.DataFrame({"micrograph": "m", "x": 1.0, "y": 2.0, "score": rng.permutation(scores**3)})
+    table = picks.with_expected_precision(table, knots)
+    # scikit-learn fitted it; scipy interpolates it, constant beyond its ends
+    ends = tuple(knots["precision"].iloc[[0, -1]])
+    line = interp1d(knots["score"], knots["precision"], bounds_error=False, fill_value=ends)
+    np.testing.assert_allclose(table[picks.EXPECTED_PRECISION], line(table["score"]))
+    assert table.sort_values("score")[picks.EXPECTED_PRECISION].is_monotonic_increasing
+    assert table[picks.EXPECTED_PRECISION].between(0, 1).all()
+    write_coordinates_star(tmp_path / "picks.star", table)
+    pd.testing.assert_frame_equal(read_coordinates_star(tmp_path / "picks.star"), table, check_dtype=False)
+    nothing = picks.with_expected_precision(table.iloc[:0], knots)
+    write_coordinates_star(tmp_path / "none.star", nothing)
+    assert list(read_coordinates_star(tmp_path / "none.star")) == list(table)
 
 
 def test_nothing_to_calibrate_on():

@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_micrographs_fill_batches_and_keep_their_places(folder):
     settings = config(micrographs_per_job=2)
-    first = micrographs.micrograph_table(settings, is_main=True)
+    first = micrographs.make_plan(settings, is_main=True).micrographs
     assert first["batch"].tolist() == ["0000", "0000", "0001"] and set(first["addition"]) == {"0"}
     micrographs.record(micrographs.Plan(settings, first))
     assert read_places(places_file("mine"))["c"] == Place(1, 0)
@@ -29,11 +29,11 @@ def test_micrographs_fill_batches_and_keep_their_places(folder):
     (folder / "results/mine/split/drawn.tsv").touch()
     (folder / "raw/Z.mrc").touch()
     (folder / "raw/a.mrc").unlink()
-    second = micrographs.micrograph_table(settings, is_main=True).set_index("micrograph")
+    second = micrographs.make_plan(settings, is_main=True).micrographs.set_index("micrograph")
     assert second.loc["c", ["batch", "addition"]].tolist() == ["0001", "0"]
     assert second.loc["Z", ["batch", "addition"]].tolist() == ["0002", "1"]
     # a job's own process knows what was recorded when it was sent, and no more
-    assert micrographs.micrograph_table(settings, is_main=False)["micrograph"].tolist() == ["b", "c"]
+    assert micrographs.make_plan(settings, is_main=False).micrographs["micrograph"].tolist() == ["b", "c"]
     micrographs.record(micrographs.Plan(settings, second.reset_index()))
     assert read_places(places_file("mine")).keys() == {"a", "b", "c", "Z"}
 
@@ -53,7 +53,7 @@ def test_paths_that_tables_cannot_hold_are_refused(path):
 
 def test_no_file_is_an_error(folder):
     with pytest.raises(UserError, match="datasets/mine/micrographs: "):
-        micrographs.micrograph_table(
+        micrographs.make_plan(
             config(datasets={"mine": config()["datasets"]["mine"] | {"micrographs": "no/*.mrc"}}), is_main=True
         )
 

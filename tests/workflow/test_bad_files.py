@@ -300,7 +300,7 @@ def test_a_path_that_no_table_can_hold_ends_the_run_before_any_job(tmp_path, nam
     (folder / "good.mrc").write_bytes(b"")
     dataset = {"micrographs": "*.mrc", "pixel_size": PIXEL_SIZE, "particle_diameter_angstrom": DIAMETER}
     dataset["coordinates"] = {"files": "config.yaml", "origin": "top-left"}
-    config = {"run": ["named/unet"], "datasets": {"named": dataset}}
+    config = {"run": ["named/unet"], "datasets": {"named": dataset}, "experiments": {"unet": {}}}
     write_config(folder / "named.yaml", config)
     done = run_snakemake("-n", "--configfile", "named.yaml", cwd=folder, check=False)
     assert done.returncode and "Traceback" not in done.stdout

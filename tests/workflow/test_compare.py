@@ -143,7 +143,9 @@ def test_missing_files_of_picks_end_the_run_at_once(compared):
     write_config(compared / "wrong.yaml", config)
     done = run_snakemake("-n", "--configfile", "wrong.yaml", "--", "compare", cwd=compared, check=False)
     assert done.returncode
-    message = "error: config, experiments/copied/picker/files: no file matches nowhere/*.box; correct the path or glob"
+    message = (
+        "error: config, experiments/copied/picker/files: no file matches nowhere/*.box (there is no folder nowhere); "
+    )
     assert message in done.stdout
 
 

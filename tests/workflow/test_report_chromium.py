@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import numpy as np
@@ -104,7 +105,10 @@ def expected(candidates, truth, names, threshold):
         near = np.linalg.norm(picks[:, None] - known[None], axis=2) <= DIAMETER_PX / 2
         n_matched += int((maximum_bipartite_matching(csr_array(near)) >= 0).sum()) if near.size else 0
         n_picks, n_truth = n_picks + len(picks), n_truth + len(known)
-    share = [f"{n_matched / n:.3f}" if n else "–" for n in (n_picks, n_truth)]
+    # JavaScript rounds a half up, Python to even
+    share = [
+        str(Decimal(n_matched / n).quantize(Decimal("0.001"), ROUND_HALF_UP)) if n else "–" for n in (n_picks, n_truth)
+    ]
     return str(n_picks), *share
 
 
@@ -124,6 +128,9 @@ def test_the_slider_shows_the_numbers_of_a_fresh_matching(tiny_run, results, ope
         assert tuple(out(page, f"here-{key}") for key in ("picks", "precision", "recall")) == here
         assert tuple(out(page, f"part-{key}") for key in ("picks", "precision", "recall")) == part
         assert out(page, "all-picks") == str((candidates["score"] >= threshold).sum())
+        kept = candidates[(candidates["micrograph"] == name) & (candidates["score"] >= threshold)]
+        mean = out(page, "here-expected")
+        assert mean == "–" if kept.empty else float(mean) == pytest.approx(kept["expected_precision"].mean(), abs=2e-3)
     assert page.locator('[data-do="reset"]').first.inner_text().startswith("back to")
 
 
@@ -254,6 +261,7 @@ def made_run(name, *, labelled):
         "outliers": {"columns": ["micrograph", "n_picks"], "rows": [[nasty, 2]]},
         "viewer": {"thresholds": [-4.0, 0.0, 7.5], "chosen": -4.0, "pooled": pooled, "micrographs": [view]},
         "quarantine": refused,
+        "left_out": refused if labelled else {"columns": [], "rows": []},
         "dropped": {"columns": [], "rows": []},
         "scores": scores if labelled else {},
         "figures": {},

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import json
 import modulefinder
 import os
 import re
@@ -20,6 +21,7 @@ import starfile
 import yaml
 
 from crisp_core.arrays import array_names, read_array
+from crisp_core.micrographs import write_mrc
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
@@ -110,6 +112,20 @@ def test_stars_and_stacks_belong_together(tiny_run):
     n_picks = sum(len(rows) for rows in map(read_picks, sorted((tiny_run / RESULTS / "small/picks").glob("*.star"))))
     dropped = pd.concat([pd.read_csv(p, sep="\t") for p in (tiny_run / RESULTS).rglob("*-dropped.tsv")])
     assert n_picks == len(particles) + len(dropped)
+
+
+def test_every_pick_has_the_precision_to_expect_of_its_score(tiny_run):
+    knots = yaml.safe_load((tiny_run / RESULTS / "small/centers.yaml").read_text())["calibration"]
+    for kind in ("candidates", "picks"):
+        table = pd.concat(map(read_picks, sorted((tiny_run / RESULTS / "small" / kind).glob("*.star"))))
+        expected = np.interp(table["rlnAutopickFigureOfMerit"], knots["score"], knots["precision"])
+        np.testing.assert_allclose(table["expected_precision"], expected, atol=1e-6)
+    viewed = json.loads((tiny_run / RESULTS / "small/report.json").read_text())["viewer"]["micrographs"]
+    assert all(len(one["candidates"]["expected_precision"]) == len(one["candidates"]["x"]) for one in viewed)
+    # what RELION and cryoSPARC read has their own columns alone
+    for name in ("particles.star", "coordinates_only.star", "autopick.star"):
+        assert "expected_precision" not in (tiny_run / RESULTS / "small" / name).read_text()
+    assert not any("expected" in path.read_text() for path in (tiny_run / RESULTS / "small/autopick").glob("*.star"))
 
 
 def read_picks(path):
@@ -363,11 +379,14 @@ def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):
 
 def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
     folder = copy_workflow(tmp_path / "bad")
-    raw = folder / "raw"
+    raw = folder / "raw [A]"
     raw.mkdir()
     good = sorted((tiny_run / RESULTS / "micrographs").glob("*.mrc"))
     for path in good:
         (raw / path.name).write_bytes(path.read_bytes())
+        # what other programs write beside it: the same particles again, and none
+        (raw / f"{path.stem}_noDW.mrc").write_bytes(path.read_bytes())
+        write_mrc(raw / f"{path.stem}_PS.mrc", np.eye(64, dtype=np.float32), pixel_size=7.08, dtype="float32")
     data = good[0].read_bytes()
     (raw / "truncated.mrc").write_bytes(data[:5000])
     (raw / "empty.mrc").write_bytes(b"")
@@ -387,7 +406,7 @@ def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
     config = copy.deepcopy(TINY)
     config["datasets"] = {
         "tiny": {
-            "micrographs": ["raw/*.mrc", "raw/missing.mrc"],
+            "micrographs": ["raw [A]/*.mrc", "raw [A]/missing.mrc"],
             "coordinates": {"files": "coordinates/*.csv", "origin": "top-left"},
             "pixel_size": 7.08,
             "particle_diameter_angstrom": 180,
@@ -413,6 +432,19 @@ def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
     assert names.loc[names["micrograph"] == "", "name"].tolist() == ["stranger"]
     # the micrograph whose coordinates were refused is picked all the same
     assert (folder / RESULTS / f"small/autopick/{good[4].stem}_autopick.star").is_file()
+    left_out = pd.read_csv(folder / RESULTS / "left_out.tsv", sep="\t")
+    twins = {f"raw [A]/{path.stem}{ending}.mrc" for path in good for ending in ("_noDW", "_PS")}
+    assert set(left_out["path"]) == twins and f"{good[0].stem}_noDW.mrc" in (folder / "results/report.html").read_text()
+    # a file that is named by its exact path is picked; a pattern without a file, and a folder, end the call
+    insisted = f"raw [A]/{good[0].stem}_noDW.mrc"
+    for patterns, expected in (
+        (["raw [A]/*.mrc", insisted], "results/tiny/images/0004.h5"),
+        (["raw [A]/*.mrc", "rav [A]/*.mrc"], "micrographs: no file matches rav [A]/*.mrc; correct it or remove it"),
+        ("raw [A]", "micrographs: raw [A] is a folder; name its files, such as raw [A]/*"),
+    ):
+        config["datasets"]["tiny"]["micrographs"] = patterns
+        write_config(folder / "tiny.yaml", config)
+        assert expected in run_snakemake("-n", "--configfile", "tiny.yaml", cwd=folder, check=False).stdout
 
 
 @pytest.mark.parametrize(

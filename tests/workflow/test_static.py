@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT, run_snakemake
+from .conftest import ROOT, TINY, run_snakemake, write_config
+
+DRAWN = TINY["datasets"]["tiny"]
 
 
 def test_snakefmt_is_clean():
@@ -34,6 +36,26 @@ def test_types_are_clean(tmp_path):
     command = [sys.executable, "-m", "mypy", "--cache-dir", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_default_run_is_the_base_of_no_other(tmp_path):
+    """Without a config file it is read, --config alone changes it; with one, nothing comes from it."""
+    # Snakemake reads no config file of the folder in which it is called
+    (tmp_path / "config.yaml").write_text("run: [nothing/here]\n")
+    arguments = ("-n", "-s", ROOT / "Snakefile", "--directory", tmp_path)
+    assert "rule simulate:" in run_snakemake(*arguments, cwd=tmp_path).stdout
+    small = run_snakemake(*arguments, "--config", "micrographs_per_job=6", cwd=tmp_path).stdout
+    assert re.search(r"^simulate +2$", small, re.M)
+    given = {"run": ["embedded/unet"], "experiments": {"mine": {}}, "datasets": {"drawn": {}}}
+    for changed, message in (
+        ({"run": None}, "config, top level: run is missing; "),
+        ({"datasets": {"drawn": DRAWN}}, "names no entry of datasets; defined are drawn"),
+        ({"datasets": {"embedded": DRAWN}}, "names no entry of experiments; defined are mine"),
+    ):
+        config = {key: value for key, value in (given | changed).items() if value is not None}
+        path = write_config(tmp_path / "given.yaml", config)
+        done = run_snakemake(*arguments, "--configfile", path, "--config", "seed=3", cwd=tmp_path, check=False)
+        assert done.returncode == 1 and message in done.stdout
 
 
 def test_default_run_has_a_plan(tmp_path):

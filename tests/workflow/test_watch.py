@@ -96,3 +96,11 @@ def test_without_a_finished_micrograph_a_round_ends_in_one_line(tmp_path):
         "error: config, datasets/arriving/micrographs: none of 1 files has been unchanged for 60 s; call again later"
     )
     assert done.stdout.splitlines()[-1] == message
+    # a pattern may match nothing yet where others do, and so may all
+    for patterns, expected in (
+        (["tomorrow/*.mrc", "*.mrc"], "unchanged for 60 s"),
+        (["tomorrow/*.mrc"], "or call again"),
+    ):
+        config["datasets"]["arriving"]["micrographs"] = patterns
+        write_config(tmp_path / "arriving.yaml", config)
+        assert expected in run_snakemake(*arguments, cwd=tmp_path, check=False).stdout.splitlines()[-1]
