@@ -504,9 +504,10 @@ def check_classes(run: str, settings: Mapping[str, Any]) -> None:
         missing = [label for label in experiment["network"]["classes"] if label not in known]
         if not missing:
             return
+        what = " and no ".join(missing)
         raise UserError(
-            f"config, experiments/{name}/network/classes: the labels of {dataset} have no {' and no '.join(missing)} to "
-            "learn from; leave that out, or train on a simulation whose scenery has it and whose labels are truth"
+            f"config, experiments/{name}/network/classes: the labels of {dataset} have no {what} to learn from; leave "
+            "that out, or train on a simulation whose scenery has it and whose labels are truth"
         )
 
 

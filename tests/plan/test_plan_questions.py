@@ -135,8 +135,9 @@ def test_a_resolution_needs_known_angles():
     ],
 )
 def test_missing_files_are_told_before_any_job(entry, message, folder):
+    (folder / "raw").mkdir()
+    (folder / "raw/a.mrc").touch()
     if entry is not MINE:
-        (folder / "raw").mkdir()
         (folder / "raw/a.star").touch()
     with pytest.raises(UserError, match=message):
         checks.check_plan(plan(datasets={"mine": entry}))
@@ -145,6 +146,7 @@ def test_missing_files_are_told_before_any_job(entry, message, folder):
 def test_nothing_left_of_the_first_run_is_told(folder):
     (folder / "raw").mkdir()
     (folder / "raw/a.star").touch()
+    (folder / "raw/c.mrc").touch()
     with pytest.raises(UserError, match=r"results/mine/batches\.tsv: no micrograph is left of the first run"):
         checks.check_plan(plan((("mine", "c", 2, 1),)))
 
