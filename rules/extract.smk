@@ -2,6 +2,7 @@ rule extract:
     input:
         micrographs=batch_files,
         simulation=simulation_batch,
+        images="results/{dataset}/images/{batch}.h5",
         ctf=imported_ctf,
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
     output:

@@ -20,6 +20,8 @@ rule prepare:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
         diameter_px=particle_diameter_px,
+        header_pixel_size=header_pixel_size,
+        files=file_states,
         code=core_digest("prepare"),
     script:
         "../workflow_scripts/prepare.py"
@@ -31,6 +33,7 @@ rule list_micrographs:
         quarantine=all_batches("results/{dataset}/quarantine/prepare-{batch}.tsv"),
     output:
         micrographs="results/{dataset}/micrographs.tsv",
+        notices="results/{dataset}/notices.tsv",
     log:
         "logs/{dataset}/list_micrographs.log",
     localrule: True
@@ -39,15 +42,39 @@ rule list_micrographs:
     params:
         micrographs=dataset_paths,
         star_paths=star_paths,
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        ctf_notices=ctf_notices,
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
+
+
+rule convert_micrographs:
+    input:
+        micrographs=batch_files,
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        directory("results/{dataset}/converted/{batch}"),
+    log:
+        "logs/{dataset}/convert_micrographs/{batch}.log",
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        micrographs=batch_paths,
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        code=core_digest("convert_micrographs"),
+    script:
+        "../workflow_scripts/convert_micrographs.py"
 
 
 rule link_micrographs:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         simulation=simulation_batches,
+        converted=converted_batches,
     output:
         directory("results/{dataset}/micrographs"),
     log:
@@ -56,6 +83,7 @@ rule link_micrographs:
     conda:
         "../envs/crisp.yaml"
     params:
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         code=core_digest("link_micrographs"),
     script:
         "../workflow_scripts/link_micrographs.py"
@@ -101,6 +129,7 @@ rule import_ctf:
         "../envs/crisp.yaml"
     params:
         ctf=batch_ctf,
+        refused=refused_ctf,
         file=lookup("datasets/{dataset}/ctf", within=config),
         micrographs=batch_paths,
         star_paths=star_paths,

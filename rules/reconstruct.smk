@@ -2,6 +2,7 @@ rule extract_for_reconstruction:
     input:
         micrographs=batch_files,
         simulation=simulation_batch,
+        images="results/{dataset}/images/{batch}.h5",
         truth=simulation_truth,
         ctf=imported_ctf,
         coordinates=of_batch_addition("results/{dataset}/coordinates/{addition}.star"),

@@ -21,6 +21,7 @@ rule report_data:
         unpack(report_input),
         micrographs="results/{dataset}/micrographs.tsv",
         quarantine="results/{dataset}/quarantine.tsv",
+        notices="results/{dataset}/notices.tsv",
         images=all_batches("results/{dataset}/images/{batch}.h5"),
         candidates=all_batches("results/{dataset}/{experiment}/candidates/{batch}.star"),
         dropped="results/{dataset}/{experiment}/dropped.tsv",

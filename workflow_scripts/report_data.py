@@ -56,7 +56,7 @@ sheet, views = sheet_and_views(found, counts, files, parts, **previews)
 star = read_blocks(given.particles)
 particles = sampled_particles(given.stacks, AVERAGED)
 stack_pixel_size = float(star["optics"]["rlnImagePixelSize"].iloc[0])
-tables = {key: given[key] for key in ("quarantine", "dropped", "picks", "pixels") if key in given.keys()}
+tables = {key: given[key] for key in ("quarantine", "notices", "dropped", "picks", "pixels") if key in given.keys()}
 tables = {key: table_rows(pd.read_csv(path, sep="\t", dtype={"micrograph": str})) for key, path in tables.items()}
 data = {
     "labelled": labelled,
@@ -75,6 +75,7 @@ data = {
         "micrographs": views,
     },
     "quarantine": tables.pop("quarantine"),
+    "notices": tables.pop("notices"),
     "dropped": tables.pop("dropped"),
     "scores": tables,
     "figures": {Path(path).stem: png_file_uri(path) for path in given.plots}

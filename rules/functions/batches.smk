@@ -9,6 +9,8 @@ import pandas as pd
 
 from crisp_core.batches import Place, placed, read_places, write_places
 from crisp_core.errors import UserError
+from crisp_core.exported import exported_name, is_mrc
+from crisp_core.micrographs import agreed_pixel_size, stated_pixel_size
 from crisp_core.star import micrograph_stem
 
 
@@ -150,6 +152,14 @@ def batch_files(wildcards):
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
 
 
+def file_states(wildcards):
+    """Size (bytes) and time (s) of a batch's files; Snakemake alone does not see a file that an older one replaced."""
+    states = {path: Path(path).stat() for path in batch_files(wildcards)}
+    return {
+        path: (state.st_size, int(state.st_mtime)) for path, state in states.items()
+    }
+
+
 def batch_paths(wildcards):
     """Micrographs of a batch as {name: path}."""
     simulation = f"results/{wildcards.dataset}/simulation/{wildcards.batch}.h5"
@@ -161,12 +171,33 @@ def star_paths(wildcards):
     """Paths by which star files name the micrographs of a batch, or of all, as {name: path}."""
     batches = batches_of(wildcards.dataset)
     wanted = [wildcards.batch] if "batch" in wildcards.keys() else batches
-    # simulated micrographs are exported as MRC, others linked under their own file name
     return {
-        name: f"results/{wildcards.dataset}/micrographs/{Path(path or f'{name}.mrc').name}"
+        name: f"results/{wildcards.dataset}/micrographs/{exported_name(path or f'{name}.mrc')}"
         for batch in wanted
         for name, path in batches.get(batch, {}).items()
     }
+
+
+def converted_batches(wildcards):
+    """Folders of the micrographs that were converted to MRC, for the batches that have any."""
+    return [
+        f"results/{wildcards.dataset}/converted/{batch}"
+        for batch, rows in batches_of(wildcards.dataset).items()
+        if not all(is_mrc(path) for path in rows.values() if path)
+    ]
+
+
+@cache
+def agreed_header(dataset):
+    """Pixel size on which the headers of a dataset's first batch agree; the same for all batches, also later ones."""
+    first = next(iter(batches_of(dataset).values()), {})
+    stated = [stated_pixel_size(path) for path in first.values() if path]
+    return agreed_pixel_size(stated, config["datasets"][dataset]["pixel_size"])
+
+
+def header_pixel_size(wildcards):
+    """Pixel size that the headers of a dataset's micrographs state, or None."""
+    return agreed_header(wildcards.dataset)
 
 
 def dataset_paths(wildcards):

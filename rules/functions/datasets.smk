@@ -75,20 +75,45 @@ def coordinate_quarantine(wildcards):
 
 @cache
 def ctf_of(dataset):
-    """CTF of a dataset's micrographs in the file that its entry names."""
-    from crisp_core.importing import import_ctf
+    """CTF of a dataset's micrographs in the file that its entry names, with the lines that are refused."""
+    from crisp_core.importing_ctf import import_ctf
 
-    path = config["datasets"][dataset]["ctf"]
-    return import_ctf(path, micrograph_names(dataset), **microscope(dataset))
+    settings = config["datasets"][dataset]
+    paths = {
+        name: path
+        for rows in batches_of(dataset).values()
+        for name, path in rows.items()
+    }
+    return import_ctf(
+        settings["ctf"],
+        paths,
+        pixel_size=settings["pixel_size"],
+        origin=settings["ctf_origin"],
+        **microscope(dataset),
+    )
 
 
 def batch_ctf(wildcards):
-    """Lines of a batch in the dataset's CTF file, so that a file that grows makes again only what it changes."""
-    ctf = ctf_of(wildcards.dataset)
+    """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes."""
+    ctf, _, _ = ctf_of(wildcards.dataset)
     names = list(batches_of(wildcards.dataset).get(wildcards.batch, {}))
     rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
     groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
     return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
+
+
+def refused_ctf(wildcards):
+    """Reasons for the lines of a batch in the dataset's CTF file that are refused, by micrograph."""
+    _, refused, _ = ctf_of(wildcards.dataset)
+    names = batches_of(wildcards.dataset).get(wildcards.batch, {})
+    return {name: refused[name] for name in names if name in refused}
+
+
+def ctf_notices(wildcards):
+    """Lines on what the dataset's CTF file says otherwise than its entry."""
+    if config["datasets"][wildcards.dataset]["ctf"] is None:
+        return []
+    return ctf_of(wildcards.dataset).notices
 
 
 def imported_ctf(wildcards):
