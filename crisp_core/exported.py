@@ -1,7 +1,7 @@
 """Micrographs under names and in a format by which RELION finds the pixels that were picked.
 
-RELION reads TIFF from its last row on, MRC mode 0 as signed bytes, and neither PNG nor JPG. Such micrographs are
-written as MRC, row for row.
+RELION reads TIFF from its last row on, MRC modes 0 and 6 as signed integers, and neither PNG nor JPG. Such micrographs
+are written as MRC, row for row.
 
 Source: RELION documentation, "Conventions: image formats"; RELION 3.1.3 (`tests/test_relion.py`).
 """
@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_core.micrographs import MRC_SUFFIXES, mrc_mode, read_micrograph, write_mrc
+from crisp_core.micrographs import MRC_SUFFIXES, read_micrograph, read_mrc_header, write_mrc
+
+# Modes whose integers RELION 3.1.3 takes for signed ones.
+SIGNED_IN_RELION = (0, 6)
 
 
 def is_mrc(path: str | Path) -> bool:
@@ -20,7 +23,7 @@ def is_mrc(path: str | Path) -> bool:
 
 def linkable(path: str | Path) -> bool:
     """Whether RELION reads the pixels of a micrograph's file as `read_micrograph` does."""
-    return is_mrc(path) and mrc_mode(path) != 0
+    return is_mrc(path) and read_mrc_header(path)["mode"] not in SIGNED_IN_RELION
 
 
 def exported_name(path: str | Path) -> str:

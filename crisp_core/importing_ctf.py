@@ -16,12 +16,8 @@ from crisp_core.ctf import (
     defocus_fault,
 )
 from crisp_core.errors import UserError
-from crisp_core.micrographs import (
-    MRC_SUFFIXES,
-    TIFF_SUFFIXES,
-    agreed_pixel_size,
-    equal_pixel_sizes,
-)
+from crisp_core.micrographs import MRC_SUFFIXES, TIFF_SUFFIXES
+from crisp_core.pixel_sizes import agreed_pixel_size, equal_pixel_sizes
 from crisp_core.quarantine import Refused
 from crisp_core.star import (
     CTF_LABELS,

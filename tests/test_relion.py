@@ -288,18 +288,35 @@ def test_the_astigmatism_of_a_tiff_lies_right_in_relions_view_and_in_ours(tiff_p
         assert fits[0] > fits[1] + 0.1, micrographs
 
 
-@pytest.mark.parametrize("flags", [0, 1])
-def test_relion_reads_mode_0_as_signed_whatever_the_file_says(tmp_path, flags):
-    """Why bytes are not linked but written as 16-bit integers; `flags` is IMOD's sign of the bytes."""
-    image = np.arange(0, 256, 2, dtype=np.uint8).reshape(8, 16)
-    write_mrc(tmp_path / "bytes.mrc", image.view(np.int8), pixel_size=2.0, dtype="int8")
-    content = bytearray((tmp_path / "bytes.mrc").read_bytes())
+@pytest.mark.parametrize(("kind", "flags"), [("int8", 0), ("int8", 1), ("uint16", 0)])
+def test_relion_reads_modes_0_and_6_as_signed_whatever_the_file_says(tmp_path, kind, flags):
+    """Why these are not linked but written in another mode; `flags` is IMOD's sign of the bytes."""
+    image = np.linspace(0, np.iinfo(kind).max * (2 if kind == "int8" else 1), 128).reshape(8, 16)
+    stored = image.astype(np.uint8).view(np.int8) if kind == "int8" else image.astype(kind)
+    write_mrc(tmp_path / "given.mrc", stored, pixel_size=2.0, dtype=kind)
+    content = bytearray((tmp_path / "given.mrc").read_bytes())
     content[152:160] = (1146047817).to_bytes(4, "little") + flags.to_bytes(4, "little")
-    (tmp_path / "bytes.mrc").write_bytes(content)
-    options = ("--i", "bytes.mrc", "--o", "read.mrc", "--multiply_constant", "1")
-    relion("relion_image_handler", *options, cwd=tmp_path)
-    np.testing.assert_array_equal(mrcfile.read(tmp_path / "read.mrc"), image.view(np.int8))
-    assert not linkable(tmp_path / "bytes.mrc")
+    (tmp_path / "given.mrc").write_bytes(content)
+    assert not linkable(tmp_path / "given.mrc")
+    signed = stored.view(np.int8 if kind == "int8" else np.int16)
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "given.mrc"), signed)
+    export_mrc(tmp_path / "given.mrc", tmp_path / "ours.mrc", name="given", pixel_size=2.0)
+    ours = read_micrograph(tmp_path / "given.mrc", pixel_size=2.0).image
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "ours.mrc"), ours)
+
+
+@pytest.mark.parametrize("kind", ["int16", "float32"])
+def test_what_is_linked_is_read_by_relion_as_by_us(tmp_path, kind):
+    image = np.random.default_rng(2).integers(-32768, 32768, (8, 16))
+    write_mrc(tmp_path / "given.mrc", image, pixel_size=2.0, dtype=kind)
+    assert linkable(tmp_path / "given.mrc")
+    ours = read_micrograph(tmp_path / "given.mrc", pixel_size=2.0).image
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "given.mrc"), ours)
+
+
+def read_by_relion(folder, name):
+    relion("relion_image_handler", "--i", name, "--o", "read.mrc", "--multiply_constant", "1", cwd=folder)
+    return mrcfile.read(folder / "read.mrc")
 
 
 def groups_of_two_microscopes():

@@ -10,7 +10,7 @@ import pandas as pd
 
 from crisp_core.arrays import array_grids
 from crisp_core.logs import start_log
-from crisp_core.micrographs import header_notices, stated_pixel_size
+from crisp_core.pixel_sizes import header_notices, stated_pixel_size
 from crisp_core.quarantine import check_micrographs, read_quarantine
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pandas as pd
 from crisp_core.batches import Place, placed, read_places, write_places
 from crisp_core.errors import UserError
 from crisp_core.exported import exported_name, is_mrc
-from crisp_core.micrographs import agreed_pixel_size, stated_pixel_size
+from crisp_core.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.star import micrograph_stem
 
 
