@@ -89,7 +89,7 @@ def defocus_fault(defocus_angstrom: float) -> str | None:
     if not np.isfinite(defocus_angstrom):
         return "is not a number; estimate the CTF again, or remove the line"
     if defocus_angstrom < 0:
-        return f"is {defocus_angstrom:g} Å, which is overfocus; RELION counts underfocus as positive, turn the sign"
+        return f"is {defocus_angstrom:g} Å, which is overfocus (RELION counts underfocus as positive); change the sign"
     if defocus_angstrom < low:
         return f"is {defocus_angstrom:g} Å; if these are micrometres, multiply by 10000, else estimate the CTF again"
     if defocus_angstrom > high:

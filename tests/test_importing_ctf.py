@@ -123,7 +123,7 @@ GOOD = (12000.0, 11000.0, 35.0, 0.0)
         ((np.nan, 11000, 35, 0), "rlnDefocusU of b is not a number; estimate the CTF again, or remove the line"),
         ((12000, np.inf, 35, 0), "rlnDefocusV of b is not a number; estimate the CTF again"),
         ((12000, 11000, np.nan, 0), "rlnDefocusAngle of b is not a number; estimate the CTF again"),
-        ((-12000, 11000, 35, 0), "rlnDefocusU of b is -12000 Å, which is overfocus; RELION counts underfocus as pos"),
+        ((-12000, 11000, 35, 0), "rlnDefocusU of b is -12000 Å, which is overfocus .*; change the sign"),
         ((1.2, 1.1, 35, 0), "rlnDefocusU of b is 1.2 Å; if these are micrometres, multiply by 10000"),
         ((12000, 0, 35, 0), "rlnDefocusV of b is 0 Å; if these are micrometres"),
         ((12000, 2.1e6, 35, 0), "rlnDefocusV of b is 2.1e\\+06 Å, more than 200000; give it in Å"),

@@ -76,8 +76,9 @@ def mixed(tmp_path_factory):
     config = {"run": ["mixed/given"], "datasets": {"mixed": dataset}}
     config["experiments"] = {"given": {"picker": picker, "particles": particles}}
     write_config(folder / "mixed.yaml", config)
-    tables = [f"{RESULTS}/{name}.tsv" for name in ("quarantine", "notices", "given/dropped")]
-    run_snakemake("--cores", "2", "--configfile", "mixed.yaml", "--", "particles", *tables, cwd=folder)
+    targets = [f"{RESULTS}/{name}.tsv" for name in ("quarantine", "notices", "given/dropped")]
+    targets += ["results/report.html"]
+    run_snakemake("--cores", "2", "--configfile", "mixed.yaml", "--", "particles", *targets, cwd=folder)
     return folder
 
 
@@ -155,6 +156,8 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     assert notice.startswith(
         "ctf.star: rlnVoltage is 200, the config's voltage_kv is 300; the particles carry the file"
     )
+    page = (mixed / "results/report.html").read_text()
+    assert "Files that contradict the config" in page and "rlnVoltage is 200" in page
 
 
 def test_a_replaced_micrograph_is_not_cut_at_its_old_picks(mixed):
