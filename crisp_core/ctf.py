@@ -7,6 +7,13 @@ from crisp_core.geometry import FFT_THREADS, Shape
 
 ROWS_PER_STEP = 256
 
+# Limits of a micrograph's CTF; values beyond them have another unit (micrometres, volts) or sign.
+DEFOCUS_ANGSTROM = (100.0, 200_000.0)
+ANGLE_DEG = (-360.0, 360.0)
+VOLTAGE_KV = (10.0, 3000.0)
+SPHERICAL_ABERRATION_MM = (0.0, 20.0)
+AMPLITUDE_CONTRAST = (0.0, 1.0)
+
 
 def electron_wavelength_angstrom(voltage_kv: float) -> float:
     """Relativistic wavelength of an electron in Å (0.0197 at 300 kV)."""
@@ -74,6 +81,30 @@ def ctf(
     defocus = defocus + 2 * half * np.sin(angle) * fx * fy
     phase = np.pi * wavelength * defocus - aberration * (fx**2 + fy**2) ** 2
     return np.sin(phase + np.radians(phase_shift_deg) + np.arcsin(amplitude_contrast)).astype(np.float32)
+
+
+def defocus_fault(defocus_angstrom: float) -> str | None:
+    """What is wrong with a defocus in Å (underfocus positive), and what to do; None where it is possible."""
+    low, high = DEFOCUS_ANGSTROM
+    if not np.isfinite(defocus_angstrom):
+        return "is not a number; estimate the CTF again, or remove the line"
+    if defocus_angstrom < 0:
+        return f"is {defocus_angstrom:g} Å, which is overfocus (RELION counts underfocus as positive); change the sign"
+    if defocus_angstrom < low:
+        return f"is {defocus_angstrom:g} Å; if these are micrometres, multiply by 10000, else estimate the CTF again"
+    if defocus_angstrom > high:
+        return f"is {defocus_angstrom:g} Å, more than {high:g}; give it in Å, or estimate the CTF again"
+    return None
+
+
+def angle_fault(angle_deg: float) -> str | None:
+    """What is wrong with an angle or a phase shift in degrees, and what to do; None where it is possible."""
+    low, high = ANGLE_DEG
+    if not np.isfinite(angle_deg):
+        return "is not a number; estimate the CTF again, or remove the line"
+    if not low <= angle_deg <= high:
+        return f"is {angle_deg:g}, which is no angle in degrees from {low:g} to {high:g}; correct it"
+    return None
 
 
 def through_ctf(image: np.ndarray, **optics: float) -> np.ndarray:

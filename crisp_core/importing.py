@@ -1,4 +1,4 @@
-"""What a dataset brings along, from all of its files: coordinates and CTF, matched with the micrographs and checked."""
+"""Coordinates of a dataset, from all of its files, matched with the micrographs and checked."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -19,7 +19,7 @@ from crisp_core.coordinates import (
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
 from crisp_core.quarantine import Refused
-from crisp_core.star import COLUMNS, MICROSCOPE_LABELS, MicrographsCtf, read_micrographs_ctf
+from crisp_core.star import COLUMNS
 
 # fewer particles cannot tell up from down in one micrograph
 PARTICLES_FOR_ORIGIN = 10
@@ -119,54 +119,6 @@ def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     names = pd.concat(tables, ignore_index=True).sort_values("micrograph", ascending=False, kind="stable")
     names = names.drop_duplicates(["path", "name"])
     return names.sort_values(["path", "name"], ignore_index=True)
-
-
-def import_ctf(path: str, micrographs: Sequence[str], **microscope: float) -> MicrographsCtf:
-    """Read the CTF of a dataset's micrographs, matched by name; those that the file lacks are left out.
-
-    Parameters
-    ----------
-    path : str
-        RELION's `micrographs_ctf.star`.
-    micrographs : sequence of str
-        Stems.
-    **microscope : float
-        voltage_kv, spherical_aberration_mm and amplitude_contrast, where the file does not say them.
-
-    Returns
-    -------
-    MicrographsCtf
-        In the order of `micrographs`; with all optics groups of the file, and what each says of the microscope.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be used, has no micrograph of the dataset, or two lines for one.
-    """
-    given = read_micrographs_ctf(path)
-    try:
-        matched = match_names(given.micrographs["micrograph"].tolist(), micrographs)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    matched = matched[matched["micrograph"] != ""]
-    if matched.empty:
-        raise UserError(f"{path}: has no line for any micrograph; give the star file of RELION's CTF job")
-    repeated = matched.loc[matched["micrograph"].duplicated(keep=False)]
-    if len(repeated):
-        first = " and ".join(repeated.loc[repeated["micrograph"] == repeated["micrograph"].iloc[0], "name"])
-        raise UserError(f"{path}: {first} both mean micrograph {repeated['micrograph'].iloc[0]}; remove one line")
-    table = given.micrographs.loc[matched.index].assign(micrograph=matched["micrograph"])
-    known = [name for name in micrographs if name in set(table["micrograph"])]
-    table = table.set_index("micrograph").loc[known].reset_index()
-    missing = {label: microscope[key] for label, key in MICROSCOPE_LABELS.items() if label not in given.groups}
-    return MicrographsCtf(table, given.groups.assign(**missing))
-
-
-def without_ctf(micrographs: Mapping[str, str], ctf: MicrographsCtf, *, source: str) -> list[Refused]:
-    """What to say of micrographs (path by name) that have no CTF in the file `source`."""
-    reason = f"{source} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
-    known = set(ctf.micrographs["micrograph"])
-    return [Refused(path, "ctf", reason) for name, path in micrographs.items() if name not in known]
 
 
 def _read_each(

@@ -107,6 +107,19 @@ def check_room(path: str | Path, shape: tuple[int, int], *, diameter_px: float) 
         )
 
 
+def read_mrc_header(path: str | Path) -> np.void:
+    """Header of an MRC file, in the byte order in which it makes sense; its fields are those of the mrcfile library.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or is not MRC.
+    """
+    _check_readable(Path(path))
+    with open(path, "rb") as stream:
+        return _checked_header(Path(path), stream.read(HEADER_BYTES))
+
+
 def check_whole(path: str | Path) -> None:
     """Refuse a micrograph that is cut off: an MRC file by the size that its header promises, others by reading them.
 

@@ -19,6 +19,7 @@ from crisp_core.cs_files import LOCATION_FIELDS, read_cs
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape
 from crisp_core.metrics.picks import MATCH_FRACTION, match
+from crisp_core.micrographs import TIFF_SUFFIXES
 from crisp_core.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
 from crisp_core.reconstruction.half_maps import HALF
 from crisp_core.seeds import named_rng
@@ -185,6 +186,12 @@ def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
     blocks = read_blocks(path)
     table = next(block for block in blocks.values() if isinstance(block, pd.DataFrame) and "rlnCoordinateX" in block)
+    tiff = [name for name in table["rlnMicrographName"].astype(str).unique() if name.lower().endswith(TIFF_SUFFIXES)]
+    if tiff:
+        raise UserError(
+            f"{path}: its particles are on {tiff[0]}, and RELION reads TIFF from its last row on, so that positions, "
+            "angles and CTF are of an image upside down; extract and refine from results/<dataset>/micrographs/*.mrc"
+        )
     labels = (*CTF_LABELS, PHASE_LABEL, HALF)
     return {label: number_column(path, table, label) for label in labels if label in table}
 

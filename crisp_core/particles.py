@@ -28,6 +28,7 @@ log = logging.getLogger("crisp")
 
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
 WITHOUT_CTF = "micrograph without CTF"
+CHANGED = "micrograph replaced or damaged since it was picked"
 
 
 class Particles(NamedTuple):
@@ -107,6 +108,7 @@ def extract_to_stack(
     invert: bool = True,
     float16: bool = False,
     ctf: pd.DataFrame | None = None,
+    shapes: Mapping[str, Shape] | None = None,
 ) -> Extracted:
     """Extract the particles of several micrographs into one stack, with one micrograph in memory at a time.
 
@@ -126,6 +128,9 @@ def extract_to_stack(
         Half the digits and half the file.
     ctf : DataFrame, optional
         Table with the column micrograph; coordinates on others give no image, since CTF is for all particles or none.
+    shapes : mapping of name to (height, width), optional
+        Shapes of the micrographs when their coordinates were found. One that has another shape by now, or that cannot
+        be read any more, gives no image.
 
     Returns
     -------
@@ -139,7 +144,12 @@ def extract_to_stack(
 
     def stacks() -> Iterator[np.ndarray]:
         for name, rows in coordinates[usable].groupby("micrograph", sort=False):
-            image, _ = read_micrograph(micrographs[name], name=name, pixel_size=pixel_size)
+            try:
+                image = _unchanged(micrographs[name], name, pixel_size, (shapes or {}).get(name))
+            except UserError as error:
+                log.warning("no particle images of %s: %s", name, error)
+                dropped.append(rows.assign(reason=CHANGED))
+                continue
             particles = extract(
                 image,
                 rows[["x", "y"]].to_numpy(),
@@ -157,6 +167,17 @@ def extract_to_stack(
     dtype = np.float16 if float16 else np.float32
     write_stack(path, stacks(), size_px=boxes.size_px, pixel_size=boxes.pixel_size, dtype=dtype)
     return Extracted(pd.concat(kept, ignore_index=True), pd.concat(dropped, ignore_index=True))
+
+
+def _unchanged(path: str, name: str, pixel_size: float, shape: Shape | None) -> np.ndarray:
+    """Image of a micrograph, which must have the shape that is given."""
+    image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+    if shape is not None and image.shape != tuple(shape):
+        raise UserError(
+            f"{path}: has {image.shape[1]} × {image.shape[0]} pixels, and had {shape[1]} × {shape[0]} when it was "
+            "picked; run again with --forcerun prepare, which picks it anew"
+        )
+    return image
 
 
 def box_sizes(

@@ -45,6 +45,8 @@ MICROSCOPE_LABELS = {
     "rlnSphericalAberration": "spherical_aberration_mm",
     "rlnAmplitudeContrast": "amplitude_contrast",
 }
+# Å/px of the micrographs in an optics table, the most telling first.
+PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", "rlnMicrographOriginalPixelSize")
 # Nine significant digits bring every 32-bit number back exactly.
 FLOAT_FORMAT = "%.9g"
 
@@ -145,9 +147,7 @@ def number_column(path: str | Path, table: pd.DataFrame, label: str, *, required
     UserError
         If the column is missing, or holds text, infinity or (if required) nothing; the line is named.
     """
-    if label not in table:
-        raise UserError(f"{path}: has no column {label}; export it with that column, or give another file")
-    numbers = pd.to_numeric(table[label], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    numbers = _numbers_or_nan(path, table, label)
     given = np.ones(len(table), dtype=bool) if required else table[label].notna().to_numpy()
     wrong = np.flatnonzero(~np.isfinite(numbers) & given)
     if len(wrong):
@@ -156,6 +156,14 @@ def number_column(path: str | Path, table: pd.DataFrame, label: str, *, required
             f"{path}: {_line_with(path, value)}{label} is '{value}', which is not a number; correct or remove the line"
         )
     return numbers
+
+
+def _numbers_or_nan(path: str | Path, table: pd.DataFrame, label: str) -> np.ndarray:
+    """Column of a STAR table as floats, NaN where it holds no finite number."""
+    if label not in table:
+        raise UserError(f"{path}: has no column {label}; export it with that column, or give another file")
+    numbers = pd.to_numeric(table[label], errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def optics_table(
@@ -427,21 +435,71 @@ def read_micrographs_ctf(path: str | Path) -> MicrographsCtf:
     Raises
     ------
     UserError
-        If the file cannot be read, lacks a column, has text for a number, the same micrograph twice, or optics groups
-        that do not fit its micrographs.
+        If the file cannot be read, lacks a column, has the same micrograph twice, or optics groups that do not fit its
+        micrographs.
+
+    Notes
+    -----
+    Text and infinity are NaN: one micrograph whose CTF could not be estimated makes no file useless.
     """
-    blocks = {name: as_table(block) for name, block in read_blocks(path).items()}
-    micrographs = next((block for block in blocks.values() if "rlnMicrographName" in block), None)
-    if micrographs is None:
-        raise UserError(f"{path}: has no column rlnMicrographName; give the star file of RELION's CTF job")
+    blocks, micrographs = _blocks_of_micrographs(path)
     labels = CTF_LABELS | ({PHASE_LABEL: PHASE_COLUMN} if PHASE_LABEL in micrographs else {})
     stems = pd.Series([micrograph_stem(name) for name in micrographs["rlnMicrographName"]], dtype="str")
     if stems.duplicated().any():
         stem = stems[stems.duplicated()].iloc[0]
         raise UserError(f"{path}: micrograph {stem} stands twice; give a file with one line per micrograph")
-    numbers = {column: number_column(path, micrographs, label) for label, column in labels.items()}
+    numbers = {column: _numbers_or_nan(path, micrographs, label) for label, column in labels.items()}
     groups, group_of = _optics_groups(path, blocks.get("optics"), micrographs)
     return MicrographsCtf(pd.DataFrame({"micrograph": stems, **numbers, "optics_group": group_of}), groups)
+
+
+def read_ctf_sources(path: str | Path) -> pd.DataFrame:
+    """Files that the CTFs of a `micrographs_ctf.star` were estimated from.
+
+    Returns
+    -------
+    pd.DataFrame
+        In the order of `read_micrographs_ctf`: micrograph (stem), file (as the star names it) and pixel_size, Å/px of
+        that file, NaN where the star does not say it.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no micrographs.
+    """
+    blocks, micrographs = _blocks_of_micrographs(path)
+    files = micrographs["rlnMicrographName"].astype("str")
+    stems = pd.Series([micrograph_stem(name) for name in files], dtype="str")
+    sizes = _pixel_size_of_micrographs(path, micrographs, blocks.get("optics"))
+    return pd.DataFrame({"micrograph": stems, "file": files.to_numpy(), "pixel_size": sizes})
+
+
+def _blocks_of_micrographs(path: str | Path) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """All blocks as tables, and the one that lists micrographs."""
+    blocks = {name: as_table(block) for name, block in read_blocks(path).items()}
+    micrographs = next((block for block in blocks.values() if "rlnMicrographName" in block), None)
+    if micrographs is None:
+        raise UserError(f"{path}: has no column rlnMicrographName; give the star file of RELION's CTF job")
+    return blocks, micrographs
+
+
+def _pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray:
+    """Å/px of every micrograph; that of its movie (rlnMicrographOriginalPixelSize) where nothing else is given."""
+    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(micrographs):  # RELION 3.0: micrometres, and without unit
+        detector, magnification = (
+            _numbers_or_nan(path, micrographs, label) for label in ("rlnDetectorPixelSize", "rlnMagnification")
+        )
+        sizes = 1e4 * detector / np.where(magnification > 0, magnification, np.nan)
+        return np.where(sizes > 0, sizes, np.nan)
+    table, rows = micrographs, slice(None)
+    if optics is not None and "rlnOpticsGroup" in micrographs:
+        numbers, group_of = _group_numbers(path, optics, micrographs)
+        table, rows = optics, group_of.map(pd.Series(range(len(numbers)), index=numbers)).to_numpy(dtype=int)
+    for label in PIXEL_SIZE_LABELS:
+        if label in table:
+            sizes = _numbers_or_nan(path, table, label)[rows]
+            return np.where(sizes > 0, sizes, np.nan)
+    return np.full(len(micrographs), np.nan)
 
 
 def write_micrographs_ctf(

@@ -2,6 +2,7 @@ rule extract:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
+        images="results/{dataset}/images/{batch}.h5",
         ctf=ask(datasets.imported_ctf),
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
     output:

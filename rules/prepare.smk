@@ -20,6 +20,8 @@ rule prepare:
         pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
         diameter_px=ask_value(datasets.particle_diameter_px),
+        header_pixel_size=ask_value(micrographs.header_pixel_size),
+        files=ask_value(micrographs.file_states),
         code=core_digest("prepare"),
     script:
         "../workflow_scripts/prepare.py"
@@ -33,6 +35,7 @@ rule list_micrographs:
         ),
     output:
         micrographs="results/{dataset}/micrographs.tsv",
+        notices="results/{dataset}/notices.tsv",
     log:
         "logs/{dataset}/list_micrographs.log",
     localrule: True
@@ -41,15 +44,39 @@ rule list_micrographs:
     params:
         micrographs=ask_value(micrographs.dataset_paths),
         star_paths=ask_value(micrographs.star_paths),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        ctf_notices=ask_value(datasets.ctf_notices),
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
+
+
+rule convert_micrographs:
+    input:
+        micrographs=ask(micrographs.batch_files),
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        directory("results/{dataset}/converted/{batch}"),
+    log:
+        "logs/{dataset}/convert_micrographs/{batch}.log",
+    conda:
+        "../envs/crisp.yaml"
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        micrographs=ask_value(micrographs.batch_paths),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        code=core_digest("convert_micrographs"),
+    script:
+        "../workflow_scripts/convert_micrographs.py"
 
 
 rule link_micrographs:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         simulation=ask(datasets.simulation_batches),
+        converted=ask(micrographs.converted_batches),
     output:
         directory("results/{dataset}/micrographs"),
     log:
@@ -58,6 +85,7 @@ rule link_micrographs:
     conda:
         "../envs/crisp.yaml"
     params:
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         code=core_digest("link_micrographs"),
     script:
         "../workflow_scripts/link_micrographs.py"
@@ -101,6 +129,7 @@ rule import_ctf:
         "../envs/crisp.yaml"
     params:
         ctf=ask_value(datasets.batch_ctf),
+        refused=ask_value(datasets.refused_ctf),
         file=lookup("datasets/{dataset}/ctf", within=config),
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),

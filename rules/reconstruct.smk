@@ -2,6 +2,7 @@ rule extract_for_reconstruction:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
+        images="results/{dataset}/images/{batch}.h5",
         truth=ask(datasets.simulation_truth),
         ctf=ask(datasets.imported_ctf),
         coordinates=ask(

@@ -3,6 +3,7 @@ rule report_data:
         unpack(ask(reports.report_input)),
         micrographs="results/{dataset}/micrographs.tsv",
         quarantine="results/{dataset}/quarantine.tsv",
+        notices="results/{dataset}/notices.tsv",
         left_out="results/{dataset}/left_out.tsv",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
         candidates=ask(

@@ -8,7 +8,7 @@ from PIL import Image
 from crisp_core.arrays import Array
 from crisp_core.coordinates import read_coordinates, to_top_left
 from crisp_core.errors import UserError
-from crisp_core.importing import check_stated_origin, import_coordinates, import_ctf, without_ctf
+from crisp_core.importing import check_stated_origin, import_coordinates
 from crisp_core.star import write_blocks
 
 SHAPES = {"a": (100, 200), "b": (100, 200), "c": (100, 200)}
@@ -148,92 +148,9 @@ def test_origins_in_pixels_of_unknown_size_are_refused(tmp_path, numbers, column
         import_coordinates(paths, SHAPES, format="auto", origin="top-left", refined_pixel_size=2.0)
 
 
-MICROSCOPE = {"voltage_kv": 300.0, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
-UID = "004512345678901234567_"
-
-
-def ctf_file(path, groups, **more):
-    """`groups` says of each micrograph its optics group; its defocus is 1000 × its place."""
-    numbers = sorted(set(groups.values()))
-    optics = pd.DataFrame({"rlnOpticsGroup": numbers, "rlnOpticsGroupName": [f"g{n}" for n in numbers], **more})
-    table = pd.DataFrame(
-        {"rlnMicrographName": [f"job/{name}.mrc" for name in groups], "rlnOpticsGroup": groups.values()}
-    )
-    defocus = 1000.0 * np.arange(1, len(groups) + 1)
-    lens = {"rlnDefocusU": defocus, "rlnDefocusV": defocus - 1, "rlnDefocusAngle": 12.0}
-    write_blocks(path, {"optics": optics, "micrographs": table.assign(**lens)})
-    return str(path)
-
-
-def test_the_ctf_of_micrographs_by_name_and_those_without(tmp_path):
-    path = ctf_file(tmp_path / "ctf.star", {"strange": 1, f"{UID}c": 7, "a": 3})
-    ctf = import_ctf(path, list(SHAPES), **MICROSCOPE)
-    columns = ["micrograph", "defocus_u_angstrom", "optics_group"]
-    assert ctf.micrographs[columns].to_numpy().tolist() == [["a", 3e3, 2], ["c", 2e3, 3]]
-    assert ctf.groups.to_dict("list") == {
-        "rlnOpticsGroupName": ["g1", "g3", "g7"],
-        "rlnOpticsGroup": [1, 2, 3],
-        "rlnVoltage": [300] * 3,
-        "rlnSphericalAberration": [2.7] * 3,
-        "rlnAmplitudeContrast": [0.1] * 3,
-    }
-    refused = without_ctf({name: f"raw/{name}.mrc" for name in SHAPES}, ctf, source=path)
-    reason = f"{path} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
-    assert refused == [("raw/b.mrc", "ctf", reason)]
-
-
-def test_the_microscope_of_the_file_goes_first(tmp_path):
-    path = ctf_file(tmp_path / "ctf.star", {"a": 1, "b": 2}, rlnVoltage=[200.0, 120.0])
-    groups = import_ctf(path, list(SHAPES), **MICROSCOPE).groups
-    assert groups["rlnVoltage"].tolist() == [200, 120] and groups["rlnAmplitudeContrast"].tolist() == [0.1, 0.1]
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        (["x", "y"], r"ctf\.star: none of 2 names matches a micrograph: 'x' …, while micrographs are called 'a' …"),
-        ([], r"ctf\.star: has no line for any micrograph; give the star file of RELION's CTF job"),
-        (["a", f"{UID}a"], rf"ctf\.star: a and {UID}a both mean micrograph a; remove one line"),
-    ],
-)
-def test_a_ctf_file_that_cannot_be_meant_is_refused(tmp_path, names, message):
-    with pytest.raises(UserError, match=message):
-        import_ctf(ctf_file(tmp_path / "ctf.star", dict.fromkeys(names, 1)), list(SHAPES), **MICROSCOPE)
-
-
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("importing")
-
-
-# Cc and Z: what STAR files refuse; the unassigned and private are fine
-letters = st.characters(exclude_categories=["C", "Z"], exclude_characters="/\\\"'#")
-
-
-@settings(max_examples=30)
-@given(
-    names=st.lists(st.text(letters, min_size=1, max_size=5), min_size=1, max_size=8, unique=True),
-    groups=st.lists(st.integers(1, 4000), min_size=8, max_size=8),
-    has_ctf=st.lists(st.booleans(), min_size=8, max_size=8),
-    prefixed=st.booleans(),
-)
-def test_every_micrograph_gets_its_own_lens_and_group_or_is_refused(directory, names, groups, has_ctf, prefixed):
-    stems = [f"m{name}-1" for name in names]
-    given_groups = {name: group for name, group, has in zip(stems, groups, has_ctf, strict=False) if has}
-    in_file = {(UID if prefixed else "") + name: group for name, group in given_groups.items()}
-    path = ctf_file(directory / "ctf.star", in_file)
-    if not given_groups:
-        with pytest.raises(UserError, match="has no line for any micrograph"):
-            import_ctf(path, stems, **MICROSCOPE)
-        return
-    table, optics = ctf = import_ctf(path, stems, **MICROSCOPE)
-    refused = without_ctf({name: f"raw/{name}" for name in stems}, ctf, source=path)
-    assert [row.path for row in refused] == [f"raw/{name}" for name in stems if name not in given_groups]
-    named = dict(zip(optics["rlnOpticsGroup"], optics["rlnOpticsGroupName"], strict=True))
-    assert list(named) == list(range(1, len(named) + 1))
-    found = {row.micrograph: (row.defocus_u_angstrom, named[row.optics_group]) for row in table.itertuples()}
-    order = {name: 1000.0 * i for i, name in enumerate(given_groups, start=1)}
-    assert found == {name: (order[name], f"g{group}") for name, group in given_groups.items()}
 
 
 @settings(max_examples=30)

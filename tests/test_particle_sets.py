@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,6 +183,14 @@ def test_a_set_without_ctf_is_not_compared_with_one_that_has_it(tmp_path, truth)
     with pytest.raises(UserError, match=r"^resolution/refined/without: has no defocus, while other sets have; export"):
         sets.joined_sets(tables)
     assert not set(CTF_LABELS) & set(sets.joined_sets({"without": tables["without"]}))
+
+
+def test_particles_that_relion_refined_on_tiff_are_refused(tmp_path, truth):
+    refined_star(tmp_path / "run_data.star", truth)
+    text = (tmp_path / "run_data.star").read_text()
+    (tmp_path / "run_data.star").write_text(re.sub(r"m1(\.mrc)?(?=\s)", "m1.tif", text))
+    with pytest.raises(UserError, match=r"run_data\.star: its particles are on \S*m1\.tif, and RELION reads TIFF"):
+        sets.refined_particles(tmp_path / "run_data.star", ["m1", "m2"])
 
 
 def test_a_cryosparc_file_brings_its_ctf_and_halves(tmp_path):

@@ -220,6 +220,22 @@ def test_micrographs_without_ctf_give_no_images_and_are_named(tmp_path, caplog):
         assert int(mrc.header.nz) == 0
 
 
+def test_a_micrograph_of_another_shape_or_damaged_costs_its_own_picks_alone(tmp_path, caplog):
+    rng = np.random.default_rng(3)
+    for name in "abc":
+        write_mrc(tmp_path / f"{name}.mrc", rng.normal(size=(60, 70)), pixel_size=2.0, dtype=np.float32)
+    (tmp_path / "c.mrc").write_bytes((tmp_path / "c.mrc").read_bytes()[:5000])
+    paths = {name: str(tmp_path / f"{name}.mrc") for name in "abc"}
+    table = pd.DataFrame({"micrograph": ["a", "b", "c", "b"], "x": 25.0, "y": 25.0, "score": [1, 2, 3, 4]})
+    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+    shapes = {"a": (70, 60), "b": (60, 70), "c": (60, 70)}
+    kept, dropped = particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, shapes=shapes)
+    assert kept["score"].tolist() == [2, 4] and len(mrcfile.read(tmp_path / "s.mrcs")) == 2
+    assert dropped["score"].tolist() == [1, 3] and set(dropped["reason"]) == {particles.CHANGED}
+    assert "a.mrc: has 70 × 60 pixels, and had 60 × 70 when it was picked; run again with" in caplog.text
+    assert "c.mrc: truncated" in caplog.text
+
+
 def test_half_precision_is_the_same_images_rounded(tmp_path):
     write_mrc(tmp_path / "a.mrc", noise((60, 70)), pixel_size=2.0, dtype=np.float32)
     table = pd.DataFrame({"micrograph": "a", "x": [20.0, 30, 40], "y": 25.0, "score": 1.0})

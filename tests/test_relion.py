@@ -8,11 +8,15 @@ import mrcfile
 import numpy as np
 import pandas as pd
 import pytest
+import tifffile
 
 from benchmarks import extraction
+from crisp_core.ctf import ctf as transfer_function
 from crisp_core.ctf import through_ctf
-from crisp_core.micrographs import write_mrc
-from crisp_core.particles import extract, write_stack
+from crisp_core.exported import export_mrc, exported_name, linkable
+from crisp_core.importing_ctf import import_ctf
+from crisp_core.micrographs import read_micrograph, write_mrc
+from crisp_core.particles import extract, window, write_stack
 from crisp_core.projections import place, project
 from crisp_core.simulation import draw_rotations
 from crisp_core.star import (
@@ -178,11 +182,14 @@ def test_relion_classifies_our_particles_for_an_iteration(folder):
     assert sorted(classified["rlnImageName"]) == sorted(blocks["particles"]["rlnImageName"][:100])
 
 
+def optics_of_micrographs():
+    table = optics().drop(columns=["rlnImagePixelSize", "rlnImageSize", "rlnImageDimensionality"])
+    return table.assign(rlnMicrographPixelSize=PIXEL_SIZE)
+
+
 def micrographs_star(folder):
     micrographs = pd.DataFrame({"rlnMicrographName": list(PATHS.values()), "rlnOpticsGroup": 1})
-    of_micrographs = optics().drop(columns=["rlnImagePixelSize", "rlnImageSize", "rlnImageDimensionality"])
-    of_micrographs["rlnMicrographPixelSize"] = PIXEL_SIZE
-    write_blocks(folder / "micrographs.star", {"optics": of_micrographs, "micrographs": micrographs})
+    write_blocks(folder / "micrographs.star", {"optics": optics_of_micrographs(), "micrographs": micrographs})
 
 
 def test_relion_extracts_our_autopicks_to_our_pixels(folder, monkeypatch):
@@ -211,6 +218,105 @@ def test_relion_takes_our_particles_as_coordinates(folder):
     relion("relion_preprocess", *options.split(), *more.split(), cwd=folder)
     again = np.concatenate([mrcfile.read(folder / f"again/{name}.mrcs") for name in PATHS])
     np.testing.assert_allclose(again, mrcfile.read(folder / "particles.mrcs"), atol=2e-4)
+
+
+@pytest.fixture(scope="module")
+def tiff_project(tmp_path_factory):
+    """A TIFF with a CTF as RELION's own job gives it, in RELION's view of the file, and what CRISP makes of both."""
+    need("relion_preprocess")
+    folder, rng = tmp_path_factory.mktemp("tiff"), np.random.default_rng(8)
+    (folder / "Import/job001").mkdir(parents=True)
+    noise, lens = rng.normal(size=(SIDE - 40, SIDE)), dict(zip(CTF_LABELS.values(), DEFOCUS["m1"], strict=True))
+    seen = through_ctf(noise, pixel_size=PIXEL_SIZE, **OPTICS, **lens).astype(np.float32)
+    tifffile.imwrite(folder / "Import/job001/t.tif", seen[::-1])
+    line = pd.DataFrame({"rlnMicrographName": ["Import/job001/t.tif"], "rlnOpticsGroup": [1]})
+    given = dict(zip(CTF_LABELS, DEFOCUS["m1"], strict=True))
+    write_blocks(folder / "given.star", {"optics": optics_of_micrographs(), "micrographs": line.assign(**given)})
+    tiff = str(folder / "Import/job001/t.tif")
+    ctf, groups = import_ctf(str(folder / "given.star"), {"t": tiff}, pixel_size=PIXEL_SIZE, **OPTICS).ctf
+    export_mrc(tiff, folder / "Import/job001/t.mrc", name="t", pixel_size=PIXEL_SIZE)
+    xy = rng.uniform(30, SIDE - 70, (150, 2))
+    picks = coordinates_table(["t"] * len(xy), *xy.T, score=rng.uniform(size=len(xy)))
+    image = read_micrograph(tiff, pixel_size=PIXEL_SIZE).image
+    paths = {"t": f"Import/job001/{exported_name(tiff)}"}
+    write_stack(folder / "p.mrcs", [window(image, xy, box_px=BOX)], size_px=BOX, pixel_size=PIXEL_SIZE)
+    table = particles_table(picks, stack="p.mrcs", micrograph_paths=paths, ctf=ctf)
+    write_particles_star(folder / "p.star", optics(), table)
+    write_micrographs_ctf(folder / "ours.star", MicrographsCtf(ctf, groups), paths, pixel_size=PIXEL_SIZE)
+    picks.to_pickle(folder / "picks.pickle")
+    return folder
+
+
+def relions_windows(folder, micrographs, *options):
+    """Windows that RELION cuts out, neither normalised nor inverted, and their star file."""
+    more = f"--part_dir theirs/ --part_star theirs.star --extract --extract_size {BOX}".split()
+    relion("relion_preprocess", "--i", micrographs, *options, *more, cwd=folder)
+    table = read_blocks(folder / "theirs.star")["particles"]
+    return mrcfile.read(folder / table["rlnImageName"].iloc[0].split("@")[1]), table
+
+
+def test_relion_finds_the_pixels_of_a_tiff_in_its_mrc(tiff_project, monkeypatch):
+    monkeypatch.chdir(tiff_project)
+    ours = mrcfile.read("p.mrcs")
+    again, _ = relions_windows(tiff_project, "ours.star", "--reextract_data_star", "p.star")
+    np.testing.assert_array_equal(again, ours)
+    write_autopick("autopick.star", "autopick", pd.read_pickle("picks.pickle"), {"t": "Import/job001/t.mrc"})
+    options = ("--coord_dir", "autopick/", "--coord_suffix", "_autopick.star")
+    again, table = relions_windows(tiff_project, "ours.star", *options)
+    np.testing.assert_array_equal(again, ours)
+    assert (table["rlnDefocusAngle"] == -DEFOCUS["m1"][2]).all()
+    # the TIFF itself is upside down to RELION; if this fails, RELION is another and MRC files are not needed
+    again, _ = relions_windows(tiff_project, "given.star", *options)
+    assert abs(np.corrcoef(again.ravel(), ours.ravel())[0, 1]) < 0.1
+
+
+def test_the_astigmatism_of_a_tiff_lies_right_in_relions_view_and_in_ours(tiff_project, monkeypatch):
+    """Each angle fits the power spectrum of its images, and the opposite angle does not."""
+    monkeypatch.chdir(tiff_project)
+    flipped = pd.read_pickle("picks.pickle").assign(y=lambda picks: SIDE - 40 - 1 - picks["y"])
+    write_autopick("flipped.star", "flipped", flipped, {"t": "Import/job001/t.tif"})
+    options = ("--coord_dir", "flipped/", "--coord_suffix", "_autopick.star")
+    for micrographs, coordinates in (("given.star", options), ("ours.star", ("--reextract_data_star", "p.star"))):
+        windows, table = relions_windows(tiff_project, micrographs, *coordinates)
+        power = (np.abs(np.fft.rfft2(windows)) ** 2).mean(axis=0)
+        lens = {column: float(table[label].iloc[0]) for label, column in CTF_LABELS.items()}
+        fits = []
+        for sign in (1, -1):
+            lens_there = lens | {"defocus_angle_deg": sign * lens["defocus_angle_deg"]}
+            expected = transfer_function((BOX, BOX), pixel_size=PIXEL_SIZE, **OPTICS, **lens_there) ** 2
+            fits.append(np.corrcoef(power.ravel(), expected.ravel())[0, 1])
+        assert fits[0] > fits[1] + 0.1, micrographs
+
+
+@pytest.mark.parametrize(("kind", "flags"), [("int8", 0), ("int8", 1), ("uint16", 0)])
+def test_relion_reads_modes_0_and_6_as_signed_whatever_the_file_says(tmp_path, kind, flags):
+    """Why these are not linked but written in another mode; `flags` is IMOD's sign of the bytes."""
+    image = np.linspace(0, np.iinfo(kind).max * (2 if kind == "int8" else 1), 128).reshape(8, 16)
+    stored = image.astype(np.uint8).view(np.int8) if kind == "int8" else image.astype(kind)
+    write_mrc(tmp_path / "given.mrc", stored, pixel_size=2.0, dtype=kind)
+    content = bytearray((tmp_path / "given.mrc").read_bytes())
+    content[152:160] = (1146047817).to_bytes(4, "little") + flags.to_bytes(4, "little")
+    (tmp_path / "given.mrc").write_bytes(content)
+    assert not linkable(tmp_path / "given.mrc")
+    signed = stored.view(np.int8 if kind == "int8" else np.int16)
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "given.mrc"), signed)
+    export_mrc(tmp_path / "given.mrc", tmp_path / "ours.mrc", name="given", pixel_size=2.0)
+    ours = read_micrograph(tmp_path / "given.mrc", pixel_size=2.0).image
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "ours.mrc"), ours)
+
+
+@pytest.mark.parametrize("kind", ["int16", "float32"])
+def test_what_is_linked_is_read_by_relion_as_by_us(tmp_path, kind):
+    image = np.random.default_rng(2).integers(-32768, 32768, (8, 16))
+    write_mrc(tmp_path / "given.mrc", image, pixel_size=2.0, dtype=kind)
+    assert linkable(tmp_path / "given.mrc")
+    ours = read_micrograph(tmp_path / "given.mrc", pixel_size=2.0).image
+    np.testing.assert_array_equal(read_by_relion(tmp_path, "given.mrc"), ours)
+
+
+def read_by_relion(folder, name):
+    relion("relion_image_handler", "--i", name, "--o", "read.mrc", "--multiply_constant", "1", cwd=folder)
+    return mrcfile.read(folder / "read.mrc")
 
 
 def groups_of_two_microscopes():

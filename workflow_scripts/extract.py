@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from crisp_core.arrays import array_grids
 from crisp_core.logs import start_log
 from crisp_core.particles import box_sizes, extract_to_stack
 from crisp_core.star import (
@@ -32,6 +33,7 @@ extracted = extract_to_stack(
     invert=invert,
     float16=float16,
     ctf=ctf,
+    shapes={name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()},
 )
 sizes = {"micrograph_pixel_size": pixel_size, "pixel_size": boxes.pixel_size, "box_px": boxes.size_px}
 particles = particles_table(

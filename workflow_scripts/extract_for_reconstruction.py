@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crisp_core.arrays import array_grids
 from crisp_core.logs import start_log
 from crisp_core.particles import extract_to_stack
 from crisp_core.reconstruction.stacks import coarse_boxes
@@ -45,6 +46,7 @@ extracted = extract_to_stack(
     boxes,
     pixel_size=pixel_size,
     ctf=ctf,
+    shapes={name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()},
 )
 particles = particles_table(
     extracted.kept, stack=snakemake.output.stack, micrograph_paths=snakemake.params.star_paths, ctf=ctf

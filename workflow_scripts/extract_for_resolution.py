@@ -44,7 +44,9 @@ else:
         seed=params.seed,
     )
 boxes = box_sizes(pixel_size, diameter_angstrom, box_angstrom=params.box_angstrom, stack_pixel_size=params.pixel_size)
-extracted = extract_to_stack(snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size)
+extracted = extract_to_stack(
+    snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size, shapes=shapes
+)
 log.info("%d particles, %d dropped", len(extracted.kept), len(extracted.dropped))
 table = particles_table(extracted.kept, stack=snakemake.output.stack, micrograph_paths=star_paths)
 poses = extracted.kept.drop(columns=["micrograph", "x", "y", "score"])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.arrays import array_names
-from crisp_core.importing import without_ctf
+from crisp_core.importing_ctf import without_ctf
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import MicrographsCtf, write_micrographs_ctf
@@ -17,7 +17,7 @@ log = start_log(snakemake.log[0])
 params = snakemake.params
 ctf = MicrographsCtf(**{name: pd.DataFrame(columns) for name, columns in params.ctf.items()})
 usable = {name: params.micrographs[name] for name in array_names(snakemake.input.images, "image")}
-refused = without_ctf(usable, ctf, source=params.file)
+refused = without_ctf(usable, ctf, params.refused, source=params.file)
 for path, _, reason in refused:
     log.warning("no CTF of %s: %s", path, reason)
 write_micrographs_ctf(snakemake.output.ctf, ctf, params.star_paths, pixel_size=params.pixel_size)

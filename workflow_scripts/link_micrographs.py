@@ -1,25 +1,31 @@
-"""Rule link_micrographs: every micrograph under a path that RELION can follow."""
+"""Rule link_micrographs: every micrograph under a path by which RELION finds the pixels that were picked."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.errors import UserError
+from crisp_core.exported import export_mrc, linkable
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_micrograph, write_mrc
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
+converted = {path.name: path for given in snakemake.input.converted for path in Path(given).iterdir()}
 folder = Path(snakemake.output[0])
 folder.mkdir()
 for row in micrographs.itertuples():
-    link = folder / Path(row.star_path).name
-    if row.path.endswith(".h5"):
-        image, pixel_size = read_micrograph(row.path, name=row.micrograph)
-        write_mrc(link, image, pixel_size=pixel_size, dtype="float32")
-    else:
-        link.symlink_to(Path(row.path).resolve())
+    target = folder / Path(row.star_path).name
+    try:
+        if target.name in converted:
+            target.symlink_to(Path("..") / converted[target.name].relative_to(folder.parent))
+        elif linkable(row.path):
+            target.symlink_to(Path(row.path).resolve())
+        else:
+            export_mrc(row.path, target, name=row.micrograph, pixel_size=snakemake.params.pixel_size)
+    except UserError as error:
+        log.warning("left out of %s: %s", folder, error)
 log.info("%d micrographs in %s", len(micrographs), folder)

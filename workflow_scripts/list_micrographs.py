@@ -1,4 +1,7 @@
-"""Rule list_micrographs: table of the micrographs that could be read; with those in quarantine, they are all."""
+"""Rule list_micrographs: table of the micrographs that could be read, and notices of files that contradict the config.
+
+With those in quarantine, they are all.
+"""
 
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -7,20 +10,27 @@ import pandas as pd
 
 from crisp_core.arrays import array_grids
 from crisp_core.logs import start_log
+from crisp_core.pixel_sizes import header_notices, stated_pixel_size
 from crisp_core.quarantine import check_micrographs, read_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-paths = snakemake.params.micrographs
+paths, params = snakemake.params.micrographs, snakemake.params
 rows = []
 for images in snakemake.input.images:
     for name, grid in array_grids(images, "image").items():
-        rows.append((name, paths[name], snakemake.params.star_paths[name], *grid.full_shape, grid.pixel_size))
-columns = ["micrograph", "path", "star_path", "height", "width", "working_pixel_size"]
+        stated = stated_pixel_size(paths[name])
+        rows.append((name, paths[name], params.star_paths[name], *grid.full_shape, grid.pixel_size, stated))
+columns = ["micrograph", "path", "star_path", "height", "width", "working_pixel_size", "header_pixel_size"]
 table = pd.DataFrame(rows, columns=columns)
 refused = chain.from_iterable(read_quarantine(path) for path in snakemake.input.quarantine)
 check_micrographs(paths, table["micrograph"], refused, source=f"results/{snakemake.wildcards.dataset}")
 table.to_csv(snakemake.output.micrographs, sep="\t", index=False)
 log.info("%d of %d micrographs can be used", len(table), len(paths))
+stated = dict(zip(table["path"], table["header_pixel_size"], strict=True))
+notices = [*header_notices(stated, params.pixel_size), *params.ctf_notices]
+for notice in notices:
+    log.warning("%s", notice)
+pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)

@@ -10,6 +10,7 @@ from crisp_core.errors import UserError
 from crisp_core.logs import start_log
 from crisp_core.micrographs import check_room, read_micrograph
 from crisp_core.normalization import prepare
+from crisp_core.pixel_sizes import check_stated_pixel_size
 from crisp_core.quarantine import Refused, write_quarantine
 from crisp_core.star import check_name
 
@@ -27,6 +28,7 @@ with h5py.File(snakemake.output.images, "w") as output:
             if name == "all":
                 raise UserError(f"{path}: in the tables of scores all is the row of all micrographs; rename it")
             image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
+            check_stated_pixel_size(path, snakemake.params.header_pixel_size)
             check_room(path, image.shape, diameter_px=snakemake.params.diameter_px)
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)
         except UserError as error:

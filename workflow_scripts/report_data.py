@@ -56,7 +56,11 @@ sheet, views = sheet_and_views(found, counts, files, parts, **previews)
 star = read_blocks(given.particles)
 particles = sampled_particles(given.stacks, AVERAGED)
 stack_pixel_size = float(star["optics"]["rlnImagePixelSize"].iloc[0])
-tables = {key: given[key] for key in ("quarantine", "left_out", "dropped", "picks", "pixels") if key in given.keys()}
+tables = {
+    key: given[key]
+    for key in ("quarantine", "notices", "left_out", "dropped", "picks", "pixels")
+    if key in given.keys()
+}
 tables = {key: table_rows(pd.read_csv(path, sep="\t", dtype={"micrograph": str})) for key, path in tables.items()}
 data = {
     "labelled": labelled,
@@ -76,6 +80,7 @@ data = {
     },
     "quarantine": tables.pop("quarantine"),
     "left_out": tables.pop("left_out"),
+    "notices": tables.pop("notices"),
     "dropped": tables.pop("dropped"),
     "scores": tables,
     "figures": {Path(path).stem: png_file_uri(path) for path in given.plots}

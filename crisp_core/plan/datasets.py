@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crisp_core.paths import matching_files
-from crisp_core.plan.micrographs import addition_batches, all_batches, micrograph_names
+from crisp_core.plan.micrographs import addition_batches, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings import label_source
 from crisp_core.volumes import volume_source
+
+if TYPE_CHECKING:
+    from crisp_core.importing_ctf import ImportedCtf
 
 MICROSCOPE = ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast")
 OUTLINE_KEYS = ("map_lowpass_angstrom", "threshold", "without_orientation", "disc_radius_angstrom", "instances")
@@ -131,26 +134,39 @@ def _addition_of_coordinates(
     return found if any(found.values()) else dict.fromkeys(files, EVERY)
 
 
-def ctf_of(plan: Plan, dataset: str):
-    """CTF of a dataset's micrographs in the file that its entry names."""
-    optics = tuple(microscope(plan, dataset).items())
-    return _ctf_of(plan.dataset(dataset)["ctf"], tuple(micrograph_names(plan, dataset)), optics)
+def ctf_of(plan: Plan, dataset: str) -> "ImportedCtf":
+    """CTF of a dataset's micrographs in the file that its entry names, with the lines that are refused."""
+    settings = plan.dataset(dataset)
+    paths = tuple((name, path) for rows in plan.batches[dataset].values() for name, path in rows.items())
+    options = {"pixel_size": settings["pixel_size"], "origin": settings["ctf_origin"], **microscope(plan, dataset)}
+    return _ctf_of(settings["ctf"], paths, tuple(options.items()))
 
 
 @cache
-def _ctf_of(path: str, micrographs: tuple[str, ...], optics: tuple[tuple[str, float], ...]):
-    from crisp_core.importing import import_ctf  # reads images, which few calls need
+def _ctf_of(path: str, micrographs: tuple[tuple[str, str], ...], options: tuple[tuple[str, Any], ...]) -> "ImportedCtf":
+    from crisp_core.importing_ctf import import_ctf  # reads images, which few calls need
 
-    return import_ctf(path, list(micrographs), **dict(optics))
+    return import_ctf(path, dict(micrographs), **dict(options))
 
 
 def batch_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, Any]:
     """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes."""
-    ctf = ctf_of(plan, dataset)
+    ctf, _, _ = ctf_of(plan, dataset)
     names = list(plan.batches[dataset].get(batch, {}))
     rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
     groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
     return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
+
+
+def refused_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
+    """Reasons for the lines of a batch in the dataset's CTF file that are refused, by micrograph."""
+    _, refused, _ = ctf_of(plan, dataset)
+    return {name: refused[name] for name in plan.batches[dataset].get(batch, {}) if name in refused}
+
+
+def ctf_notices(plan: Plan, *, dataset: str) -> list[str]:
+    """Contradictions between the dataset's CTF file and its entry, one line each."""
+    return [] if plan.dataset(dataset)["ctf"] is None else ctf_of(plan, dataset).notices
 
 
 def imported_ctf(plan: Plan, *, dataset: str, batch: str) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pandas as pd
 from crisp_core.batches import Place, placed
 from crisp_core.byproducts import left_out
 from crisp_core.errors import UserError
+from crisp_core.exported import exported_name, is_mrc
 from crisp_core.paths import exact_paths, matching_files
+from crisp_core.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
 from crisp_core.star import micrograph_stem
@@ -130,6 +133,32 @@ def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
 
 
+def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int, int]]:
+    """Size (bytes) and time (s) of a batch's files, since Snakemake does not see a file that an older one replaced."""
+    states = {path: Path(path).stat() for path in batch_files(plan, dataset=dataset, batch=batch)}
+    return {path: (state.st_size, int(state.st_mtime)) for path, state in states.items()}
+
+
+def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:
+    """Pixel size (Å/px) on which the headers of a dataset's first batch agree, for all batches; None where they say none."""
+    first = next(iter(plan.batches[dataset].values()), {})
+    return _agreed_pixel_size(tuple(path for path in first.values() if path), plan.dataset(dataset)["pixel_size"])
+
+
+@cache
+def _agreed_pixel_size(paths: tuple[str, ...], configured: float) -> float | None:
+    return agreed_pixel_size([stated_pixel_size(path) for path in paths], configured)
+
+
+def converted_batches(plan: Plan, *, dataset: str) -> list[str]:
+    """Folders of the micrographs that were converted to MRC, for the batches that have any."""
+    return [
+        f"results/{dataset}/converted/{batch}"
+        for batch, rows in plan.batches[dataset].items()
+        if not all(is_mrc(path) for path in rows.values() if path)
+    ]
+
+
 def batch_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
     """Micrographs of a batch as {name: path}."""
     return _with_simulated(dataset, batch, plan.batches[dataset].get(batch, {}))
@@ -150,9 +179,8 @@ def _with_simulated(dataset: str, batch: str, rows: Mapping[str, str]) -> dict[s
 def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[str, str]:
     """Paths by which star files name the micrographs of a batch, or of all, as {name: path}."""
     batches = plan.batches[dataset]
-    # simulated micrographs are exported as MRC, others linked under their own file name
     return {
-        name: f"results/{dataset}/micrographs/{Path(path or f'{name}.mrc').name}"
+        name: f"results/{dataset}/micrographs/{exported_name(path or f'{name}.mrc')}"
         for number in (batches if batch is None else [batch])
         for name, path in batches.get(number, {}).items()
     }
