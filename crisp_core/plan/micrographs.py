@@ -140,7 +140,7 @@ def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int,
 
 
 def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:
-    """Pixel size (Å/px) on which the headers of a dataset's first batch agree, for all batches; None where they say none."""
+    """Pixel size (Å/px) on which the headers of a dataset's first batch agree; None where they say none."""
     first = next(iter(plan.batches[dataset].values()), {})
     return _agreed_pixel_size(tuple(path for path in first.values() if path), plan.dataset(dataset)["pixel_size"])
 
