@@ -22,7 +22,7 @@ from crisp_core.metrics.picks import MATCH_FRACTION, match
 from crisp_core.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
 from crisp_core.reconstruction.half_maps import HALF
 from crisp_core.seeds import named_rng
-from crisp_core.star import CTF_LABELS, PHASE_LABEL, number_column, read_blocks
+from crisp_core.star import CTF_LABELS, PHASE_LABEL, coordinates_block, number_column, read_blocks
 
 # Sets of a simulated run: the experiment's picks, the true particles, and places without any.
 PICKS, TRUTH, FALSE = "picks", "truth", "false"
@@ -183,8 +183,7 @@ def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
-    blocks = read_blocks(path)
-    table = next(block for block in blocks.values() if isinstance(block, pd.DataFrame) and "rlnCoordinateX" in block)
+    table = coordinates_block(path, read_blocks(path))
     labels = (*CTF_LABELS, PHASE_LABEL, HALF)
     return {label: number_column(path, table, label) for label in labels if label in table}
 

@@ -1,6 +1,7 @@
 rule import_picks:
     input:
         picks=picked_files,
+        listed=listed_picks,
         micrographs="results/{dataset}/micrographs.tsv",
         images=all_batches("results/{dataset}/images/{batch}.h5"),
     output:
@@ -15,7 +16,8 @@ rule import_picks:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=picker_keys("format", "origin"),
+        coordinates=picker_keys("format", "origin", "scale"),
+        micrographs=lambda wildcards: micrograph_names(wildcards.dataset),
         diameter_angstrom=lookup(
             "datasets/{dataset}/particle_diameter_angstrom", within=config
         ),

@@ -64,6 +64,7 @@ rule link_micrographs:
 rule import_coordinates:
     input:
         coordinates=coordinate_files,
+        listed=listed_coordinates,
         images=addition_batches("results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/coordinates/{addition}.star",
@@ -129,6 +130,7 @@ rule join_coordinates:
         "../envs/crisp.yaml"
     params:
         coordinates=coordinate_settings,
+        micrographs=lambda wildcards: micrograph_names(wildcards.dataset),
         code=core_digest("join_coordinates"),
     script:
         "../workflow_scripts/join_coordinates.py"

@@ -275,7 +275,7 @@ def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
         ("m.box", "1 2 3 4\n1 2 3 4 5\n", "line 2 has 5 columns and not 4"),
         ("m.box", "1 2 180 180\n1 b 180 180\n", "line 2: y is 'b', which is not a number"),
         ("m.star", "", "holds no STAR data block; check that it is a STAR file and not empty"),
-        ("m.star", "data_\n\nloop_\n_rlnVoltage #1\n300\n", "has no column rlnCoordinateX; give a star file of picks"),
+        ("m.star", "data_\n\nloop_\n_rlnVoltage #1\n300\n", "has no column rlnCoordinateX; export it with that column"),
         ("m.star", "data_\n\nloop_\n_rlnCoordinateX #1\n300\n", "has no column rlnCoordinateY"),
         (
             "m.star",
@@ -341,14 +341,35 @@ def test_missing_file_unknown_format_and_wrong_format(tmp_path):
         read(tmp_path / "m.csv", "x,y\n1,2\n", format="cryoppp")
 
 
-def test_coordinates_outside_their_micrograph_are_refused():
+def test_many_coordinates_outside_their_micrograph_are_refused():
     shapes = {NAME: (100, 200)}
-    co.check_inside(table([[0, 0], [199, 99], [200, -1]]), shapes, source="m.csv")
+    inside = table([[0, 0], [199, 99], [200, -1]])
+    pd.testing.assert_frame_equal(co.split_inside(inside, shapes, source="m.csv")[0], inside)
     for xy in ([200.5, 50], [50, 100.5], [-1.5, 50], [50, -1.5]):
         with pytest.raises(
             UserError, match=rf"m\.csv: 1 of 2 coordinates lie outside .*{NAME} of 200 × 100 pixels; give"
         ):
-            co.check_inside(table([[5, 5], xy]), shapes, source="m.csv")
+            co.split_inside(table([[5, 5], xy]), shapes, source="m.csv")
+
+
+def test_a_few_coordinates_outside_are_left_out_and_named():
+    slip = table([[5 + i, 50] for i in range(50)] + [[203, 50]])
+    inside, text = co.split_inside(slip, {NAME: (100, 200)}, source="m.csv")
+    pd.testing.assert_frame_equal(inside, slip.iloc[:50])
+    assert text == (
+        f"m.csv: 1 of 51 coordinates lie outside the micrograph, for instance (203, 50) in {NAME} of 200 × 100 pixels; "
+        "left out, the others are used"
+    )
+    with pytest.raises(UserError, match="6 of 51 coordinates lie outside"):
+        co.split_inside(slip.assign(x=slip["x"].where(slip.index > 4, 300)), {NAME: (100, 200)}, source="m.csv")
+
+
+def test_fractions_of_a_micrograph_are_refused():
+    shapes = {NAME: (100, 200)}
+    with pytest.raises(UserError, match=r"m\.csv: all 2 coordinates lie between 0 and 1, so they are fractions"):
+        co.split_inside(table([[0.25, 0.5], [1, 0]]), shapes, source="m.csv")
+    for xy in ([[0.25, 0.5]], [[0, 0], [1, 1]], [[0.5, 0.5], [0.5, 7]]):
+        assert len(co.split_inside(table(xy), shapes, source="m.csv")[0]) == len(xy)
 
 
 def test_to_top_left_is_its_own_inverse_and_knows_each_height():

@@ -1,6 +1,8 @@
 # What rules take from a dataset's entry: simulation, coordinates, CTF, labels
+import os
 from functools import cache
 
+from crisp_core.errors import UserError
 from crisp_core.volumes import volume_source
 
 
@@ -54,7 +56,7 @@ def dataset_optics(wildcards):
 
 
 def coordinate_settings(wildcards):
-    """Format and origin of a dataset's coordinates; a simulation writes RELION's."""
+    """How a dataset's coordinates are to be read; a simulation writes RELION's."""
     if wildcards.dataset in SIMULATED:
         return {"format": "relion-particles", "origin": "top-left"}
     settings = config["datasets"][wildcards.dataset]["coordinates"]
@@ -62,6 +64,8 @@ def coordinate_settings(wildcards):
     return {
         "format": settings["format"],
         "origin": settings["origin"],
+        "scale": settings["scale"],
+        "least_score": settings["least_score"],
         "refined_pixel_size": pixel_size if settings["subtract_origins"] else None,
     }
 
@@ -171,6 +175,24 @@ def coordinate_files(wildcards):
         for path, addition in addition_of_coordinates(wildcards.dataset).items()
         if addition in (wildcards.addition, EVERY)
     ]
+
+
+def followed_lists(files):
+    """Coordinate files that RELION's lists among the files name, so that a change of one is seen."""
+    from crisp_core.coordinates import is_coordinate_list, listed_files
+
+    found = []
+    for path in filter(is_coordinate_list, files):
+        try:
+            found += [file for file in listed_files(path) if os.access(file, os.R_OK)]
+        except UserError:
+            pass  # the import says why
+    return found
+
+
+def listed_coordinates(wildcards):
+    """Coordinate files that the lists among `coordinate_files` name."""
+    return followed_lists(coordinate_files(wildcards))
 
 
 def stranger_files(wildcards):

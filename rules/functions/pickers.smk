@@ -21,6 +21,11 @@ def picked_files(wildcards):
     )
 
 
+def listed_picks(wildcards):
+    """Input function: the files that lists among an experiment's files of picks name."""
+    return followed_lists(picked_files(wildcards))
+
+
 def picker_keys(*keys):
     """Params function: settings of an experiment's picker, those of them that its program has."""
 
