@@ -589,7 +589,7 @@ def _read_eman(path: Path, stem: str) -> pd.DataFrame:
     table = _cells(path, lines, None, columns, first=1)
     x, y, width, height = (_numbers(path, table, column) for column in columns[:4])
     score = _score(path, table)
-    if score is not None and np.isin(score, HELIX_ENDS).any() and np.isin(score, BOX_KINDS).all():
+    if score is not None and set(HELIX_ENDS) <= set(score) <= set(BOX_KINDS):
         raise _no_particles(path, "its fifth column is −1 and −2, the two ends of a helix")
     return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, score)
 

@@ -1,41 +1,27 @@
 """What a dataset brings along, from all of its files: coordinates and CTF, matched with the micrographs and checked."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import Array, array_grids, array_names, read_array
-from crisp_core.coordinate_scale import (
-    Contrasts,
-    Fit,
-    better_fit,
-    contrast_map,
-    contrasts_by_factor,
-    pooled,
-    scale_factors,
-    stated_scale_fits,
-)
+from crisp_core.arrays import array_grids, array_names, read_array
+from crisp_core.coordinate_check import check_against_images, scale_advice
 from crisp_core.coordinates import (
-    check_origin,
     is_coordinate_list,
     listed_files,
     match_names,
     nearest_name,
-    origin_contrast,
     read_coordinates,
     read_origins,
     split_inside,
     to_top_left,
 )
 from crisp_core.errors import UserError
-from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
+from crisp_core.geometry import Shape
 from crisp_core.quarantine import Refused
 from crisp_core.star import COLUMNS, MICROSCOPE_LABELS, MicrographsCtf, micrograph_stem, read_micrographs_ctf
-
-# fewer particles cannot tell up from down in one micrograph
-PARTICLES_FOR_ORIGIN = 10
 
 
 class Imported(NamedTuple):
@@ -301,9 +287,7 @@ def _read_each(
         try:
             table = read_coordinates(path, format=format, micrograph=micrograph)
             if least_score is not None and table["score"].isna().any():
-                raise UserError(
-                    f"{path}: has coordinates without a score, so least_score cannot sort them; leave it out"
-                )
+                raise UserError(f"{path}: has coordinates without a score; leave out least_score, or give scores")
             origins = np.zeros((len(table), 2))
             if refined_pixel_size is not None:
                 origins = read_origins(path, pixel_size=refined_pixel_size)
@@ -363,128 +347,6 @@ def import_checked(
     images = ((name, read_array(file, "image", name)) for name, file in file_of.items() if name in named)
     wrong, notes = check_against_images(imported.coordinates, images, source=source, required=required, **options)
     return without(imported._replace(notes=[*imported.notes, *notes]), wrong)
-
-
-def check_against_images(
-    coordinates: pd.DataFrame,
-    images: Iterable[tuple[str, Array]],
-    *,
-    diameter_angstrom: float,
-    source: str,
-    origin: str = "top-left",
-    scale: float = 1.0,
-    required: bool = True,
-) -> tuple[dict[str, str], list[str]]:
-    """Refuse coordinates that fit their micrographs clearly better upside down or at another scale.
-
-    Parameters
-    ----------
-    coordinates : DataFrame
-        Columns micrograph, x, y in full-resolution pixels from the top-left, as the stated origin and scale give them.
-    images : iterable of (micrograph, Array)
-        Prepared micrographs.
-    diameter_angstrom : float
-        Particle diameter in Å.
-    source : str
-        What the message names.
-    origin : str
-        The stated origin.
-    scale : float
-        The stated scale, for the message.
-    required : bool
-        Whether it is a mistake that no micrograph's coordinates are left.
-
-    Returns
-    -------
-    tuple of dict and list
-        Reason by micrograph, for those whose own coordinates are wrong while the others are not; and one line where the
-        coordinates of some micrographs are too few, or show too little contrast, to be judged.
-
-    Raises
-    ------
-    UserError
-        If another origin or scale fits all of them together clearly better, and coordinates are required.
-    """
-    places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
-    flips: dict[bool, list[np.ndarray]] = {False: [], True: []}
-    scales, factors = [], None
-    wrong, unjudged, n_images, pixel_size = {}, [], 0, 1.0
-    for name, image in images:
-        n_images += 1
-        xy = places.get(name, np.empty((0, 2)))
-        upside_down = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
-        for flipped, place in ((False, xy), (True, upside_down)):
-            place = rescaled_xy(place, image.full_shape, image.data.shape)
-            radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-            flips[flipped].append(origin_contrast(image.data, place, radius_px=radius_px))
-        # the same factors for all, so that the evidence of small micrographs adds up
-        factors = _factors(image, diameter_angstrom) if factors is None else factors
-        as_given = xy if origin == "top-left" else upside_down
-        scales.append(_contrasts(as_given, image, factors, diameter_angstrom, origin))
-        pixel_size = _full_pixel_size(image)
-        fit = better_fit(scales[-1], factors, at_least=PARTICLES_FOR_ORIGIN, pixel_size=pixel_size)
-        try:
-            if fit is not None:
-                wrong[name] = f"the coordinates of {name}{_rescale(fit, scale, pixel_size)}"
-            elif len(xy) >= PARTICLES_FOR_ORIGIN:
-                check_origin(flips[False][-1], flips[True][-1], source=source)
-        except UserError:
-            wrong[name] = f"the coordinates of {name} fit it upside down; turn them around"
-        if name not in wrong and not stated_scale_fits(scales[-1], at_least=PARTICLES_FOR_ORIGIN):
-            unjudged.append(name)
-    if scales and required:
-        check_origin(np.concatenate(flips[False]), np.concatenate(flips[True]), source=source)
-        fit = better_fit(pooled(scales), factors, at_least=PARTICLES_FOR_ORIGIN, pixel_size=pixel_size)
-        if fit is not None:
-            raise UserError(f"{source}: its coordinates{_rescale(fit, scale, pixel_size)}")
-    return wrong, _unjudged_note(unjudged, n_images, source)
-
-
-def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, origin: str, scale: float) -> str:
-    """Text about the factor at which coordinates (n, 2), counted from `origin`, fit a micrograph; empty for none."""
-    factors, pixel_size = _factors(image, diameter_angstrom), _full_pixel_size(image)
-    contrasts = _contrasts(xy, image, factors, diameter_angstrom, origin)
-    fit = better_fit(contrasts, factors, at_least=PARTICLES_FOR_ORIGIN, pixel_size=pixel_size)
-    return "" if fit is None else f"; they{_rescale(fit, scale, pixel_size)}"
-
-
-def _factors(image: Array, diameter_angstrom: float) -> np.ndarray:
-    diameter_px = angstrom_to_px(diameter_angstrom, _full_pixel_size(image))
-    return scale_factors(image.full_shape, diameter_px=diameter_px)
-
-
-def _full_pixel_size(image: Array) -> float:
-    """Pixel size of the micrograph that an array was made from, Å/px."""
-    return image.pixel_size * image.data.shape[1] / image.full_shape[1]
-
-
-def _contrasts(xy: np.ndarray, image: Array, factors: np.ndarray, diameter_angstrom: float, origin: str) -> Contrasts:
-    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-    contrast = contrast_map(image.data, radius_px=radius_px)
-    options = {"full_shape": image.full_shape, "radius_px": radius_px, "origin": origin}
-    return contrasts_by_factor(contrast, xy, factors, **options)
-
-
-def _rescale(fit: Fit, scale: float, pixel_size: float) -> str:
-    """End of the message about coordinates that fit at another scale."""
-    unit = " (so they are in Å)" if np.isclose(fit.factor * pixel_size, 1) and pixel_size != 1 else ""
-    turned, cure = "", f"set scale to {scale * fit.factor:.4g}"
-    if fit.flipped:
-        turned = " and counted from the other origin"
-        cure += " and origin to the other of top-left and bottom-left"
-    return (
-        f" fit when multiplied by {fit.factor:.4g}{unit}{turned} (contrast {fit.contrast:.3f} there, "
-        f"{fit.stated:.3f} as stated); {cure}, or give coordinates in pixels of the micrographs"
-    )
-
-
-def _unjudged_note(unjudged: Sequence[str], n_images: int, source: str) -> list[str]:
-    if not unjudged:
-        return []
-    return [
-        f"{source}: origin and scale are not proven on {len(unjudged)} of {n_images} micrographs, for instance "
-        f"{unjudged[0]}, whose coordinates are too few or show too little contrast"
-    ]
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:

@@ -1,4 +1,4 @@
-"""Rule import_coordinates: the coordinate files of an addition as one table, names matched, origin and scale checked."""
+"""Rule import_coordinates: the coordinates of an addition as one table, names matched, origin and scale checked."""
 
 from typing import TYPE_CHECKING
 
