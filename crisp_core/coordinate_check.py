@@ -169,13 +169,14 @@ def _rescale(contrasts: Contrasts, factors: np.ndarray, *, scale: float, pixel_s
 
 def _rescale_text(fit: Fit, scale: float, pixel_size: float) -> str:
     unit = " (so they are in Å)" if np.isclose(fit.factor * pixel_size, 1) and pixel_size != 1 else ""
+    stated = f", {fit.stated:.3f} as stated" if fit.stated else ""
     turned, cure = "", f"set scale to {scale * fit.factor:.4g}"
     if fit.flipped:
         turned = " and counted from the other origin"
         cure += " and origin to the other of top-left and bottom-left"
     return (
-        f" fit when multiplied by {fit.factor:.4g}{unit}{turned} (contrast {fit.contrast:.3f} there, "
-        f"{fit.stated:.3f} as stated); {cure}, or give coordinates in pixels of the micrographs"
+        f" fit when multiplied by {fit.factor:.4g}{unit}{turned} (contrast {fit.contrast:.3f} there{stated}); "
+        f"{cure} if all files are so, or give coordinates in pixels of the micrographs"
     )
 
 

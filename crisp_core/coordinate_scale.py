@@ -17,8 +17,8 @@ from crisp_core.geometry import Shape, rescaled_xy
 LARGEST_FACTOR = 16.0
 # Share of the coordinates that must lie on the micrograph for a factor to be possible.
 INSIDE = 0.9
-# How far from 0 the mean contrast of a factor must be, in standard errors. On EMPIAR-10017 and -10146, the best factor of
-# random coordinates reaches 6.
+# How far from 0 the mean contrast of a factor must be, in standard errors. For random coordinates on the micrographs of
+# EMPIAR-10017 and -10146, the best factor reaches 6.
 FIT_T = 8.0
 # How many times the contrast of the stated scale.
 FIT_RATIO = 2.0
@@ -41,7 +41,7 @@ class Contrasts(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """A factor and origin that fit; mean contrast there and as stated."""
+    """A factor and origin that fit; mean contrast there and as stated (0 where that lies outside the micrographs)."""
 
     factor: float
     flipped: bool

@@ -68,7 +68,7 @@ def test_coordinates_of_a_binned_micrograph_are_refused_with_their_factor(contra
     image = micrograph(xy, contrast=contrast)
     as_given = (xy if origin == "top-left" else np.column_stack([xy[:, 0], 479 - xy[:, 1]])) / factor
     stated = to_top_left(table(as_given), {"a": 480}, origin=origin)
-    message = rf"^here: its coordinates fit when multiplied by {named} \(contrast .*\); set scale to {named}, or give"
+    message = rf"^here: its coordinates fit when multiplied by {named} \(contrast .*\); set scale to {named} if all"
     with pytest.raises(UserError, match=message):
         check_against_images(stated, [("a", image)], origin=origin, **OPTIONS)
     # alone in a dataset whose other coordinates are right
@@ -149,7 +149,7 @@ def test_the_stated_scale_is_applied_and_checked(prepared):
     imported = import_all(prepared, {"a": 0.5, "b": 0.5}, scale=2)
     np.testing.assert_allclose(imported.coordinates[["x", "y"]], np.vstack([places(80), places(80, seed=1)]))
     assert imported.refused == [] and imported.notes == []
-    with pytest.raises(UserError, match=r"fit when multiplied by 2 .*; set scale to 1, or"):
+    with pytest.raises(UserError, match=r"fit when multiplied by 2 .*; set scale to 1 if all"):
         import_all(prepared, {"a": 1, "b": 1}, scale=0.5)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from crisp_core.arrays import array_names
 from crisp_core.micrographs import mrc_header, write_mrc
-from crisp_core.star import read_coordinates_star
+from crisp_core.star import read_coordinates_star, write_blocks
 
 from .conftest import copy_workflow, run_snakemake, write_config
 
@@ -101,6 +101,18 @@ def write_bad(raw, image):
     (raw / "dangling.mrc").symlink_to("nowhere.mrc")
 
 
+def write_list(folder, names):
+    """Put a list of coordinate files in the place of the files of some micrographs."""
+    (folder / "listed").mkdir()
+    rows = []
+    for i, name in enumerate(names):
+        # the list says which micrograph it is
+        (folder / f"coordinates/{name}.csv").rename(folder / f"listed/picks{i}.csv")
+        rows.append((f"MotionCorr/{name}.mrc", f"listed/picks{i}.csv"))
+    table = pd.DataFrame(rows, columns=["rlnMicrographName", "rlnMicrographCoordinates"])
+    write_blocks(folder / "coordinates/autopick.star", {"coordinate_files": table})
+
+
 def write_data(folder):
     """Micrographs and the coordinates of some; returns the names of the good micrographs."""
     raw, coordinates, rng = folder / "raw", folder / "coordinates", np.random.default_rng(0)
@@ -120,6 +132,7 @@ def write_data(folder):
     write_bad(raw, image)
     (coordinates / "good_007.csv").unlink()
     (coordinates / "good_007.box").write_text("10 20 16 16 -1\n90 80 16 16 -2\n")
+    write_list(folder, ["good_008", "good_009"])
     block = "data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n10 20\n\n"
     (coordinates / "joined.star").write_text(block * 2)
     for name, line in (("good_001", "12,many\n"), ("good_002", "100,120\n163,3\n")):
