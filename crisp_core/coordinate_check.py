@@ -122,7 +122,11 @@ def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale
     """Refuse coordinates that all are upside down, or all at another scale; where some are clear, those are right."""
     check_origin(*(np.concatenate([one[column] for one in evidence]) for column in (1, 2)), source=source)
     by_scale = [one.by_scale for one in evidence if one.by_scale is not None]
-    if len(by_scale) == len(evidence):
+    options = {"at_least": PARTICLES_FOR_PROOF, "pixel_size": evidence[0].pixel_size}
+    fits = (better_fit(one, factors, **options) for one in by_scale)
+    sizes = [fit.factor for fit in fits if fit is not None]
+    # files at several scales are refused one by one
+    if len(by_scale) == len(evidence) and np.allclose(sizes, sizes[:1] * len(sizes), rtol=0.02):
         text = _rescale(pooled(by_scale), factors, scale=scale, pixel_size=evidence[0].pixel_size)
         if text:
             raise UserError(f"{source}: its coordinates{text}")

@@ -346,7 +346,9 @@ def import_checked(
     named = set(imported.names["micrograph"])
     images = ((name, read_array(file, "image", name)) for name, file in file_of.items() if name in named)
     wrong, notes = check_against_images(imported.coordinates, images, source=source, required=required, **options)
-    return without(imported._replace(notes=[*imported.notes, *notes]), wrong)
+    checked = without(imported._replace(notes=[*imported.notes, *notes]), wrong)
+    _check_some_left(checked.coordinates, paths, checked.refused, required)
+    return checked
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:
