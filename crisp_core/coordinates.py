@@ -10,6 +10,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from difflib import SequenceMatcher
+from functools import cache
+from heapq import nlargest
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -22,16 +26,19 @@ from crisp_core.geometry import Shape, flipped_y, rescaled_xy
 from crisp_core.star import (
     COLUMNS,
     FLOAT_FORMAT,
+    LIST_LABEL,
+    NAME_LABEL,
     NO_SCORE,
-    Block,
-    as_table,
+    X_LABEL,
     autopick_table,
+    coordinates_block,
     coordinates_of_block,
     coordinates_table,
     micrograph_stem,
     number_column,
     origins_angstrom,
     read_blocks,
+    read_coordinate_list,
     read_text,
     write_blocks,
     write_coordinates_star,
@@ -46,6 +53,11 @@ CRYOPPP_HEADER = ("x-coordinate", "y-coordinate", "diameter")
 # beyond any image, and within what a float holds
 LARGEST_NUMBER = 1e300
 TOPAZ_HEADER = ("image_name", "x_coord", "y_coord")
+# Fifth column of an EMAN box where it is no score: the two ends of a helix, and a box of none.
+HELIX_ENDS = (-1.0, -2.0)
+BOX_KINDS = (*HELIX_ENDS, -3.0, 0.0, NO_SCORE)
+# Share of a file's coordinates on a micrograph that must lie on it for the others to be left out as slips.
+MOSTLY_INSIDE = 0.9
 # How far the true orientation must beat the stated one, in standard errors, and by which factor in mean contrast.
 ORIGIN_T, ORIGIN_FACTOR = 5.0, 2.0
 
@@ -56,7 +68,8 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
     Parameters
     ----------
     path : str or Path
-        File of one micrograph, or of many where the format names micrographs.
+        File of one micrograph, or of many where the format names micrographs; RELION's list of coordinate files
+        (`autopick.star`) stands for all files that it names.
     format : str
         One of `FORMATS` or auto, which goes by suffix (`.star`: relion, `.box`: eman, `.json`: eman-json, `.cbox`:
         cryolo, `.cs`: cryosparc) and, for `.csv`, `.tsv` and `.txt`, by the header line.
@@ -72,8 +85,12 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
     Raises
     ------
     UserError
-        If the file cannot be read, has other columns than the format, or text where a number belongs.
+        If the file cannot be read, has other columns than the format, text where a number belongs, or rows that are
+        no single particles of a micrograph (filaments, tomograms).
     """
+    if is_coordinate_list(path):
+        listed = [read_coordinates(file, format=format, micrograph=name) for file, name in listed_files(path).items()]
+        return pd.concat(listed, ignore_index=True)
     path = Path(path)
     kind = detect_format(path) if format == "auto" else format
     if kind not in FORMATS:
@@ -91,6 +108,49 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
         "table": _read_table,
     }
     return readers[kind](path, stem)
+
+
+def is_coordinate_list(path: str | Path) -> bool:
+    """Whether a file is RELION's list of coordinate files, which has the column rlnMicrographCoordinates."""
+    return Path(path).suffix.lower() == ".star" and _has_line(path, LIST_LABEL, at_least=1)
+
+
+def listed_files(path: str | Path) -> dict[str, str]:
+    """Coordinate files that RELION's list names, with the micrograph of each.
+
+    Their paths count from the folder of RELION's project: the working directory or, going up from the list, the first
+    folder in which a file is there.
+
+    Returns
+    -------
+    dict
+        Micrograph (stem) by path.
+
+    Raises
+    ------
+    UserError
+        If the list cannot be read, names a file twice, or names another list.
+    """
+    folders = [Path(), *Path(path).parents]
+    found = {}
+    for file, micrograph in read_coordinate_list(path).items():
+        places = [folder / file for folder in folders if (folder / file).is_file()]
+        found[str(places[0] if places else file)] = micrograph
+    lists = [file for file in found if is_coordinate_list(file)]
+    if lists:
+        raise UserError(f"{path}: names the list {lists[0]}; give files of coordinates in it")
+    return found
+
+
+def _has_line(path: str | Path, label: str, *, at_least: int) -> bool:
+    """Whether a STAR file opens a column of this name in so many blocks; False where it cannot be read."""
+    wanted = f"_{label}".encode()
+    try:
+        with open(path, "rb") as file:
+            found = (1 for line in file if wanted in line and line.split(None, 1)[0] == wanted)
+            return sum(islice(found, at_least)) == at_least
+    except OSError:
+        return False
 
 
 def read_origins(path: str | Path, *, pixel_size: float) -> np.ndarray:
@@ -121,7 +181,7 @@ def read_origins(path: str | Path, *, pixel_size: float) -> np.ndarray:
             f"{path}: is no star file, so it has none of the origins that subtract_origins wants; leave that out"
         )
     blocks = read_blocks(path)
-    block = _block_of_coordinates(path, blocks)
+    block = coordinates_block(path, blocks)
     if not any(set(block) >= {f"rlnOriginX{unit}", f"rlnOriginY{unit}"} for unit in ("", "Angst")):
         raise UserError(
             f"{path}: has no origins (rlnOriginXAngst); give refined particles, or leave out subtract_origins"
@@ -172,9 +232,9 @@ def names_micrographs(path: str | Path, *, format: str = "auto") -> bool:
         if kind == "table":
             return "micrograph" in _header(path)
         if kind == "relion":
-            with open(path, "rb") as file:
-                return any(b"_rlnMicrographName" in line for line in file)
-    except (UserError, OSError):
+            # several blocks of coordinates are named after their micrographs
+            return _has_line(path, NAME_LABEL, at_least=1) or _has_line(path, X_LABEL, at_least=2)
+    except UserError:
         return False
     return kind not in ONE_MICROGRAPH
 
@@ -218,38 +278,53 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
         _write_text(path, table, format, size_px)
 
 
-def check_inside(
+def split_inside(
     table: pd.DataFrame, shapes: Mapping[str, Shape], *, source: str | Path, margin_px: float = 1.0
-) -> None:
-    """Refuse coordinates that lie outside their micrograph.
+) -> tuple[pd.DataFrame, str]:
+    """Rows of a table that lie on their micrograph, and one line about those that lie outside.
 
     Parameters
     ----------
     table : pd.DataFrame
-        Columns micrograph, x, y.
+        Columns micrograph, x, y; of one file.
     shapes : Mapping[str, Shape]
         Height and width of each micrograph in pixels, by stem.
     source : str or Path
-        The coordinate file, for the message.
+        The coordinate file, for the messages.
     margin_px : float
         How far outside the outermost pixels' centres a coordinate may lie: other programs round to the box's corner.
+
+    Returns
+    -------
+    tuple of DataFrame and str
+        The text is empty where nothing lies outside.
 
     Raises
     ------
     UserError
-        If any coordinate is farther outside.
+        If more than a tenth lies outside (`MOSTLY_INSIDE`), or several coordinates lie within one pixel.
     """
-    heights, widths = (table["micrograph"].map({stem: s[axis] for stem, s in shapes.items()}) for axis in (0, 1))
-    outside = ~table["x"].between(-margin_px, widths - 1 + margin_px)
-    outside |= ~table["y"].between(-margin_px, heights - 1 + margin_px)
-    if outside.any():
-        row = table[outside].iloc[0]
-        height, width = shapes[row["micrograph"]]
+    sides = ({stem: shape[axis] for stem, shape in shapes.items()} for axis in (0, 1))
+    heights, widths = (table["micrograph"].map(side).astype(float) for side in sides)
+    inside = table["x"].between(-margin_px, widths - 1 + margin_px)
+    inside &= table["y"].between(-margin_px, heights - 1 + margin_px)
+    xy = table[["x", "y"]].to_numpy(dtype=float)
+    if len(xy) > 1 and ((xy >= 0) & (xy <= 1)).all() and (xy % 1).any():
         raise UserError(
-            f"{source}: {outside.sum()} of {len(table)} coordinates lie outside the micrograph, for instance "
-            f"({row['x']:g}, {row['y']:g}) in {row['micrograph']} of {width} × {height} pixels; "
-            "give coordinates in pixels of this very image (not binned)"
+            f"{source}: all {len(xy)} coordinates lie between 0 and 1, so they are fractions of the micrograph; "
+            "multiply x by its width and y by its height in pixels"
         )
+    if inside.all():
+        return table, ""
+    row = table[~inside].iloc[0]
+    height, width = shapes[row["micrograph"]]
+    found = (
+        f"{source}: {(~inside).sum()} of {len(table)} coordinates lie outside the micrograph, for instance "
+        f"({row['x']:g}, {row['y']:g}) in {row['micrograph']} of {width} × {height} pixels"
+    )
+    if inside.mean() < MOSTLY_INSIDE:
+        raise UserError(f"{found}; give coordinates in pixels of this very image (not binned)")
+    return table[inside], f"{found}; left out, the others are used"
 
 
 def to_top_left(table: pd.DataFrame, heights: Mapping[str, int], *, origin: str) -> pd.DataFrame:
@@ -318,12 +393,43 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     unique = keys[~keys.index.duplicated(keep=False)].to_dict()
     found = [exact.get(micrograph_stem(name), unique.get(_name_key(name), "")) for name in names]
     if required and len(names) and not any(found):
-        example = f"'{micrographs[0]}'" if len(micrographs) else "(none)"
+        example = f"'{nearest_name(names[0], micrographs)}'" if len(micrographs) else "(none)"
         raise UserError(
             f"none of {len(names)} names matches a micrograph: '{names[0]}' …, while micrographs are called "
             f"{example} …; rename the files, so that the names before the suffix agree"
         )
     return pd.DataFrame({"name": pd.Series(list(names), dtype="str"), "micrograph": pd.Series(found, dtype="str")})
+
+
+def nearest_name(name: str, micrographs: Sequence[str]) -> str:
+    """Micrograph whose name is most like a name that matches none; upper and lower case are the same here.
+
+    Names of a dataset often differ in a running number only. So a name that continues the other after a letter or
+    digit (`m7_DW`, `m7`) goes before one that merely has as many letters in common (`m8`).
+
+    Parameters
+    ----------
+    name : str
+    micrographs : sequence of str
+        At least one.
+    """
+    key = _name_key(name).lower()
+
+    def common_start(micrograph: str) -> tuple[bool, int]:
+        short, long = sorted((key, _name_key(micrograph).lower()), key=len)
+        continued = long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()
+        return continued, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(short, long, strict=False)))
+
+    # the full comparison is slow
+    likely = nlargest(20, micrographs, key=common_start)
+    return max(likely, key=lambda m: (common_start(m), SequenceMatcher(None, key, _name_key(m).lower()).ratio()))
+
+
+def contrast_kernel(radius_px: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels of the disc and of the ring whose means `origin_contrast` compares, as two square masks."""
+    reach = max(2, int(np.ceil(radius_px)))
+    distance = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    return distance <= reach / 2, (distance > reach / 2) & (distance <= reach)
 
 
 def origin_contrast(image: np.ndarray, xy: np.ndarray, *, radius_px: float) -> np.ndarray:
@@ -346,10 +452,9 @@ def origin_contrast(image: np.ndarray, xy: np.ndarray, *, radius_px: float) -> n
     np.ndarray
         `(n,)` contrasts in units of the image's standard deviation; beyond the edge the nearest pixel counts.
     """
+    disc, ring = (part.ravel() for part in contrast_kernel(radius_px))
     reach = max(2, int(np.ceil(radius_px)))
     dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
-    distance = np.hypot(dy, dx)
-    disc, ring = distance <= reach / 2, (distance > reach / 2) & (distance <= reach)
     x, y = np.rint(np.asarray(xy, dtype=float).reshape(-1, 2)).astype(int).T
     height, width = image.shape
     means = [
@@ -402,6 +507,7 @@ def check_origin(stated: np.ndarray, flipped: np.ndarray, *, source: str | Path)
         )
 
 
+@cache
 def _name_key(name: str) -> str:
     return PICK_SUFFIX.sub("", CRYOSPARC_UID.sub("", micrograph_stem(name)))
 
@@ -469,18 +575,9 @@ def _score(path: Path, table: pd.DataFrame) -> np.ndarray | None:
     return _numbers(path, table, "score", required=False) if "score" in table else None
 
 
-def _block_of_coordinates(path: str | Path, blocks: Mapping[str, Block]) -> pd.DataFrame:
-    # a block of one row may come without loop_, as single values
-    tables = [as_table(block) for block in blocks.values()]
-    block = next((block for block in tables if "rlnCoordinateX" in block), None)
-    if block is None:
-        raise UserError(f"{path}: has no column rlnCoordinateX; give a star file of picks or particles")
-    return block
-
-
 def _read_relion(path: Path, stem: str) -> pd.DataFrame:
-    block = _block_of_coordinates(path, read_blocks(path))
-    return coordinates_of_block(path, block, micrograph=None if "rlnMicrographName" in block else stem)
+    block = coordinates_block(path, read_blocks(path))
+    return coordinates_of_block(path, block, micrograph=None if NAME_LABEL in block else stem)
 
 
 def _read_eman(path: Path, stem: str) -> pd.DataFrame:
@@ -491,13 +588,31 @@ def _read_eman(path: Path, stem: str) -> pd.DataFrame:
     columns = ["x", "y", "width", "height", "score"][: len(first)]
     table = _cells(path, lines, None, columns, first=1)
     x, y, width, height = (_numbers(path, table, column) for column in columns[:4])
-    return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, _score(path, table))
+    score = _score(path, table)
+    if score is not None and set(HELIX_ENDS) <= set(score) <= set(BOX_KINDS):
+        raise _no_particles(path, "its fifth column is −1 and −2, the two ends of a helix")
+    return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, score)
+
+
+def _no_particles(path: str | Path, found: str) -> UserError:
+    return UserError(
+        f"{path}: {found}; CRISP picks no filaments and no tomograms, give coordinates of single particles"
+    )
+
+
+def _check_no_depth(path: Path, table: pd.DataFrame, column: str) -> None:
+    """Refuse coordinates in a volume; a depth that is missing or 0 everywhere says nothing."""
+    if column in table and pd.to_numeric(table[column], errors="coerce").fillna(0).ne(0).any():
+        raise _no_particles(path, f"has the column {column}, so its coordinates are those of a tomogram")
 
 
 def _read_eman_json(path: Path, stem: str) -> pd.DataFrame:
     """Boxes of EMAN2's `info/*_info.json`: [x, y, kind, score …], the centre of each."""
     try:
-        boxes = json.loads(read_text(path))["boxes"]
+        content = json.loads(read_text(path))
+        if isinstance(content, dict) and content.get("boxes_3d") and not content.get("boxes"):
+            raise _no_particles(path, 'its boxes are "boxes_3d", those of a tomogram')
+        boxes = content["boxes"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise UserError(
             f'{path}: is not a JSON file with "boxes"; give an _info.json of EMAN2 with boxed particles'
@@ -518,6 +633,8 @@ def _is_number(value: object) -> bool:
 def _read_cryosparc(path: Path, stem: str) -> pd.DataFrame:
     cure = "export picked or extracted particles from cryoSPARC together with their passthrough fields"
     rows = read_cs(path, LOCATION_FIELDS, cure=cure)
+    if any(field.startswith("filament/") for field in rows.dtype.names):
+        raise _no_particles(path, "has the fields filament/…, so its particles are segments of filaments")
     table = located(rows)
     if not np.isfinite(table[["x", "y"]]).all(axis=None):
         raise UserError(f"{path}: a location is not a number; export the particles again")
@@ -536,12 +653,14 @@ def _read_cryoppp(path: Path, stem: str) -> pd.DataFrame:
 
 def _read_topaz(path: Path, stem: str) -> pd.DataFrame:
     table = _text_table(path, TOPAZ_HEADER)
+    _check_no_depth(path, table, "z_coord")
     x, y = (_numbers(path, table, column) for column in TOPAZ_HEADER[1:])
     return coordinates_table([micrograph_stem(n) for n in table["image_name"]], x, y, _score(path, table))
 
 
 def _read_table(path: Path, stem: str) -> pd.DataFrame:
     table = _text_table(path, ("x", "y"))
+    _check_no_depth(path, table, "z")
     names = [micrograph_stem(n) for n in table["micrograph"]] if "micrograph" in table else [stem] * len(table)
     return coordinates_table(names, _numbers(path, table, "x"), _numbers(path, table, "y"), _score(path, table))
 
@@ -550,6 +669,9 @@ def _read_cryolo(path: Path, stem: str) -> pd.DataFrame:
     block = read_blocks(path).get("cryolo")
     if not isinstance(block, pd.DataFrame):
         raise UserError(f"{path}: has no block data_cryolo; give a .cbox file of crYOLO 1.8 or later")
+    _check_no_depth(path, block, "CoordinateZ")
+    if "filamentid" in block and block["filamentid"].notna().any():
+        raise _no_particles(path, "has the column filamentid, so its boxes are segments of filaments")
     corner_x, corner_y, width, height = (
         number_column(path, block, label) for label in ("CoordinateX", "CoordinateY", "Width", "Height")
     )

@@ -1,32 +1,31 @@
 """Coordinates of a dataset, from all of its files, matched with the micrographs and checked."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import Array, array_names, read_array
+from crisp_core.arrays import array_grids, array_names, read_array
+from crisp_core.coordinate_check import check_against_images, scale_advice
 from crisp_core.coordinates import (
-    check_inside,
-    check_origin,
+    is_coordinate_list,
+    listed_files,
     match_names,
-    origin_contrast,
+    nearest_name,
     read_coordinates,
     read_origins,
+    split_inside,
     to_top_left,
 )
 from crisp_core.errors import UserError
-from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
+from crisp_core.geometry import Shape
 from crisp_core.quarantine import Refused
-from crisp_core.star import COLUMNS
-
-# fewer particles cannot tell up from down in one micrograph
-PARTICLES_FOR_ORIGIN = 10
+from crisp_core.star import COLUMNS, micrograph_stem
 
 
 class Imported(NamedTuple):
-    """Coordinates, the table of names, and what was refused.
+    """Coordinates, the table of names, what was refused, and lines for the log.
 
     `names` has one row per name that a file gives, with columns path, name, micrograph (empty where none matches) and
     n_coordinates. A micrograph in it is labelled, also when it has no particle.
@@ -35,6 +34,7 @@ class Imported(NamedTuple):
     coordinates: pd.DataFrame
     names: pd.DataFrame
     refused: list[Refused]
+    notes: list[str]
 
 
 def import_coordinates(
@@ -43,24 +43,30 @@ def import_coordinates(
     *,
     format: str,
     origin: str,
+    scale: float = 1.0,
+    least_score: float | None = None,
     refined_pixel_size: float | None = None,
     required: bool = True,
+    advice: Callable[[pd.DataFrame], str] = lambda table: "",
 ) -> Imported:
     """Read all coordinate files of a dataset; a bad file is refused alone.
 
     Parameters
     ----------
     paths : sequence of str
-        Files of one or many micrographs each.
+        Files of one or many micrographs each, or RELION's lists of such files.
     shapes : mapping of str to (height, width)
         Full-resolution shape of every micrograph that could be read, by stem.
-    format, origin : str
-        As the dataset's entry says.
+    format, origin, scale, least_score : str, str, float, float or None
+        As the dataset's entry says: coordinates are multiplied by the scale; those of a lower score are left out.
     refined_pixel_size : float, optional
         Å/px of the micrographs. If given, the files are stars of refined particles, and the origins that the
         refinement found are subtracted.
     required : bool
         Whether it is a mistake that no micrograph has coordinates.
+    advice : function
+        What to add to the message about coordinates outside their micrograph: a text that begins with a semicolon, or
+        nothing.
 
     Returns
     -------
@@ -70,37 +76,121 @@ def import_coordinates(
     Raises
     ------
     UserError
-        If coordinates are required and no file can be used, or no name in them matches a micrograph.
+        If coordinates are required and no file can be used, no name in them matches a micrograph, or none of them has
+        a coordinate.
     """
-    tables, refused = _read_each(paths, format, refined_pixel_size)
-    if required and not tables:
-        reason = refused[0].reason if refused else "there is none; correct coordinates/files"
-        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {reason}")
-    names = pd.DataFrame(
-        [(path, name, n) for path, table in tables.items() for name, n in _counts(path, table).items()],
-        columns=["path", "name", "n_coordinates"],
-    )
-    names["micrograph"] = match_names(names["name"].tolist(), list(shapes), required=required)["micrograph"]
-    names = names.sort_values(["path", "name"], ignore_index=True)
-    taken = set()
-    kept = [pd.DataFrame(columns=list(COLUMNS)).astype({"x": float, "y": float, "score": float})]
+    sources, refused = _with_listed_files(paths)
+    tables = _read_each(sources, format, refined_pixel_size, least_score, refused)
+    _check_some_left(tables, paths, refused, required)
+    names = _names(tables, sources, list(shapes), required)
     rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
+    kept, taken, n_low = [], set(), 0
     # micrograph by micrograph, so that a mistake in a file of many costs one of them
     for row in names[names["micrograph"] != ""].itertuples():
         try:
             if row.micrograph in taken:
                 raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
-            if row.n_coordinates:
-                table = rows_of[row.path][row.name].assign(micrograph=row.micrograph)
-                kept.append(_placed(table, shapes[row.micrograph], origin=origin, source=row.path))
-            taken.add(row.micrograph)
+            table = rows_of[row.path].get(row.name, tables[row.path].iloc[:0]).assign(micrograph=row.micrograph)
+            high = table if least_score is None else table[table["score"] >= least_score]
+            on_image, outside = _inside(high.assign(x=scale * high["x"], y=scale * high["y"]), shapes, row.path, advice)
         except UserError as error:
             refused.append(Refused(row.path, "coordinates", str(error)))
             names = names.drop(row.Index)
-    if required and not len(names):
-        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {refused[0].reason}")
-    coordinates = pd.concat(kept[1:] or kept, ignore_index=True)
-    return Imported(coordinates[list(COLUMNS)], names[["path", "name", "micrograph", "n_coordinates"]], refused)
+            continue
+        refused += [Refused(row.path, "coordinates", outside)] if outside else []
+        taken.add(row.micrograph)
+        n_low += len(table) - len(high)
+        names.loc[row.Index, "n_coordinates"] = len(on_image)
+        kept.append(_placed(on_image, shapes[row.micrograph], origin=origin))
+    _check_some_left(names, paths, refused, required)
+    coordinates = _joined(kept)
+    if required and coordinates.empty:
+        raise UserError(_nothing_left(paths, refused, n_low))
+    return Imported(coordinates, names, refused, _score_notes(tables, least_score, n_low))
+
+
+def _check_some_left(left: Sized, paths: Sequence[str], refused: Sequence[Refused], required: bool) -> None:
+    if required and not len(left):
+        reason = refused[0].reason if refused else "there is none; correct coordinates/files"
+        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {reason}")
+
+
+def _names(
+    tables: Mapping[str, pd.DataFrame], sources: Mapping[str, str | None], micrographs: Sequence[str], required: bool
+) -> pd.DataFrame:
+    """Table of names as `Imported` has it, ordered; an empty file stands for the micrograph of its own name."""
+    counts = {path: table["micrograph"].value_counts(sort=False).to_dict() for path, table in tables.items()}
+    rows = [(path, name, n) for path in tables for name, n in (counts[path] or {sources[path] or path: 0}).items()]
+    names = pd.DataFrame(rows, columns=["path", "name", "n_coordinates"])
+    matched = match_names(names["name"].tolist(), micrographs, required=required)["micrograph"]
+    names.insert(2, "micrograph", matched)
+    return names.sort_values(["path", "name"], ignore_index=True)
+
+
+def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    empty = pd.DataFrame(columns=list(COLUMNS)).astype({"x": float, "y": float, "score": float})
+    return pd.concat([table for table in tables if len(table)] or [empty], ignore_index=True)[list(COLUMNS)]
+
+
+def _score_notes(tables: Mapping[str, pd.DataFrame], least_score: float | None, n_low: int) -> list[str]:
+    if least_score is not None:
+        return [f"{n_low} coordinates score less than least_score = {least_score:g} and are left out"]
+    boxes = [path for path in tables if path.lower().endswith(".cbox") and len(tables[path])]
+    if not boxes:
+        return []
+    lowest = min(tables[path]["score"].min() for path in boxes)
+    return [
+        f"{boxes[0]}: a .cbox file of crYOLO also holds boxes that crYOLO itself leaves out, here down to a confidence "
+        f"of {lowest:.2f}; set least_score (crYOLO's default is 0.3) to leave them out"
+    ]
+
+
+def _nothing_left(paths: Sequence[str], refused: Sequence[Refused], n_low: int) -> str:
+    """Message for files that can be read and hold no coordinate on any micrograph."""
+    if n_low:
+        return f"{paths[0]}: all {n_low} coordinates of {len(paths)} files score less than least_score; lower it"
+    reason = f"; the first refused: {refused[0].reason}" if refused else ""
+    return (
+        f"{paths[0]}: none of {len(paths)} coordinate files has a coordinate of a particle{reason}; "
+        "give coordinates of some micrographs"
+    )
+
+
+def _inside(
+    table: pd.DataFrame, shapes: Mapping[str, Shape], path: str, advice: Callable[[pd.DataFrame], str]
+) -> tuple[pd.DataFrame, str]:
+    """Result of `split_inside`, whose error says at which scale the coordinates would fit."""
+    try:
+        return split_inside(table, shapes, source=path)
+    except UserError as error:
+        raise UserError(f"{error}{advice(table)}") from None
+
+
+def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Refused]:
+    """Coordinate files of which no name matches a micrograph.
+
+    Parameters
+    ----------
+    names : DataFrame
+        Of `Imported` or `joined_names`.
+    micrographs : sequence of str
+        All micrographs of the dataset. A file whose micrograph is among them is not listed: that micrograph itself
+        was refused.
+    """
+    known = match_names(names["name"].tolist(), micrographs, required=False)["micrograph"].to_numpy()
+    matched = pd.Series((names["micrograph"].to_numpy() != "") | (known != ""), index=names["path"].to_numpy())
+    first = names.drop_duplicates("path").set_index("path")["name"]
+    return [
+        Refused(
+            path,
+            "coordinates",
+            f"{path}: no micrograph is called {micrograph_stem(first[path])}, the nearest name is "
+            f"{nearest_name(first[path], micrographs)}; rename the file if it belongs to one, it is used as soon as "
+            "its micrograph is there",
+        )
+        for path, any_matched in matched.groupby(level=0, sort=False).any().items()
+        if not any_matched
+    ]
 
 
 def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -121,103 +211,96 @@ def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return names.sort_values(["path", "name"], ignore_index=True)
 
 
-def _read_each(
-    paths: Sequence[str], format: str, refined_pixel_size: float | None
-) -> tuple[dict[str, pd.DataFrame], list[Refused]]:
-    """Tables by path; with the columns origin_x and origin_y in px of the micrographs."""
-    tables, refused = {}, []
+def _with_listed_files(paths: Sequence[str]) -> tuple[dict[str, str | None], list[Refused]]:
+    """Coordinate files, with the micrograph that one of RELION's lists says; listed files in place of the list."""
+    sources: dict[str, str | None] = {}
+    refused = []
     for path in paths:
         try:
-            table = read_coordinates(path, format=format)
+            listed = listed_files(path) if is_coordinate_list(path) else {path: None}
+        except UserError as error:
+            refused.append(Refused(path, "coordinates", str(error)))
+            continue
+        # a file may also be given by itself
+        sources |= {file: name or sources.get(file) for file, name in listed.items()}
+    return sources, refused
+
+
+def _read_each(
+    sources: Mapping[str, str | None],
+    format: str,
+    refined_pixel_size: float | None,
+    least_score: float | None,
+    refused: list[Refused],
+) -> dict[str, pd.DataFrame]:
+    """Tables by path, with the columns origin_x and origin_y in px of the micrographs; adds to `refused`."""
+    tables = {}
+    for path, micrograph in sources.items():
+        try:
+            table = read_coordinates(path, format=format, micrograph=micrograph)
+            if least_score is not None and table["score"].isna().any():
+                raise UserError(f"{path}: has coordinates without a score; leave out least_score, or give scores")
             origins = np.zeros((len(table), 2))
             if refined_pixel_size is not None:
                 origins = read_origins(path, pixel_size=refined_pixel_size)
             tables[path] = table.assign(origin_x=origins[:, 0], origin_y=origins[:, 1])
         except UserError as error:
             refused.append(Refused(path, "coordinates", str(error)))
-    return tables, refused
+    return tables
 
 
-def _counts(path: str, table: pd.DataFrame) -> dict[str, int]:
-    """Coordinates per name; an empty file stands for the micrograph of its own name."""
-    return table["micrograph"].value_counts(sort=False).to_dict() or {path: 0}
-
-
-def _placed(table: pd.DataFrame, shape: Shape, *, origin: str, source: str) -> pd.DataFrame:
-    """Coordinates of one micrograph, from the top-left and inside."""
-    name = table["micrograph"].iloc[0]
-    # refined centres may lie a little outside, where the coordinates themselves do not
-    check_inside(table, {name: shape}, source=source)
+def _placed(table: pd.DataFrame, shape: Shape, *, origin: str) -> pd.DataFrame:
+    """Coordinates of one micrograph from the top-left; refined centres may lie a little outside."""
     table = table.assign(x=table["x"] - table["origin_x"], y=table["y"] - table["origin_y"])
-    return to_top_left(table, {name: shape[0]}, origin=origin)
+    return to_top_left(table, dict.fromkeys(table["micrograph"].unique(), shape[0]), origin=origin)
 
 
-def check_stated_origin(
-    coordinates: pd.DataFrame,
-    images: Iterable[tuple[str, Array]],
+def import_checked(
+    paths: Sequence[str],
+    image_files: Sequence[str],
     *,
     diameter_angstrom: float,
     source: str,
+    origin: str,
+    scale: float = 1.0,
     required: bool = True,
-) -> dict[str, str]:
-    """Refuse coordinates that fit their micrographs clearly better upside down, all together or one by one.
+    **settings: Any,
+) -> Imported:
+    """`import_coordinates` without those that fit the prepared micrographs of batch files only upside down or rescaled.
 
     Parameters
     ----------
-    coordinates : DataFrame
-        Columns micrograph, x, y in full-resolution pixels from the top-left, as the stated origin gives them.
-    images : iterable of (micrograph, Array)
-        Prepared micrographs.
+    paths, origin, scale, required
+        As in `import_coordinates`; so are further settings.
+    image_files : sequence of str
+        Batch files of `prepare`.
     diameter_angstrom : float
         Particle diameter in Å.
     source : str
         What the message names.
-    required : bool
-        Whether it is a mistake that no micrograph's coordinates are left.
-
-    Returns
-    -------
-    dict
-        Reason by micrograph, for those whose own coordinates are upside down while the others are not.
 
     Raises
     ------
     UserError
-        If the other origin fits all of them together clearly better, and coordinates are required.
+        As `import_coordinates` and `check_against_images` do.
     """
-    places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
-    contrasts: dict[bool, list[np.ndarray]] = {False: [], True: []}
-    wrong = {}
-    for name, image in images:
-        radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-        xy = places.get(name, np.empty((0, 2)))
-        upside_down = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
-        for flipped, place in ((False, xy), (True, upside_down)):
-            place = rescaled_xy(place, image.full_shape, image.data.shape)
-            contrasts[flipped].append(origin_contrast(image.data, place, radius_px=radius_px))
-        try:
-            if len(xy) >= PARTICLES_FOR_ORIGIN:
-                check_origin(contrasts[False][-1], contrasts[True][-1], source=source)
-        except UserError:
-            wrong[name] = f"the coordinates of {name} fit it upside down; turn them around"
-    if contrasts[False] and required:
-        check_origin(np.concatenate(contrasts[False]), np.concatenate(contrasts[True]), source=source)
-    return wrong
+    file_of = {name: file for file in image_files for name in array_names(file, "image")}
+    shapes = {name: grid.full_shape for file in image_files for name, grid in array_grids(file, "image").items()}
+    options = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
 
+    def advice(table: pd.DataFrame) -> str:
+        name = table["micrograph"].iloc[0]
+        return scale_advice(table[["x", "y"]].to_numpy(), read_array(file_of[name], "image", name), **options)
 
-def without_upside_down(
-    imported: Imported, image_files: Iterable[str], *, diameter_angstrom: float, source: str, required: bool = True
-) -> Imported:
-    """What `check_stated_origin` leaves of imported coordinates, on the prepared micrographs of batch files."""
-    named = set(imported.names["micrograph"])
-    images = (
-        (name, read_array(file, "image", name))
-        for file in image_files
-        for name in array_names(file, "image")
-        if name in named
+    imported = import_coordinates(
+        paths, shapes, origin=origin, scale=scale, required=required, advice=advice, **settings
     )
-    options = {"diameter_angstrom": diameter_angstrom, "source": source, "required": required}
-    return without(imported, check_stated_origin(imported.coordinates, images, **options))
+    named = set(imported.names["micrograph"])
+    images = ((name, read_array(file, "image", name)) for name, file in file_of.items() if name in named)
+    wrong, notes = check_against_images(imported.coordinates, images, source=source, required=required, **options)
+    checked = without(imported._replace(notes=[*imported.notes, *notes]), wrong)
+    _check_some_left(checked.coordinates, paths, checked.refused, required)
+    return checked
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:
@@ -226,4 +309,5 @@ def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:
     refused = [Refused(row.path, "coordinates", reasons[row.micrograph]) for row in imported.names[wrong].itertuples()]
     kept = ~imported.coordinates["micrograph"].isin(list(reasons))
     coordinates = imported.coordinates[kept].reset_index(drop=True)
-    return Imported(coordinates, imported.names[~wrong].reset_index(drop=True), [*imported.refused, *refused])
+    names = imported.names[~wrong].reset_index(drop=True)
+    return imported._replace(coordinates=coordinates, names=names, refused=[*imported.refused, *refused])

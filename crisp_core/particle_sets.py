@@ -23,7 +23,7 @@ from crisp_core.micrographs import TIFF_SUFFIXES
 from crisp_core.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
 from crisp_core.reconstruction.half_maps import HALF
 from crisp_core.seeds import named_rng
-from crisp_core.star import CTF_LABELS, PHASE_LABEL, number_column, read_blocks
+from crisp_core.star import CTF_LABELS, PHASE_LABEL, coordinates_block, number_column, read_blocks
 
 # Sets of a simulated run: the experiment's picks, the true particles, and places without any.
 PICKS, TRUTH, FALSE = "picks", "truth", "false"
@@ -184,8 +184,7 @@ def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
-    blocks = read_blocks(path)
-    table = next(block for block in blocks.values() if isinstance(block, pd.DataFrame) and "rlnCoordinateX" in block)
+    table = coordinates_block(path, read_blocks(path))
     tiff = [name for name in table["rlnMicrographName"].astype(str).unique() if name.lower().endswith(TIFF_SUFFIXES)]
     if tiff:
         raise UserError(

@@ -17,6 +17,7 @@ from crisp_core.errors import UserError
 from crisp_core.geometry import flipped_y
 from crisp_core.star import (
     check_name,
+    coordinates_block,
     coordinates_of_block,
     number_column,
     origins_angstrom,
@@ -101,8 +102,7 @@ def upside_down(poses: pd.DataFrame, heights: Mapping[str, int]) -> pd.DataFrame
 
 def _read_star(path: str | Path) -> pd.DataFrame:
     blocks = read_blocks(path)
-    tables = [block for name, block in blocks.items() if isinstance(block, pd.DataFrame) and name != "optics"]
-    particles = next((table for table in tables if "rlnCoordinateX" in table), tables[0] if tables else pd.DataFrame())
+    particles = coordinates_block(path, blocks)
     poses = coordinates_of_block(path, particles)
     for column, label in ANGLES.items():
         poses[column] = number_column(path, particles, label)

@@ -39,6 +39,22 @@ CTF_LABELS = {
     "rlnDefocusAngle": "defocus_angle_deg",
 }
 PHASE_LABEL, PHASE_COLUMN = "rlnPhaseShift", "phase_shift_deg"
+X_LABEL, Y_LABEL, SCORE_LABEL, NAME_LABEL = (
+    "rlnCoordinateX",
+    "rlnCoordinateY",
+    "rlnAutopickFigureOfMerit",
+    "rlnMicrographName",
+)
+LIST_LABEL = "rlnMicrographCoordinates"
+# Columns of a star file whose rows are not single particles of a micrograph.
+HELICAL_LABELS = ("rlnHelicalTubeID", "rlnHelicalTrackLengthAngst")
+TOMOGRAM_LABELS = (
+    "rlnCoordinateZ",
+    "rlnTomoName",
+    "rlnTomoParticleName",
+    "rlnTomoParticleId",
+    "rlnCenteredCoordinateZAngst",
+)
 # What an optics group says of the microscope, as `optics_table` takes it.
 MICROSCOPE_LABELS = {
     "rlnVoltage": "voltage_kv",
@@ -99,9 +115,10 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
     Raises
     ------
     UserError
-        If the file cannot be read, holds no block, has rows of different lengths or a label twice in one block.
+        If the file cannot be read, holds no block, has rows of different lengths, a block of a name twice, a block
+        without columns or a label twice in one block.
     """
-    read_text(path)
+    _check_block_names(path, read_text(path))
     linecache.clearcache()  # starfile reads through it, and after a failed read it would still hold the old text
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=list(NAME_LABELS))
@@ -115,6 +132,23 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
             label = block.columns[block.columns.duplicated()][0]
             raise UserError(f"{path}: label {label} stands twice in one block; remove one of the two columns")
     return blocks
+
+
+def _check_block_names(path: str | Path, text: str) -> None:
+    """Refuse blocks that the starfile library loses: all but the last of one name, and those without columns."""
+    opened = re.split(r"^[ \t]*data_", text, flags=re.MULTILINE)[1:]
+    names = [(block.split(None, 1) or [""])[0] if block[:1].strip() else "" for block in opened]
+    for name, block in zip(names, opened, strict=True):
+        if names.count(name) > 1:
+            raise UserError(
+                f"{path}: holds {names.count(name)} blocks named data_{name}, of which a reader sees one; "
+                "give the files that were joined one by one, or name each block after its micrograph"
+            )
+        if not re.search(r"^[ \t]*(loop_|_)", block, flags=re.MULTILINE):
+            raise UserError(
+                f"{path}: block data_{name} has no columns; export the file again, or remove it (a list of no "
+                f"particles still names its columns _{X_LABEL} and _{Y_LABEL})"
+            )
 
 
 def as_table(block: Block | None) -> pd.DataFrame | None:
@@ -337,6 +371,74 @@ def read_coordinates_star(path: str | Path) -> pd.DataFrame:
     return coordinates_of_block(path, picks, keep_more=True)
 
 
+def coordinates_block(path: str | Path, blocks: Mapping[str, Block]) -> pd.DataFrame:
+    """Return the rows of a STAR file that are particles on micrographs.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for messages.
+    blocks : mapping of str to table or dictionary
+        Of `read_blocks`. Several blocks of coordinates are joined; if they do not name micrographs, each block's own
+        name is its micrograph (`data_mic0`).
+
+    Raises
+    ------
+    UserError
+        If no block has coordinates, only some of several name micrographs, or the rows are of filaments or tomograms.
+    """
+    # a block of one row may come without loop_, as single values
+    tables = {name: as_table(block) for name, block in blocks.items()}
+    for table in tables.values():
+        _check_single_particles(path, table)
+    found = {name: table for name, table in tables.items() if X_LABEL in table}
+    if not found:
+        raise UserError(f"{path}: has no column {X_LABEL}; export it with that column, or give a star file of picks")
+    named = [NAME_LABEL in table for table in found.values()]
+    if len(found) > 1 and not any(named):
+        found = {name: table.assign(**{NAME_LABEL: name}) for name, table in found.items()}
+    elif not all(named) and len(found) > 1:
+        raise UserError(
+            f"{path}: some of its {len(found)} blocks of coordinates have the column {NAME_LABEL} and others don't; "
+            "add it to all, or give one file per micrograph"
+        )
+    return pd.concat(found.values(), ignore_index=True)
+
+
+def _check_single_particles(path: str | Path, table: pd.DataFrame) -> None:
+    for labels, kind in ((HELICAL_LABELS, "filaments"), (TOMOGRAM_LABELS, "tomograms")):
+        for label in labels:
+            # some programs write the column also where it says nothing
+            if label in table and not table[label].isin([0, "0"]).mask(table[label].isna(), True).all():
+                raise UserError(
+                    f"{path}: has the column {label}, so its rows belong to {kind}, which CRISP does not pick; "
+                    "give coordinates of single particles on micrographs"
+                )
+
+
+def read_coordinate_list(path: str | Path) -> dict[str, str]:
+    """Read RELION's list of coordinate files (`autopick.star`, block data_coordinate_files).
+
+    Returns
+    -------
+    dict
+        Micrograph (stem) by coordinate file, as the list names it.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, has no such list, or names a file twice.
+    """
+    tables = (as_table(block) for block in read_blocks(path).values())
+    table = next((table for table in tables if {NAME_LABEL, LIST_LABEL} <= set(table)), None)
+    if table is None:
+        raise UserError(f"{path}: has no columns {NAME_LABEL} and {LIST_LABEL}; give RELION's autopick.star")
+    if table[LIST_LABEL].duplicated().any():
+        repeated = table.loc[table[LIST_LABEL].duplicated(), LIST_LABEL].iloc[0]
+        raise UserError(f"{path}: names {repeated} twice; give each micrograph its own coordinate file")
+    return {file: micrograph_stem(name) for file, name in zip(table[LIST_LABEL], table[NAME_LABEL], strict=True)}
+
+
 def coordinates_of_block(
     path: str | Path, block: pd.DataFrame, *, micrograph: str | None = None, keep_more: bool = False
 ) -> pd.DataFrame:
@@ -358,17 +460,15 @@ def coordinates_of_block(
     UserError
         If a column is missing or has text where a number belongs.
     """
-    score_label, name_label = "rlnAutopickFigureOfMerit", "rlnMicrographName"
-    x, y = (number_column(path, block, label) for label in ("rlnCoordinateX", "rlnCoordinateY"))
+    x, y = (number_column(path, block, label) for label in (X_LABEL, Y_LABEL))
     score = np.full(len(block), np.nan)
-    if score_label in block:
-        score = number_column(path, block, score_label, required=False)
-    if micrograph is None and name_label not in block:
-        raise UserError(f"{path}: has no column {name_label}; export it with that column, or give another file")
-    names = [micrograph_stem(name) for name in block[name_label]] if micrograph is None else [micrograph] * len(block)
+    if SCORE_LABEL in block:
+        score = number_column(path, block, SCORE_LABEL, required=False)
+    if micrograph is None and NAME_LABEL not in block:
+        raise UserError(f"{path}: has no column {NAME_LABEL}; export it with that column, or give another file")
+    names = [micrograph_stem(name) for name in block[NAME_LABEL]] if micrograph is None else [micrograph] * len(block)
     table = coordinates_table(names, x, y, score)
-    used = ["rlnCoordinateX", "rlnCoordinateY", score_label, name_label]
-    more = block.drop(columns=used, errors="ignore").reset_index(drop=True)
+    more = block.drop(columns=[X_LABEL, Y_LABEL, SCORE_LABEL, NAME_LABEL], errors="ignore").reset_index(drop=True)
     return pd.concat([table, more], axis=1) if keep_more else table
 
 

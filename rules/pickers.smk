@@ -1,6 +1,7 @@
 rule import_picks:
     input:
         picks=ask(pickers.picked_files),
+        listed=ask(pickers.listed_picks),
         micrographs="results/{dataset}/micrographs.tsv",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
@@ -15,7 +16,8 @@ rule import_picks:
         mem_mb=2000,
         runtime="1h",
     params:
-        coordinates=ask_value(pickers.picker_keys, "format", "origin"),
+        coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
+        micrographs=ask_value(micrographs.micrograph_names),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_picks"),
     script:

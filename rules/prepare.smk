@@ -94,6 +94,7 @@ rule link_micrographs:
 rule import_coordinates:
     input:
         coordinates=ask(datasets.coordinate_files),
+        listed=ask(datasets.listed_coordinates),
         images=ask(micrographs.addition_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/coordinates/{addition}.star",
@@ -164,6 +165,7 @@ rule join_coordinates:
         "../envs/crisp.yaml"
     params:
         coordinates=ask_value(datasets.coordinate_settings),
+        micrographs=ask_value(micrographs.micrograph_names),
         code=core_digest("join_coordinates"),
     script:
         "../workflow_scripts/join_coordinates.py"

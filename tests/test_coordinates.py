@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -275,7 +276,7 @@ def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
         ("m.box", "1 2 3 4\n1 2 3 4 5\n", "line 2 has 5 columns and not 4"),
         ("m.box", "1 2 180 180\n1 b 180 180\n", "line 2: y is 'b', which is not a number"),
         ("m.star", "", "holds no STAR data block; check that it is a STAR file and not empty"),
-        ("m.star", "data_\n\nloop_\n_rlnVoltage #1\n300\n", "has no column rlnCoordinateX; give a star file of picks"),
+        ("m.star", "data_\n\nloop_\n_rlnVoltage #1\n300\n", "has no column rlnCoordinateX; export it with that column"),
         ("m.star", "data_\n\nloop_\n_rlnCoordinateX #1\n300\n", "has no column rlnCoordinateY"),
         (
             "m.star",
@@ -332,6 +333,168 @@ def test_cryosparc_files_are_written_elsewhere(tmp_path):
         co.write_coordinates(tmp_path / "m.cs", table(), format="cryosparc")
 
 
+XY = "_rlnCoordinateX #1\n_rlnCoordinateY #2\n"
+
+
+def blocks(**rows):
+    return "".join(f"data_{name}\n\nloop_\n{XY}{lines}\n\n" for name, lines in rows.items())
+
+
+def test_blocks_named_after_micrographs_are_all_read(tmp_path):
+    content = blocks(mic0="1 2\n3 4", mic1="5 6", mic2="")
+    back = read(tmp_path / "all.star", content)
+    assert list(back["micrograph"]) == ["mic0", "mic0", "mic1"]
+    np.testing.assert_array_equal(back[["x", "y"]], [[1, 2], [3, 4], [5, 6]])
+    assert co.names_micrographs(tmp_path / "all.star")
+    # a single block is the file's micrograph, whatever its name
+    assert set(read(tmp_path / "m_autopick.star", blocks(images="1 2"))["micrograph"]) == {"m"}
+    assert not co.names_micrographs(tmp_path / "m_autopick.star")
+
+
+def test_blocks_that_name_micrographs_are_all_read(tmp_path):
+    head = "loop_\n_rlnMicrographName\n_rlnCoordinateX\n_rlnCoordinateY\n_rlnOriginXAngst\n_rlnOriginYAngst\n"
+    content = f"data_a\n\n{head}m1.mrc 1 2 3 4\n\ndata_b\n\n{head}m2.mrc 5 6 7 8\nm1.mrc 9 9 9 9\n"
+    assert list(read(tmp_path / "all.star", content)["micrograph"]) == ["m1", "m2", "m1"]
+    origins = co.read_origins(tmp_path / "all.star", pixel_size=2.0)
+    np.testing.assert_array_equal(origins, [[1.5, 2], [3.5, 4], [4.5, 4.5]])
+    mixed = content.replace("_rlnMicrographName", "_rlnImageName", 1)
+    with pytest.raises(UserError, match=r"some of its 2 blocks of coordinates have the column rlnMicrographName"):
+        read(tmp_path / "all.star", mixed)
+
+
+def test_files_joined_into_one_are_refused(tmp_path):
+    """`cat mic?.star > all.star`: a STAR reader sees the last block of a name."""
+    for name, shown in (("", "data_"), ("particles", "data_particles")):
+        content = "# version 30001\n\n" + "".join(blocks(**{name: f"{i} 2"}) for i in range(5))
+        with pytest.raises(UserError, match=rf"all\.star: holds 5 blocks named {shown}, of which a reader sees one; "):
+            read(tmp_path / "all.star", content)
+
+
+@pytest.mark.parametrize(
+    "content", [blocks(mic0=""), f"data_\n\nloop_\n{XY}", f"# version 30001\n\ndata_\n\nloop_\n{XY}\n"]
+)
+def test_a_star_file_without_rows_is_no_particle(tmp_path, content):
+    assert len(read(tmp_path / "mic0.star", content)) == 0
+
+
+def star_row(**columns):
+    labels = "".join(f"_{label}\n" for label in columns)
+    return f"data_\n\nloop_\n{labels}{' '.join(map(str, columns.values()))}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("m.box", "10 20 64 64 -1\n90 80 64 64 -2\n", "its fifth column is −1 and −2, the two ends of a helix"),
+        ("m.box", "10 20 64 64 -1.0\n90 80 64 64 -2.0\n10 20 64 64 -1\n", "the two ends of a helix"),
+        (
+            "m.star",
+            star_row(rlnCoordinateX=1, rlnCoordinateY=2, rlnHelicalTubeID=1),
+            "rlnHelicalTubeID, so .* filaments",
+        ),
+        ("m.star", star_row(rlnCoordinateX=1, rlnCoordinateY=2, rlnCoordinateZ=3), "rlnCoordinateZ, so .* tomograms"),
+        ("m.star", star_row(rlnCoordinateX=1, rlnCoordinateY=2, rlnTomoName="t1"), "rlnTomoName, so .* tomograms"),
+        (
+            "m.star",
+            star_row(rlnCenteredCoordinateXAngst=1, rlnCenteredCoordinateZAngst=2),
+            "so its rows belong to tomo",
+        ),
+        ("m.csv", "x,y,z\n1,2,3\n", "has the column z, so its coordinates are those of a tomogram"),
+        ("m.txt", "image_name\tx_coord\ty_coord\tz_coord\nm\t1\t2\t3\n", "has the column z_coord"),
+        ("m.json", '{"boxes_3d": [[1, 2, 3, "manual", 0.5, 0]]}', 'its boxes are "boxes_3d", those of a tomogram'),
+    ],
+)
+def test_rows_that_are_no_single_particles_are_refused(tmp_path, name, content, message):
+    with pytest.raises(UserError, match=rf"{re.escape(name)}: .*{message}") as caught:
+        read(tmp_path / name, content)
+    assert "give coordinates of single particles" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        # a score that happens to be −1, EMAN's mark of a box of no helix, and columns that say nothing
+        ("m.box", "10 20 64 64 -1\n90 80 64 64 0.5\n"),
+        ("m.box", "10 20 64 64 -3\n90 80 64 64 -3\n"),
+        ("m.star", star_row(rlnCoordinateX=1, rlnCoordinateY=2, rlnCoordinateZ=0, rlnHelicalTubeID=0)),
+        ("m.csv", "x,y,z\n1,2,0\n1,2,\n"),
+    ],
+)
+def test_single_particles_pass(tmp_path, name, content):
+    assert len(read(tmp_path / name, content)) > 0
+
+
+CBOX = (
+    "data_global\n\n_version 1.0\n\ndata_cryolo\n\nloop_\n_CoordinateX\n_CoordinateY\n_CoordinateZ\n_Width\n_Height\n"
+    "_Confidence\n_filamentid\n"
+)
+
+
+def test_segments_and_slices_of_crYOLO_are_refused(tmp_path):
+    assert len(read(tmp_path / "m.cbox", CBOX + "1 2 <NA> 10 10 0.5 <NA>\n")) == 1
+    with pytest.raises(UserError, match="has the column filamentid, so its boxes are segments of filaments"):
+        read(tmp_path / "m.cbox", CBOX + "1 2 <NA> 10 10 0.5 3\n")
+    with pytest.raises(UserError, match="has the column CoordinateZ, so its coordinates are those of a tomogram"):
+        read(tmp_path / "m.cbox", CBOX + "1 2 7 10 10 0.5 <NA>\n")
+
+
+def test_segments_of_cryosparc_are_refused(tmp_path):
+    path, shape, *places = LOCATION_FIELDS
+    fields = [(path, "S8"), (shape, "<u4", 2), *((name, "<f4") for name in places), ("filament/filament_uid", "<u8")]
+    write_cs(tmp_path / "m.cs", np.zeros(2, dtype=fields))
+    with pytest.raises(
+        UserError, match=r"m\.cs: has the fields filament/…, so its particles are segments of filaments"
+    ):
+        co.read_coordinates(tmp_path / "m.cs")
+
+
+def coordinate_list(folder, files):
+    """RELION's list in a job's folder, with the paths of its files counted from the project."""
+    job = folder / "AutoPick/job007"
+    job.mkdir(parents=True)
+    for file, rows in files.values():
+        if rows is not None:
+            (folder / file).write_text(blocks(**{"": rows}))
+    lines = "".join(f"MotionCorr/{name}.mrc {file}\n" for name, (file, _) in files.items())
+    labels = "_rlnMicrographName #1\n_rlnMicrographCoordinates #2\n"
+    (job / "autopick.star").write_text(f"# version 30001\n\ndata_coordinate_files\n\nloop_\n{labels}{lines}\n")
+    return job / "autopick.star"
+
+
+def test_relions_list_of_coordinate_files_is_followed(tmp_path):
+    files = {"m1": ("AutoPick/job007/other.star", "1 2\n3 4"), "m2": ("AutoPick/job007/m2_autopick.star", "5 6")}
+    path = coordinate_list(tmp_path, files)
+    back = co.read_coordinates(path)
+    # the list says which micrograph, and not the file's name
+    assert list(back["micrograph"]) == ["m1", "m1", "m2"] and list(back["x"]) == [1, 3, 5]
+    assert list(co.listed_files(path).values()) == ["m1", "m2"] and co.names_micrographs(path)
+    assert not co.is_coordinate_list(tmp_path / "AutoPick/job007/other.star")
+
+
+def test_a_list_of_lists_or_of_one_file_twice_is_refused(tmp_path):
+    path = coordinate_list(tmp_path, {"m1": ("AutoPick/job007/autopick.star", None)})
+    with pytest.raises(UserError, match=r"autopick\.star: names the list .*; give files of coordinates in it"):
+        co.read_coordinates(path)
+    once = path.read_text().replace("job007/autopick", "job007/m").rstrip()
+    path.write_text(f"{once}\nm2.mrc AutoPick/job007/m.star\n")
+    with pytest.raises(UserError, match=r"names AutoPick/job007/m\.star twice; give each micrograph its own"):
+        co.read_coordinates(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "micrographs", "nearest"),
+    [
+        ("m7_DW", ["m70", "m7", "m8"], "m7"),
+        ("m7", ["m70_noDW", "m7_noDW", "m77_noDW"], "m7_noDW"),
+        ("coordinates/M7_autopick.star", ["m70", "m7", "m8"], "m7"),
+        ("m7_patch_aligned_doseweighted", ["m8_noDW", "m7_noDW"], "m7_noDW"),
+        ("a", ["xyz"], "xyz"),
+    ],
+)
+def test_the_nearest_name_differs_in_what_a_program_adds(name, micrographs, nearest):
+    assert co.nearest_name(name, micrographs) == nearest
+
+
 def test_missing_file_unknown_format_and_wrong_format(tmp_path):
     with pytest.raises(UserError, match=r"absent\.csv: no such file; check the path"):
         co.read_coordinates(tmp_path / "absent.csv")
@@ -341,14 +504,35 @@ def test_missing_file_unknown_format_and_wrong_format(tmp_path):
         read(tmp_path / "m.csv", "x,y\n1,2\n", format="cryoppp")
 
 
-def test_coordinates_outside_their_micrograph_are_refused():
+def test_many_coordinates_outside_their_micrograph_are_refused():
     shapes = {NAME: (100, 200)}
-    co.check_inside(table([[0, 0], [199, 99], [200, -1]]), shapes, source="m.csv")
+    inside = table([[0, 0], [199, 99], [200, -1]])
+    pd.testing.assert_frame_equal(co.split_inside(inside, shapes, source="m.csv")[0], inside)
     for xy in ([200.5, 50], [50, 100.5], [-1.5, 50], [50, -1.5]):
         with pytest.raises(
             UserError, match=rf"m\.csv: 1 of 2 coordinates lie outside .*{NAME} of 200 × 100 pixels; give"
         ):
-            co.check_inside(table([[5, 5], xy]), shapes, source="m.csv")
+            co.split_inside(table([[5, 5], xy]), shapes, source="m.csv")
+
+
+def test_a_few_coordinates_outside_are_left_out_and_named():
+    slip = table([[5 + i, 50] for i in range(50)] + [[203, 50]])
+    inside, text = co.split_inside(slip, {NAME: (100, 200)}, source="m.csv")
+    pd.testing.assert_frame_equal(inside, slip.iloc[:50])
+    assert text == (
+        f"m.csv: 1 of 51 coordinates lie outside the micrograph, for instance (203, 50) in {NAME} of 200 × 100 pixels; "
+        "left out, the others are used"
+    )
+    with pytest.raises(UserError, match="6 of 51 coordinates lie outside"):
+        co.split_inside(slip.assign(x=slip["x"].where(slip.index > 4, 300)), {NAME: (100, 200)}, source="m.csv")
+
+
+def test_fractions_of_a_micrograph_are_refused():
+    shapes = {NAME: (100, 200)}
+    with pytest.raises(UserError, match=r"m\.csv: all 2 coordinates lie between 0 and 1, so they are fractions"):
+        co.split_inside(table([[0.25, 0.5], [1, 0]]), shapes, source="m.csv")
+    for xy in ([[0.25, 0.5]], [[0, 0], [1, 1]], [[0.5, 0.5], [0.5, 7]]):
+        assert len(co.split_inside(table(xy), shapes, source="m.csv")[0]) == len(xy)
 
 
 def test_to_top_left_is_its_own_inverse_and_knows_each_height():

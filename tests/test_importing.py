@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisp_core.arrays import Array
-from crisp_core.coordinates import read_coordinates, to_top_left
+from crisp_core.coordinate_check import check_against_images
+from crisp_core.coordinates import read_coordinates, to_top_left, write_coordinates
 from crisp_core.errors import UserError
-from crisp_core.importing import check_stated_origin, import_coordinates
+from crisp_core.importing import import_coordinates, unmatched_files
 from crisp_core.star import write_blocks
 
 SHAPES = {"a": (100, 200), "b": (100, 200), "c": (100, 200)}
@@ -80,6 +81,77 @@ def test_nothing_to_use_is_an_error_with_the_first_reason(folder):
         imported(folder, "stranger.csv")
 
 
+def test_files_without_any_coordinate_are_refused_before_a_training(folder):
+    (folder / "a.csv").write_text("x,y\n")
+    with pytest.raises(UserError, match=r"a\.csv: none of 2 coordinate files has a coordinate of a particle; give"):
+        imported(folder, "a.csv", "b.csv")
+    paths = [str(folder / "b.csv")]
+    later = import_coordinates(paths, SHAPES, format="auto", origin="top-left", required=False)
+    assert later.names[["micrograph", "n_coordinates"]].to_numpy().tolist() == [["b", 0]]
+
+
+def test_a_slip_outside_is_left_out_and_listed(folder):
+    (folder / "a.csv").write_text("x,y\n" + "".join(f"{i},20\n" for i in range(50)) + "203,20\n")
+    result = imported(folder, "a.csv")
+    assert len(result.coordinates) == 50 and result.coordinates["x"].max() == 49
+    assert result.names["n_coordinates"].tolist() == [50]
+    (refused,) = result.refused
+    assert "1 of 51 coordinates lie outside the micrograph, for instance (203, 20) in a of 200 × 100" in refused.reason
+
+
+def test_lower_scores_are_left_out_and_counted(folder):
+    (folder / "a.csv").write_text("x,y,score\n1,1,0.2\n2,2,0.3\n3,3,0.9\n")
+    (folder / "b.csv").write_text("x,y,score\n1,1,0.1\n")
+    paths = [str(folder / f"{name}.csv") for name in "ab"]
+    options = {"format": "auto", "origin": "top-left"}
+    result = import_coordinates(paths, SHAPES, **options, least_score=0.3)
+    assert result.coordinates["x"].tolist() == [2, 3]
+    # it was looked at, and nothing was found
+    assert result.names[["micrograph", "n_coordinates"]].to_numpy().tolist() == [["a", 2], ["b", 0]]
+    assert result.notes == ["2 coordinates score less than least_score = 0.3 and are left out"]
+    with pytest.raises(UserError, match=r"a\.csv: all 4 coordinates of 2 files score less than least_score; lower it"):
+        import_coordinates(paths, SHAPES, **options, least_score=5)
+    (folder / "c.csv").write_text("x,y\n1,1\n")
+    (refused,) = import_coordinates([*paths, str(folder / "c.csv")], SHAPES, **options, least_score=0.3).refused
+    assert "c.csv: has coordinates without a score; leave out least_score, or give scores" in refused.reason
+
+
+def test_boxes_that_crYOLO_left_out_are_mentioned(folder):
+    table = pd.DataFrame({"micrograph": "a", "x": [20.0, 30], "y": [20.0, 30], "score": [0.11, 0.9]})
+    write_coordinates(folder / "a.cbox", table, format="cryolo", size_px=10)
+    paths, options = [str(folder / "a.cbox")], {"format": "auto", "origin": "top-left"}
+    (note,) = import_coordinates(paths, SHAPES, **options).notes
+    assert "a.cbox: a .cbox file" in note and "confidence of 0.11; set least_score" in note
+    assert import_coordinates(paths, SHAPES, **options, least_score=0.3).coordinates["x"].tolist() == [30]
+
+
+def test_files_of_a_list_are_refused_one_by_one(folder):
+    (folder / "a_autopick.star").write_text("data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 2\n")
+    (folder / "none.star").write_text("data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n")
+    rows = {"rlnMicrographName": [f"raw/{name}.mrc" for name in "abc"]}
+    files = ["a_autopick.star", "none.star", "absent.star"]
+    listed = pd.DataFrame(rows | {"rlnMicrographCoordinates": files})
+    write_blocks(folder / "autopick.star", {"coordinate_files": listed})
+    result = imported(folder, "autopick.star")
+    assert result.coordinates["micrograph"].tolist() == ["a"]
+    # an empty file belongs to the micrograph of the list
+    assert result.names[["micrograph", "n_coordinates"]].to_numpy().tolist() == [["a", 1], ["b", 0]]
+    assert [refused.reason for refused in result.refused] == ["absent.star: no such file; check the path"]
+
+
+def test_a_file_of_which_nothing_matches_is_listed_with_the_nearest_name(folder):
+    for name in ("C_DW.csv", "bad.csv"):
+        (folder / name).write_text("x,y\n1,2\n")
+    (folder / "many.csv").write_text("micrograph,x,y\nb,1,2\nd,1,2\n")
+    names = imported(folder, "a.csv", "C_DW.csv", "bad.csv", "many.csv").names
+    # the micrograph `bad` was refused itself
+    (refused,) = unmatched_files(names, [*SHAPES, "bad"])
+    path = str(folder / "C_DW.csv")
+    assert (refused.path, refused.stage) == (path, "coordinates")
+    assert refused.reason.startswith(f"{path}: no micrograph is called C_DW, the nearest name is c; rename the file")
+    assert unmatched_files(names, [*SHAPES, "bad", "C_DW"]) == []
+
+
 def test_flipped_coordinates_are_told_from_the_image():
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:120, :160]
@@ -89,12 +161,12 @@ def test_flipped_coordinates_are_told_from_the_image():
         image -= 3 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 18).astype(np.float32)
     images = [("a", Array(image, 7.0, (480, 640)))]
     table = pd.DataFrame({"micrograph": "a", "x": 4 * xy[:, 0], "y": 4 * xy[:, 1]})
-    check_stated_origin(table, images, diameter_angstrom=80, source="here")
+    check_against_images(table, images, diameter_angstrom=80, source="here")
     with pytest.raises(UserError, match=r"here: its coordinates fit the micrographs upside down .* set origin"):
-        check_stated_origin(table.assign(y=479 - table["y"]), images, diameter_angstrom=80, source="here")
+        check_against_images(table.assign(y=479 - table["y"]), images, diameter_angstrom=80, source="here")
     options = {"diameter_angstrom": 80, "source": "here", "required": False}
-    assert check_stated_origin(table, images, **options) == {}
-    assert list(check_stated_origin(table.assign(y=479 - table["y"]), images, **options)) == ["a"]
+    assert check_against_images(table, images, **options) == ({}, [])
+    assert list(check_against_images(table.assign(y=479 - table["y"]), images, **options)[0]) == ["a"]
 
 
 REFINED = {"rlnCoordinateX": [10.0, 199.0], "rlnCoordinateY": [20.0, 5.0], "rlnMicrographName": ["a.mrc", "b.mrc"]}
@@ -156,7 +228,7 @@ def directory(tmp_path_factory):
 @settings(max_examples=30)
 @given(
     shape=st.tuples(st.integers(50, 9000), st.integers(50, 9000)),
-    fractions=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=5),
+    fractions=st.lists(st.tuples(st.floats(0.1, 1), st.floats(0.1, 1)), min_size=1, max_size=5),
     origins=st.lists(st.tuples(st.floats(-90, 90), st.floats(-90, 90)), min_size=5, max_size=5),
     pixel_size=st.floats(0.3, 12),
     origin=st.sampled_from(["top-left", "bottom-left"]),
@@ -193,6 +265,6 @@ def test_the_importer_tells_the_row_order_of_published_picks(shared_data, picker
         right = to_top_left(raw, {path.stem: 4096}, origin="bottom-left")
         np.testing.assert_array_equal(right["y"], 4095 - raw["y"])
         options = {"diameter_angstrom": 191, "source": path.name}
-        check_stated_origin(right, images, **options)
+        check_against_images(right, images, **options)
         with pytest.raises(UserError, match=f"{path.name}: its coordinates fit the micrographs upside down"):
-            check_stated_origin(raw, images, **options)
+            check_against_images(raw, images, **options)

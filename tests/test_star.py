@@ -438,7 +438,8 @@ def test_bad_ctf_files_are_refused(tmp_path, rows, labels, message):
     [
         (b"", "holds no STAR data block; check that it is a STAR file and not empty"),
         (b"hello\n", "holds no STAR data block"),
-        (b"data_\n", "is not a valid STAR file"),
+        (b"data_\n", "block data_ has no columns; export the file again, or remove it"),
+        (b"data_\n\nloop_\n_a\n1\n\ndata_\n\nloop_\n_a\n2\n", "holds 2 blocks named data_, of which a reader sees one"),
         (b"\xff\xfe\x00\x80", "is not a text file; check that the path names"),
     ],
 )

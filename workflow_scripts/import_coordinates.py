@@ -1,9 +1,8 @@
-"""Rule import_coordinates: the coordinate files of an addition as one table, names matched, origin checked."""
+"""Rule import_coordinates: the coordinates of an addition as one table, names matched, origin and scale checked."""
 
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_grids
-from crisp_core.importing import import_coordinates, without_upside_down
+from crisp_core.importing import import_checked
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -12,19 +11,18 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-shapes = {name: grid.full_shape for file in snakemake.input.images for name, grid in array_grids(file, "image").items()}
 # what is added later is picked, whether it has coordinates or not
 required = snakemake.wildcards.addition == "0"
-imported = import_coordinates(
-    list(snakemake.input.coordinates), shapes, required=required, **snakemake.params.coordinates
-)
-imported = without_upside_down(
-    imported,
-    snakemake.input.images,
+imported = import_checked(
+    list(snakemake.input.coordinates),
+    list(snakemake.input.images),
     diameter_angstrom=snakemake.params.diameter_angstrom,
     source=f"datasets/{snakemake.wildcards.dataset}/coordinates",
     required=required,
+    **snakemake.params.coordinates,
 )
+for note in imported.notes:
+    log.warning(note)
 for path, _, reason in imported.refused:
     log.warning("quarantined %s: %s", path, reason)
 labelled = set(imported.names["micrograph"])

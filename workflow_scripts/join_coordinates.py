@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.importing import import_coordinates, joined_names
+from crisp_core.importing import import_coordinates, joined_names, unmatched_files
 from crisp_core.logs import start_log
 from crisp_core.quarantine import read_quarantine, write_quarantine
 from crisp_core.star import read_coordinates_star, write_coordinates_star
@@ -22,7 +22,9 @@ texts = {"path": str, "name": str, "micrograph": str}
 matched = [pd.read_csv(path, sep="\t", dtype=texts, keep_default_na=False) for path in snakemake.input.names]
 names = joined_names([*matched, strangers.names])
 names.to_csv(snakemake.output.names, sep="\t", index=False)
-refused = chain(strangers.refused, *(read_quarantine(path) for path in snakemake.input.quarantine))
+unmatched_paths = unmatched_files(names, snakemake.params.micrographs)
+earlier = (read_quarantine(path) for path in snakemake.input.quarantine)
+refused = chain(strangers.refused, *earlier, unmatched_paths)
 # a file of many micrographs is read for every addition
 write_quarantine(snakemake.output.quarantine, list(dict.fromkeys(refused)))
 unmatched = names.query("micrograph == ''")

@@ -1,9 +1,12 @@
 """What rules take from a dataset's entry: simulation, coordinates, CTF, labels."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from crisp_core.errors import UserError
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_batches
 from crisp_core.plan.plan import EVERY, Plan
@@ -82,12 +85,13 @@ def simulation_batches(plan: Plan, *, dataset: str) -> list[str]:
 
 
 def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
-    """Format and origin of a dataset's coordinates; a simulation writes RELION's."""
+    """How a dataset's coordinates are to be read; a simulation writes RELION's."""
     if dataset in plan.simulated:
         return {"format": "relion-particles", "origin": "top-left"}
     settings = plan.dataset(dataset)["coordinates"]
     pixel_size = plan.dataset(dataset)["pixel_size"] if settings["subtract_origins"] else None
-    return {"format": settings["format"], "origin": settings["origin"], "refined_pixel_size": pixel_size}
+    keys = ("format", "origin", "scale", "least_score")
+    return {key: settings[key] for key in keys} | {"refined_pixel_size": pixel_size}
 
 
 def coordinate_quarantine(plan: Plan, *, dataset: str) -> list[str]:
@@ -101,6 +105,23 @@ def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
         return addition_batches(plan, "results/{dataset}/simulation/{batch}.star", dataset=dataset, addition=addition)
     found = addition_of_coordinates(plan, dataset).items()
     return [path for path, number in found if number in (addition, EVERY)]
+
+
+def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
+    """Coordinate files that the lists among `coordinate_files` name."""
+    return followed_lists(coordinate_files(plan, dataset=dataset, addition=addition))
+
+
+def followed_lists(files: Iterable[str]) -> list[str]:
+    """Coordinate files that RELION's lists among the files name, so that a change of one is seen."""
+    from crisp_core.coordinates import is_coordinate_list, listed_files  # reads images, which few calls need
+
+    found: list[str] = []
+    for path in filter(is_coordinate_list, files):
+        # the import says why a list cannot be used
+        with suppress(UserError):
+            found += [file for file in listed_files(path) if os.access(file, os.R_OK)]
+    return found
 
 
 def stranger_files(plan: Plan, *, dataset: str) -> list[str]:

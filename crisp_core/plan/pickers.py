@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crisp_core.paths import matching_files
+from crisp_core.plan.datasets import followed_lists
 from crisp_core.plan.micrographs import all_batches
 from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan, split_run
@@ -25,6 +26,11 @@ def picks_quarantine(plan: Plan, *, dataset: str) -> list[str]:
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
     """Files from which an experiment's picks are read."""
     return matching_files(plan.experiment(experiment)["picker"]["files"])
+
+
+def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
+    """Files that lists among an experiment's files of picks name."""
+    return followed_lists(picked_files(plan, experiment=experiment))
 
 
 def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:

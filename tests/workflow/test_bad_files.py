@@ -16,7 +16,7 @@ from PIL import Image
 from crisp_core.arrays import array_names
 from crisp_core.checkpoints import read_facts, write_facts
 from crisp_core.micrographs import mrc_header, write_mrc
-from crisp_core.star import read_coordinates_star
+from crisp_core.star import read_coordinates_star, write_blocks
 
 from .conftest import copy_workflow, run_snakemake, write_config
 
@@ -47,9 +47,15 @@ BAD_MICROGRAPHS = {
 }
 BAD_COORDINATES = {
     "good_001.csv": "line 14: y is 'many', which is not a number",
-    "good_002.csv": "1 of 13 coordinates lie outside the micrograph, for instance (5000, 3)",
     "good_003.csv": "the coordinates of good_003 fit it upside down; turn them around",
+    "good_004.csv": "the coordinates of good_004 fit when multiplied by 2 ",
+    "good_005.csv": "lie outside the micrograph, for instance",
+    "good_006_DW.csv": "no micrograph is called good_006_DW, the nearest name is good_006; rename the file",
+    "good_007.box": "its fifth column is −1 and −2, the two ends of a helix",
+    "joined.star": "holds 2 blocks named data_, of which a reader sees one",
 }
+# a slip that costs one coordinate
+OUTSIDE = {"good_002.csv": "1 of 14 coordinates lie outside the micrograph, for instance (163, 3)"}
 
 
 def places(rng):
@@ -96,6 +102,18 @@ def write_bad(raw, image):
     (raw / "dangling.mrc").symlink_to("nowhere.mrc")
 
 
+def write_list(folder, names):
+    """Put a list of coordinate files in the place of the files of some micrographs."""
+    (folder / "listed").mkdir()
+    rows = []
+    for i, name in enumerate(names):
+        # the list says which micrograph it is
+        (folder / f"coordinates/{name}.csv").rename(folder / f"listed/picks{i}.csv")
+        rows.append((f"MotionCorr/{name}.mrc", f"listed/picks{i}.csv"))
+    table = pd.DataFrame(rows, columns=["rlnMicrographName", "rlnMicrographCoordinates"])
+    write_blocks(folder / "coordinates/autopick.star", {"coordinate_files": table})
+
+
 def write_data(folder):
     """Micrographs and the coordinates of some; returns the names of the good micrographs."""
     raw, coordinates, rng = folder / "raw", folder / "coordinates", np.random.default_rng(0)
@@ -109,9 +127,16 @@ def write_data(folder):
         write_image(raw / f"{name}.mrc", image)
         if i < N_WITH_COORDINATES:
             xy = np.column_stack([xy[:, 0], 159 - xy[:, 1]]) if name == "good_003" else xy
+            xy = xy * {"good_004": 0.5, "good_005": 2}.get(name, 1)
+            name += "_DW" if name == "good_006" else ""
             pd.DataFrame(xy, columns=["x", "y"]).to_csv(coordinates / f"{name}.csv", index=False)
     write_bad(raw, image)
-    for name, line in (("good_001", "12,many\n"), ("good_002", "5000,3\n")):
+    (coordinates / "good_007.csv").unlink()
+    (coordinates / "good_007.box").write_text("10 20 16 16 -1\n90 80 16 16 -2\n")
+    write_list(folder, ["good_008", "good_009"])
+    block = "data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n10 20\n\n"
+    (coordinates / "joined.star").write_text(block * 2)
+    for name, line in (("good_001", "12,many\n"), ("good_002", "100,120\n163,3\n")):
         with open(coordinates / f"{name}.csv", "a") as file:
             file.write(line)
     return names
@@ -125,7 +150,7 @@ def settings(trained):
         "datasets": {
             "bad": {
                 "micrographs": ["raw/*.mrc", "raw/missing.mrc"],
-                "coordinates": {"files": "coordinates/*.csv", "origin": "top-left"},
+                "coordinates": {"files": "coordinates/*", "origin": "top-left"},
                 "pixel_size": PIXEL_SIZE,
                 "particle_diameter_angstrom": DIAMETER,
                 "preparation": {"normalization": "robust"},
@@ -184,7 +209,7 @@ def test_the_others_finish_and_the_run_says_so_when_it_is_strict(bad_run):
     assert done.returncode == 1, done.stdout[-3000:]
     # nothing else failed
     (line,) = error_lines(done.stdout)
-    n_bad = len(BAD_MICROGRAPHS) + len(BAD_COORDINATES)
+    n_bad = len(BAD_MICROGRAPHS) + len(BAD_COORDINATES) + len(OUTSIDE)
     assert line.startswith(f"strict: all is finished, but {n_bad} files were quarantined, see {RESULTS}/quarantine.tsv")
     assert "Traceback" not in done.stdout
     for name in ("results/report.html", f"{RESULTS}/picked/metrics/picks.tsv", f"{RESULTS}/picked/plots/overlays"):
@@ -202,7 +227,7 @@ def test_the_quarantine_names_each_file_with_its_reason(bad_run):
     assert list(table) == ["path", "stage", "reason"]
     reasons = {(row.stage, Path(row.path).name): row.reason for row in table.itertuples()}
     expected = {("prepare", name): reason for name, reason in BAD_MICROGRAPHS.items()}
-    expected |= {("coordinates", name): reason for name, reason in BAD_COORDINATES.items()}
+    expected |= {("coordinates", name): reason for name, reason in (BAD_COORDINATES | OUTSIDE).items()}
     assert set(reasons) == set(expected) and len(table) == len(expected)
     for key, reason in expected.items():
         assert reason in reasons[key]
@@ -211,9 +236,9 @@ def test_the_quarantine_names_each_file_with_its_reason(bad_run):
 def test_refused_coordinates_label_nothing(bad_run):
     folder, _, _ = bad_run
     coordinates = read_coordinates_star(folder / RESULTS / "coordinates.star")
-    refused = {Path(name).stem for name in BAD_COORDINATES}
+    refused = {Path(name).stem.removesuffix("_DW") for name in BAD_COORDINATES}
     labelled = {f"good_{i:03d}" for i in range(N_WITH_COORDINATES)} - refused
-    assert set(coordinates["micrograph"]) == labelled and len(coordinates) == 12 * len(labelled)
+    assert set(coordinates["micrograph"]) == labelled and len(coordinates) == 12 * len(labelled) + 1
     assert set(pd.read_csv(folder / RESULTS / "split.tsv", sep="\t")["micrograph"]) <= labelled
 
 

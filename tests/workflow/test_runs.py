@@ -424,7 +424,9 @@ def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
         "nan.mrc",
         "missing.mrc",
         broken.name,
+        "stranger.csv",
     }
+    assert "no micrograph is called stranger, the nearest name is " in reasons["stranger.csv"]
     assert "line" in reasons[broken.name] and "many" in reasons[broken.name]
     n_micrographs = len(pd.read_csv(folder / RESULTS / "micrographs.tsv", sep="\t"))
     assert n_micrographs + refused["stage"].eq("prepare").sum() == len(good) + 5
