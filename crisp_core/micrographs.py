@@ -313,8 +313,8 @@ def _bytes_as_meant(path: Path, header: np.void, data: np.ndarray) -> np.ndarray
         )
     if not said and float(data.std()) > WRAPPED * float(unsigned.std()):
         raise UserError(
-            f"{path}: its bytes (MRC mode 0) look like unsigned ones, and nothing in its header says so; write it again "
-            "as mode 1 or 2"
+            f"{path}: its bytes (MRC mode 0) look like unsigned ones, and nothing in its header says so; "
+            "write it again as mode 1 or 2"
         )
     return unsigned if said == {"unsigned"} else data
 
@@ -460,7 +460,8 @@ def _check_grey_page(path: Path, page: tifffile.TiffPage) -> None:
         raise UserError(f"{path}: its pixels are not plain numbers ({page.dtype}); write grey values")
     if photometric not in ("MINISBLACK", "RGB", "YCBCR") or n_colours != (1 if photometric == "MINISBLACK" else 3):
         raise UserError(
-            f"{path}: is a TIFF of kind {photometric} with {page.samplesperpixel} values per pixel; write one grey image"
+            f"{path}: is a TIFF of kind {photometric} with {page.samplesperpixel} values per pixel; "
+            "write one grey image"
         )
     if any(int(kind) == 0 for kind in page.extrasamples):
         raise UserError(
@@ -484,7 +485,10 @@ def _read_picture(path: Path) -> np.ndarray:
                 _check_pixel_count(path, picture.height, picture.width)
                 if getattr(picture, "n_frames", 1) > 1:
                     raise UserError(f"{path}: holds {picture.n_frames} images; give its motion-corrected average")
-                return _grey(np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB")))
+                pixels = np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
+                if picture.mode == "P" and np.ptp(pixels, axis=2).any():
+                    raise UserError(f"{path}: its colours are those of a palette; write the grey values")
+                return _grey(pixels)
     except Image.DecompressionBombError:
         raise UserError(f"{path}: declares more pixels than any camera has; copy or convert it again") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -519,8 +523,8 @@ def _check_values(path: Path, values: np.ndarray) -> None:
         raise UserError(f"{path}: holds NaN or infinite values; make it again, or leave it out of the dataset")
     if max(-low, high) > MAX_VALUE:
         raise UserError(
-            f"{path}: holds a value of {high if high > MAX_VALUE else low:.3g}, beyond {MAX_VALUE:g}; make it again, or "
-            "leave it out of the dataset"
+            f"{path}: holds a value of {high if high > MAX_VALUE else low:.3g}, beyond {MAX_VALUE:g}; make it again, "
+            "or leave it out of the dataset"
         )
     if low == high:
         raise UserError(f"{path}: every pixel is {low:g}, so there is no image in it; leave it out of the dataset")

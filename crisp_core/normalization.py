@@ -77,9 +77,7 @@ def prepare(
     usable = valid_area(image.shape, round(angstrom_to_px(margin_angstrom, pixel_size))) & ~invalid_border(image)
     usable &= ~dark_area(image, ~usable)
     if not usable.any():
-        raise UserError(
-            "no valid pixel is left inside the margin and the smeared and dark borders; lower margin_angstrom"
-        )
+        raise UserError("no valid pixel is left inside the margin, smeared and dark borders; lower margin_angstrom")
     # Before resampling, in which a hot pixel or the sharp step at a border would ring into its surroundings.
     values = image[usable]
     spread = robust(values[:: max(1, values.size // SPREAD_PIXELS)].astype(np.float64))

@@ -196,7 +196,7 @@ def test_preparation_does_not_depend_on_what_the_invalid_edge_holds():
         (
             np.arange(4096.0).reshape(64, 64),
             {"margin_angstrom": 40},
-            "no valid pixel is left inside the margin and the smeared and dark borders; lower margin_angstrom",
+            "no valid pixel is left inside the margin, smeared and dark borders; lower margin_angstrom",
         ),
         (
             np.random.default_rng(0).normal(size=(64, 64)),
