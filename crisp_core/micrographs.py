@@ -42,9 +42,18 @@ MAX_PIXELS_PER_BYTE = 1000
 # 1024³, 4 GiB in memory; a packed file of a few kB can promise any number.
 MAX_VOXELS = 2**30
 PIECE_BYTES = 2**24
+# No camera counts so many, and their squares still fit into 32-bit numbers.
+MAX_VALUE = 1e12
+# Marks, in the 152nd byte of an MRC header, that its flags in the 156th are IMOD's ("IMOD").
+IMOD_STAMP, SIGNED_FLAG = 1146047817, 1
+# Bytes are taken for unsigned if they vary so many times more as signed ones: a grey value of 127 next to −128.
+WRAPPED = 2.0
+# What a TIFF file may hold beside its image and tags before something is hidden in it.
+SPARE_BYTES = 4096
 # Density statistics that tell a reader that they were not computed (MRC2014: dmax < dmin, dmean < both, rms < 0).
 UNKNOWN_STATISTICS = (0.0, -1.0, -2.0, -1.0)
 # It tells of every odd tag of a damaged file, beside the one line that refuses it.
+log = logging.getLogger("crisp")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
@@ -68,7 +77,8 @@ def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: 
     Parameters
     ----------
     path : str or Path
-        MRC (modes 0, 1, 2, 6, 12), single-page TIFF, PNG or JPG (colour is averaged), or HDF5 as `arrays` writes it.
+        MRC (modes 0, 1, 2, 6, 12), TIFF of one image (and thumbnails of it), PNG or JPG, or HDF5 as `arrays` writes it.
+        The colours of a picture are averaged.
     pixel_size : float, optional
         Å/px; overrides what the file says.
     name : str, optional
@@ -77,8 +87,8 @@ def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: 
     Raises
     ------
     UserError
-        If the file is missing, unreadable, not what its suffix says, truncated, not a single image, constant, holds NaN
-        or infinity, or if neither the file nor the caller gives a pixel size.
+        If the file is missing, unreadable, not what its suffix says, truncated, not a single image, constant, holds
+        NaN, infinity or a number beyond 1e12, or if neither the file nor the caller gives a pixel size.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -86,7 +96,8 @@ def read_micrograph(path: str | Path, *, pixel_size: float | None = None, name: 
         raise UserError(f"{path}: unknown format '{suffix}'; micrographs must be one of {' '.join(SUFFIXES)}")
     _check_readable(path)
     if suffix in MRC_SUFFIXES:
-        image, file_pixel_size = _read_mrc_image(path)
+        image, header = _read_mrc_image(path)
+        file_pixel_size = _header_pixel_size(path, header, given=pixel_size)
     elif suffix in ARRAY_SUFFIXES:
         image, file_pixel_size, _ = read_array(path, "image", name or path.stem)
     else:
@@ -175,7 +186,9 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     with np.errstate(over="ignore"):
         density = np.ascontiguousarray(density, dtype=np.float32)
     _check_values(path, density)
-    pixel_size = pixel_size or _header_pixel_size(path, header)
+    # also where it is given: a contradiction is logged
+    in_header = _header_pixel_size(path, header, given=pixel_size)
+    pixel_size = pixel_size or in_header
     if pixel_size is None:
         raise UserError(
             f"{path}: the map does not say its pixel size; write it into its header, or give volume_pixel_size"
@@ -264,7 +277,7 @@ def _opened(path: Path) -> BinaryIO:
     return openers.get(path.suffix.lower(), open)(path, "rb")
 
 
-def _read_mrc_image(path: Path) -> tuple[np.ndarray, float | None]:
+def _read_mrc_image(path: Path) -> tuple[np.ndarray, np.void]:
     with open(path, "rb") as stream:
         header = _checked_header(path, stream.read(HEADER_BYTES))
         if header["nz"] != 1:
@@ -273,7 +286,13 @@ def _read_mrc_image(path: Path) -> tuple[np.ndarray, float | None]:
             )
         stream.seek(0)
         mrc, header = _read_mrc(path, stream, most=MAX_PIXELS)
-    return mrc.reshape(mrc.shape[-2:]), _header_pixel_size(path, header)
+        n_bytes, expected = os.fstat(stream.fileno()).st_size, _promised_bytes(header)
+    if n_bytes > expected:
+        raise UserError(
+            f"{path}: has {n_bytes} bytes and its header describes {expected}, so it holds more than one image or its "
+            "header is wrong; write it again with one image"
+        )
+    return mrc.reshape(mrc.shape[-2:]), header
 
 
 def _read_mrc(path: Path, stream: BinaryIO, *, most: int = MAX_VOXELS) -> tuple[np.ndarray, np.void]:
@@ -298,7 +317,52 @@ def _read_mrc(path: Path, stream: BinaryIO, *, most: int = MAX_VOXELS) -> tuple[
         data = mrc.data
     if data is None:
         raise UserError(f"{path}: its machine stamp contradicts its header; write it again with another program")
-    return data, header
+    return (_bytes_as_meant(path, header, data) if int(header["mode"]) == 0 else data), header
+
+
+def _bytes_as_meant(path: Path, header: np.void, data: np.ndarray) -> np.ndarray:
+    """Mode 0 with the sign that is meant: MRC2014 has signed bytes, IMOD and older programs unsigned ones.
+
+    IMOD's flag or the statistics of the header decide; where both are silent, the bytes are signed.
+
+    Raises
+    ------
+    UserError
+        If flag and statistics contradict each other, or if the bytes are signed only by default and look unsigned.
+
+    Source: bio3d.colorado.edu/imod/doc/mrc_format.txt; MRC2014 (word 4).
+    """
+    unsigned = data.view(np.uint8)
+    said = {sign for sign in (_stamped_sign(header), _sign_of_statistics(header)) if sign is not None}
+    if len(said) == 2:
+        raise UserError(
+            f"{path}: IMOD's flag and the minimum and maximum in its header contradict each other on whether its bytes "
+            "have a sign; write it again as mode 1 or 2"
+        )
+    if not said and float(data.std()) > WRAPPED * float(unsigned.std()):
+        raise UserError(
+            f"{path}: its bytes (MRC mode 0) look like unsigned ones, and nothing in its header says so; "
+            "write it again as mode 1 or 2"
+        )
+    return unsigned if said == {"unsigned"} else data
+
+
+def _stamped_sign(header: np.void) -> str | None:
+    """What IMOD's flags say of the sign of bytes."""
+    # a new array: fields without a type are not swapped with the header
+    order = header["nx"].dtype.byteorder
+    stamp, flags = np.frombuffer(header["extra2"].tobytes()[40:48], np.dtype("i4").newbyteorder(order))
+    if stamp != IMOD_STAMP:
+        return None
+    return "signed" if flags & SIGNED_FLAG else "unsigned"
+
+
+def _sign_of_statistics(header: np.void) -> str | None:
+    """What minimum and maximum in the header say of the sign of bytes."""
+    low, high = float(header["dmin"]), float(header["dmax"])
+    if low < 0 and low < high <= 127:
+        return "signed"
+    return "unsigned" if 0 <= low and 127 < high <= 255 else None
 
 
 def _promised_bytes(header: np.void) -> int:
@@ -342,7 +406,7 @@ def _checked_header(path: Path, start: bytes) -> np.void:
     return header
 
 
-def _header_pixel_size(path: Path, header: np.void) -> float | None:
+def _header_pixel_size(path: Path, header: np.void, *, given: float | None) -> float | None:
     cell = [float(header["cella"][axis]) for axis in "xyz"[: 3 if header["nz"] > 1 else 2]]
     intervals = [int(header[axis]) for axis in ("mx", "my", "mz")]
     sizes = [length / n for length, n in zip(cell, intervals, strict=False) if n > 0]
@@ -350,7 +414,12 @@ def _header_pixel_size(path: Path, header: np.void) -> float | None:
         return None
     if max(sizes) > 1.01 * min(sizes):
         values = " × ".join(f"{size:.4g}" for size in sizes)
-        raise UserError(f"{path}: its header says pixels of {values} Å; they must be square, resample it")
+        if given is not None:
+            log.warning("%s: its header says pixels of %s Å; the pixel_size of %g Å/px is taken", path, values, given)
+            return None
+        raise UserError(
+            f"{path}: its header says pixels of {values} Å; set pixel_size (Å/px) if they are square, or resample it"
+        )
     # The header's 32 bits hold no more digits than this: 3.54, not 3.540000152587891.
     return round(sizes[0], 6)
 
@@ -372,18 +441,67 @@ def _chosen_pixel_size(path: Path, given: float | None, from_file: float | None)
 def _read_tiff(path: Path) -> np.ndarray:
     try:
         with tifffile.TiffFile(path) as file:
-            n_pages = len(file.pages)
-            if n_pages > 1:
+            pages = [page for page in _tiff_pages(file) if not page.is_reduced]
+            if len(pages) != 1:
                 raise UserError(
-                    f"{path}: holds {n_pages} pages, so it is a movie or a stack; give its motion-corrected average"
+                    f"{path}: holds {len(pages)} pages, so it is a movie or a stack; give its motion-corrected average"
                 )
-            page = file.pages[0]
-            _check_pixel_count(path, *page.shape)
-            return _grey(page.asarray())
+            _check_one_image(path, file, pages[0])
+            _check_grey_page(path, pages[0])
+            _check_pixel_count(path, *pages[0].shape)
+            colours = pages[0].asarray()
+            return _grey(np.moveaxis(colours, 0, -1) if pages[0].axes == "SYX" else colours)
     except UserError:
         raise
     except Exception as error:  # tifffile's decoders raise many kinds for a damaged file
         raise UserError(f"{path}: is not a readable TIFF file ({error}); copy or convert it again") from None
+
+
+def _tiff_pages(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
+    """All pages with those that hang on another one."""
+    pages = [file.pages[i] for i in range(len(file.pages))]
+    pages = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
+    below = [page.pages[i] for page in pages if page.subifds for i in range(len(page.pages))]
+    return pages + [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in below]
+
+
+def _check_one_image(path: Path, file: tifffile.TiffFile, page: tifffile.TiffPage) -> None:
+    """Refuse a stack that lies behind a single page, as ImageJ and others write one, told or untold."""
+    told = [int((file.imagej_metadata or {}).get("images", 1))]
+    told += [math.prod(entry.get("shape", ())) // math.prod(page.shape) for entry in file.shaped_metadata or ()]
+    used = sum(
+        sum(one.databytecounts) + sum(tag.valuebytecount for tag in one.tags) + 20 * len(one.tags) + 16
+        for one in _tiff_pages(file)
+    )
+    spare = path.stat().st_size - used
+    if max(told) > 1 or spare > max(sum(page.databytecounts), SPARE_BYTES):
+        raise UserError(
+            f"{path}: has a stack of images or other data behind its only page; give its motion-corrected average"
+        )
+
+
+def _check_grey_page(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse what is no image of grey values or colours, or is packed in a way that cannot be read."""
+    photometric, compression = (getattr(kind, "name", str(kind)) for kind in (page.photometric, page.compression))
+    n_colours = page.samplesperpixel - len(page.extrasamples)
+    if page.dtype is None or page.dtype.kind not in "biuf":
+        raise UserError(f"{path}: its pixels are not plain numbers ({page.dtype}); write grey values")
+    if photometric not in ("MINISBLACK", "RGB", "YCBCR") or n_colours != (1 if photometric == "MINISBLACK" else 3):
+        raise UserError(
+            f"{path}: is a TIFF of kind {photometric} with {page.samplesperpixel} values per pixel; "
+            "write one grey image"
+        )
+    if any(int(kind) == 0 for kind in page.extrasamples):
+        raise UserError(
+            f"{path}: holds {page.samplesperpixel} values per pixel, so it is a stack; write one grey image"
+        )
+    try:
+        tifffile.TIFF.DECOMPRESSORS[page.compression]
+    except KeyError:
+        raise UserError(
+            f"{path}: is compressed by {compression}, which cannot be read; write it again with LZW or Deflate, or "
+            "without compression"
+        ) from None
 
 
 def _read_picture(path: Path) -> np.ndarray:
@@ -393,7 +511,12 @@ def _read_picture(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=kinds) as picture:
                 _check_pixel_count(path, picture.height, picture.width)
-                return _grey(np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB")))
+                if getattr(picture, "n_frames", 1) > 1:
+                    raise UserError(f"{path}: holds {picture.n_frames} images; give its motion-corrected average")
+                pixels = np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
+                if picture.mode == "P" and np.ptp(pixels, axis=2).any():
+                    raise UserError(f"{path}: its colours are those of a palette; write the grey values")
+                return _grey(pixels)
     except Image.DecompressionBombError:
         raise UserError(f"{path}: declares more pixels than any camera has; copy or convert it again") from None
     except (OSError, SyntaxError, ValueError, EOFError) as error:
@@ -426,5 +549,10 @@ def _check_values(path: Path, values: np.ndarray) -> None:
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         raise UserError(f"{path}: holds NaN or infinite values; make it again, or leave it out of the dataset")
+    if max(-low, high) > MAX_VALUE:
+        raise UserError(
+            f"{path}: holds a value of {high if high > MAX_VALUE else low:.3g}, beyond {MAX_VALUE:g}; make it again, "
+            "or leave it out of the dataset"
+        )
     if low == high:
         raise UserError(f"{path}: every pixel is {low:g}, so there is no image in it; leave it out of the dataset")

@@ -4,18 +4,25 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-from scipy import ndimage
+from scipy import ndimage, special
 
+from crisp_core.defects import dark_area, invalid_border, without_outliers
 from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_shape
 
 METHODS = ("gaussian_mixture", "robust")
-# Normalised values beyond this are dust, hot pixels or dead ones; clipped, they cannot dominate a convolution.
+# Normalised values beyond this are dust; clipped, they cannot dominate a convolution.
 CLIP = 10.0
 # Prior of topaz-em on the share of the brighter component (background): a beta distribution.
 ALPHA, BETA = 900, 1
 # Pixels that the mixture is fitted to: its mean is then known to a hundredth of the standard deviation.
 SAMPLE_PIXELS = 20_000
+# Pixels from which outliers are judged: more change the median and its deviation by nothing that matters.
+SPREAD_PIXELS = 1_000_000
+# Shares of the brighter component from which the fit of the mixture starts; 1 is a single component.
+FIRST_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+# The fit ends at this many steps, or when a step adds less than that to the logarithm of the posterior.
+MAX_STEPS, TOLERANCE = 100, 1e-3
 # Standard deviation of a normal distribution in units of its median absolute deviation.
 SD_PER_MAD = 1.4826
 
@@ -56,19 +63,26 @@ def prepare(
     highpass_angstrom : float
         Standard deviation in Å of the Gaussian whose blur is subtracted; 0 is off.
     margin_angstrom : float
-        Edge in Å that does not count; smeared borders (`invalid_border`) never count.
+        Edge in Å that does not count; smeared borders (`invalid_border`) and dark ones (`dark_area`) never count.
 
     Raises
     ------
     UserError
-        If nothing valid is left, the valid pixels are all equal, or the method is unknown.
+        If nothing valid is left, the valid pixels are all equal, the method is unknown, or the image is coarser than
+        the working pixel size.
     """
-    usable = valid_area(image.shape, round(angstrom_to_px(margin_angstrom, pixel_size))) & ~invalid_border(image)
-    if not usable.any():
-        raise UserError("no valid pixel is left inside the margin and the smeared borders; lower margin_angstrom")
     new_shape = rescaled_shape(image.shape, pixel_size, working_pixel_size)
-    # A sharp step at a streaked border would ring into the valid area.
-    filled = np.where(usable, image, np.median(image[usable]))
+    if max(new_shape) > max(image.shape):
+        raise UserError(f"{pixel_size:g} Å/px is coarser than working_pixel_size {working_pixel_size:g}; raise that")
+    usable = valid_area(image.shape, round(angstrom_to_px(margin_angstrom, pixel_size))) & ~invalid_border(image)
+    usable &= ~dark_area(image, ~usable)
+    if not usable.any():
+        raise UserError("no valid pixel is left inside the margin, smeared and dark borders; lower margin_angstrom")
+    # Before resampling, in which a hot pixel or the sharp step at a border would ring into its surroundings.
+    values = image[usable]
+    spread = robust(values[:: max(1, values.size // SPREAD_PIXELS)].astype(np.float64))
+    clean = without_outliers(image, usable, median=spread.mean, sd=spread.sd)
+    filled = np.where(usable, clean, np.float32(spread.mean))
     small, valid = fourier_downsample(filled, new_shape), downsample_mask(usable, new_shape)
     if not valid.any():
         raise UserError("no valid pixel is left at the working pixel size; lower margin_angstrom")
@@ -150,31 +164,72 @@ def normalise(image: np.ndarray, method: str, valid: np.ndarray) -> np.ndarray:
 def gaussian_mixture(values: np.ndarray, *, seed: int = 0) -> Scale:
     """Mean and standard deviation of the brighter of two Gaussian components (the background between dark particles).
 
-    The fit is topaz-em's, with its prior on the background's share; it is made on a seeded sample of 20,000 pixels, so
-    equal images give equal results.
-
-    Source: Bepler et al. 2020, Nat. Commun. 11:5208; `topaz.stats.norm_fit`.
+    The fit (`brighter_component`) is made on a seeded sample of 20,000 pixels, so equal images give equal results.
 
     Raises
     ------
     UserError
         If the values are none or all equal.
     """
-    import topaz.stats
-    from threadpoolctl import threadpool_limits
-
     spread = robust(values)
     chosen = values.ravel()
     if chosen.size > SAMPLE_PIXELS:
         chosen = np.random.default_rng(seed).choice(chosen, SAMPLE_PIXELS, replace=False, shuffle=False)
-    # Scaled first: topaz's tolerance on the likelihood is absolute. Clipped: one hot pixel would be a component.
+    # Scaled first: the tolerance is absolute. Clipped: one hot pixel would be a component.
     standard = np.clip((chosen - spread.mean) / spread.sd, -CLIP, CLIP)
-    # On arrays this small, threads that wait for each other on a busy machine take a hundred times longer.
-    with threadpool_limits(1):
-        mean, sd, *_ = topaz.stats.norm_fit(standard, alpha=ALPHA, beta=BETA, scale=values.size / standard.size)
+    mean, sd = brighter_component(standard, weight=values.size / standard.size)
     if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
         return spread
-    return Scale(spread.mean + float(mean) * spread.sd, float(sd) * spread.sd)
+    return Scale(spread.mean + mean * spread.sd, sd * spread.sd)
+
+
+def brighter_component(values: np.ndarray, *, weight: float = 1.0) -> Scale:
+    """Fit two Gaussians of one variance, with a beta prior on the share of the brighter one, which is returned.
+
+    Expectation maximisation from several shares, each of which first splits the values at that quantile; the fit of
+    the highest posterior counts, be it that of a single Gaussian.
+
+    Parameters
+    ----------
+    values : (n,) float64 array
+    weight : float
+        Pixels for which each value stands.
+
+    Source: Bepler et al. 2020, Nat. Commun. 11:5208, Methods; equal to `topaz.stats.norm_fit`.
+    """
+    fits = [_fit_from(values, share, weight) for share in FIRST_SHARES]
+    single = Scale(float(values.mean()), float(values.std(ddof=1)))
+    deviations = (values - single.mean) / single.sd
+    likelihood = -0.5 * float(deviations @ deviations) - values.size * np.log(single.sd * np.sqrt(2 * np.pi))
+    # topaz adds the prior's density here and not its logarithm
+    fits.append((weight * likelihood + float(np.exp(_log_prior(1.0))), single))
+    return fits[int(np.argmax([posterior for posterior, _ in fits]))][1]
+
+
+def _fit_from(values: np.ndarray, share: float, weight: float) -> tuple[float, Scale]:
+    """Log posterior and brighter component of the fit that starts with the brightest `share` of the values in it."""
+    bright = (values > np.quantile(values, 1 - share)).astype(float)
+    posterior = -np.inf
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        for _ in range(MAX_STEPS + 1):
+            dark = 1 - bright
+            means = [float(values @ part / part.sum()) if part.any() else values.mean() for part in (dark, bright)]
+            squares = [(values - mean) ** 2 for mean in means]
+            variance = float(dark @ squares[0] + bright @ squares[1]) / values.size
+            logs = [-square / (2 * variance) - 0.5 * np.log(2 * np.pi * variance) for square in squares]
+            total = np.logaddexp(logs[0] + np.log1p(-share), logs[1] + np.log(share))
+            before, posterior = posterior, weight * float(total.sum()) + _log_prior(share)
+            # not <=: where a component has vanished, the posterior is not a number
+            if not posterior - before > TOLERANCE:
+                break
+            bright = np.exp(logs[1] + np.log(share) - total)
+            share = (ALPHA + float(bright.sum()) - 1) / (ALPHA + BETA + values.size - 2)
+    return posterior, Scale(means[1], float(np.sqrt(variance)))
+
+
+def _log_prior(share: float) -> float:
+    """Logarithm of the beta distribution's density."""
+    return float(special.xlogy(ALPHA - 1, share) + special.xlog1py(BETA - 1, -share) - special.betaln(ALPHA, BETA))
 
 
 def robust(values: np.ndarray) -> Scale:
@@ -211,40 +266,3 @@ def valid_area(shape: Shape, margin_px: int) -> np.ndarray:
     height, width = shape
     valid[margin_px : max(height - margin_px, 0), margin_px : max(width - margin_px, 0)] = True
     return valid
-
-
-def invalid_border(image: np.ndarray) -> np.ndarray:
-    """Find borders that are smeared copies of one row or column, as motion correction and denoisers leave them.
-
-    A row that is copied does not differ from its neighbour: where the mean absolute difference of two rows is below 5 %
-    of the image's median one, for at least 4 rows in an outer eighth of the image, all from there outwards is invalid,
-    and so is the ramp behind it up to 50 %. Columns alike.
-
-    Returns
-    -------
-    (h, w) bool array, True where invalid
-    """
-    invalid = np.zeros(image.shape, dtype=bool)
-    # Every fourth sample of a line is enough for its mean.
-    top, bottom = _smeared_ends(np.abs(np.diff(image[:, ::4], axis=0)).mean(axis=1))
-    left, right = _smeared_ends(np.abs(np.diff(image[::4], axis=1)).mean(axis=0))
-    height, width = image.shape
-    invalid[:top], invalid[height - bottom :] = True, True
-    invalid[:, :left], invalid[:, width - right :] = True, True
-    return invalid
-
-
-def _smeared_ends(change: np.ndarray) -> tuple[int, int]:
-    """Lines to discard at either end, from the change (n - 1,) between neighbouring lines."""
-    typical = float(np.median(change))
-    return _smeared_lines(change, typical), _smeared_lines(change[::-1], typical)
-
-
-def _smeared_lines(change: np.ndarray, typical: float) -> int:
-    outer = change[: change.size // 8]
-    copied = np.flatnonzero(outer < 0.05 * typical)
-    if copied.size < 4:
-        return 0
-    # The last smeared line and the first true one are still alike, so the ramp is cut, too.
-    ramp = np.flatnonzero(change[copied[-1] :] >= 0.5 * typical)
-    return int(copied[-1] + ramp[0])

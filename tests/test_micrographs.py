@@ -223,13 +223,140 @@ def test_constant_image_is_refused(tmp_path):
     refused(mrc_by_the_library(tmp_path / "m.mrc", np.full((4, 4), 7.0, np.float32)), "every pixel is 7, so there is")
 
 
-def test_pixel_size_must_come_from_somewhere_and_be_square(tmp_path):
+def test_pixel_size_must_come_from_somewhere_and_be_square(tmp_path, caplog):
     path = mrc_by_the_library(tmp_path / "m.mrc", ramp(), pixel_size=0.0)
     refused(path, r"does not say its pixel size; set pixel_size \(Å/px\) in the dataset's entry")
     oblong = mrc_by_the_library(tmp_path / "oblong.mrc", ramp(), pixel_size=(1.0, 2.0, 1.0))
-    refused(oblong, "its header says pixels of 1 × 2 Å; they must be square")
+    refused(oblong, r"its header says pixels of 1 × 2 Å; set pixel_size \(Å/px\) if they are square")
+    assert read_micrograph(oblong, pixel_size=1.5).pixel_size == 1.5
+    assert "its header says pixels of 1 × 2 Å; the pixel_size of 1.5 Å/px is taken" in caplog.text
     Image.fromarray(ramp(dtype=np.uint8)).save(tmp_path / "m.png")
     refused(tmp_path / "m.png", r"set pixel_size \(Å/px\)")
+
+
+@pytest.mark.parametrize("value", [3e38, -3e38, 2e12])
+def test_a_finite_number_that_no_camera_counts_is_refused(tmp_path, value):
+    data = ramp()
+    data[2, 3] = value
+    refused(mrc_by_the_library(tmp_path / "m.mrc", data), r"holds a value of -?[23]e\+(38|12), beyond 1e\+12")
+
+
+STAMP = {"w39": 1146047817}
+UNKNOWN = {"w20": 0.0, "w21": -1.0, "w22": -2.0}
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (STAMP | UNKNOWN | {"w40": 0}, np.uint8),
+        (STAMP | UNKNOWN | {"w40": 1}, np.int8),
+        ({"w20": 60.0, "w21": 250.0}, np.uint8),
+        (STAMP | {"w20": 60.0, "w21": 250.0, "w40": 0}, np.uint8),
+        ({"w20": -120.0, "w21": 120.0}, np.int8),
+    ],
+)
+def test_bytes_have_the_sign_that_the_header_says(tmp_path, words, meant):
+    values = np.random.default_rng(0).normal(150, 20, (40, 50)).astype(np.uint8)
+    path = patched(mrc_by_the_library(tmp_path / "m.mrc", values.view(np.int8)), **words)
+    np.testing.assert_array_equal(read_micrograph(path).image, values.view(meant))
+
+
+def test_bytes_without_a_sign_or_with_two_are_refused(tmp_path):
+    values = np.random.default_rng(0).normal(130, 20, (40, 50)).astype(np.uint8).view(np.int8)
+    path = mrc_by_the_library(tmp_path / "m.mrc", values)
+    refused(patched(path, **UNKNOWN), "look like unsigned ones, and nothing in its header says so; write it again as")
+    refused(patched(path, w39=1146047817, w40=1, w20=60.0, w21=250.0), "contradict each other on whether its bytes")
+    signed = np.random.default_rng(0).normal(0, 20, (40, 50)).astype(np.int8)
+    path = patched(mrc_by_the_library(tmp_path / "s.mrc", signed), **UNKNOWN)
+    np.testing.assert_array_equal(read_micrograph(path).image, signed)
+
+
+def hidden_stack(path):
+    """One page, with two more images behind it that no tag names."""
+    tifffile.imwrite(path, ramp((90, 70)), metadata=None)
+    with open(path, "ab") as file:
+        file.write(ramp((2, 90, 70)).tobytes())
+
+
+def mrc_with_more(path):
+    mrc_by_the_library(path, ramp())
+    with open(path, "ab") as file:
+        file.write(ramp().tobytes())
+
+
+def animated(path):
+    frames = [Image.fromarray(ramp((20, 30), np.uint8) + i) for i in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+STACK = ramp((3, 50, 70))
+SEVERAL = {
+    "pages.tif": (lambda path: tifffile.imwrite(path, STACK, photometric="minisblack"), "holds 3 pages"),
+    "imagej.tif": (lambda path: tifffile.imwrite(path, STACK, imagej=True), "stack|holds 3 pages"),
+    "hyper.tif": (
+        lambda path: tifffile.imwrite(path, ramp((2, 3, 50, 70)), imagej=True, metadata={"axes": "TZYX"}),
+        "stack|holds 6 pages",
+    ),
+    "hidden.tif": (hidden_stack, "has a stack of images or other data behind its only page"),
+    "planes.tif": (
+        lambda path: tifffile.imwrite(path, STACK, photometric="minisblack", planarconfig="separate"),
+        "so it is a stack|TIFF of kind MINISBLACK with 3 values per pixel|holds 3 values per pixel",
+    ),
+    "samples.tif": (
+        lambda path: tifffile.imwrite(path, ramp((50, 70, 4)), photometric="minisblack", planarconfig="contig"),
+        "values per pixel",
+    ),
+    "complex.tif": (lambda path: tifffile.imwrite(path, STACK[0].astype(np.complex64)), "are not plain numbers"),
+    "palette.tif": (
+        lambda path: tifffile.imwrite(
+            path, ramp((9, 9), np.uint8), photometric="palette", colormap=np.zeros((3, 256), np.uint16)
+        ),
+        "TIFF of kind PALETTE",
+    ),
+    "white.tif": (lambda path: tifffile.imwrite(path, ramp((9, 9)), photometric="miniswhite"), "of kind MINISWHITE"),
+    "more.mrc": (mrc_with_more, "has 1304 bytes and its header describes 1164, so it holds more than one image"),
+    "animated.png": (animated, "holds 3 images; give its motion-corrected average"),
+    "palette.png": (lambda path: coloured_palette().save(path), "its colours are those of a palette"),
+}
+
+
+def coloured_palette():
+    image = Image.fromarray(ramp((9, 9), np.uint8)).convert("P")
+    image.putpalette([value for i in range(256) for value in (i, 255 - i, 0)])
+    return image
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_what_is_not_one_grey_image_is_refused(tmp_path, name):
+    write, message = SEVERAL[name]
+    write(tmp_path / name)
+    refused(tmp_path / name, message, pixel_size=1.0)
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_a_thumbnail_beside_one_image_is_no_movie(tmp_path, below):
+    with tifffile.TiffWriter(tmp_path / "m.tif") as file:
+        file.write(ramp((64, 80)), subifds=1 if below else 0, metadata=None)
+        file.write(ramp((16, 20)), subfiletype=1, metadata=None)
+    np.testing.assert_array_equal(read_micrograph(tmp_path / "m.tif", pixel_size=1.0).image, ramp((64, 80)))
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd", "jpeg"])
+def test_compressed_tiff_reads(tmp_path, compression):
+    smooth = np.add.outer(np.arange(64), np.arange(96)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "m.tif", smooth, compression=compression)
+    tolerance = 6 if compression == "jpeg" else 0
+    np.testing.assert_allclose(read_micrograph(tmp_path / "m.tif", pixel_size=1.0).image, smooth, atol=tolerance)
+
+
+def test_compression_that_nobody_reads_is_named(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", ramp((64, 96)), compression="lzw")
+    content = (tmp_path / "m.tif").read_bytes()
+    # tag 259 (compression), of type 3 (16 bits), one value: 5 is LZW, 32771 is CCITT with byte alignment
+    tag = struct.pack("<HHIH", 259, 3, 1, 5)
+    assert content.count(tag) == 1
+    (tmp_path / "m.tif").write_bytes(content.replace(tag, struct.pack("<HHIH", 259, 3, 1, 32771)))
+    refused(tmp_path / "m.tif", "is compressed by .*, which cannot be read; write it again with LZW or", pixel_size=1.0)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float16, np.float32])

@@ -22,16 +22,21 @@ parts = dict(zip(split["micrograph"], split["part"], strict=True))
 batches = zip(snakemake.input.images, snakemake.input.labels, snakemake.input.probability, strict=True)
 counts, maps = {}, {}
 for images, labels, probability in batches:
+    predicted = set(array_names(probability, "probability"))
     for name in set(array_names(labels, "label")) & parts.keys():
+        if name not in predicted:
+            log.warning("%s: has no map in %s; it is left out", name, probability)
+            continue
         arrays = (
             read_array(probability, "probability", name).data.astype(np.float32),
             read_array(labels, "label", name).data,
             read_array(images, "valid", name).data,
         )
         counts[name], maps[name] = pixel_counts(*arrays), map_counts(*arrays)
-pixels = pixel_table((part, name, counts[name]) for name, part in parts.items())
+predicted = {name: part for name, part in parts.items() if name in counts}
+pixels = pixel_table((part, name, counts[name]) for name, part in predicted.items())
 pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
-map_rows = map_table((part, name, maps[name]) for name, part in parts.items())
+map_rows = map_table((part, name, maps[name]) for name, part in predicted.items())
 map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates = pd.concat([read_coordinates_star(path) for path in snakemake.input.candidates], ignore_index=True)

@@ -28,8 +28,12 @@ empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]
 classified = set(array_names(probability, "class"))
 for name, grid in array_grids(probability, "probability").items():
+    probabilities = read_array(probability, "probability", name).data.astype(np.float32)
+    if not np.isfinite(probabilities).all():
+        log.warning("%s: its map in %s holds NaN or Inf; no picks on it, predict it again", name, probability)
+        continue
     found = find_centers(
-        read_array(probability, "probability", name).data.astype(np.float32),
+        probabilities,
         centers["finder"],
         diameter_px=angstrom_to_px(params.diameter_angstrom, grid.pixel_size),
         e=centers["e"],

@@ -32,8 +32,10 @@ with h5py.File(snakemake.output.images, "w") as output:
             check_room(path, image.shape, diameter_px=snakemake.params.diameter_px)
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)
         except UserError as error:
-            log.warning("quarantined %s: %s", name, error)
-            refused.append(Refused(path, "prepare", str(error)))
+            # the preparation knows an image and no path
+            reason = str(error) if path in str(error) else f"{path}: {error}"
+            log.warning("quarantined %s: %s", name, reason)
+            refused.append(Refused(path, "prepare", reason))
             continue
         grid = {"pixel_size": prepared.pixel_size, "full_shape": image.shape}
         write_array(output, "image", name, prepared.image, **grid)

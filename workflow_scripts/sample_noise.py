@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.arrays import array_names, read_array
+from crisp_core.errors import UserError
 from crisp_core.logs import start_log
 from crisp_core.micrographs import read_micrograph
 from crisp_core.noise import NoisePatches, patches_table, power_spectrum, sample_noise, spectra_table
@@ -26,7 +27,12 @@ tables, spectra, rows = [patches_table("", nothing, stack=output.stack, first=0)
 def stacks() -> Iterator[np.ndarray]:
     """Patches of one micrograph after the other; what is said of them goes into the tables."""
     for name in names:
-        image, _ = read_micrograph(params.micrographs[name], name=name, pixel_size=params.pixel_size)
+        try:
+            image = read_micrograph(params.micrographs[name], name=name, pixel_size=params.pixel_size).image
+        except UserError as error:
+            log.warning("no patches of %s: %s", name, error)
+            rows.append((name, 0, 0.0))
+            continue
         grid = read_array(probability, "probability", name)
         patches = sample_noise(
             image,

@@ -49,7 +49,11 @@ diameter_px = angstrom_to_px(params.diameter_angstrom, next(iter(grids.values())
 def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
     """Particle probability of the validation micrographs, one at a time."""
     for name, path in files.items():
-        yield name, read_array(path, "probability", name).data.astype(np.float32)
+        probability = read_array(path, "probability", name).data.astype(np.float32)
+        if np.isfinite(probability).all():
+            yield name, probability
+        else:
+            log.warning("%s: its map in %s holds NaN or Inf; it is left out, predict it again", name, path)
 
 
 def label_maps() -> Iterator[tuple[str, np.ndarray]]:

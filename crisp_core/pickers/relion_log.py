@@ -4,6 +4,7 @@ Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaul
 but for the diameters.
 """
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.coordinates import read_coordinates
+from crisp_core.errors import UserError
 from crisp_core.micrographs import read_micrograph, write_mrc
 from crisp_core.pickers.running import joined
 from crisp_core.programs import run_program
 
+log = logging.getLogger("crisp")
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"
 # 150 and 180 Å, with which the tutorial of RELION 3 (EMPIAR-10204) picks beta-galactosidase, as shares of the 191 Å
@@ -54,15 +57,21 @@ def pick(
     Raises
     ------
     UserError
-        If RELION is missing or fails, or a micrograph cannot be read.
+        If RELION is missing or fails. A micrograph that cannot be read any more is logged and has no picks.
     """
     if not micrographs:
         return joined([])
     folder = Path(folder)
     (folder / "in").mkdir()
     for name, path in micrographs.items():
-        image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+        try:
+            image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+        except UserError as error:
+            log.warning("no picks on %s: %s", name, error)
+            continue
         write_mrc(folder / "in" / f"{name}.mrc", image, pixel_size=pixel_size, dtype=np.float32)
+    if not any((folder / "in").iterdir()):
+        return joined([])
     # RELION puts the path of a micrograph behind that of its output, so that both must be relative
     run_program(
         command_line(settings, pixel_size=pixel_size, diameter_angstrom=diameter_angstrom),

@@ -7,6 +7,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,6 +36,8 @@ BAD_MICROGRAPHS = {
     "nans.mrc": "holds NaN or infinite values",
     "infs.mrc": "holds NaN or infinite values",
     "constant.mrc": "every pixel is 7",
+    "largest.mrc": "holds a value of 3e+38, beyond 1e+12",
+    "more.mrc": "so it holds more than one image or its header is wrong",
     "thin.mrc": "a micrograph is one 2-D image, this is 160 × 1",
     "small.mrc": "24 × 160 pixels have no room for a particle of 25 pixels",
     "movie.mrc": "holds 3 images, so it is a movie",
@@ -89,7 +92,8 @@ def write_bad(raw, image):
     Image.fromarray(np.arange(400, dtype=np.uint8).reshape(20, 20)).save(raw / "picture.jpg")
     (raw / "picture.jpg").rename(raw / "picture.mrc")
     (raw / "huge.mrc").write_bytes(mrc_header((31623, 31623), dtype="float32", pixel_size=PIXEL_SIZE) + content[1024:])
-    for name, value in (("nans.mrc", np.nan), ("infs.mrc", np.inf)):
+    (raw / "more.mrc").write_bytes(content + content[1024:])
+    for name, value in (("nans.mrc", np.nan), ("infs.mrc", np.inf), ("largest.mrc", 3e38)):
         changed = image.copy()
         changed[70, 60] = value
         header = content[:1024]
@@ -265,6 +269,24 @@ def test_a_lost_particle_ends_the_run_with_one_line(bad_run):
     assert done.returncode == 1
     (line,) = error_lines(done.stdout)
     assert line.startswith(f"{RESULTS}/picked: ") and "picks are not" in line and "see good_" in line
+
+
+def test_a_map_that_is_not_finite_costs_the_picks_of_its_micrograph_alone(bad_run):
+    folder, _, _ = bad_run
+    maps, picks = (folder / RESULTS / "picked" / name for name in ("probability/0000.h5", "picks/0000.star"))
+    content, before = maps.read_bytes(), read_coordinates_star(picks)
+    with h5py.File(maps, "r+") as file:
+        file["probability/good_010"][5, 5] = np.nan
+    target = str(picks.relative_to(folder))
+    arguments = (target, "-f", "--allowed-rules", "pick", "--cores", "1", "--configfile", "bad.yaml")
+    done = run_snakemake(*arguments, cwd=folder, check=False)
+    after = read_coordinates_star(picks)
+    maps.write_bytes(content)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "good_010: its map in " in done.stdout and "no picks on it, predict it again" in done.stdout
+    others = before[before["micrograph"] != "good_010"].reset_index(drop=True)
+    assert len(others) < len(before)
+    pd.testing.assert_frame_equal(after, others)
 
 
 @contextmanager
