@@ -296,6 +296,8 @@ def test_relion_reads_modes_0_and_6_as_signed_whatever_the_file_says(tmp_path, k
     write_mrc(tmp_path / "given.mrc", stored, pixel_size=2.0, dtype=kind)
     content = bytearray((tmp_path / "given.mrc").read_bytes())
     content[152:160] = (1146047817).to_bytes(4, "little") + flags.to_bytes(4, "little")
+    claimed = stored.view(np.uint8) if kind == "int8" and not flags else stored
+    content[76:84] = np.array([claimed.min(), claimed.max()], dtype="<f4").tobytes()
     (tmp_path / "given.mrc").write_bytes(content)
     assert not linkable(tmp_path / "given.mrc")
     signed = stored.view(np.int8 if kind == "int8" else np.int16)
