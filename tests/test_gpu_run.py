@@ -28,7 +28,9 @@ BLOCKER = f"""
 from importlib.machinery import PathFinder
 
 found = PathFinder.find_spec
-PathFinder.find_spec = lambda name, *given: None if name.split(".")[0] in {ABSENT} else found(name, *given)
+PathFinder.find_spec = classmethod(
+    lambda cls, name, *given: None if name.split(".")[0] in {ABSENT} else found(name, *given)
+)
 """
 GENERAL = {
     "run": ["balls/tiny"],
@@ -99,7 +101,7 @@ def test_all_parts_run_without_what_the_machine_lacks(shared_data, tmp_path, env
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL], ids=lambda by: by.name)
 def test_a_run_that_is_cut_off_leaves_its_numbers_and_no_process(tmp_path, environment, by):
     run = start(tmp_path, environment, "--only", "crf", "general", "training", "--budget", "training=500")
     try:

@@ -44,7 +44,7 @@ def measure(add: Add, work: Work) -> None:
     n_validation = max(1, int(VALIDATION_SHARE * len(micrographs)))
     parts = micrographs[n_validation:], micrographs[:n_validation]
     add({"n_train": len(parts[0]), "n_validation": n_validation, "simulation_and_start_left_s": work.left_s()})
-    device = start_torch(threads=processors(), gpus=int(work.device == "cuda"))
+    device = start_torch(threads=work.threads(), gpus=int(work.device == "cuda"))
     train = partial(trained, parts, experiment, device=device)
     _, _, history = train(epochs=2)
     wanted = experiment["training"]["epochs"] * TIMES_THE_STEPS

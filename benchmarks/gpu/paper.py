@@ -27,15 +27,14 @@ REHEARSAL_SIDE_PX = 256
 
 def measure(add: Add, work: Work) -> None:
     """Simulate, train, predict, score; numbers as soon as they are known."""
-    n_workers = processors()
-    with ProcessPoolExecutor(n_workers) as pool:
+    with ProcessPoolExecutor(processors()) as pool:
         simulated = simulate(add, work, pool)
         parts = split(simulated)
         add({f"n_{part}": len(micrographs) for part, micrographs in parts.items()})
         network_settings = SMALL_NETWORK if work.rehearse else experiment.NETWORK
         settings = experiment.TRAINING | (REHEARSAL if work.rehearse else {})
         # the pool's processes exist by now: they know nothing of the GPU
-        device = start_torch(threads=n_workers, gpus=int(work.device == "cuda"))
+        device = start_torch(threads=work.threads(), gpus=int(work.device == "cuda"))
         trained = partial(synthetic.trained, parts, network_settings, prediction=experiment.PREDICTION, device=device)
         settings["epochs"] = affordable_epochs(add, trained, settings, work)
         network, history, seconds = trained(training=settings)

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import FrameType
 
 ROOT = Path(__file__).parents[2]
-# instead of the script's folder, whose modules are named like others
-sys.path[0] = str(ROOT)
+if __name__ == "__main__":
+    # instead of the script's folder, whose modules are named like others
+    sys.path[0] = str(ROOT)
 
 from benchmarks.gpu.record import set_machine, set_status  # noqa: E402
 
@@ -123,7 +124,7 @@ def run_part(
     folder.mkdir()
     command = [sys.executable, str(Path(__file__).with_name("part.py")), name, str(out), str(folder)]
     command += [f"--seconds={seconds:.0f}", f"--general={given.general.resolve()}"] + ["--rehearse"] * given.rehearse
-    threads = {"OMP_NUM_THREADS": "1"} if name in SIMULATING else {}
+    threads = {"OMP_NUM_THREADS": "1"} if given.rehearse or name in SIMULATING else {}
     start = time.monotonic()
     process = subprocess.Popen(command, env=environment | threads, cwd=ROOT, process_group=0)
     try:

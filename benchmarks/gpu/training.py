@@ -33,7 +33,7 @@ WORKERS = (1, 2, 4, 8, 16)
 def measure(add: Add, work: Work) -> None:
     """Measure both configurations."""
     # the loader has as many processes as the job has threads
-    start_torch(threads=processors(), gpus=int(work.device == "cuda"))
+    start_torch(threads=work.threads(), gpus=int(work.device == "cuda"))
     for name in CASES:
         case = CASES["default" if work.rehearse else name]
         crop_px, side_px = (32, 64) if work.rehearse else (case["crop_px"], case["side_px"])

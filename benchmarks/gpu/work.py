@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crisp_core.devices import processors
+
 Add = Callable[[Mapping[str, Any]], None]
 """Writes numbers, by names with their units, into the files of the run."""
 
@@ -24,6 +26,10 @@ class Work(NamedTuple):
     """Tiny sizes."""
     deadline: float
     """By `time.monotonic`."""
+
+    def threads(self) -> int:
+        """Threads of PyTorch: all of the machine, one where a rehearsal's arrays are too small for more."""
+        return 1 if self.rehearse else processors()
 
     def left_s(self) -> float:
         """Seconds until the part is cut off."""
