@@ -4,8 +4,7 @@
 recipe, 6 validate, the rest test. It prints IoU, recall and F1 beside the published ones. `--small` is the same on few
 small micrographs with a small network, to prove it where there is no GPU.
 
-On a machine with PyTorch, timm, scikit-image, h5py and pandas it needs the wheels of segmentation_models_pytorch,
-mrcfile, gemmi and pooch beside, and `--projector torch` instead of ASPIRE.
+`benchmarks/gpu.sh` runs it at the largest scale that fits its time, on a machine that lacks some packages.
 """
 
 import argparse
@@ -50,7 +49,7 @@ def main() -> None:
     arguments.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     arguments.add_argument("--small", action="store_true")
     arguments.add_argument("--workers", type=int, default=1, help="processes that simulate, and that read crops")
-    arguments.add_argument("--projector", default="aspire", choices=["aspire", "torch"])
+    arguments.add_argument("--projector", default="finufft", choices=["finufft", "torch"])
     given = arguments.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
     start_log(given.folder / "log.txt")

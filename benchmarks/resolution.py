@@ -98,7 +98,7 @@ def main() -> None:
         side_px=SIDE_PX,
         n_particles=N_PARTICLES,
         workers=1,
-        projector="aspire",
+        projector="finufft",
     )
     path = given.folder / "resolution.tsv"
     rows = pd.read_csv(path, sep="\t").to_dict("records") if path.exists() else []

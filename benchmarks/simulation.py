@@ -21,8 +21,6 @@ from typing import Any
 import h5py
 import numpy as np
 import yaml
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -192,6 +190,9 @@ def draw_comparison(
     picture: Path, images: dict[str, np.ndarray], frequency: np.ndarray, spectra: dict[str, np.ndarray]
 ) -> None:
     """Save the two images, low-passed and shown alike, above the two spectra."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 10.5), dpi=90, layout="constrained")
     FigureCanvasAgg(figure)
     above = {"real": "EMPIAR-10146, real", "simulated": "simulated"}

@@ -1,6 +1,6 @@
 """Simulated micrographs like EMPIAR-10017's, a network trained on them, and its scores: what two benchmarks share.
 
-Nothing here needs Snakemake. Simulation needs ASPIRE, or PyTorch alone with `projector="torch"`.
+Nothing here needs Snakemake or ASPIRE. Projections are FINUFFT's, or PyTorch's with `projector="torch"`.
 """
 
 import os
@@ -73,7 +73,7 @@ def simulate(
     folder: Path, volume: np.ndarray, *, n: int, side_px: int, n_particles: Sequence[int], workers: int, projector: str
 ) -> pd.DataFrame:
     """Noisy and CTF-free micrographs in one file each, and their true centres; what is there already stays."""
-    one = partial(_simulate_one, folder, volume, side_px, tuple(n_particles), projector)
+    one = partial(simulate_one, folder, volume, side_px, tuple(n_particles), projector)
     names = [f"m{i:03d}" for i in range(n)]
     missing = [name for name in names if not (folder / f"{name}.h5").exists()]
     run: Callable = map
@@ -84,9 +84,10 @@ def simulate(
     return pd.concat([pd.read_csv(folder / f"{name}.tsv", sep="\t") for name in names], ignore_index=True)
 
 
-def _simulate_one(
+def simulate_one(
     folder: Path, volume: np.ndarray, side_px: int, n_particles: Sequence[int], projector: str, name: str
 ) -> tuple[str, int]:
+    """Simulate one micrograph into files of the folder; its name and number of particles."""
     if projector == "torch":
         simulation.project = torch_project
     made = simulation.simulate_micrograph(

@@ -198,7 +198,7 @@ def test_a_cpu_never_computes_in_bfloat16():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_trains_as_a_cpu_does(micrographs):
     settings = SETTINGS | {"epochs": 6, "workers": None}
     parts = micrographs[:2], micrographs[2:]

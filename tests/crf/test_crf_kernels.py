@@ -227,7 +227,7 @@ def test_what_would_not_fit_is_refused():
         grid_kernel(torch.rand(1, 1, 64, 64), 0.5, 1e-4, samples=3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", [*APPEARANCE, "smoothness"])
 def test_cpu_and_gpu_agree(name):
     features, x = smooth_features(48, 40).float(), random(1, 2, 48, 40).float()

@@ -240,7 +240,7 @@ def test_missing_inputs_are_named():
         make_layer(features="intensity")(torch.zeros(1, 2, 4, 4))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize(("features", "operator"), KINDS)
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_cpu_and_gpu_agree(features, operator, solver):
