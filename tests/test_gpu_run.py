@@ -98,7 +98,9 @@ def test_all_parts_run_without_what_the_machine_lacks(shared_data, tmp_path, env
     # one epoch with ten times the steps, or fewer where time is short
     assert numbers["general"]["epochs_wanted"] == 10
     trained = load_network(tmp_path / "out/general.pt")
-    assert trained.classes == ["background", "particle"] and trained.preparation["working_pixel_size"] == 4.0
+    assert trained.facts.classes == ["background", "particle"]
+    diameter_angstrom = GENERAL["datasets"]["balls"]["particle_diameter_angstrom"]
+    assert trained.facts.input.diameter_px == pytest.approx(diameter_angstrom / 4.0)
     text = (tmp_path / "out/gpu.txt").read_text()
     assert re.search(r"native/as_the_workflow_per_s +[0-9.e+]+ +\(at least 5\)", text)
 
