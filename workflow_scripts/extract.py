@@ -3,15 +3,10 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.arrays import array_grids
+from crisp_core.extracted import write_extracted
 from crisp_core.logs import start_log
 from crisp_core.particles import box_sizes, extract_to_stack
-from crisp_core.star import (
-    optics_table,
-    particles_table,
-    read_coordinates_star,
-    read_micrographs_ctf,
-    write_particles_star,
-)
+from crisp_core.star import read_coordinates_star, read_micrographs_ctf
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -35,12 +30,15 @@ extracted = extract_to_stack(
     ctf=ctf,
     shapes={name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()},
 )
-sizes = {"micrograph_pixel_size": pixel_size, "pixel_size": boxes.pixel_size, "box_px": boxes.size_px}
-particles = particles_table(
+write_extracted(
+    snakemake.output.particles,
     extracted.kept,
+    boxes,
     stack=snakemake.output.stack,
-    micrograph_paths=snakemake.params.star_paths,
+    star_paths=snakemake.params.star_paths,
+    pixel_size=pixel_size,
+    microscope=dataset,
     ctf=ctf,
+    groups=groups,
 )
-write_particles_star(snakemake.output.particles, optics_table(**dataset, **sizes, groups=groups), particles)
 extracted.dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)

@@ -6,11 +6,12 @@ import pandas as pd
 
 from crisp_core.arrays import array_grids
 from crisp_core.coordinates import match_names, read_coordinates
+from crisp_core.extracted import write_extracted
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.particle_sets import PICKS, joined_sets, refined_particles, simulated_particles
 from crisp_core.particles import box_sizes, extract_to_stack
-from crisp_core.star import optics_table, particles_table, read_coordinates_star, write_particles_star
+from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -48,7 +49,13 @@ extracted = extract_to_stack(
     snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size, shapes=shapes
 )
 log.info("%d particles, %d dropped", len(extracted.kept), len(extracted.dropped))
-table = particles_table(extracted.kept, stack=snakemake.output.stack, micrograph_paths=star_paths)
-poses = extracted.kept.drop(columns=["micrograph", "x", "y", "score"])
-optics = optics_table(**dataset, micrograph_pixel_size=pixel_size, pixel_size=boxes.pixel_size, box_px=boxes.size_px)
-write_particles_star(snakemake.output.particles, optics, pd.concat([table, poses], axis=1))
+write_extracted(
+    snakemake.output.particles,
+    extracted.kept,
+    boxes,
+    stack=snakemake.output.stack,
+    star_paths=star_paths,
+    pixel_size=pixel_size,
+    microscope=dataset,
+    poses=extracted.kept.drop(columns=["micrograph", "x", "y", "score"]),
+)
