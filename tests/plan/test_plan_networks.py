@@ -254,3 +254,14 @@ def test_a_reused_run_counts_as_the_network_that_it_names():
     )
     with pytest.raises(UserError, match="far/again: the network was trained on particles 25 px wide"):
         checks.check_reused_network(asked, "far", "again")
+
+
+def test_an_addition_to_one_dataset_of_a_network_is_no_input_of_its_training():
+    before, after = (
+        plan((*ROWS, *added), run=["mine/named", "sim/named"], networks=BOTH, experiments=NAMED)
+        for added in ((), (("mine", "c", 2, 1), ("sim", "b", 1, 1)))
+    )
+    asked = {"network": "networks/both"}
+    pattern = "results/{dataset}/labels/{batch}.h5"
+    assert networks.training_files(before, pattern, **asked) == networks.training_files(after, pattern, **asked)
+    assert networks.training_sources(before, **asked) == networks.training_sources(after, **asked)
