@@ -11,6 +11,7 @@ from scipy import fft, ndimage
 
 from crisp_core.arrays import Grid, array_grids, array_names, read_window
 from crisp_core.classes import IGNORED, PARTICLE, network_label
+from crisp_core.errors import UserError
 
 # places that are tried for a crop that must hold a particle
 MAX_DRAWS = 20
@@ -73,6 +74,11 @@ def parts_of_datasets(
         Number of batch files of every dataset, in the same order.
     n_train : int, optional
         Only the first training micrographs of every dataset.
+
+    Raises
+    ------
+    UserError
+        If one of several datasets has no training micrograph.
     """
     parts: dict[str, list[LabelledMicrograph]] = {"train": [], "validation": []}
     start = 0
@@ -81,6 +87,11 @@ def parts_of_datasets(
         # a network of one dataset names no dataset, so that its crops are those of the dataset alone
         name = dataset if len(n_batches) > 1 else ""
         found = labelled_parts(split, images[own], labels[own], dataset=name)
+        if len(n_batches) > 1 and not found.get("train"):
+            raise UserError(
+                f"{path}: no training micrograph of {dataset} could be used; correct its files or split, or take it "
+                "out of the network's datasets"
+            )
         parts["train"] += found.get("train", [])[:n_train]
         parts["validation"] += found.get("validation", [])
         start += n

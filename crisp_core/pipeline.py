@@ -9,8 +9,9 @@ import pandas as pd
 from crisp_core.arrays import Grid
 from crisp_core.centers.removal import apply_rules
 from crisp_core.centers.search import find_centers
-from crisp_core.checkpoints import NetworkInput
+from crisp_core.checkpoints import SIZE_TOLERANCE, NetworkInput
 from crisp_core.classes import channel, file_label
+from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.inference import predict
 from crisp_core.networks import TrainedNetwork, load_network
@@ -83,8 +84,9 @@ def pick_micrograph(
     Raises
     ------
     UserError
-        If the image or the checkpoint cannot be used.
+        If the image or the checkpoint cannot be used, or they do not fit each other.
     """
+    check_image(image, pixel_size, diameter_angstrom)
     trained = network if isinstance(network, TrainedNetwork) else load_network(network, device=device)
     image = np.asarray(image, dtype=np.float32)
     prepared = prepared_for(trained.facts.input, image, pixel_size, diameter_angstrom, margin_angstrom)
@@ -110,10 +112,32 @@ def pick_micrograph(
     return PickedMicrograph(picks, dropped, probability, classes, prepared)
 
 
+def check_image(image: np.ndarray, pixel_size: float, diameter_angstrom: float) -> None:
+    """Refuse an array that is not an image (h, w) of finite values, and lengths that are not positive."""
+    if np.ndim(image) != 2 or np.size(image) == 0:
+        raise UserError(f"image: has the shape {np.shape(image)}; give one micrograph of shape (height, width)")
+    if not np.isfinite(image).all():
+        raise UserError("image: holds NaN or infinite values; replace them, such as by the median")
+    for name, value in (("pixel_size", pixel_size), ("diameter_angstrom", diameter_angstrom)):
+        if not 0 < value < np.inf:
+            raise UserError(f"{name}: {value} is not a positive number; give it in Å")
+
+
 def prepared_for(
     seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
 ) -> Prepared:
-    """Prepare an image (h, w) as a network saw those it was trained on; never finer than the image itself (Å/px)."""
+    """Prepare an image (h, w) as a network saw those it was trained on; never finer than the image itself (Å/px).
+
+    Raises
+    ------
+    UserError
+        If the image is so coarse that the network would see the particle at another size.
+    """
+    if diameter_angstrom / pixel_size < (1 - SIZE_TOLERANCE) * seen.diameter_px:
+        raise UserError(
+            f"image: a particle is {diameter_angstrom / pixel_size:.3g} px wide, the network was trained on "
+            f"{seen.diameter_px:.3g} px; give an image of at most {diameter_angstrom / seen.diameter_px:.3g} Å/px"
+        )
     working = max(diameter_angstrom / seen.diameter_px, pixel_size)
     return prepare(
         image,

@@ -45,8 +45,11 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
         place = "/".join(str(key) for key in error.absolute_path) or "top level"
         raise UserError(f"config, {place}: {_explain(error)}")
     check_references(settings)
-    for name, dataset in settings["datasets"].items():
+    # first the datasets by which networks are compared with others
+    compared = {entry["datasets"][0] for entry in settings["networks"].values()}
+    for name in sorted(settings["datasets"], key=lambda name: name not in compared):
         fill_working_pixel_size(name, settings)
+    for name, dataset in settings["datasets"].items():
         check_dataset(name, dataset)
     for section in ("experiments", "networks"):
         for name, entry in settings[section].items():
@@ -61,7 +64,7 @@ def check_settings(settings: dict[str, Any], schema: Mapping[str, Any]) -> dict[
         check_table(name, settings)
     for name in settings["comparisons"]:
         check_comparison(name, settings)
-    own_names = set(settings["experiments"])
+    own_names = {section: set(settings[section]) for section in ("experiments", "networks")}
     for table in settings["tables"].values():
         for row in table["rows"]:
             for seed in table["seeds"]:
@@ -117,28 +120,35 @@ def seeded_name(experiment: str, seed: int, settings: Mapping[str, Any]) -> str:
     return experiment if seed == (settings["seed"] if own is None else own) else f"{experiment}-seed{seed}"
 
 
-def add_seeded(settings: dict[str, Any], name: str, seed: int, own_names: Collection[str]) -> None:
-    """Add a copy of an experiment, and of those that it extends, with another seed; in place.
+def add_seeded(settings: dict[str, Any], name: str, seed: int, own_names: Mapping[str, Collection[str]]) -> None:
+    """Add copies of an experiment, of its named network and of those that it extends, with another seed; in place.
 
     Raises
     ------
     UserError
-        If one of the config's own experiments has the name of the copy.
+        If one of the config's own experiments or networks has the name of the copy.
     """
     new = seeded_name(name, seed, settings)
-    if new != name and new in own_names:
-        raise UserError(f"config, experiments/{new}: a table needs this name for {name} with seed {seed}; rename it")
+    if new == name:
+        return
+    check_free_name("experiments", name, new, seed, own_names)
     if new in settings["experiments"]:
         return
     entry = copy.deepcopy(settings["experiments"][name]) | {"seed": seed}
     settings["experiments"][new] = entry
-    if new != name and isinstance(entry["network"], str) and entry["network"] in settings["networks"]:
-        copied = f"{entry['network']}-seed{seed}"
-        settings["networks"].setdefault(copied, settings["networks"][entry["network"]] | {"seed": seed})
-        entry["network"] = copied
+    if isinstance(entry["network"], str) and entry["network"] in settings["networks"]:
+        network, entry["network"] = entry["network"], f"{entry['network']}-seed{seed}"
+        check_free_name("networks", network, entry["network"], seed, own_names)
+        settings["networks"].setdefault(entry["network"], settings["networks"][network] | {"seed": seed})
     if entry["extend"] is not None:
         add_seeded(settings, entry["extend"], seed, own_names)
         entry["extend"] = seeded_name(entry["extend"], seed, settings)
+
+
+def check_free_name(section: str, name: str, new: str, seed: int, own_names: Mapping[str, Collection[str]]) -> None:
+    """Refuse an entry of the config with the name that the copy of another entry with a seed needs."""
+    if new in own_names[section]:
+        raise UserError(f"config, {section}/{new}: a table needs this name for {name} with seed {seed}; rename it")
 
 
 def network_owner(experiments: Mapping[str, Any], name: str, *, with_crf: bool = False) -> str:
@@ -249,7 +259,7 @@ def check_references(settings: Mapping[str, Any]) -> None:
         if not network.endswith(".pt"):
             known = ", ".join(settings["networks"]) or "none"
             raise UserError(f"{place}: {network} is no entry of networks and no .pt file; defined are {known}")
-        if Path(network).suffix and not Path(network).is_file():
+        if not Path(network).is_file():
             raise UserError(f"{place}: {network} does not exist; correct the path, or name an entry of networks")
 
 
@@ -265,6 +275,7 @@ def check_network(name: str, settings: Mapping[str, Any]) -> None:
                 f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
             )
         check_trains(f"{place}/datasets", dataset, settings)
+        check_n_micrographs(place, dataset, entry["training"]["n_micrographs"], settings)
     shown = {name for dataset in entry["datasets"] for name in label_classes(settings["datasets"][dataset])}
     if missing := [name for name in entry["network"]["classes"] if name not in shown]:
         raise UserError(
@@ -458,7 +469,6 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
                 f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
             )
     particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
-    check_circle(run, settings)
     check_split(run, settings)
     check_classes(run, settings)
     known = has_truth(settings["datasets"][dataset])
@@ -481,11 +491,7 @@ def check_named_run(run: str, settings: Mapping[str, Any]) -> None:
     """Refuse a named network for a dataset that looks different to it, and a run without any threshold."""
     dataset, experiment = run.split("/")
     entry, recipe = settings["datasets"][dataset], settings["experiments"][experiment]
-    name = recipe["network"]
-    known = name in settings["networks"]
-    own = settings["datasets"][settings["networks"][name]["datasets"][0]] if known else None
-    trained = read_facts(name).input if own is None else dataset_input(own)
-    diameter = entry["particle_diameter_angstrom"]
+    trained, diameter = named_input(recipe["network"], settings), entry["particle_diameter_angstrom"]
     if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
         raise UserError(f"config, run: {run}: {difference} in datasets/{dataset}")
     if not searches_centers(entry, recipe) and recipe["centers"]["threshold"] is None:
@@ -493,6 +499,13 @@ def check_named_run(run: str, settings: Mapping[str, Any]) -> None:
             f"config, run: {run} has no validation micrographs with coordinates to choose a threshold on; give "
             f"experiments/{experiment}/centers/threshold, such as 0.5, or datasets/{dataset}/coordinates"
         )
+
+
+def named_input(network: str, settings: Mapping[str, Any]) -> NetworkInput:
+    """How micrographs look to a network that is an entry of networks or a file."""
+    if network not in settings["networks"]:
+        return read_facts(network).input
+    return dataset_input(settings["datasets"][settings["networks"][network]["datasets"][0]])
 
 
 def check_classes(run: str, settings: Mapping[str, Any]) -> None:
@@ -542,29 +555,6 @@ def is_empty(split: Mapping[str, Any], part: str) -> bool:
     return split.get(part) in (0, [])
 
 
-def check_circle(run: str, settings: Mapping[str, Any]) -> None:
-    """Refuse a run whose trained network is, through others, its own."""
-    seen, trained = [run], settings["experiments"][run.split("/")[1]]["trained"]
-    while trained is not None:
-        # only what is in this very folder; another folder's results may have the same names
-        owner = next((known for known in settings["run"] if f"results/{known}" == run_folder(trained)), None)
-        if owner is None:
-            return
-        experiment = owner.split("/")[1]
-        if settings["experiments"][experiment]["picker"] is not None:
-            raise UserError(
-                f"config, experiments/{run.split('/')[1]}/trained: {trained} is another picker's and has no network; "
-                "name the folder of an experiment with a network"
-            )
-        if owner in seen:
-            raise UserError(
-                f"config, experiments/{experiment}/trained: {trained} is, in the end, itself; "
-                "leave trained out of the one that is to train"
-            )
-        seen.append(owner)
-        trained = settings["experiments"][experiment]["trained"]
-
-
 def check_sizes(dataset: str, settings: Mapping[str, Any]) -> dict[str, int]:
     """Number of micrographs of every part that a dataset's split counts or lists.
 
@@ -597,10 +587,16 @@ def check_split(run: str, settings: Mapping[str, Any]) -> None:
     if "train" not in parts_needed(settings["experiments"][experiment]):
         return
     wanted = settings["experiments"][experiment]["training"]["n_micrographs"]
-    if wanted is not None and wanted > sizes["train"]:
+    check_n_micrographs(f"config, experiments/{experiment}", dataset, wanted, settings)
+
+
+def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: Mapping[str, Any]) -> None:
+    """Refuse to train on more micrographs of a dataset than its training part has."""
+    available = check_sizes(dataset, settings)["train"]
+    if wanted is not None and wanted > available:
         raise UserError(
-            f"config, experiments/{experiment}/training/n_micrographs: {wanted} of {sizes['train']} training "
-            f"micrographs; lower it, or enlarge datasets/{dataset}/split/train"
+            f"{place}/training/n_micrographs: {wanted} of {available} training micrographs; lower it, or enlarge "
+            f"datasets/{dataset}/split/train"
         )
 
 

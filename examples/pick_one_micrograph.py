@@ -11,12 +11,14 @@ import matplotlib.pyplot as plt
 
 import crisp_core
 
-network, path, pixel_size, diameter_angstrom = sys.argv[1:5] or (
+DEFAULT = (
     "results/embedded/unet/network.pt",
     "results/embedded/micrographs/simulated_0009.mrc",
     7.08,
     180,
 )
+# a notebook's own arguments are fewer
+network, path, pixel_size, diameter_angstrom = sys.argv[1:] if len(sys.argv) == 5 else DEFAULT
 micrograph = crisp_core.read_micrograph(path, pixel_size=float(pixel_size))
 
 # %%
@@ -41,5 +43,5 @@ right.set_title("probability")
 figure.savefig("picks.png")
 
 # %%
-table = picks.assign(micrograph="simulated_0009" if len(sys.argv) < 5 else path)
+table = picks.assign(micrograph=path)
 crisp_core.write_coordinates("picks.star", table, format="relion")

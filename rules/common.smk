@@ -28,7 +28,6 @@ from crisp_core.plan import (
     targets,
 )
 from crisp_core.plan.checks import check_plan
-from crisp_core.plan.plan import with_prefix
 from crisp_core.settings import check_settings
 from crisp_core.waiting import wait_asleep
 
@@ -62,9 +61,7 @@ def ask(question, *arguments):
 def ask_value(question, *arguments):
     """Params function: what the plan says, with the prefix of a module before results."""
     value = answer(question, arguments)
-    return (
-        (lambda wildcards: with_prefix(value(wildcards), PREFIX)) if PREFIX else value
-    )
+    return (lambda wildcards: PLAN.with_prefix(value(wildcards))) if PREFIX else value
 
 
 def with_local(files):
@@ -73,7 +70,7 @@ def with_local(files):
         return {key: with_local(value) for key, value in files.items()}
     if not isinstance(files, str):
         return [with_local(path) for path in files]
-    return files if files.startswith("results/") else local(files)
+    return files if PLAN.makes(files) else local(files)
 
 
 def one_of(names):

@@ -1,9 +1,11 @@
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 from crisp_core.classes import CLASSES, IGNORED
-from crisp_core.crops import ALL_CERTAIN, Crops, Uncertain, jitter_rings, uncertain_pixels
+from crisp_core.crops import ALL_CERTAIN, Crops, Uncertain, jitter_rings, parts_of_datasets, uncertain_pixels
+from crisp_core.errors import UserError
 
 from .labelled import PIXEL_SIZE, disc_micrographs, discs, write_micrographs
 
@@ -126,3 +128,15 @@ def test_rings_change_the_spectrum_within_their_strength_and_not_the_mean():
     assert changed.mean() == pytest.approx(image.mean(), abs=1e-5)
     # the same gain in every direction at the same spatial frequency: 12 / 48 is 16 / 64
     assert gain[12, 0].real == pytest.approx(gain[0, 16].real, abs=1e-4)
+
+
+def test_a_dataset_of_a_network_without_training_micrographs_is_named(micrographs, tmp_path):
+    images, labels = micrographs[0].images, micrographs[0].labels
+    splits = [tmp_path / "a.tsv", tmp_path / "b.tsv"]
+    table = pd.DataFrame({"micrograph": [micrographs[0].name, micrographs[1].name], "part": ["train", "validation"]})
+    table.to_csv(splits[0], sep="\t", index=False)
+    table[1:].to_csv(splits[1], sep="\t", index=False)
+    with pytest.raises(UserError, match=r"b\.tsv: no training micrograph of second could be used"):
+        parts_of_datasets(splits, [images] * 2, [labels] * 2, n_batches={"first": 1, "second": 1})
+    parts = parts_of_datasets(splits[:1], [images], [labels], n_batches={"first": 1})
+    assert [m.name for m in parts["train"]] == [micrographs[0].name]

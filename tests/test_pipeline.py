@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 import crisp_core
+from crisp_core.checkpoints import NetworkFacts, NetworkInput
 from crisp_core.errors import UserError
+from crisp_core.networks import TrainedNetwork
 
 
 def test_public_names_are_there():
@@ -17,3 +20,20 @@ def test_public_names_are_there():
 def test_a_missing_network_is_named():
     with pytest.raises(UserError, match=r"nowhere\.pt: no such file"):
         crisp_core.pick_micrograph(np.zeros((64, 64)), 7.0, "nowhere.pt", diameter_angstrom=180)
+
+
+@pytest.mark.parametrize(
+    ("image", "pixel_size", "diameter", "message"),
+    [
+        (np.zeros((2, 64, 64)), 7.0, 180, r"image: has the shape \(2, 64, 64\)"),
+        (np.full((64, 64), np.nan), 7.0, 180, "image: holds NaN"),
+        (np.zeros((64, 64)), 0.0, 180, "pixel_size: 0.0 is not a positive number"),
+        (np.zeros((64, 64)), 7.0, -180, "diameter_angstrom: -180 is not a positive number"),
+        (np.zeros((64, 64)), 20.0, 180, "a particle is 9 px wide, the network was trained on 25 px; .* at most 7.2 Å"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_refused(image, pixel_size, diameter, message):
+    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "robust", 0.0), {})
+    trained = TrainedNetwork(torch.nn.Identity(), facts)
+    with pytest.raises(UserError, match=message):
+        crisp_core.pick_micrograph(image, pixel_size, trained, diameter_angstrom=diameter)

@@ -351,28 +351,6 @@ def test_extending_two_is_refused():
         check_settings(changed("experiments/other", {"extend": ["unet"]}), SCHEMA)
 
 
-def test_a_circle_of_trained_networks_is_refused():
-    settings = changed("experiments/unet", {"trained": "./results/mine/other/"})
-    settings["experiments"]["other"] = {"trained": "results/mine/unet"}
-    settings["run"].append("mine/other")
-    with pytest.raises(UserError, match="experiments/unet/trained: results/mine/unet is, in the end, itself; leave"):
-        check_settings(settings, SCHEMA)
-
-
-def test_the_same_names_in_another_folder_are_no_circle():
-    check_settings(changed("experiments/unet", {"trained": "../before/results/mine/unet"}), SCHEMA)
-    with pytest.raises(UserError, match="is, in the end, itself"):
-        check_settings(changed("experiments/unet", {"trained": str(Path("results/mine/unet").absolute())}), SCHEMA)
-
-
-def test_another_pickers_folder_is_no_trained_network():
-    settings = changed("experiments/unet", {"trained": "results/mine/log"})
-    settings["experiments"]["log"] = {"picker": {"program": "skimage-log"}}
-    settings["run"].append("mine/log")
-    with pytest.raises(UserError, match="experiments/unet/trained: results/mine/log is another picker's"):
-        check_settings(settings, SCHEMA)
-
-
 def test_a_network_that_extends_a_picker_trains_its_own():
     settings = changed("experiments/log", {"picker": {"program": "skimage-log"}})
     settings["experiments"]["net"] = {"extend": "log", "picker": None}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from crisp_core.checkpoints import input_difference, read_facts
@@ -12,7 +13,7 @@ from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings import dataset_input, run_folder
+from crisp_core.settings import dataset_input, named_input, run_folder
 
 
 def check_plan(plan: Plan) -> None:
@@ -24,12 +25,15 @@ def check_plan(plan: Plan) -> None:
         Naming the key or file, and the cure.
     """
     check_output_folders()
+    uses = sorted(uses_of_experiments(plan))
+    for dataset, name in uses:
+        check_circle(plan, dataset, name)
     for dataset in plan.datasets:
         check_dataset_files(plan, dataset)
-    for name in experiments_in_use(plan):
+    for name in sorted({split_run(row)[1] for row in table_rows(plan)} | {name for _, name in uses}):
         check_experiment_files(plan, name)
-    for run in plan.runs:
-        check_reused_network(plan, *split_run(run))
+    for dataset, name in uses:
+        check_reused_network(plan, dataset, name)
     for dataset in plan.datasets:
         check_dataset_tables(plan, dataset)
 
@@ -68,18 +72,54 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         if not files:
             raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
+    check_prefixed(plan, place, [*named.values(), *matching_files(settings.get("micrographs", []))])
     for key, path in named.items():
         if path is not None and not os.access(path, os.R_OK):
             exists = "cannot be read; change its permissions" if Path(path).exists() else None
             raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")
 
 
-def experiments_in_use(plan: Plan) -> list[str]:
-    """Experiments of the runs, the comparisons and the tables."""
-    names = {split_run(run)[1] for run in plan.runs}
-    names |= {entry for comparison in plan.settings["comparisons"].values() for entry in comparison["entries"]}
-    names |= {split_run(row)[1] for table in plan.settings["tables"].values() for row in table["rows"]}
-    return sorted(names)
+def check_prefixed(plan: Plan, place: str, paths: Iterable[str | None]) -> None:
+    """Refuse a user's file with the name of a result, which would be looked for below the prefix of a module."""
+    taken = next((path for path in paths if plan.prefix and path is not None and plan.makes(path)), None)
+    if taken is not None:
+        raise UserError(
+            f"{place}: {taken} is in a folder with the name of a dataset; rename the dataset, or its folder"
+        )
+
+
+def table_rows(plan: Plan) -> list[str]:
+    """Rows of all tables: experiments, some with their dataset."""
+    return [row for table in plan.settings["tables"].values() for row in table["rows"]]
+
+
+def uses_of_experiments(plan: Plan) -> set[tuple[str, str]]:
+    """Datasets and experiments of the runs, of the comparisons, and of the rows of tables that name a dataset."""
+    uses = {split_run(run) for run in [*plan.runs, *(row for row in table_rows(plan) if "/" in row)]}
+    for comparison in plan.settings["comparisons"].values():
+        uses |= {(comparison["dataset"], entry) for entry in comparison["entries"]}
+    return uses
+
+
+def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
+    """Refuse an experiment whose trained network is, through others, its own, or another picker's."""
+    seen, trained = [f"{dataset}/{experiment}"], plan.experiment(experiment)["trained"]
+    # only what is in this very folder; another folder's results may have the same names
+    while trained is not None and plan.owns(run_folder(trained)):
+        owner = "/".join(Path(run_folder(trained)).parts[-2:])
+        place, name = f"config, experiments/{split_run(seen[-1])[1]}/trained", split_run(owner)[1]
+        if name in plan.pickers:
+            raise UserError(
+                f"{place}: {trained} is another picker's and has no network; name the folder of an experiment with a "
+                "network"
+            )
+        if owner in seen:
+            raise UserError(
+                f"{place}: {trained} is a circular reference, the network of this experiment depends on its own "
+                "results; remove trained from the experiment that is to train"
+            )
+        seen.append(owner)
+        trained = plan.experiment(name)["trained"]
 
 
 def check_experiment_files(plan: Plan, name: str) -> None:
@@ -111,10 +151,12 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
     used = plan.dataset(dataset)
     if run is None:
         trained = read_facts(trained_checkpoint(folder)).input
-    elif run[0] != dataset:
-        trained = dataset_input(plan.dataset(run[0]))
-    else:
+    elif run == (dataset, experiment):
         return
+    elif isinstance(network := plan.experiment(run[1])["network"], str):
+        trained = named_input(network, plan.settings)
+    else:
+        trained = dataset_input(plan.dataset(run[0]))
     diameter = used["particle_diameter_angstrom"]
     if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
         raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")

@@ -1,7 +1,5 @@
 """What rules take from an experiment besides its network."""
 
-from typing import Any
-
 from crisp_core.plan.micrographs import training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings import particle_boxes
@@ -18,9 +16,3 @@ def edge_box_px(plan: Plan, *, dataset: str, experiment: str) -> int:
     """Side of the box that must lie inside the micrograph; 0 where picks at the edge stay."""
     settings = plan.experiment(experiment)
     return particle_boxes(plan.dataset(dataset), settings).box_px if settings["removal"]["edge"] else 0
-
-
-def search_settings(plan: Plan, *, experiment: str) -> dict[str, Any]:
-    """Section centers, but for the threshold, which only `pick` takes: another one reruns no search."""
-    centers = plan.experiment(experiment)["centers"]
-    return {key: value for key, value in centers.items() if key != "threshold"}

@@ -186,11 +186,6 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
     }
 
 
-def dataset_batches(plan: Plan, dataset: str) -> list[str]:
-    """Numbers of a dataset's batches, in order."""
-    return list(plan.batches[dataset])
-
-
 def of_batches(pattern: str, batches: Iterable[str], *, dataset: str, experiment: str = "") -> list[str]:
     """`pattern`, which holds {batch}, for every one of the batches."""
     return [pattern.format(batch=batch, dataset=dataset, experiment=experiment) for batch in batches]

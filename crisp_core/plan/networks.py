@@ -178,20 +178,23 @@ def first_network(plan: Plan, dataset: str, experiment: str) -> str:
 def network_beside(plan: Plan, *, dataset: str, experiment: str) -> str:
     """Path of the predicting checkpoint from the run's folder, for a later run that takes this folder as `trained`."""
     path = predictor(plan, dataset, experiment)
-    return path if Path(path).is_absolute() else os.path.relpath(path, f"results/{dataset}/{experiment}")
+    if Path(path).is_absolute():
+        return path
+    return os.path.relpath(plan.with_prefix(path), f"{plan.prefix}results/{dataset}/{experiment}")
 
 
 def trained_checkpoint(folder: Path) -> Path:
-    """Checkpoint that predicts in the folder of an earlier run: the one with which its centres were searched.
+    """Checkpoint that predicts in the folder of an earlier run: the one that its centers.yaml names.
 
-    A crf.pt may be left from before its config gave the CRF up.
+    Another network.pt or crf.pt may be left in the folder from an earlier config. Where the named file does not exist,
+    the folder was copied, and the checkpoint lies in the copy itself.
     """
     try:
         network = yaml.safe_load((folder / "centers.yaml").read_text())["network"]
     except (OSError, yaml.YAMLError, LookupError, TypeError):
         return folder / "network.pt"
-    beside = folder / Path(network).name
-    return beside if beside.exists() else Path(os.path.normpath(folder / network))
+    named, beside = Path(os.path.normpath(folder / network)), folder / Path(network).name
+    return beside if beside.exists() and not named.exists() else named
 
 
 def is_searched(plan: Plan, dataset: str, experiment: str) -> bool:

@@ -28,15 +28,6 @@ def datasets_in_use(settings: Mapping[str, Any]) -> list[str]:
     return sorted(set(named))
 
 
-def with_prefix(value: Any, prefix: str) -> Any:
-    """A value with the prefix before every path of a result in it, at any depth."""
-    if isinstance(value, Mapping):
-        return {with_prefix(key, prefix): with_prefix(entry, prefix) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [with_prefix(entry, prefix) for entry in value]
-    return prefix + value if isinstance(value, str) and value.startswith("results/") else value
-
-
 @dataclass(frozen=True)
 class Plan:
     """Validated settings and the table of micrographs; every other question is a function of these two.
@@ -65,6 +56,19 @@ class Plan:
     def experiment(self, name: str) -> Mapping[str, Any]:
         """Settings of an experiment."""
         return self.settings["experiments"][name]
+
+    def makes(self, path: str) -> bool:
+        """Whether a path, without prefix, is that of a result; the user's own files may be below results/, too."""
+        top, _, rest = path.partition("/")
+        return top == "results" and rest.partition("/")[0] in {*self.datasets, "networks"}
+
+    def with_prefix(self, value: Any) -> Any:
+        """A value with the prefix before every path of a result in it, at any depth."""
+        if isinstance(value, Mapping):
+            return {self.with_prefix(key): self.with_prefix(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.with_prefix(entry) for entry in value]
+        return self.prefix + value if isinstance(value, str) and self.makes(value) else value
 
     def owns(self, folder: str) -> bool:
         """Whether a folder is that of one of the runs."""

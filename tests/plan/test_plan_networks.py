@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -181,3 +182,86 @@ def test_trained_follows_runs_of_this_plan_and_folders_of_others(folder):
     assert networks.predictor(asked, "mine", "older") == str(folder / "old/crf.pt")
     with pytest.raises(UserError, match="mine/older: the network was trained on particles 40 px wide"):
         checks.check_reused_network(asked, "mine", "older")
+
+
+def test_a_network_takes_no_more_micrographs_than_each_of_its_datasets_has():
+    entry = BOTH["both"] | {"training": {"n_micrographs": 3}}
+    with pytest.raises(
+        UserError, match=r"networks/both/training/n_micrographs: 3 of 2 training .* datasets/mine/split"
+    ):
+        config(networks={"both": entry})
+
+
+def test_a_network_with_the_name_of_a_seeded_copy_is_refused():
+    taken = BOTH | {"both-seed2": {"datasets": ["mine"]}}
+    with pytest.raises(UserError, match="networks/both-seed2: a table needs this name for both with seed 2; rename it"):
+        config(tables={"t": {"rows": ["named"], "seeds": [1, 2]}}, networks=taken, experiments=NAMED)
+
+
+def test_two_experiments_of_a_table_share_the_seeded_copies_of_their_network():
+    experiments = NAMED | {"low": {"extend": "named", "centers": {"threshold": 0.1}}}
+    asked = plan(ROWS, tables={"t": {"rows": ["named", "low"], "seeds": [2]}}, networks=BOTH, experiments=experiments)
+    files = networks.table_checkpoints(asked, dataset="mine", table="t")
+    assert files == ["results/networks/both-seed2/network.pt"] * 2
+
+
+def test_a_network_file_in_the_users_folder(folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    path = write_checkpoint(folder / "n.pt")
+    assert config(experiments={"unet": {"network": "~/n.pt"}})["experiments"]["unet"]["network"] == path
+
+
+@pytest.mark.parametrize("order", [["coarse", "mine"], ["mine", "coarse"]])
+def test_a_dataset_follows_its_network_wherever_it_is_in_the_config(order):
+    datasets = {"coarse": MINE | {"pixel_size": 10.0}, "mine": MINE}
+    settings = config(
+        run=["mine/named"],
+        datasets={name: datasets[name] for name in order},
+        networks={"both": {"datasets": ["coarse"]}},
+        experiments=NAMED,
+    )
+    assert settings["datasets"]["mine"]["preparation"]["working_pixel_size"] == 10.0
+
+
+def test_a_file_left_in_the_folder_of_a_run_is_not_its_network(folder):
+    write_checkpoint(folder / "results/mine/named/network.pt")
+    shared = write_checkpoint(folder / "results/networks/both/network.pt")
+    beside = {"network": "../../networks/both/network.pt"}
+    (folder / "results/mine/named/centers.yaml").write_text(yaml.safe_dump(beside))
+    assert str(networks.trained_checkpoint(folder / "results/mine/named")) == shared
+
+
+def test_the_network_of_a_run_is_named_from_its_folder_below_a_prefix(folder):
+    write_checkpoint(folder / "n.pt")
+    changes = {
+        "run": ["bare/given", "mine/unet"],
+        "experiments": {"given": {"network": "n.pt", "centers": {"threshold": 0.5}}},
+    }
+    asked = dataclasses.replace(plan(ROWS, **changes), prefix="p/")
+    assert networks.network_beside(asked, dataset="bare", experiment="given") == "../../../../n.pt"
+    assert networks.network_beside(asked, dataset="mine", experiment="unet") == "network.pt"
+
+
+def test_a_reused_run_counts_as_the_network_that_it_names():
+    # the network saw 25 px, the run that names it 27 px, and the run that reuses that one 29.5 px
+    sizes = {"near": 150 / 27, "far": 150 / 29.5}
+    datasets = {name: MINE | {"preparation": {"working_pixel_size": size}} for name, size in sizes.items()}
+    asked = plan(
+        run=["near/named", "far/again"],
+        datasets=datasets,
+        networks={"one": {"datasets": ["mine"]}},
+        experiments={"named": {"network": "one"}, "again": {"trained": "results/near/named"}},
+    )
+    with pytest.raises(UserError, match="far/again: the network was trained on particles 25 px wide"):
+        checks.check_reused_network(asked, "far", "again")
+
+
+def test_an_addition_to_one_dataset_of_a_network_is_no_input_of_its_training():
+    before, after = (
+        plan((*ROWS, *added), run=["mine/named", "sim/named"], networks=BOTH, experiments=NAMED)
+        for added in ((), (("mine", "c", 2, 1), ("sim", "b", 1, 1)))
+    )
+    asked = {"network": "networks/both"}
+    pattern = "results/{dataset}/labels/{batch}.h5"
+    assert networks.training_files(before, pattern, **asked) == networks.training_files(after, pattern, **asked)
+    assert networks.training_sources(before, **asked) == networks.training_sources(after, **asked)

@@ -1,5 +1,6 @@
 """What the plan answers about datasets, pickers, reports, resolution and targets."""
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.plan import checks, datasets, experiments, pickers, reports, resolution, targets
-from crisp_core.plan.plan import with_prefix
 
 from .configs import MINE, plan
 
@@ -158,8 +158,54 @@ def test_a_full_disk_is_told(monkeypatch):
 
 
 def test_a_prefix_is_put_before_results_alone():
-    value = {"results/a": ["results/b", "raw/c", 1], "d": None}
-    assert with_prefix(value, "p/") == {"p/results/a": ["p/results/b", "raw/c", 1], "d": None}
+    asked = dataclasses.replace(plan(), prefix="p/")
+    value = {"results/mine/a": ["results/networks/b", "raw/c", "results/motion/d.mrc", 1], "e": None}
+    assert asked.with_prefix(value) == {
+        "p/results/mine/a": ["p/results/networks/b", "raw/c", "results/motion/d.mrc", 1],
+        "e": None,
+    }
+
+
+def test_a_users_file_with_the_name_of_a_result_is_refused_below_a_prefix(folder):
+    (folder / "results/mine").mkdir(parents=True)
+    for name in ("a.mrc", "a.star"):
+        (folder / "results/mine" / name).touch()
+    asked = plan(
+        datasets={
+            "mine": MINE
+            | {
+                "micrographs": "results/mine/*.mrc",
+                "coordinates": MINE["coordinates"] | {"files": "results/mine/*.star"},
+            }
+        }
+    )
+    with pytest.raises(
+        UserError, match=r"datasets/mine: results/mine/a\.mrc is in a folder with the name of a dataset"
+    ):
+        checks.check_dataset_files(dataclasses.replace(asked, prefix="p/"), "mine")
+
+
+@pytest.mark.parametrize("prefix", ["", "p/"])
+def test_a_circle_of_trained_networks_is_refused(prefix):
+    experiments = {"unet": {"trained": f"./{prefix}results/mine/other/"}}
+    experiments["other"] = {"trained": f"{prefix}results/mine/unet"}
+    asked = dataclasses.replace(plan(run=["mine/unet", "mine/other"], experiments=experiments), prefix=prefix)
+    with pytest.raises(UserError, match=r"experiments/unet/trained: .*results/mine/other/ is a circular reference"):
+        checks.check_plan(asked)
+
+
+def test_the_same_names_in_another_folder_are_no_circle():
+    checks.check_circle(plan(experiments={"unet": {"trained": "../before/results/mine/unet"}}), "mine", "unet")
+    absolute = str(Path("results/mine/unet").absolute())
+    with pytest.raises(UserError, match="circular reference"):
+        checks.check_circle(plan(experiments={"unet": {"trained": absolute}}), "mine", "unet")
+
+
+def test_another_pickers_folder_is_no_trained_network():
+    experiments = {"unet": {"trained": "results/mine/log"}, "log": {"picker": {"program": "skimage-log"}}}
+    asked = plan(run=["mine/unet", "mine/log"], experiments=experiments)
+    with pytest.raises(UserError, match="experiments/unet/trained: results/mine/log is another picker's"):
+        checks.check_plan(asked)
 
 
 def test_rules_hold_little_python():

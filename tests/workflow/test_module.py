@@ -37,13 +37,18 @@ def outer(tmp_path):
     (tmp_path / "Snakefile").write_text(OUTER)
     settings = TINY | {"run": ["tiny/small", "mine/given"]}
     settings["datasets"] = TINY["datasets"] | {
-        "mine": {"micrographs": "raw/*.mrc", "pixel_size": 7.08, "particle_diameter_angstrom": 180}
+        "mine": {
+            "micrographs": ["raw/*.mrc", "results/motion/*.mrc"],
+            "pixel_size": 7.08,
+            "particle_diameter_angstrom": 180,
+        }
     }
     settings["experiments"] = TINY["experiments"] | {"given": {"trained": "picking/results/tiny/small"}}
     write_config(tmp_path / "outer.yaml", {"picking": settings})
-    (tmp_path / "raw").mkdir()
     image = np.random.default_rng(1).normal(size=(192, 224)).astype(np.float32)
-    write_mrc(tmp_path / "raw/mic.mrc", image, pixel_size=7.08, dtype=np.float32)
+    for name in ("raw/mic.mrc", "results/motion/other.mrc"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write_mrc(tmp_path / name, image, pixel_size=7.08, dtype=np.float32)
     return tmp_path
 
 
@@ -52,7 +57,9 @@ def test_another_snakefile_imports_all_rules_with_a_prefix(outer):
     assert "crisp_train" in planned and "crisp_autopick" in planned
     planned = run_snakemake("-n", "--cores", "2", "picking/results/mine/given/autopick.star", cwd=outer).stdout
     # the user's files are where they are, results below the prefix; the run of this very plan is found below it, too
-    assert "input: raw/mic.mrc" in planned and "picking/results/tiny/small/network.pt" in planned
+    assert (
+        "input: raw/mic.mrc, results/motion/other.mrc" in planned and "picking/results/tiny/small/network.pt" in planned
+    )
 
 
 @pytest.mark.slow
@@ -63,8 +70,9 @@ def test_scripts_of_an_imported_workflow_run(outer):
     star = outer / "picking/results/tiny/simulation/0000.star"
     assert len(read_coordinates_star(star))
     assert "picking/results/tiny/micrographs/simulated_0001.mrc" in star.read_text()
-    assert "\nmic\t" in (outer / "picking/results/mine/micrographs.tsv").read_text()
-    assert not (outer / "results").exists()
+    table = (outer / "picking/results/mine/micrographs.tsv").read_text()
+    assert "\nmic\traw/mic.mrc" in table and "\nother\tresults/motion/other.mrc" in table
+    assert [path.name for path in (outer / "results").iterdir()] == ["motion"]
 
 
 def test_a_call_from_another_folder_has_a_plan(tmp_path):

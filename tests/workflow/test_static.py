@@ -71,14 +71,16 @@ def test_profile_slurm_resolves(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.real
-def test_example_of_real_data_has_a_plan(shared_data, tmp_path):
+@pytest.mark.parametrize("example", ["empiar-10017", "one-network-two-datasets"])
+def test_example_of_real_data_has_a_plan(shared_data, tmp_path, example):
     folder = tmp_path / "crisp"
     folder.mkdir()
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared/data").symlink_to(shared_data)
-    config = ROOT / "examples/empiar-10017.yaml"
+    config = ROOT / f"examples/{example}.yaml"
     output = run_snakemake("-s", ROOT / "Snakefile", "-n", "--configfile", config, cwd=folder).stdout
     assert "label_disc" in output and "simulate" not in output
+    assert re.search(r"^train +1$", output, re.M)
     shutil.rmtree(folder)
 
 
