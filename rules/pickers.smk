@@ -55,7 +55,8 @@ rule pick_topaz:
         images="results/{dataset}/images/{batch}.h5",
         detector=ask(pickers.topaz_detector),
     output:
-        "results/{dataset}/{experiment}/found/topaz/{batch}.star",
+        found="results/{dataset}/{experiment}/found/topaz/{batch}.star",
+        quarantine="results/{dataset}/{experiment}/quarantine/topaz-{batch}.tsv",
     log:
         "logs/{dataset}/{experiment}/pick_topaz/{batch}.log",
     benchmark:
@@ -68,6 +69,7 @@ rule pick_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
     params:
+        micrographs=ask_value(micrographs.batch_paths),
         picker=ask_value(
             pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"
         ),
@@ -83,7 +85,8 @@ rule pick_relion_log:
         simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
     output:
-        "results/{dataset}/{experiment}/found/relion-log/{batch}.star",
+        found="results/{dataset}/{experiment}/found/relion-log/{batch}.star",
+        quarantine="results/{dataset}/{experiment}/quarantine/relion-log-{batch}.tsv",
     log:
         "logs/{dataset}/{experiment}/pick_relion_log/{batch}.log",
     benchmark:

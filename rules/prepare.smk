@@ -220,7 +220,8 @@ rule quarantine:
         ),
         coordinates=ask(datasets.coordinate_quarantine),
         ctf=ask(datasets.ctf_quarantine),
-        picks=ask(pickers.picks_quarantine),
+        labels=ask(datasets.label_quarantine),
+        runs=ask(pickers.run_quarantine),
     output:
         quarantine=report(
             "results/{dataset}/quarantine.tsv",

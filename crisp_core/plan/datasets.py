@@ -99,6 +99,13 @@ def coordinate_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     return [f"results/{dataset}/quarantine/coordinates.tsv"] if dataset in plan.labelled else []
 
 
+def label_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the simulated micrographs without a label, where thresholds label the simulation."""
+    if dataset not in plan.simulated or dataset not in plan.labels_come_from("truth"):
+        return []
+    return all_batches(plan, "results/{dataset}/quarantine/label-{batch}.tsv", dataset=dataset)
+
+
 def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
     """Coordinate files of an addition to a dataset: the user's, or those of its simulation."""
     if dataset in plan.simulated:

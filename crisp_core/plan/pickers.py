@@ -12,15 +12,25 @@ from crisp_core.settings import picker_name
 
 # settings of a picker on which its training does not depend
 AFTER_TRAINING = ("threshold", "leak", "radius_diameters")
+# tables of what a run refused, by what picks in it: None is a network, and skimage-log refuses nothing
+QUARANTINE = {
+    None: "quarantine/predict-{batch}.tsv",
+    "files": "quarantine.tsv",
+    "topaz": "quarantine/topaz-{batch}.tsv",
+    "topaz-pretrained": "quarantine/topaz-{batch}.tsv",
+    "relion-log": "quarantine/relion-log-{batch}.tsv",
+}
 
 
-def picks_quarantine(plan: Plan, *, dataset: str) -> list[str]:
-    """Tables of the refused files of picks of the experiments that run on a dataset."""
-    return [
-        f"results/{run}/quarantine.tsv"
-        for run in plan.runs
-        if split_run(run)[0] == dataset and picker_name(plan.experiment(split_run(run)[1])) == "files"
-    ]
+def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the micrographs and files of picks that the runs of a dataset refused."""
+    files: list[str] = []
+    for run in plan.runs:
+        name, experiment = split_run(run)
+        pattern = QUARANTINE.get(picker_name(plan.experiment(experiment)))
+        if name == dataset and pattern is not None:
+            files += all_batches(plan, f"results/{run}/{pattern}", dataset=dataset)
+    return list(dict.fromkeys(files))
 
 
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
