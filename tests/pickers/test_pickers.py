@@ -127,7 +127,9 @@ def test_a_program_that_fails_on_one_micrograph_costs_its_picks_alone():
 
 
 def test_a_program_that_fails_on_all_micrographs_is_one_line():
-    with pytest.raises(UserError, match=r"sh failed: it printed nothing; .* fails on a and b and others, so repair the"):
+    with pytest.raises(
+        UserError, match=r"sh failed: it printed nothing; .* fails on a and b and others, so repair the"
+    ):
         pick_together_or_alone(["a", "b", "c"], lambda names: picks_of("exit 3", names))
 
 
