@@ -286,7 +286,7 @@ def import_checked(
     """
     file_of = {name: file for file in image_files for name in array_names(file, "image")}
     shapes = {name: grid.full_shape for file in image_files for name, grid in array_grids(file, "image").items()}
-    options = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
+    options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
 
     def advice(table: pd.DataFrame) -> str:
         name = table["micrograph"].iloc[0]

@@ -9,7 +9,7 @@ import linecache
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ NO_VALUE = ("nan", "NaN", "<NA>", "NA", "N/A", "n/a", "NULL", "null", "None")
 # What opens a block, a loop, a label or a text at the beginning of a line.
 KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
-Block = pd.DataFrame | dict[str, object]
+Block: TypeAlias = pd.DataFrame | dict[str, object]
 
 
 class MicrographsCtf(NamedTuple):
@@ -149,6 +149,14 @@ def _check_block_names(path: str | Path, text: str) -> None:
                 f"{path}: block data_{name} has no columns; export the file again, or remove it (a list of no "
                 f"particles still names its columns _{X_LABEL} and _{Y_LABEL})"
             )
+
+
+@overload
+def as_table(block: Block) -> pd.DataFrame: ...
+
+
+@overload
+def as_table(block: None) -> None: ...
 
 
 def as_table(block: Block | None) -> pd.DataFrame | None:
@@ -306,14 +314,14 @@ def particles_table(
     """
     micrographs = coordinates["micrograph"].astype(str)
     rows = None if ctf is None else _ctf_rows(micrographs, ctf)
-    several = rows is not None and "optics_group" in rows
+    groups = None if rows is None or "optics_group" not in rows else rows["optics_group"].to_numpy(dtype=int)
     table = pd.DataFrame(
         {
             "rlnCoordinateX": coordinates["x"].to_numpy(dtype=float),
             "rlnCoordinateY": coordinates["y"].to_numpy(dtype=float),
             "rlnImageName": [f"{i:06d}@{stack}" for i in range(1, len(coordinates) + 1)],
             "rlnMicrographName": _paths_of(micrographs, micrograph_paths),
-            "rlnOpticsGroup": rows["optics_group"].to_numpy(dtype=int) if several else 1,
+            "rlnOpticsGroup": 1 if groups is None else groups,
             "rlnAutopickFigureOfMerit": coordinates["score"].fillna(NO_SCORE).to_numpy(dtype=float),
         }
     )
@@ -710,7 +718,9 @@ def _groups_of_equal_microscope(path: str | Path, micrographs: pd.DataFrame) -> 
     numbers = {microscope: i for i, microscope in enumerate(dict.fromkeys(microscopes), start=1)}
     count = list(numbers.values())
     names = {"rlnOpticsGroupName": [f"opticsGroup{i}" for i in count], "rlnOpticsGroup": count}
-    columns = dict(zip(given, zip(*numbers, strict=True), strict=True)) if numbers else {label: [] for label in given}
+    columns: dict[str, Sequence[float]] = {label: [] for label in given}
+    if numbers:
+        columns = dict(zip(given, zip(*numbers, strict=True), strict=True))
     return pd.DataFrame(names | columns), pd.Series([numbers[microscope] for microscope in microscopes], dtype=int)
 
 

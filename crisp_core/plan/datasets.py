@@ -211,7 +211,7 @@ def ctf_quarantine(plan: Plan, *, dataset: str) -> list[str]:
 
 def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
     """The file that a dataset's setting names, or nothing where it is null."""
-    value = plan.dataset(dataset)
+    value: Any = plan.dataset(dataset)
     for key in keys:
         value = value[key]
     return [] if value is None else [value]

@@ -13,7 +13,7 @@ from crisp_core.settings import picker_name
 # settings of a picker on which its training does not depend
 AFTER_TRAINING = ("threshold", "leak", "radius_diameters")
 # tables of what a run refused, by what picks in it: None is a network, and skimage-log refuses nothing
-QUARANTINE = {
+QUARANTINE: dict[str | None, str] = {
     None: "quarantine/predict-{batch}.tsv",
     "files": "quarantine.tsv",
     "topaz": "quarantine/topaz-{batch}.tsv",
@@ -63,7 +63,7 @@ def topaz_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 def found_pattern(plan: Plan, experiment: str) -> str:
     """File of all that another picker found in a batch, or for picks from files in all batches."""
-    kind = picker_name(plan.experiment(experiment))
+    kind = str(picker_name(plan.experiment(experiment)))
     if kind == "files":
         return "results/{dataset}/{experiment}/imported.star"
     return f"results/{{dataset}}/{{experiment}}/found/{kind.removesuffix('-pretrained')}/{{batch}}.star"
@@ -133,8 +133,8 @@ def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
 
 def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
     """Whether a network may have been trained on other parts than this plan's: that of an earlier run, or a file."""
-    run, _ = trained_run(plan, dataset, experiment)
-    if run is None:
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
         return True
     network = plan.experiment(run[1])["network"]
     return isinstance(network, str) and network not in plan.settings["networks"]
