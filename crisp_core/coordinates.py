@@ -28,8 +28,10 @@ from crisp_core.star import (
     COLUMNS,
     FLOAT_FORMAT,
     LIST_LABEL,
+    MAGNIFICATION_LABELS,
     NAME_LABEL,
     NO_SCORE,
+    PIXEL_SIZE_LABELS,
     X_LABEL,
     autopick_table,
     coordinates_block,
@@ -114,6 +116,12 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
 def is_coordinate_list(path: str | Path) -> bool:
     """Whether a file is RELION's list of coordinate files, which has the column rlnMicrographCoordinates."""
     return Path(path).suffix.lower() == ".star" and _has_line(path, LIST_LABEL, at_least=1)
+
+
+def says_pixel_size(path: str | Path) -> bool:
+    """Whether a file is a STAR file with a column for a pixel size; cheap, for one of many files."""
+    labels = (*PIXEL_SIZE_LABELS, *MAGNIFICATION_LABELS)
+    return Path(path).suffix.lower() == ".star" and any(_has_line(path, label, at_least=1) for label in labels)
 
 
 def listed_files(path: str | Path) -> dict[str, str]:

@@ -63,6 +63,8 @@ MICROSCOPE_LABELS = {
 }
 # Å/px of the micrographs in an optics table, the most telling first.
 PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", "rlnMicrographOriginalPixelSize")
+# Pixel size of RELION 3.0 and earlier: micrometres on the detector, divided by the magnification.
+MAGNIFICATION_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
 # Nine significant digits bring every 32-bit number back exactly.
 FLOAT_FORMAT = "%.9g"
 
@@ -593,10 +595,8 @@ def _blocks_of_micrographs(path: str | Path) -> tuple[dict[str, pd.DataFrame], p
 
 def _pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray:
     """Å/px of every micrograph; that of its movie (rlnMicrographOriginalPixelSize) where nothing else is given."""
-    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(micrographs):  # RELION 3.0: micrometres, and without unit
-        detector, magnification = (
-            _numbers_or_nan(path, micrographs, label) for label in ("rlnDetectorPixelSize", "rlnMagnification")
-        )
+    if set(MAGNIFICATION_LABELS) <= set(micrographs):
+        detector, magnification = (_numbers_or_nan(path, micrographs, label) for label in MAGNIFICATION_LABELS)
         sizes = 1e4 * detector / np.where(magnification > 0, magnification, np.nan)
         return np.where(sizes > 0, sizes, np.nan)
     table, rows = micrographs, slice(None)
@@ -608,6 +608,38 @@ def _pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, opti
             sizes = _numbers_or_nan(path, table, label)[rows]
             return np.where(sizes > 0, sizes, np.nan)
     return np.full(len(micrographs), np.nan)
+
+
+def micrograph_pixel_sizes(path: str | Path) -> dict[float, str]:
+    """Pixel sizes (Å/px) of the micrographs that a STAR file of coordinates states, each with the label that does.
+
+    The pixel size of particle images is not one of them: they may be rescaled.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no coordinates.
+    """
+    blocks = read_blocks(path)
+    rows, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
+    if optics is not None and "rlnOpticsGroup" in rows and "rlnOpticsGroup" in optics:
+        optics = optics[optics["rlnOpticsGroup"].isin(rows["rlnOpticsGroup"])]
+    tables = [rows] if optics is None else [optics, rows]
+    of_images = "rlnImageName" in rows or any("rlnImageSize" in table for table in tables)
+    for label in (label for label in PIXEL_SIZE_LABELS if not (of_images and label == "rlnImagePixelSize")):
+        for table in tables:
+            if label in table:
+                return _positive(_numbers_or_nan(path, table, label), label)
+    if of_images or not set(MAGNIFICATION_LABELS) <= set(rows):
+        return {}
+    detector, magnification = (_numbers_or_nan(path, rows, label) for label in MAGNIFICATION_LABELS)
+    return _positive(
+        1e4 * detector / np.where(magnification > 0, magnification, np.nan), " and ".join(MAGNIFICATION_LABELS)
+    )
+
+
+def _positive(sizes: np.ndarray, label: str) -> dict[float, str]:
+    return dict.fromkeys(np.unique(sizes[sizes > 0].round(6)).tolist(), label)
 
 
 def write_micrographs_ctf(

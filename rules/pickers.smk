@@ -8,6 +8,7 @@ rule import_picks:
         coordinates="results/{dataset}/{experiment}/imported.star",
         names="results/{dataset}/{experiment}/picked_names.tsv",
         quarantine="results/{dataset}/{experiment}/quarantine.tsv",
+        notices="results/{dataset}/{experiment}/notices.tsv",
     log:
         "logs/{dataset}/{experiment}/import_picks.log",
     conda:
@@ -17,6 +18,7 @@ rule import_picks:
         runtime="1h",
     params:
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         micrographs=ask_value(micrographs.micrograph_names),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_picks"),

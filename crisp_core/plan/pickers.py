@@ -33,6 +33,12 @@ def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     return list(dict.fromkeys(files))
 
 
+def run_notices(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the contradictions between the files of picks of a dataset's runs and the config."""
+    runs = [run for run in plan.runs if split_run(run)[0] == dataset]
+    return [f"results/{run}/notices.tsv" for run in runs if picker_name(plan.experiment(split_run(run)[1])) == "files"]
+
+
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
     """Files from which an experiment's picks are read."""
     return matching_files(plan.experiment(experiment)["picker"]["files"])
