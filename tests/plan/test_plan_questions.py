@@ -104,6 +104,12 @@ def test_what_every_run_refuses_is_in_the_quarantine_of_its_dataset():
     ]
     of_sim = [f"results/sim/log/quarantine/relion-log-{batch}.tsv" for batch in ("0000", "0001")]
     assert pickers.run_quarantine(asked, dataset="sim") == of_sim
+    # what contradicts the config comes from coordinates and from files of picks
+    assert pickers.run_notices(asked, dataset="mine") == ["results/mine/files/notices.tsv"]
+    assert pickers.run_notices(asked, dataset="sim") == []
+    assert datasets.coordinate_notices(asked, dataset="mine") == ["results/mine/coordinates/0-notices.tsv"]
+    bare = plan((("bare", "x", 0, 0),), run=["bare/log"], experiments=found)
+    assert datasets.coordinate_notices(bare, dataset="bare") == []
     # labels of simulations are thresholds, and may not be found; others come from coordinates
     assert datasets.label_quarantine(asked, dataset="mine") == []
     of_labels = [f"results/sim/quarantine/label-{batch}.tsv" for batch in ("0000", "0001")]
