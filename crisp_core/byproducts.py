@@ -93,7 +93,7 @@ def _reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, st
         one.path: f"{VERSIONS[one.version][0]}, of the same image as {Path(best[one.base].path).name}"
         for group in images.values()
         for one in group
-        if one.version != best[one.base].version
+        if one.version is not None and one.version != best[one.base].version
     }
     derived = [one for one in names if one.derived is not None]
     return versions | _derived_reasons(derived, best) | _reference_reasons(paths) | _overview_reasons(paths)
@@ -130,8 +130,8 @@ def _derived_reasons(derived: Iterable[Named], best: Mapping[str, Named]) -> dic
     """Derived images of the kinds that have a micrograph here; the others of such a kind have lost theirs."""
     kinds: dict[str, list[Named]] = defaultdict(list)
     for one in derived:
-        kinds[one.derived].append(one)
-    reasons = {}
+        kinds[str(one.derived)].append(one)
+    reasons: dict[str, str] = {}
     for what, group in kinds.items():
         pairs = [(one.path, best[one.base].path) for one in group if one.base in best]
         if pairs and not _same_size(pairs):

@@ -1,7 +1,7 @@
 """Check of coordinates against their micrographs: whether the stated origin and the stated scale can be right."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -80,10 +80,10 @@ def check_against_images(
     """
     places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
     evidence: list[_Evidence] = []
-    factors = None
+    factors = np.empty(0)
     for name, image in images:
         # the same factors for all, so that what small micrographs show adds up
-        factors = _factors(image, diameter_angstrom) if factors is None else factors
+        factors = factors if evidence else _factors(image, diameter_angstrom)
         xy = places.get(name, np.empty((0, 2)))
         evidence.append(_look(name, image, xy, factors, diameter_angstrom=diameter_angstrom, origin=origin))
     if evidence and required:
@@ -112,7 +112,7 @@ def _look(
         for place in (xy, upside_down)
     )
     as_given = xy if origin == "top-left" else upside_down
-    options = {"diameter_angstrom": diameter_angstrom, "origin": origin}
+    options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin}
     t = stated_t(_contrasts(as_given, image, factors[:1], **options), at_least=PARTICLES_FOR_PROOF)
     by_scale = None if abs(t) >= CLEAR_T else _contrasts(as_given, image, factors, **options)
     return _Evidence(name, stated, flipped, t, by_scale, _full_pixel_size(image))
@@ -122,7 +122,7 @@ def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale
     """Refuse coordinates that all are upside down, or all at another scale; where some are clear, those are right."""
     check_origin(*(np.concatenate([one[column] for one in evidence]) for column in (1, 2)), source=source)
     by_scale = [one.by_scale for one in evidence if one.by_scale is not None]
-    options = {"at_least": PARTICLES_FOR_PROOF, "pixel_size": evidence[0].pixel_size}
+    options: dict[str, Any] = {"at_least": PARTICLES_FOR_PROOF, "pixel_size": evidence[0].pixel_size}
     fits = (better_fit(one, factors, **options) for one in by_scale)
     sizes = [fit.factor for fit in fits if fit is not None]
     # files at several scales are refused one by one
@@ -161,8 +161,7 @@ def _contrasts(
 ) -> Contrasts:
     radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
     contrast = contrast_map(image.data, radius_px=radius_px)
-    options = {"full_shape": image.full_shape, "radius_px": radius_px, "origin": origin}
-    return contrasts_by_factor(contrast, xy, factors, **options)
+    return contrasts_by_factor(contrast, xy, factors, full_shape=image.full_shape, radius_px=radius_px, origin=origin)
 
 
 def _rescale(contrasts: Contrasts, factors: np.ndarray, *, scale: float, pixel_size: float) -> str:

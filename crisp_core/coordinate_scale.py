@@ -108,7 +108,8 @@ def contrasts_by_factor(
             x, y = factor * xy.T
             place = np.column_stack([x, last_row - y if upward else y])
             sums[:, i, j] = _sums(contrast, rescaled_xy(place, full_shape, contrast.shape), radius_px)
-    return Contrasts(*sums, len(xy))
+    n, total, squares, inside = sums
+    return Contrasts(n, total, squares, inside, len(xy))
 
 
 def _sums(contrast: np.ndarray, xy: np.ndarray, radius_px: float) -> tuple[float, float, float, float]:
@@ -126,7 +127,8 @@ def _sums(contrast: np.ndarray, xy: np.ndarray, radius_px: float) -> tuple[float
 
 def pooled(parts: list[Contrasts]) -> Contrasts:
     """Sums over several micrographs, for the same factors."""
-    return Contrasts(*(sum(values) for values in zip(*parts, strict=True)))
+    n, total, squares, inside, given = (np.sum(values, axis=0) for values in zip(*parts, strict=True))
+    return Contrasts(n, total, squares, inside, int(given))
 
 
 def mean_and_t(contrasts: Contrasts, *, at_least: int) -> tuple[np.ndarray, np.ndarray]:
@@ -162,7 +164,7 @@ def better_fit(contrasts: Contrasts, factors: np.ndarray, *, at_least: int, pixe
     stated = contrasts.total[0, 0] / max(contrasts.n[0, 0], 1)
     if size[best] <= FIT_RATIO * abs(stated):
         return None
-    return Fit(_usual(factors, best[0], pixel_size), bool(best[1]), float(mean[best]), float(stated))
+    return Fit(_usual(factors, int(best[0]), pixel_size), bool(best[1]), float(mean[best]), float(stated))
 
 
 def stated_t(contrasts: Contrasts, *, at_least: int) -> float:

@@ -15,6 +15,7 @@ from functools import cache
 from heapq import nlargest
 from itertools import islice, takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,8 +28,10 @@ from crisp_core.star import (
     COLUMNS,
     FLOAT_FORMAT,
     LIST_LABEL,
+    MAGNIFICATION_LABELS,
     NAME_LABEL,
     NO_SCORE,
+    PIXEL_SIZE_LABELS,
     X_LABEL,
     autopick_table,
     coordinates_block,
@@ -113,6 +116,12 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
 def is_coordinate_list(path: str | Path) -> bool:
     """Whether a file is RELION's list of coordinate files, which has the column rlnMicrographCoordinates."""
     return Path(path).suffix.lower() == ".star" and _has_line(path, LIST_LABEL, at_least=1)
+
+
+def says_pixel_size(path: str | Path) -> bool:
+    """Whether a file is a STAR file with a column for a pixel size; cheap, for one of many files."""
+    labels = (*PIXEL_SIZE_LABELS, *MAGNIFICATION_LABELS)
+    return Path(path).suffix.lower() == ".star" and any(_has_line(path, label, at_least=1) for label in labels)
 
 
 def listed_files(path: str | Path) -> dict[str, str]:
@@ -271,7 +280,7 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
     elif format == "relion-particles":
         write_coordinates_star(path, table[list(COLUMNS)])
     elif format == "cryolo":
-        _write_cryolo(path, table, float(size_px))
+        _write_cryolo(path, table, float(size_px or 0))
     elif format == "eman-json":
         _write_eman_json(path, table)
     else:
@@ -633,12 +642,13 @@ def _is_number(value: object) -> bool:
 def _read_cryosparc(path: Path, stem: str) -> pd.DataFrame:
     cure = "export picked or extracted particles from cryoSPARC together with their passthrough fields"
     rows = read_cs(path, LOCATION_FIELDS, cure=cure)
-    if any(field.startswith("filament/") for field in rows.dtype.names):
+    fields = rows.dtype.names or ()
+    if any(field.startswith("filament/") for field in fields):
         raise _no_particles(path, "has the fields filament/…, so its particles are segments of filaments")
     table = located(rows)
     if not np.isfinite(table[["x", "y"]]).all(axis=None):
         raise UserError(f"{path}: a location is not a number; export the particles again")
-    score = rows[SCORE_FIELD] if SCORE_FIELD in rows.dtype.names else None
+    score = rows[SCORE_FIELD] if SCORE_FIELD in fields else None
     if score is not None and np.isinf(score).any():
         raise UserError(f"{path}: a score is infinite; export the particles again")
     return coordinates_table(table["micrograph"], table["x"].to_numpy(), table["y"].to_numpy(), score)
@@ -707,9 +717,10 @@ def _write_eman_json(path: str | Path, table: pd.DataFrame) -> None:
 
 def _write_text(path: str | Path, table: pd.DataFrame, format: str, size_px: float | None) -> None:
     x, y, score = (table[column].to_numpy(dtype=float) for column in ("x", "y", "score"))
+    columns: dict[Any, Any]
     separator, header = ("," if format in ("cryoppp", "table") and Path(path).suffix != ".tsv" else "\t"), True
     if format == "eman":
-        side = round(size_px)
+        side = round(size_px or 0)
         corners = [np.rint(values - side / 2).astype(int) for values in (x, y)]
         columns = dict(enumerate([*corners, side, side]))
         columns |= {4: np.where(np.isnan(score), NO_SCORE, score)} if np.isfinite(score).any() else {}

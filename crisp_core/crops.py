@@ -32,7 +32,7 @@ class LabelledMicrograph(NamedTuple):
 def labelled_parts(
     split: pd.DataFrame, images: Sequence[str], labels: Sequence[str], *, dataset: str = ""
 ) -> dict[str, list[LabelledMicrograph]]:
-    """Micrographs of every part of a dataset's split.
+    """Micrographs of every part of a dataset's split; those without a label, which are in quarantine, are left out.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def labelled_parts(
         for name in array_names(label_path, "label")
     }
     return {
-        part: [LabelledMicrograph(name, *files[name], dataset) for name in rows["micrograph"]]
+        part: [LabelledMicrograph(name, *files[name], dataset) for name in rows["micrograph"] if name in files]
         for part, rows in split.groupby("part")
     }
 

@@ -1,6 +1,7 @@
 """Coordinates of a dataset, from all of its files, matched with the micrographs and checked."""
 
 from collections.abc import Callable, Mapping, Sequence, Sized
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,13 +16,19 @@ from crisp_core.coordinates import (
     nearest_name,
     read_coordinates,
     read_origins,
+    says_pixel_size,
     split_inside,
     to_top_left,
 )
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape
+from crisp_core.pixel_sizes import equal_pixel_sizes
 from crisp_core.quarantine import Refused
-from crisp_core.star import COLUMNS, micrograph_stem
+from crisp_core.star import COLUMNS, micrograph_pixel_sizes, micrograph_stem
+
+# RELION keeps the pixel size of the movies; motion correction may have binned them
+MOVIE_LABEL = "rlnMicrographOriginalPixelSize"
+_MOVIES = " (of movies that were binned it differs, and is no mistake)"
 
 
 class Imported(NamedTuple):
@@ -166,6 +173,32 @@ def _inside(
         raise UserError(f"{error}{advice(table)}") from None
 
 
+def pixel_size_notices(paths: Sequence[str], *, pixel_size: float, scale: float) -> list[str]:
+    """One line for each pixel size of micrographs that STAR files of coordinates state otherwise than the config.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Coordinate files, or RELION's lists of them; files that cannot be used say nothing here.
+    pixel_size : float
+        Å/px of the dataset's micrographs.
+    scale : float
+        Number by which the coordinates are multiplied, so that they count pixels of `scale * pixel_size` Å.
+    """
+    others: dict[tuple[float, str], list[str]] = {}
+    for path in filter(says_pixel_size, _with_listed_files(paths)[0]):
+        with suppress(UserError):
+            for size, label in micrograph_pixel_sizes(path).items():
+                if not equal_pixel_sizes(size, scale * pixel_size):
+                    others.setdefault((size, label), []).append(path)
+    return [
+        f"{files[0]}: its {label} says pixels of {size:g} Å ({len(files)} files in all), its coordinates are taken to "
+        f"count pixels of {scale * pixel_size:g} Å{_MOVIES if label == MOVIE_LABEL else ''}; if they were picked on "
+        f"micrographs of {size:g} Å, set scale to {size / pixel_size:.6g}, or correct pixel_size"
+        for (size, label), files in others.items()
+    ]
+
+
 def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Refused]:
     """Coordinate files of which no name matches a micrograph.
 
@@ -286,7 +319,7 @@ def import_checked(
     """
     file_of = {name: file for file in image_files for name in array_names(file, "image")}
     shapes = {name: grid.full_shape for file in image_files for name, grid in array_grids(file, "image").items()}
-    options = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
+    options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
 
     def advice(table: pd.DataFrame) -> str:
         name = table["micrograph"].iloc[0]

@@ -14,8 +14,9 @@ import math
 import os
 import warnings
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import tifffile
@@ -273,7 +274,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _opened(path: Path) -> BinaryIO:
-    openers = {".gz": gzip.open, ".bz2": bz2.open}
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".bz2": bz2.open}
     return openers.get(path.suffix.lower(), open)(path, "rb")
 
 
@@ -459,10 +460,13 @@ def _read_tiff(path: Path) -> np.ndarray:
 
 def _tiff_pages(file: tifffile.TiffFile) -> list[tifffile.TiffPage]:
     """All pages with those that hang on another one."""
-    pages = [file.pages[i] for i in range(len(file.pages))]
-    pages = [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in pages]
-    below = [page.pages[i] for page in pages if page.subifds for i in range(len(page.pages))]
-    return pages + [page if isinstance(page, tifffile.TiffPage) else page.aspage() for page in below]
+    pages = [_whole_page(file.pages[i]) for i in range(len(file.pages))]
+    below = [page.pages for page in pages if page.subifds and page.pages is not None]
+    return pages + [_whole_page(one[i]) for one in below for i in range(len(one))]
+
+
+def _whole_page(page: tifffile.TiffPage | tifffile.TiffFrame) -> tifffile.TiffPage:
+    return page if isinstance(page, tifffile.TiffPage) else page.aspage()
 
 
 def _check_one_image(path: Path, file: tifffile.TiffFile, page: tifffile.TiffPage) -> None:
@@ -511,8 +515,9 @@ def _read_picture(path: Path) -> np.ndarray:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path, formats=kinds) as picture:
                 _check_pixel_count(path, picture.height, picture.width)
-                if getattr(picture, "n_frames", 1) > 1:
-                    raise UserError(f"{path}: holds {picture.n_frames} images; give its motion-corrected average")
+                n_images = getattr(picture, "n_frames", 1)
+                if n_images > 1:
+                    raise UserError(f"{path}: holds {n_images} images; give its motion-corrected average")
                 pixels = np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
                 if picture.mode == "P" and np.ptp(pixels, axis=2).any():
                     raise UserError(f"{path}: its colours are those of a palette; write the grey values")

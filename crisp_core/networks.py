@@ -211,7 +211,8 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
     Raises
     ------
     UserError
-        If the file is missing, damaged, not a checkpoint of CRISP, or has a class that is not known here.
+        If the file is missing, damaged, not a checkpoint of CRISP, has a class that is not known here, or weights that
+        are not finite.
     """
     facts = read_facts(path)
     if unknown := set(facts.classes) - set(CLASSES):
@@ -223,6 +224,8 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
         raise UserError(f"{path}: not a network written by CRISP, or damaged; train it again") from error
+    if not all(torch.isfinite(weights).all() for weights in network.state_dict().values()):
+        raise UserError(f"{path}: holds NaN or infinite weights; train it again, with a lower training/learning_rate")
     network.to(device).eval()
     return TrainedNetwork(network, facts)
 

@@ -317,10 +317,9 @@ def normalise(stack: np.ndarray, *, bg_radius_px: float) -> tuple[np.ndarray, np
         largest = np.abs(images * outside).max(axis=1, initial=0)
         # einsum and not a matrix product, whose threads wait for each other longer than they work
         a, b, c = np.einsum("ij,kj->ki", images, fit)[:, :, None]
-        images = images.reshape(-1, size, size)
-        images -= (a * offset)[:, None, :]
-        images -= (b * offset + c)[:, :, None]
-        images = images.reshape(-1, size**2)
+        squares = images.reshape(-1, size, size)
+        squares -= (a * offset)[:, None, :]
+        squares -= (b * offset + c)[:, :, None]
         deviation = np.sqrt(np.einsum("ij,ij,j->i", images, images, outside) / outside.sum())
         # What a fit leaves of a constant or an exact plane is rounding, about 1e-7 of 32-bit grey values.
         normal[step] = deviation > 1e-6 * np.maximum(largest, np.finfo(np.float32).tiny)

@@ -90,8 +90,9 @@ def pick_micrograph(
     trained = network if isinstance(network, TrainedNetwork) else load_network(network, device=device)
     image = np.asarray(image, dtype=np.float32)
     prepared = prepared_for(trained.facts.input, image, pixel_size, diameter_angstrom, margin_angstrom)
-    options = {"tile_px": tile_px, "overlap_px": overlap_px, "turns": turns, "device": device}
-    channels = predict(trained.network, prepared.image, **options)
+    channels = predict(
+        trained.network, prepared.image, tile_px=tile_px, overlap_px=overlap_px, turns=turns, device=device
+    )
     names = trained.facts.classes
     # the workflow keeps its maps in 16 bits
     probability = channels[channel(names, "particle")].astype(np.float16).astype(np.float32)

@@ -61,7 +61,7 @@ def check_stated_pixel_size(path: str | Path, agreed: float | None) -> None:
         Å/px; see `agreed_pixel_size`.
     """
     stated = stated_pixel_size(path)
-    if None not in (stated, agreed) and not equal_pixel_sizes(stated, agreed):
+    if stated is not None and agreed is not None and not equal_pixel_sizes(stated, agreed):
         raise UserError(
             f"{path}: its header says pixels of {stated:g} Å, those of other micrographs {agreed:g} Å; put micrographs "
             "of another pixel size into a dataset of their own, or correct the header"

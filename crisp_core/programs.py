@@ -34,8 +34,7 @@ def run_program(command: Sequence[str | Path], *, install: str, folder: str | Pa
         If the program is not installed, or ends with an error, which the message quotes.
     """
     program = Path(command[0]).name
-    if shutil.which(command[0]) is None:
-        raise UserError(f"{program}: not found; {install}")
+    check_installed(command[0], install=install)
     words = [str(word) for word in command]
     log.info("%s", " ".join(words))
     tail: deque[str] = deque(maxlen=TAIL_LINES)
@@ -47,6 +46,12 @@ def run_program(command: Sequence[str | Path], *, install: str, folder: str | Pa
                 tail.append(text)
     if process.returncode:
         raise UserError(f"{program} failed: {last_error(tail)}; its command and output are in the log")
+
+
+def check_installed(program: str | Path, *, install: str) -> None:
+    """Refuse a program that is not installed; `install` says how to."""
+    if shutil.which(program) is None:
+        raise UserError(f"{Path(program).name}: not found; {install}")
 
 
 def last_error(lines: Sequence[str]) -> str:

@@ -29,6 +29,11 @@ def read_quarantine(path: str | Path) -> list[Refused]:
     return [Refused(*row) for row in table.itertuples(index=False)]
 
 
+def refused_micrographs(reasons: Mapping[str, str], paths: Mapping[str, str], *, stage: str) -> list[Refused]:
+    """Rows for micrographs that a stage refused: reasons and paths by micrograph."""
+    return [Refused(paths[name], stage, reason) for name, reason in reasons.items()]
+
+
 def check_micrographs(
     given: Mapping[str, str], used: Iterable[str], refused: Iterable[Refused], *, source: str
 ) -> None:

@@ -447,7 +447,7 @@ def check_pickers(given: Any, experiments: Any) -> None:
                     "have no effect; remove that, or remove picker"
                 )
             least, most = (picker.get(f"diameter_{key}_angstrom") for key in ("min", "max"))
-            if all(isinstance(value, int | float) for value in (least, most)) and least > most:
+            if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
                 raise UserError(
                     f"config, experiments/{name}/picker: diameter_min_angstrom {least} is more than "
                     f"diameter_max_angstrom {most}; exchange them"

@@ -109,6 +109,32 @@ def split_by_lists(
     return _table(parts)
 
 
+def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, source: str) -> None:
+    """Refuse a training or validation part whose micrographs have no particle: nothing can be learned from it.
+
+    Parameters
+    ----------
+    split : DataFrame
+        Columns micrograph, part.
+    n_coordinates : mapping of str to int
+        Number of particles by micrograph.
+    source : str
+        The dataset, for the message.
+
+    Raises
+    ------
+    UserError
+        If such a part has micrographs, and all of them are empty.
+    """
+    for part in ("train", "validation"):
+        names = split.loc[split["part"] == part, "micrograph"].tolist()
+        if names and not any(n_coordinates.get(name) for name in names):
+            raise UserError(
+                f"{source}/split/{part}: none of its {len(names)} micrographs has a particle (first: {names[0]}); "
+                f"list micrographs with coordinates there, take more of them, or set {part} to 0 if it is not needed"
+            )
+
+
 def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
     """Add micrographs to the test part; the other parts stay as they are drawn.
 

@@ -9,7 +9,7 @@ import linecache
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
@@ -63,6 +63,8 @@ MICROSCOPE_LABELS = {
 }
 # Å/px of the micrographs in an optics table, the most telling first.
 PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", "rlnMicrographOriginalPixelSize")
+# Pixel size of RELION 3.0 and earlier: micrometres on the detector, divided by the magnification.
+MAGNIFICATION_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
 # Nine significant digits bring every 32-bit number back exactly.
 FLOAT_FORMAT = "%.9g"
 
@@ -71,7 +73,7 @@ NO_VALUE = ("nan", "NaN", "<NA>", "NA", "N/A", "n/a", "NULL", "null", "None")
 # What opens a block, a loop, a label or a text at the beginning of a line.
 KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
-Block = pd.DataFrame | dict[str, object]
+Block: TypeAlias = pd.DataFrame | dict[str, object]
 
 
 class MicrographsCtf(NamedTuple):
@@ -149,6 +151,14 @@ def _check_block_names(path: str | Path, text: str) -> None:
                 f"{path}: block data_{name} has no columns; export the file again, or remove it (a list of no "
                 f"particles still names its columns _{X_LABEL} and _{Y_LABEL})"
             )
+
+
+@overload
+def as_table(block: Block) -> pd.DataFrame: ...
+
+
+@overload
+def as_table(block: None) -> None: ...
 
 
 def as_table(block: Block | None) -> pd.DataFrame | None:
@@ -306,14 +316,14 @@ def particles_table(
     """
     micrographs = coordinates["micrograph"].astype(str)
     rows = None if ctf is None else _ctf_rows(micrographs, ctf)
-    several = rows is not None and "optics_group" in rows
+    groups = None if rows is None or "optics_group" not in rows else rows["optics_group"].to_numpy(dtype=int)
     table = pd.DataFrame(
         {
             "rlnCoordinateX": coordinates["x"].to_numpy(dtype=float),
             "rlnCoordinateY": coordinates["y"].to_numpy(dtype=float),
             "rlnImageName": [f"{i:06d}@{stack}" for i in range(1, len(coordinates) + 1)],
             "rlnMicrographName": _paths_of(micrographs, micrograph_paths),
-            "rlnOpticsGroup": rows["optics_group"].to_numpy(dtype=int) if several else 1,
+            "rlnOpticsGroup": 1 if groups is None else groups,
             "rlnAutopickFigureOfMerit": coordinates["score"].fillna(NO_SCORE).to_numpy(dtype=float),
         }
     )
@@ -585,10 +595,8 @@ def _blocks_of_micrographs(path: str | Path) -> tuple[dict[str, pd.DataFrame], p
 
 def _pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, optics: pd.DataFrame | None) -> np.ndarray:
     """Å/px of every micrograph; that of its movie (rlnMicrographOriginalPixelSize) where nothing else is given."""
-    if {"rlnDetectorPixelSize", "rlnMagnification"} <= set(micrographs):  # RELION 3.0: micrometres, and without unit
-        detector, magnification = (
-            _numbers_or_nan(path, micrographs, label) for label in ("rlnDetectorPixelSize", "rlnMagnification")
-        )
+    if set(MAGNIFICATION_LABELS) <= set(micrographs):
+        detector, magnification = (_numbers_or_nan(path, micrographs, label) for label in MAGNIFICATION_LABELS)
         sizes = 1e4 * detector / np.where(magnification > 0, magnification, np.nan)
         return np.where(sizes > 0, sizes, np.nan)
     table, rows = micrographs, slice(None)
@@ -600,6 +608,38 @@ def _pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, opti
             sizes = _numbers_or_nan(path, table, label)[rows]
             return np.where(sizes > 0, sizes, np.nan)
     return np.full(len(micrographs), np.nan)
+
+
+def micrograph_pixel_sizes(path: str | Path) -> dict[float, str]:
+    """Pixel sizes (Å/px) of the micrographs that a STAR file of coordinates states, each with the label that does.
+
+    The pixel size of particle images is not one of them: they may be rescaled.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no coordinates.
+    """
+    blocks = read_blocks(path)
+    rows, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
+    if optics is not None and "rlnOpticsGroup" in rows and "rlnOpticsGroup" in optics:
+        optics = optics[optics["rlnOpticsGroup"].isin(rows["rlnOpticsGroup"])]
+    tables = [rows] if optics is None else [optics, rows]
+    of_images = "rlnImageName" in rows or any("rlnImageSize" in table for table in tables)
+    for label in (label for label in PIXEL_SIZE_LABELS if not (of_images and label == "rlnImagePixelSize")):
+        for table in tables:
+            if label in table:
+                return _positive(_numbers_or_nan(path, table, label), label)
+    if of_images or not set(MAGNIFICATION_LABELS) <= set(rows):
+        return {}
+    detector, magnification = (_numbers_or_nan(path, rows, label) for label in MAGNIFICATION_LABELS)
+    return _positive(
+        1e4 * detector / np.where(magnification > 0, magnification, np.nan), " and ".join(MAGNIFICATION_LABELS)
+    )
+
+
+def _positive(sizes: np.ndarray, label: str) -> dict[float, str]:
+    return dict.fromkeys(np.unique(sizes[sizes > 0].round(6)).tolist(), label)
 
 
 def write_micrographs_ctf(
@@ -710,7 +750,9 @@ def _groups_of_equal_microscope(path: str | Path, micrographs: pd.DataFrame) -> 
     numbers = {microscope: i for i, microscope in enumerate(dict.fromkeys(microscopes), start=1)}
     count = list(numbers.values())
     names = {"rlnOpticsGroupName": [f"opticsGroup{i}" for i in count], "rlnOpticsGroup": count}
-    columns = dict(zip(given, zip(*numbers, strict=True), strict=True)) if numbers else {label: [] for label in given}
+    columns: dict[str, Sequence[float]] = {label: [] for label in given}
+    if numbers:
+        columns = dict(zip(given, zip(*numbers, strict=True), strict=True))
     return pd.DataFrame(names | columns), pd.Series([numbers[microscope] for microscope in microscopes], dtype=int)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from crisp_core.arrays import read_array
-from crisp_core.classes import IGNORED, channel
+from crisp_core.classes import IGNORED, PARTICLE, channel
 from crisp_core.crf.network import CrfNetwork
 from crisp_core.crops import ALL_CERTAIN, Crops, LabelledMicrograph, Uncertain, training_label, uncertain_pixels
 from crisp_core.errors import UserError
@@ -138,11 +138,16 @@ def fit(
 
 
 def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[LabelledMicrograph]) -> None:
-    """Refuse to train without micrographs to train on or to choose the best epoch by."""
+    """Refuse to train without micrographs to train on or to choose the best epoch by, or without particles on them."""
     for part, micrographs in (("train", training), ("validation", validation)):
         if not micrographs:
             raise UserError(
                 f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
+            )
+        if not any((read_array(m.labels, "label", m.name).data == PARTICLE).any() for m in micrographs):
+            raise UserError(
+                f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
+                f"first is {micrographs[0].name}); give coordinates of others, or correct split"
             )
 
 

@@ -4,6 +4,7 @@ rule label_simulated:
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
+        quarantine="results/{dataset}/quarantine/label-{batch}.tsv",
     log:
         "logs/{dataset}/label/{batch}.log",
     benchmark:
@@ -17,6 +18,7 @@ rule label_simulated:
         mem_mb=2000,
         runtime="1h",
     params:
+        micrographs=ask_value(micrographs.batch_paths),
         threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("label_simulated"),

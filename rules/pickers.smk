@@ -8,6 +8,7 @@ rule import_picks:
         coordinates="results/{dataset}/{experiment}/imported.star",
         names="results/{dataset}/{experiment}/picked_names.tsv",
         quarantine="results/{dataset}/{experiment}/quarantine.tsv",
+        notices="results/{dataset}/{experiment}/notices.tsv",
     log:
         "logs/{dataset}/{experiment}/import_picks.log",
     conda:
@@ -17,6 +18,7 @@ rule import_picks:
         runtime="1h",
     params:
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         micrographs=ask_value(micrographs.micrograph_names),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_picks"),
@@ -55,7 +57,8 @@ rule pick_topaz:
         images="results/{dataset}/images/{batch}.h5",
         detector=ask(pickers.topaz_detector),
     output:
-        "results/{dataset}/{experiment}/found/topaz/{batch}.star",
+        found="results/{dataset}/{experiment}/found/topaz/{batch}.star",
+        quarantine="results/{dataset}/{experiment}/quarantine/topaz-{batch}.tsv",
     log:
         "logs/{dataset}/{experiment}/pick_topaz/{batch}.log",
     benchmark:
@@ -68,6 +71,7 @@ rule pick_topaz:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
     params:
+        micrographs=ask_value(micrographs.batch_paths),
         picker=ask_value(
             pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"
         ),
@@ -83,7 +87,8 @@ rule pick_relion_log:
         simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
     output:
-        "results/{dataset}/{experiment}/found/relion-log/{batch}.star",
+        found="results/{dataset}/{experiment}/found/relion-log/{batch}.star",
+        quarantine="results/{dataset}/{experiment}/quarantine/relion-log-{batch}.tsv",
     log:
         "logs/{dataset}/{experiment}/pick_relion_log/{batch}.log",
     benchmark:

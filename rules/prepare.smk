@@ -34,8 +34,7 @@ rule list_micrographs:
             micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
         ),
     output:
-        micrographs="results/{dataset}/micrographs.tsv",
-        notices="results/{dataset}/notices.tsv",
+        "results/{dataset}/micrographs.tsv",
     log:
         "logs/{dataset}/list_micrographs.log",
     localrule: True
@@ -44,8 +43,6 @@ rule list_micrographs:
     params:
         micrographs=ask_value(micrographs.dataset_paths),
         star_paths=ask_value(micrographs.star_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        ctf_notices=ask_value(datasets.ctf_notices),
         code=core_digest("list_micrographs"),
     script:
         "../workflow_scripts/list_micrographs.py"
@@ -100,6 +97,7 @@ rule import_coordinates:
         coordinates="results/{dataset}/coordinates/{addition}.star",
         names="results/{dataset}/coordinates/{addition}-names.tsv",
         quarantine="results/{dataset}/coordinates/{addition}-quarantine.tsv",
+        notices="results/{dataset}/coordinates/{addition}-notices.tsv",
     log:
         "logs/{dataset}/import_coordinates/{addition}.log",
     benchmark:
@@ -111,6 +109,7 @@ rule import_coordinates:
         runtime="1h",
     params:
         coordinates=ask_value(datasets.coordinate_settings),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("import_coordinates"),
     script:
@@ -215,12 +214,16 @@ rule split:
 
 rule quarantine:
     input:
+        micrographs="results/{dataset}/micrographs.tsv",
+        coordinate_notices=ask(datasets.coordinate_notices),
+        pick_notices=ask(pickers.run_notices),
         prepare=ask(
             micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
         ),
         coordinates=ask(datasets.coordinate_quarantine),
         ctf=ask(datasets.ctf_quarantine),
-        picks=ask(pickers.picks_quarantine),
+        labels=ask(datasets.label_quarantine),
+        runs=ask(pickers.run_quarantine),
     output:
         quarantine=report(
             "results/{dataset}/quarantine.tsv",
@@ -234,6 +237,7 @@ rule quarantine:
             category="Data",
             labels={"dataset": "{dataset}", "table": "left out"},
         ),
+        notices="results/{dataset}/notices.tsv",
     log:
         "logs/{dataset}/quarantine.log",
     localrule: True
@@ -241,6 +245,8 @@ rule quarantine:
         "../envs/crisp.yaml"
     params:
         left_out=ask_value(micrographs.left_out_paths),
+        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        ctf_notices=ask_value(datasets.ctf_notices),
         code=core_digest("quarantine"),
     script:
         "../workflow_scripts/quarantine.py"

@@ -4,7 +4,15 @@ import pandas as pd
 import pytest
 
 from crisp_core.classes import CLASSES, IGNORED
-from crisp_core.crops import ALL_CERTAIN, Crops, Uncertain, jitter_rings, parts_of_datasets, uncertain_pixels
+from crisp_core.crops import (
+    ALL_CERTAIN,
+    Crops,
+    Uncertain,
+    jitter_rings,
+    labelled_parts,
+    parts_of_datasets,
+    uncertain_pixels,
+)
 from crisp_core.errors import UserError
 
 from .labelled import PIXEL_SIZE, disc_micrographs, discs, write_micrographs
@@ -15,6 +23,12 @@ TWO = ["background", "particle"]
 @pytest.fixture
 def micrographs(tmp_path):
     return disc_micrographs(tmp_path)
+
+
+def test_a_part_goes_without_micrographs_that_have_no_label(micrographs):
+    split = pd.DataFrame({"micrograph": ["a", "unlabelled", "b"], "part": ["train", "train", "validation"]})
+    parts = labelled_parts(split, [micrographs[0].images], [micrographs[0].labels])
+    assert {part: [one.name for one in rows] for part, rows in parts.items()} == {"train": ["a"], "validation": ["b"]}
 
 
 def test_a_crop_depends_on_its_number_alone(micrographs):

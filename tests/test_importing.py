@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from crisp_core.arrays import Array
 from crisp_core.coordinate_check import check_against_images
 from crisp_core.coordinates import read_coordinates, to_top_left, write_coordinates
 from crisp_core.errors import UserError
-from crisp_core.importing import import_coordinates, unmatched_files
+from crisp_core.importing import import_coordinates, pixel_size_notices, unmatched_files
 from crisp_core.star import write_blocks
 
 SHAPES = {"a": (100, 200), "b": (100, 200), "c": (100, 200)}
@@ -268,3 +270,67 @@ def test_the_importer_tells_the_row_order_of_published_picks(shared_data, picker
         check_against_images(right, images, **options)
         with pytest.raises(UserError, match=f"{path.name}: its coordinates fit the micrographs upside down"):
             check_against_images(raw, images, **options)
+
+
+def star_file(path, optics, **columns):
+    """STAR file of one particle with these columns, and in its optics group those."""
+    particles = pd.DataFrame({"rlnCoordinateX": [10.0], "rlnCoordinateY": [20.0], "rlnOpticsGroup": [1]} | columns)
+    groups = pd.DataFrame({"rlnOpticsGroup": [1, 2]} | optics)
+    write_blocks(path, {"optics": groups, "particles": particles})
+    return str(path)
+
+
+IMAGE = {"rlnImageName": ["000001@a.mrcs"]}
+
+
+@pytest.mark.parametrize(
+    ("optics", "columns", "scale", "said"),
+    [
+        ({"rlnMicrographPixelSize": 1.5}, {}, 1, None),
+        ({"rlnMicrographPixelSize": 1.51}, {}, 1, None),
+        ({"rlnMicrographPixelSize": 3.0}, {}, 1, "its rlnMicrographPixelSize says pixels of 3 Å .* set scale to 2,"),
+        # coordinates of binned micrographs, rescaled as they should be, and needlessly
+        ({"rlnMicrographPixelSize": 3.0}, {}, 2, None),
+        ({"rlnMicrographPixelSize": 1.5}, {}, 2, "to count pixels of 3 Å; .* micrographs of 1.5 Å, set scale to 1,"),
+        # the group of another file's particles
+        ({"rlnMicrographPixelSize": [1.5, 3.0]}, {}, 1, None),
+        # of the movies, which may be finer
+        (
+            {"rlnMicrographOriginalPixelSize": 0.75},
+            IMAGE,
+            1,
+            r"OriginalPixelSize says .* \(of movies .* set scale to 0.5,",
+        ),
+        ({"rlnMicrographOriginalPixelSize": 0.75, "rlnMicrographPixelSize": 1.5}, IMAGE, 1, None),
+        # of the particles' images, which may be rescaled
+        ({"rlnImagePixelSize": 6.0, "rlnMicrographOriginalPixelSize": 1.5}, IMAGE, 1, None),
+        ({"rlnImagePixelSize": 6.0, "rlnImageSize": 64}, {}, 1, None),
+        ({"rlnImagePixelSize": 6.0}, {}, 1, "its rlnImagePixelSize says pixels of 6 Å"),
+        # RELION 3.0
+        ({}, {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 1e5}, 1, None),
+        (
+            {},
+            {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 5e4},
+            1,
+            "rlnDetectorPixelSize and rlnMagnification says .* 3 Å",
+        ),
+        ({}, {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 0.0}, 1, None),
+        ({}, IMAGE | {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 5e4}, 1, None),
+    ],
+)
+def test_a_pixel_size_in_a_star_file_that_contradicts_the_config_is_told(optics, columns, scale, said, tmp_path):
+    notices = pixel_size_notices([star_file(tmp_path / "a.star", optics, **columns)], pixel_size=1.5, scale=scale)
+    assert len(notices) == (said is not None)
+    if said is not None:
+        assert re.search(said, notices[0]) and notices[0].startswith(f"{tmp_path}/a.star: its ")
+
+
+def test_files_that_state_one_pixel_size_are_one_notice_and_bad_files_none(tmp_path):
+    paths = [star_file(tmp_path / f"{name}.star", {"rlnMicrographPixelSize": 3.0}) for name in "abc"]
+    lists = pd.DataFrame({"rlnMicrographName": ["a.mrc", "b.mrc"], "rlnMicrographCoordinates": paths[:2]})
+    write_blocks(tmp_path / "autopick.star", {"coordinate_files": lists})
+    (tmp_path / "bad.star").write_text("data_\n\nloop_\n_rlnMicrographPixelSize\n3\n")
+    (tmp_path / "d.csv").write_text("x,y\n1,2\n")
+    given = [str(tmp_path / name) for name in ("autopick.star", "bad.star", "d.csv", "gone.star")]
+    (notice,) = pixel_size_notices([*given, paths[2]], pixel_size=1.5, scale=1.0)
+    assert "(3 files in all)" in notice

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import huggingface_hub
+import numpy as np
 import pytest
 import safetensors.torch
 import timm
@@ -102,6 +103,14 @@ def train_step(network, n_classes):
     gradients = [p.grad for p in network.parameters() if p.grad is not None]
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
     assert sum(gradient.numel() for gradient in gradients) > 0.85 * n_parameters(network)
+
+
+def test_weights_that_are_not_finite_are_refused(network, tmp_path):
+    state = network.state_dict()
+    next(iter(state.values())).view(-1)[0] = np.nan
+    save_network(tmp_path / "network.pt", TrainedNetwork(network, FACTS), state=state)
+    with pytest.raises(UserError, match=r"network\.pt: holds NaN or infinite weights; train it again, with a lower"):
+        load_network(tmp_path / "network.pt")
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.splits import parts_of, split_by_counts, split_by_lists, with_added
+from crisp_core.splits import check_particles, parts_of, split_by_counts, split_by_lists, with_added
 
 NAMES = [f"m{i:02d}" for i in range(20)]
 
@@ -116,3 +116,19 @@ def test_parts_are_those_of_the_named_micrographs(tmp_path):
     names.write_text("micrograph\n04\n")
     with pytest.raises(UserError, match=r"split\.tsv: has no micrograph to score picks on; put some into a part, or"):
         parts_of(split, [names])
+
+
+@pytest.mark.parametrize(
+    ("counts", "part"),
+    [({"m00": 5, "m01": 0, "m05": 3}, "train"), ({"m01": 4, "m02": 2, "m05": 3}, "validation"), ({}, "train")],
+)
+def test_a_part_whose_micrographs_are_all_empty_is_refused(counts, part):
+    table = split_by_lists(NAMES, train=["m01", "m02"], validation=["m00"])
+    with pytest.raises(UserError, match=f"datasets/mine/split/{part}: none of its [12] micrographs has a particle "):
+        check_particles(table, counts, source="datasets/mine")
+
+
+def test_one_particle_is_enough_for_a_part_and_no_part_needs_micrographs():
+    table = split_by_lists(NAMES, train=["m01", "m02"], validation=["m00"])
+    check_particles(table, {"m02": 1, "m00": 1}, source="datasets/mine")
+    check_particles(split_by_counts(NAMES, train=0, validation=0, seed=1), {}, source="datasets/mine")

@@ -11,9 +11,18 @@ from crisp_core.errors import UserError
 from crisp_core.losses import make_loss
 from crisp_core.networks import build_network
 from crisp_core.resuming import Resume, forget_run, training_digest
-from crisp_core.training import crop_loader, epoch_batches, fit, mixed_precision, start_run, train_epoch, validate
+from crisp_core.training import (
+    check_parts,
+    crop_loader,
+    epoch_batches,
+    fit,
+    mixed_precision,
+    start_run,
+    train_epoch,
+    validate,
+)
 
-from .labelled import disc_micrographs
+from .labelled import disc_micrographs, write_micrographs
 
 TWO = ["background", "particle"]
 
@@ -82,6 +91,18 @@ def assert_same(mine, other):
     assert mine[0].keys() == other[0].keys()
     assert all(torch.equal(mine[0][name], other[0][name]) for name in mine[0])
     assert without_times(mine[1]) == without_times(other[1])
+
+
+def test_parts_without_any_particle_are_refused_before_the_first_epoch(tmp_path, micrographs):
+    (tmp_path / "bare").mkdir()
+    bare = write_micrographs(tmp_path / "bare", {name: np.zeros((64, 80), np.uint8) for name in "xy"})
+    check_parts([*bare, *micrographs], micrographs)
+    with pytest.raises(
+        UserError, match=r"no particle in the labels of the 2 micrographs of the part 'train' \(the first"
+    ):
+        check_parts(bare, micrographs)
+    with pytest.raises(UserError, match="of the part 'validation'"):
+        check_parts(micrographs, bare)
 
 
 def test_four_classes_train(micrographs):

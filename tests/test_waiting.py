@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from crisp_core.waiting import WAITING, wait_asleep
 
 # one parallel product, then nothing to do: a pool that spins goes on using its processor
@@ -23,6 +25,7 @@ def test_what_the_user_set_stays():
     assert environment == WAITING | {"OMP_WAIT_POLICY": "ACTIVE"}
 
 
+@pytest.mark.slow
 def test_pools_that_sleep_use_no_time_while_they_wait():
     seconds = {}
     for name, environment in (("asleep", WAITING), ("spinning", {"OMP_WAIT_POLICY": "ACTIVE"})):

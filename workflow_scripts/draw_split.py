@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.logs import start_log
-from crisp_core.splits import split_by_counts, split_by_lists
+from crisp_core.splits import check_particles, split_by_counts, split_by_lists
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
 parts = dict(snakemake.params.split)
-names = pd.concat([pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in snakemake.input.names])
+types = {"path": str, "name": str, "micrograph": str, "n_coordinates": int}
+tables = [pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False) for path in snakemake.input.names]
+names = pd.concat(tables)
 labelled = [name for name in names["micrograph"] if name]
 # no coordinates, or quarantined: a part that counts on one of them goes without
 refused = set(snakemake.params.micrographs) - set(labelled)
@@ -20,5 +22,7 @@ if isinstance(parts["train"], list):
     table = split_by_lists(labelled, **parts | {"test": []}, refused=refused)
 else:
     table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
+n_coordinates = names.groupby("micrograph")["n_coordinates"].sum().to_dict()
+check_particles(table, n_coordinates, source=f"datasets/{snakemake.wildcards.dataset}")
 table.to_csv(snakemake.output.split, sep="\t", index=False)
 log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.importing import import_checked
+import pandas as pd
+
+from crisp_core.importing import import_checked, pixel_size_notices
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -28,5 +30,11 @@ for path, _, reason in imported.refused:
 labelled = set(imported.names["micrograph"])
 write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
+notices = pixel_size_notices(
+    list(snakemake.input.coordinates),
+    pixel_size=snakemake.params.pixel_size,
+    scale=snakemake.params.coordinates.get("scale", 1.0),
+)
+pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
 write_quarantine(snakemake.output.quarantine, imported.refused)
 log.info("%d coordinates on %d micrographs", len(imported.coordinates), len(labelled - {""}))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.importing import import_checked, unmatched_files
+from crisp_core.importing import import_checked, pixel_size_notices, unmatched_files
 from crisp_core.logs import start_log
 from crisp_core.quarantine import write_quarantine
 from crisp_core.star import write_coordinates_star
@@ -29,5 +29,11 @@ for path, _, reason in refused:
 picked = set(imported.names["micrograph"])
 write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
+notices = pixel_size_notices(
+    list(snakemake.input.picks),
+    pixel_size=snakemake.params.pixel_size,
+    scale=snakemake.params.coordinates.get("scale", 1.0),
+)
+pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
 write_quarantine(snakemake.output.quarantine, refused)
 log.info("%d picks on %d of %d micrographs", len(imported.coordinates), len(picked - {""}), len(micrographs))

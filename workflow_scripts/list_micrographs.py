@@ -1,7 +1,4 @@
-"""Rule list_micrographs: table of the micrographs that could be read, and notices of files that contradict the config.
-
-With those in quarantine, they are all.
-"""
+"""Rule list_micrographs: table of the micrographs that could be read; with those in quarantine, they are all."""
 
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,7 +7,7 @@ import pandas as pd
 
 from crisp_core.arrays import array_grids
 from crisp_core.logs import start_log
-from crisp_core.pixel_sizes import header_notices, stated_pixel_size
+from crisp_core.pixel_sizes import stated_pixel_size
 from crisp_core.quarantine import check_micrographs, read_quarantine
 
 if TYPE_CHECKING:
@@ -27,10 +24,5 @@ columns = ["micrograph", "path", "star_path", "height", "width", "working_pixel_
 table = pd.DataFrame(rows, columns=columns)
 refused = chain.from_iterable(read_quarantine(path) for path in snakemake.input.quarantine)
 check_micrographs(paths, table["micrograph"], refused, source=f"results/{snakemake.wildcards.dataset}")
-table.to_csv(snakemake.output.micrographs, sep="\t", index=False)
+table.to_csv(snakemake.output[0], sep="\t", index=False)
 log.info("%d of %d micrographs can be used", len(table), len(paths))
-stated = dict(zip(table["path"], table["header_pixel_size"], strict=True))
-notices = [*header_notices(stated, params.pixel_size), *params.ctf_notices]
-for notice in notices:
-    log.warning("%s", notice)
-pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)

@@ -29,9 +29,6 @@ candidates, dropped = [empty], [empty.assign(reason="")]
 classified = set(array_names(probability, "class"))
 for name, grid in array_grids(probability, "probability").items():
     probabilities = read_array(probability, "probability", name).data.astype(np.float32)
-    if not np.isfinite(probabilities).all():
-        log.warning("%s: its map in %s holds NaN or Inf; no picks on it, predict it again", name, probability)
-        continue
     found = find_centers(
         probabilities,
         centers["finder"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crisp_core.arrays import array_names
 from crisp_core.logs import start_log
 from crisp_core.pickers import relion_log
+from crisp_core.quarantine import refused_micrographs, write_quarantine
 from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params = snakemake.params
 readable = array_names(snakemake.input.images, "image")
-with tempfile.TemporaryDirectory(prefix="relion-", dir=Path(snakemake.output[0]).parent) as folder:
-    found = relion_log.pick(
+with tempfile.TemporaryDirectory(prefix="relion-", dir=Path(snakemake.output.found).parent) as folder:
+    found, failed = relion_log.pick(
         {name: params.micrographs[name] for name in readable},
         folder=folder,
         pixel_size=params.pixel_size,
         diameter_angstrom=params.diameter_angstrom,
         settings=params.picker,
     )
-write_coordinates_star(snakemake.output[0], found)
+for reason in failed.values():
+    log.warning("quarantined %s", reason)
+write_coordinates_star(snakemake.output.found, found)
+write_quarantine(snakemake.output.quarantine, refused_micrographs(failed, params.micrographs, stage="pick"))
 log.info("%d candidates", len(found))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from crisp_core.arrays import array_names, read_array
 from crisp_core.logs import start_log
 from crisp_core.pickers import topaz
+from crisp_core.quarantine import refused_micrographs, write_quarantine
 from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 path, params = snakemake.input.images, snakemake.params
 images = ((name, read_array(path, "image", name)) for name in array_names(path, "image"))
-with tempfile.TemporaryDirectory(prefix="topaz-", dir=Path(snakemake.output[0]).parent) as folder:
-    found = topaz.pick(
+with tempfile.TemporaryDirectory(prefix="topaz-", dir=Path(snakemake.output.found).parent) as folder:
+    found, failed = topaz.pick(
         images,
         folder=folder,
         detector=Path(*snakemake.input.detector).absolute() if snakemake.input.detector else params.picker["model"],
@@ -25,5 +26,8 @@ with tempfile.TemporaryDirectory(prefix="topaz-", dir=Path(snakemake.output[0]).
         threads=snakemake.threads,
         gpus=snakemake.resources.gpu,
     )
-write_coordinates_star(snakemake.output[0], found)
+for reason in failed.values():
+    log.warning("quarantined %s", reason)
+write_coordinates_star(snakemake.output.found, found)
+write_quarantine(snakemake.output.quarantine, refused_micrographs(failed, params.micrographs, stage="pick"))
 log.info("%d candidates", len(found))

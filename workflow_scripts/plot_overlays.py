@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import array_grids, read_array
+from crisp_core.arrays import array_grids, array_names, read_array
 from crisp_core.coordinates import onto_grids
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
@@ -36,7 +36,8 @@ for images, labels, probability, picks_path in zip(
     snakemake.input.picks,
     strict=True,
 ):
-    grids = {name: grid for name, grid in array_grids(probability, "probability").items() if name in test}
+    shown = test & set(array_names(labels, "label"))
+    grids = {name: grid for name, grid in array_grids(probability, "probability").items() if name in shown}
     picks = onto_grids(read_coordinates_star(picks_path), grids)
     truth_px = onto_grids(truth, grids)
     for name, grid in grids.items():

@@ -1,4 +1,4 @@
-"""Rule predict: particle probability of every micrograph of a batch."""
+"""Rule predict: particle probability of every micrograph of a batch; quarantine of those that have none."""
 
 import time
 from typing import TYPE_CHECKING
@@ -10,10 +10,10 @@ from crisp_core.arrays import array_names, read_array, write_array
 from crisp_core.checkpoints import check_input, network_input
 from crisp_core.classes import channel, file_label
 from crisp_core.devices import start_torch
-from crisp_core.errors import UserError
 from crisp_core.inference import predict
 from crisp_core.logs import start_log
 from crisp_core.networks import load_network
+from crisp_core.quarantine import refused_micrographs, write_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -27,23 +27,24 @@ check_input(
     trained.facts.input, given, path=snakemake.input.network, diameter_angstrom=snakemake.params.diameter_angstrom
 )
 
-names, n_predicted = array_names(snakemake.input.images, "image"), 0
+names, refused = array_names(snakemake.input.images, "image"), {}
 with h5py.File(snakemake.output.probability, "w") as output:
     for i, name in enumerate(names, start=1):
         start = time.perf_counter()
         image = read_array(snakemake.input.images, "image", name)
         probability = predict(trained.network, image.data, device=device, **snakemake.params.prediction)
         if not np.isfinite(probability).all():
-            log.warning("%s: no finite probability by %s; the micrograph is left out", name, snakemake.input.network)
+            refused[name] = (
+                f"{name}: {snakemake.input.network} gives it no finite probability, so it has no picks; look at its "
+                "image, and if others have none either, train with a lower training/learning_rate"
+            )
+            log.warning("quarantined %s", refused[name])
             continue
-        n_predicted += 1
         grid = {"pixel_size": image.pixel_size, "full_shape": image.full_shape}
         write_array(output, "probability", name, probability[channel(classes, "particle")].astype(np.float16), **grid)
         if len(classes) > 2:
             write_array(output, "class", name, file_label(probability.argmax(axis=0), classes), **grid)
         log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)
-if names and not n_predicted:
-    raise UserError(
-        f"{snakemake.input.network}: gives no finite probability on any micrograph of the batch; "
-        "train it again, with a lower training/learning_rate"
-    )
+write_quarantine(
+    snakemake.output.quarantine, refused_micrographs(refused, snakemake.params.micrographs, stage="predict")
+)

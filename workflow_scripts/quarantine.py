@@ -1,4 +1,4 @@
-"""Rule quarantine: one table of everything that a dataset's stages refused, and one of what is beside micrographs."""
+"""Rule quarantine: what a dataset's stages refused, what contradicts the config, and which files are left out."""
 
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -6,16 +6,29 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.logs import start_log
+from crisp_core.pixel_sizes import header_notices
 from crisp_core.quarantine import read_quarantine, write_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-refused = list(chain.from_iterable(read_quarantine(path) for path in snakemake.input))
+stages = ("prepare", "coordinates", "ctf", "labels", "runs")
+tables = chain.from_iterable(snakemake.input[stage] for stage in stages)
+refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
 for path, stage, reason in refused:
     log.warning("quarantined by %s: %s (%s)", stage, path, reason)
 write_quarantine(snakemake.output.quarantine, refused)
+micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"path": str})
+stated = dict(zip(micrographs["path"], micrographs["header_pixel_size"], strict=True))
+notices = [*header_notices(stated, snakemake.params.pixel_size), *snakemake.params.ctf_notices]
+for path in (*snakemake.input.coordinate_notices, *snakemake.input.pick_notices):
+    notices += pd.read_csv(path, sep="\t", dtype=str)["notice"].tolist()
+# a file of many micrographs is read for every addition
+notices = list(dict.fromkeys(notices))
+for notice in notices:
+    log.warning("%s", notice)
+pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
 others = pd.DataFrame(list(snakemake.params.left_out.items()), columns=["path", "reason"])
 others.to_csv(snakemake.output.left_out, sep="\t", index=False)
 if len(others):

@@ -31,7 +31,7 @@ def stacks() -> Iterator[np.ndarray]:
             image = read_micrograph(params.micrographs[name], name=name, pixel_size=params.pixel_size).image
         except UserError as error:
             log.warning("no patches of %s: %s", name, error)
-            rows.append((name, 0, 0.0))
+            rows.append((name, 0, 0.0, str(error)))
             continue
         grid = read_array(probability, "probability", name)
         patches = sample_noise(
@@ -44,19 +44,20 @@ def stacks() -> Iterator[np.ndarray]:
             classes=read_array(probability, "class", name).data if name in classified else None,
             **params.noise,
         )
-        n = len(patches.stack)
+        n, reason = len(patches.stack), ""
         if n:
             spectra[name] = (n, power_spectrum(patches.stack))
         else:
-            log.warning("%s has no room for a patch of %d px on its background", name, side_px)
+            reason = f"{name}: its background has no room for a patch of {side_px} px"
+            log.warning("no patches of %s", reason)
         tables.append(patches_table(name, patches, stack=output.stack, first=sum(map(len, tables))))
-        rows.append((name, n, patches.background_share))
+        rows.append((name, n, patches.background_share, reason))
         log.info("%s: %d patches, background %.3f of the area", name, n, patches.background_share)
         yield patches.stack
 
 
 write_stack(output.stack, stacks(), size_px=side_px, pixel_size=params.pixel_size)
 spectra = spectra_table(spectra, side_px=side_px, pixel_size=params.pixel_size)
-micrographs = pd.DataFrame(rows, columns=["micrograph", "n_patches", "background_share"])
+micrographs = pd.DataFrame(rows, columns=["micrograph", "n_patches", "background_share", "reason"])
 for table, path in ((pd.concat(tables), output.patches), (spectra, output.spectra), (micrographs, output.micrographs)):
     table.to_csv(path, sep="\t", index=False, float_format="%.6g")

@@ -41,7 +41,10 @@ files = {
 grids = {name: array_grids(path, "probability")[name] for name, path in files.items()}
 images = {name: path for path in snakemake.input.images for name in array_names(path, "image")}
 if not grids:
-    raise UserError(f"{snakemake.input.split}: the validation part is empty; put a micrograph into it")
+    raise UserError(
+        f"{snakemake.input.split}: no micrograph of the validation part has a map; put one into it, or see the tables "
+        f"in results/{snakemake.wildcards.dataset}/{snakemake.wildcards.experiment}/quarantine"
+    )
 truth = onto_grids(pd.concat(map(read_coordinates_star, snakemake.input.coordinates)), grids)
 diameter_px = angstrom_to_px(params.diameter_angstrom, next(iter(grids.values())).pixel_size)
 
@@ -49,11 +52,7 @@ diameter_px = angstrom_to_px(params.diameter_angstrom, next(iter(grids.values())
 def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
     """Particle probability of the validation micrographs, one at a time."""
     for name, path in files.items():
-        probability = read_array(path, "probability", name).data.astype(np.float32)
-        if np.isfinite(probability).all():
-            yield name, probability
-        else:
-            log.warning("%s: its map in %s holds NaN or Inf; it is left out, predict it again", name, path)
+        yield name, read_array(path, "probability", name).data.astype(np.float32)
 
 
 def label_maps() -> Iterator[tuple[str, np.ndarray]]:

@@ -195,13 +195,13 @@ def search_table(scored: Mapping[Setting, PickScore], target_precision: float | 
 def _summary(score: PickScore, target_precision: float | None) -> dict[str, float]:
     threshold = _threshold(score, target_precision)
     counts = counts_at(score, threshold)
-    at_threshold = {
+    at_threshold: dict[str, float] = {
         "f1": float(f1(counts)),
         "threshold": threshold,
         "map_paper": map_paper(score, threshold=threshold),
         "precision": float(precision(counts)),
         "recall": float(recall(counts)),
-        "n_picks": counts.n_picks,
+        "n_picks": int(counts.n_picks),
     }
     if math.isnan(threshold) and score.scores.size:
         at_threshold = dict.fromkeys(at_threshold, math.nan)

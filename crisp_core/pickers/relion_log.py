@@ -4,8 +4,9 @@ Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaul
 but for the diameters.
 """
 
-import logging
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,9 @@ import pandas as pd
 from crisp_core.coordinates import read_coordinates
 from crisp_core.errors import UserError
 from crisp_core.micrographs import read_micrograph, write_mrc
-from crisp_core.pickers.running import joined
-from crisp_core.programs import run_program
+from crisp_core.pickers.running import joined, pick_together_or_alone
+from crisp_core.programs import check_installed, run_program
 
-log = logging.getLogger("crisp")
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"
 # 150 and 180 Å, with which the tutorial of RELION 3 (EMPIAR-10204) picks beta-galactosidase, as shares of the 191 Å
@@ -33,7 +33,7 @@ def pick(
     pixel_size: float,
     diameter_angstrom: float,
     settings: Mapping[str, Any],
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Blobs that RELION finds.
 
     Parameters
@@ -51,37 +51,43 @@ def pick(
 
     Returns
     -------
-    DataFrame
+    picks : DataFrame
         micrograph, x, y (full-resolution pixels), score (figure of merit).
+    failed : dict of str to str
+        Reason by micrograph, of those that cannot be read any more or on which RELION fails.
 
     Raises
     ------
     UserError
-        If RELION is missing or fails. A micrograph that cannot be read any more is logged and has no picks.
+        If RELION is missing or fails on every micrograph.
     """
-    if not micrographs:
-        return joined([])
-    folder = Path(folder)
-    (folder / "in").mkdir()
+    check_installed(PROGRAM, install=INSTALL)
+    folder, gone, written = Path(folder).absolute(), {}, []
     for name, path in micrographs.items():
         try:
             image = read_micrograph(path, name=name, pixel_size=pixel_size).image
         except UserError as error:
-            log.warning("no picks on %s: %s", name, error)
+            gone[name] = str(error)
             continue
-        write_mrc(folder / "in" / f"{name}.mrc", image, pixel_size=pixel_size, dtype=np.float32)
-    if not any((folder / "in").iterdir()):
-        return joined([])
-    # RELION puts the path of a micrograph behind that of its output, so that both must be relative
-    run_program(
-        command_line(settings, pixel_size=pixel_size, diameter_angstrom=diameter_angstrom),
-        install=INSTALL,
-        folder=folder,
-    )
-    stars = {name: folder / "out/in" / f"{name}_autopick.star" for name in micrographs}
-    return joined(
-        read_coordinates(star, format="relion", micrograph=name) for name, star in stars.items() if star.exists()
-    )
+        write_mrc(folder / f"{name}.mrc", image, pixel_size=pixel_size, dtype=np.float32)
+        written.append(name)
+    command = command_line(settings, pixel_size=pixel_size, diameter_angstrom=diameter_angstrom)
+    found, failed = pick_together_or_alone(written, partial(_pick_written, command=command, folder=folder))
+    return found, gone | failed
+
+
+def _pick_written(names: Sequence[str], *, command: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Run RELION on some of the MRC files in `folder`."""
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        # RELION puts the path of a micrograph behind that of its output, so that both must be relative
+        (Path(place) / "in").mkdir()
+        for name in names:
+            (Path(place) / "in" / f"{name}.mrc").symlink_to(folder / f"{name}.mrc")
+        run_program(command, install=INSTALL, folder=place)
+        stars = {name: Path(place) / "out/in" / f"{name}_autopick.star" for name in names}
+        return joined(
+            read_coordinates(star, format="relion", micrograph=name) for name, star in stars.items() if star.exists()
+        )
 
 
 def command_line(settings: Mapping[str, Any], *, pixel_size: float, diameter_angstrom: float) -> list[str]:

@@ -1,16 +1,20 @@
 """Images for other programs, and the picks that they give."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from crisp_core.arrays import Array, Grid
+from crisp_core.errors import UserError
 from crisp_core.geometry import rescaled_shape
 from crisp_core.micrographs import write_mrc
 from crisp_core.normalization import fourier_downsample
 from crisp_core.star import COLUMNS
+
+log = logging.getLogger("crisp")
 
 
 def write_images(
@@ -39,6 +43,45 @@ def write_images(
         write_mrc(Path(folder) / f"{name}.mrc", data, pixel_size=written, dtype=np.float32)
         grids[name] = Grid(shape, written, image.full_shape)
     return grids
+
+
+def pick_together_or_alone(
+    names: Sequence[str], pick: Callable[[Sequence[str]], pd.DataFrame]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Picks of a program on micrographs; if it fails on all together, each is tried alone.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Micrographs.
+    pick : function
+        Picks on some of them, by one call of the program.
+
+    Returns
+    -------
+    picks : DataFrame
+    failed : dict of str to str
+        Reason by micrograph, of those on which the program fails.
+
+    Raises
+    ------
+    UserError
+        If the program fails on every micrograph.
+    """
+    try:
+        return (pick(names) if names else joined([])), {}
+    except UserError as error:
+        log.warning("%s; trying each of %d micrographs alone", error, len(names))
+        all_fail = f"{error}; it fails on {' and '.join(names[:2])}{' and others' if len(names) > 2 else ''}, so"
+    tables, failed = [], {}
+    for name in names if len(names) > 1 else ():
+        try:
+            tables.append(pick([name]))
+        except UserError as error:
+            failed[name] = f"{name}: {error}"
+    if not tables:
+        raise UserError(f"{all_fail} repair the program, or leave these micrographs out of the dataset")
+    return joined(tables), failed
 
 
 def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

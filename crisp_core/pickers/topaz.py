@@ -8,7 +8,7 @@ Source: Bepler et al. 2019, Nat. Methods 16:1153; options of topaz-em 0.3.20.
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from crisp_core.arrays import Array, Grid
 from crisp_core.coordinates import onto_grids, read_coordinates
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.pickers.running import joined, write_images
+from crisp_core.pickers.running import pick_together_or_alone, write_images
 from crisp_core.programs import run_program
 
 INSTALL = "install it with: pip install topaz-em"
@@ -123,7 +123,7 @@ def pick(
     settings: Mapping[str, Any],
     threads: int = 1,
     gpus: int = 0,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, str]]:
     """Picks of a detector, those that Topaz itself would throw away (p < 0.0025) left out.
 
     Parameters
@@ -142,26 +142,30 @@ def pick(
 
     Returns
     -------
-    DataFrame
+    picks : DataFrame
         micrograph, x, y (full-resolution pixels), score (log-likelihood ratio).
+    failed : dict of str to str
+        Reason by micrograph, of those on which Topaz fails.
 
     Raises
     ------
     UserError
-        If Topaz is missing or fails.
+        If Topaz is missing or fails on every micrograph.
     """
     folder = Path(folder).absolute()
     grids = write_images(images, folder, pixel_size=settings["pixel_size"])
-    if not grids:
-        return joined([])
-    pixel_size = next(iter(grids.values())).pixel_size
-    radius = max(1, round(settings["radius_diameters"] * angstrom_to_px(diameter_angstrom, pixel_size)))
-    output = folder / "picks.txt"
-    options = ["-m", detector, "-r", radius, "-o", output, *(folder / f"{name}.mrc" for name in grids)]
     command = topaz_command("extract", threads=threads, gpus=gpus)
-    run_program([*command, *map(str, options)], install=INSTALL)
-    found = read_coordinates(output, format="topaz")
+
+    def pick_written(names: Sequence[str]) -> pd.DataFrame:
+        pixel_size = grids[names[0]].pixel_size
+        radius = max(1, round(settings["radius_diameters"] * angstrom_to_px(diameter_angstrom, pixel_size)))
+        output = folder / "picks.txt"
+        options = ["-m", detector, "-r", radius, "-o", output, *(folder / f"{name}.mrc" for name in names)]
+        run_program([*command, *map(str, options)], install=INSTALL)
+        return read_coordinates(output, format="topaz")
+
+    found, failed = pick_together_or_alone(list(grids), pick_written)
     for name, rows in found.groupby("micrograph"):
         xy = rescaled_xy(rows[["x", "y"]].to_numpy(), grids[name].shape, grids[name].full_shape)
         found.loc[rows.index, ["x", "y"]] = xy
-    return found
+    return found, failed

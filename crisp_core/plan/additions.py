@@ -29,5 +29,6 @@ def record_places(dataset: str, places: Mapping[str, Place], *, gone: Collection
     """Record the places of all micrographs; those that are missing at the moment stay, those in `gone` are removed."""
     recorded = recorded_places(dataset, prefix)
     kept = {name: place for name, place in recorded.items() if name not in gone}
-    if (kept | places).keys() != recorded.keys():
-        write_places(places_file(dataset, prefix), kept | places)
+    kept |= places
+    if kept.keys() != recorded.keys():
+        write_places(places_file(dataset, prefix), kept)

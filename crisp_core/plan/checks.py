@@ -147,10 +147,10 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
     """Refuse the network of an earlier run that saw micrographs of another look than the dataset's."""
     if experiment in plan.pickers:
         return
-    run, folder = trained_run(plan, dataset, experiment)
+    run = trained_run(plan, dataset, experiment)
     used = plan.dataset(dataset)
-    if run is None:
-        trained = read_facts(trained_checkpoint(folder)).input
+    if isinstance(run, Path):
+        trained = read_facts(trained_checkpoint(run)).input
     elif run == (dataset, experiment):
         return
     elif isinstance(network := plan.experiment(run[1])["network"], str):

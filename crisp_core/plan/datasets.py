@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisp_core.errors import UserError
 from crisp_core.paths import matching_files
-from crisp_core.plan.micrographs import addition_batches, all_batches
+from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings import label_source
 from crisp_core.volumes import volume_source
@@ -97,6 +97,20 @@ def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
 def coordinate_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     """Table of the refused coordinates, where a dataset has coordinates."""
     return [f"results/{dataset}/quarantine/coordinates.tsv"] if dataset in plan.labelled else []
+
+
+def coordinate_notices(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the contradictions between the dataset's coordinate files and its entry."""
+    if dataset not in plan.labelled:
+        return []
+    return all_additions(plan, "results/{dataset}/coordinates/{addition}-notices.tsv", dataset=dataset)
+
+
+def label_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the simulated micrographs without a label, where thresholds label the simulation."""
+    if dataset not in plan.simulated or dataset not in plan.labels_come_from("truth"):
+        return []
+    return all_batches(plan, "results/{dataset}/quarantine/label-{batch}.tsv", dataset=dataset)
 
 
 def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
@@ -204,7 +218,7 @@ def ctf_quarantine(plan: Plan, *, dataset: str) -> list[str]:
 
 def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
     """The file that a dataset's setting names, or nothing where it is null."""
-    value = plan.dataset(dataset)
+    value: Any = plan.dataset(dataset)
     for key in keys:
         value = value[key]
     return [] if value is None else [value]

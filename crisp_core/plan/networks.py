@@ -142,23 +142,23 @@ def checkpoint(plan: Plan, dataset: str, experiment: str) -> str:
     return f"results/{network_folder(plan, dataset, experiment, after_crf=True)}/crf.pt"
 
 
-def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[tuple[str, str] | None, Path | None]:
+def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[str, str] | Path:
     """Run of this plan whose network and centres an experiment uses, or else the folder of an earlier run.
 
     The folder is absolute, unlike any rule's output, so that results of an earlier run are used as they are.
     """
     trained = plan.experiment(experiment)["trained"]
     if trained is None:
-        return (dataset, experiment), None
+        return dataset, experiment
     if plan.owns(run_folder(trained)):
         return trained_run(plan, *Path(run_folder(trained)).parts[-2:])
-    return None, Path(trained).absolute()
+    return Path(trained).absolute()
 
 
 def predictor(plan: Plan, dataset: str, experiment: str) -> str:
     """Checkpoint that predicts in a run: the one answer to this question."""
-    run, folder = trained_run(plan, dataset, experiment)
-    return str(trained_checkpoint(folder)) if run is None else checkpoint(plan, *run)
+    run = trained_run(plan, dataset, experiment)
+    return str(trained_checkpoint(run)) if isinstance(run, Path) else checkpoint(plan, *run)
 
 
 def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
@@ -168,9 +168,9 @@ def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
 
 def first_network(plan: Plan, dataset: str, experiment: str) -> str:
     """Checkpoint of a run before CRF fine-tuning; for a reused run or a file, the checkpoint that predicts."""
-    run, folder = trained_run(plan, dataset, experiment)
-    if run is None:
-        return str(trained_checkpoint(folder))
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
+        return str(trained_checkpoint(run))
     own = network_folder(plan, *run)
     return checkpoint(plan, *run) if own is None else f"results/{own}/network.pt"
 
@@ -204,9 +204,9 @@ def is_searched(plan: Plan, dataset: str, experiment: str) -> bool:
 
 def centers_file(plan: Plan, *, dataset: str, experiment: str) -> str:
     """Finder and threshold: chosen by this run or the one that `trained` names, or given by the config."""
-    run, folder = trained_run(plan, dataset, experiment)
-    if run is None:
-        return str(folder / "centers.yaml")
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
+        return str(run / "centers.yaml")
     name = "centers.yaml" if is_searched(plan, *run) else "centers-given.yaml"
     return f"results/{'/'.join(run)}/{name}"
 

@@ -12,15 +12,31 @@ from crisp_core.settings import picker_name
 
 # settings of a picker on which its training does not depend
 AFTER_TRAINING = ("threshold", "leak", "radius_diameters")
+# tables of what a run refused, by what picks in it: None is a network, and skimage-log refuses nothing
+QUARANTINE: dict[str | None, str] = {
+    None: "quarantine/predict-{batch}.tsv",
+    "files": "quarantine.tsv",
+    "topaz": "quarantine/topaz-{batch}.tsv",
+    "topaz-pretrained": "quarantine/topaz-{batch}.tsv",
+    "relion-log": "quarantine/relion-log-{batch}.tsv",
+}
 
 
-def picks_quarantine(plan: Plan, *, dataset: str) -> list[str]:
-    """Tables of the refused files of picks of the experiments that run on a dataset."""
-    return [
-        f"results/{run}/quarantine.tsv"
-        for run in plan.runs
-        if split_run(run)[0] == dataset and picker_name(plan.experiment(split_run(run)[1])) == "files"
-    ]
+def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the micrographs and files of picks that the runs of a dataset refused."""
+    files: list[str] = []
+    for run in plan.runs:
+        name, experiment = split_run(run)
+        pattern = QUARANTINE.get(picker_name(plan.experiment(experiment)))
+        if name == dataset and pattern is not None:
+            files += all_batches(plan, f"results/{run}/{pattern}", dataset=dataset)
+    return list(dict.fromkeys(files))
+
+
+def run_notices(plan: Plan, *, dataset: str) -> list[str]:
+    """Tables of the contradictions between the files of picks of a dataset's runs and the config."""
+    runs = [run for run in plan.runs if split_run(run)[0] == dataset]
+    return [f"results/{run}/notices.tsv" for run in runs if picker_name(plan.experiment(split_run(run)[1])) == "files"]
 
 
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
@@ -53,7 +69,7 @@ def topaz_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 def found_pattern(plan: Plan, experiment: str) -> str:
     """File of all that another picker found in a batch, or for picks from files in all batches."""
-    kind = picker_name(plan.experiment(experiment))
+    kind = str(picker_name(plan.experiment(experiment)))
     if kind == "files":
         return "results/{dataset}/{experiment}/imported.star"
     return f"results/{{dataset}}/{{experiment}}/found/{kind.removesuffix('-pretrained')}/{{batch}}.star"
@@ -123,8 +139,8 @@ def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
 
 def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
     """Whether a network may have been trained on other parts than this plan's: that of an earlier run, or a file."""
-    run, _ = trained_run(plan, dataset, experiment)
-    if run is None:
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
         return True
     network = plan.experiment(run[1])["network"]
     return isinstance(network, str) and network not in plan.settings["networks"]

@@ -84,7 +84,8 @@ def report_run(plan: Plan, dataset: str, experiment: str) -> dict[str, Any]:
         "experiments": {experiment: plan.experiment(experiment)},
     }
     if trains_here(plan, dataset, experiment):
-        folder = network_folder(plan, dataset, experiment)
+        # a network that is trained here has a folder
+        folder = str(network_folder(plan, dataset, experiment))
         folders |= {f"results/{folder}", Path(checkpoint(plan, dataset, experiment)).parent.as_posix()}
         if folder.startswith("networks/"):
             name = folder.removeprefix("networks/")

@@ -9,8 +9,9 @@ from crisp_core.errors import UserError
 from crisp_core.metrics.picks import match, score_tables
 from crisp_core.micrographs import read_micrograph, write_mrc
 from crisp_core.pickers import relion_log, skimage_log, topaz
-from crisp_core.pickers.running import joined, write_images
+from crisp_core.pickers.running import joined, pick_together_or_alone, write_images
 from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching
+from crisp_core.programs import run_program
 
 TOPAZ = {
     "program": "topaz",
@@ -97,12 +98,39 @@ def test_relion_finds_the_discs_at_the_right_way_up(tmp_path):
         pytest.skip("relion_autopick not found: apt install relion")
     xy = spread((512, 640), 20, distance=60, margin=40)
     write_mrc(tmp_path / "one.mrc", discs((512, 640), xy, diameter_px=48), pixel_size=3.5, dtype=np.float32)
-    found = relion_log.pick(
-        {"one": str(tmp_path / "one.mrc")}, folder=tmp_path, pixel_size=3.5, diameter_angstrom=168, settings=RELION
+    (tmp_path / "work").mkdir()
+    paths = {"one": str(tmp_path / "one.mrc"), "gone": str(tmp_path / "gone.mrc")}
+    found, failed = relion_log.pick(
+        paths, folder=tmp_path / "work", pixel_size=3.5, diameter_angstrom=168, settings=RELION
     )
+    assert failed == {"gone": f"{tmp_path}/gone.mrc: no such file; check the path"}
     best = found.sort_values("score", ascending=False).head(20)
     assert match(xy, best[["x", "y"]].to_numpy(), max_distance_px=12).truth.size >= 18
     assert set(found["micrograph"]) == {"one"}
+
+
+def picks_of(script, names):
+    """One pick on each micrograph, by a script of the shell that gets their names."""
+    run_program(["sh", "-c", script, "sh", *names], install="install it")
+    return pd.DataFrame({"micrograph": names, "x": 1.0, "y": 2.0, "score": 3.0})
+
+
+def test_a_program_that_fails_on_one_micrograph_costs_its_picks_alone():
+    def pick(names):
+        return picks_of('for name in $@; do [ $name != bad ] || { echo "ERROR: in $name"; kill -9 $$; }; done', names)
+
+    found, failed = pick_together_or_alone(["a", "bad", "c"], pick)
+    assert found["micrograph"].tolist() == ["a", "c"]
+    assert failed == {"bad": "bad: sh failed: in bad; its command and output are in the log"}
+    assert pick_together_or_alone(["a", "c"], pick)[1] == {}
+    assert len(pick_together_or_alone([], pick)[0]) == 0
+
+
+def test_a_program_that_fails_on_all_micrographs_is_one_line():
+    with pytest.raises(
+        UserError, match=r"sh failed: it printed nothing; .* fails on a and b and others, so repair the"
+    ):
+        pick_together_or_alone(["a", "b", "c"], lambda names: picks_of("exit 3", names))
 
 
 def test_relion_gets_the_diameters_of_its_tutorial():
@@ -148,10 +176,11 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
     detector = topaz.train([("a", image)], truth, folder=tmp_path / "my training", settings=TOPAZ)
     shared = {"diameter_angstrom": 168, "settings": TOPAZ}
     # two steps without a seed: what they find is left to chance, but it lies on the micrograph
-    found = topaz.pick([("a", image)], folder=tmp_path / "trained", detector=detector, **shared)
+    found, _ = topaz.pick([("a", image)], folder=tmp_path / "trained", detector=detector, **shared)
     assert found["x"].between(0, 1279).all() and found["y"].between(0, 1023).all()
     # the detector that comes with Topaz finds dark discs: most of its best are true
-    found = topaz.pick([("a", image)], folder=tmp_path / "pretrained", detector="resnet8_u32", **shared)
+    found, failed = topaz.pick([("a", image)], folder=tmp_path / "pretrained", detector="resnet8_u32", **shared)
+    assert not failed
     score = score_tables(truth, found, ["a"], diameter_px=96)["a"]
     best = np.argsort(-score.scores)[:25]
     assert score.true[best].sum() >= 15

@@ -91,6 +91,31 @@ def test_a_comparison_says_where_thresholds_and_costs_come_from():
     assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
 
 
+def test_what_every_run_refuses_is_in_the_quarantine_of_its_dataset():
+    found = {"log": {"picker": {"program": "relion-log", "threshold": 0.1}}}
+    found["blobs"] = {"picker": {"program": "skimage-log", "threshold": 0.1}}
+    found["files"] = {"picker": {"files": "picks/*.box", "origin": "top-left", "leak": True, "threshold": 0.3}}
+    found["never"] = {"picker": {"program": "topaz"}}
+    runs = ["mine/unet", "mine/log", "mine/blobs", "mine/files", "sim/log"]
+    asked = plan(SIM, run=runs, experiments=found)
+    assert pickers.run_quarantine(asked, dataset="mine") == [
+        f"results/mine/{name}.tsv"
+        for name in ("unet/quarantine/predict-0000", "log/quarantine/relion-log-0000", "files/quarantine")
+    ]
+    of_sim = [f"results/sim/log/quarantine/relion-log-{batch}.tsv" for batch in ("0000", "0001")]
+    assert pickers.run_quarantine(asked, dataset="sim") == of_sim
+    # what contradicts the config comes from coordinates and from files of picks
+    assert pickers.run_notices(asked, dataset="mine") == ["results/mine/files/notices.tsv"]
+    assert pickers.run_notices(asked, dataset="sim") == []
+    assert datasets.coordinate_notices(asked, dataset="mine") == ["results/mine/coordinates/0-notices.tsv"]
+    bare = plan((("bare", "x", 0, 0),), run=["bare/log"], experiments=found)
+    assert datasets.coordinate_notices(bare, dataset="bare") == []
+    # labels of simulations are thresholds, and may not be found; others come from coordinates
+    assert datasets.label_quarantine(asked, dataset="mine") == []
+    of_labels = [f"results/sim/quarantine/label-{batch}.tsv" for batch in ("0000", "0001")]
+    assert datasets.label_quarantine(asked, dataset="sim") == of_labels
+
+
 def test_the_report_of_a_picker_shows_no_network():
     asked = compared(run=["mine/topaz", "mine/unet"])
     shown = reports.report_input(asked, dataset="mine", experiment="topaz")

@@ -271,22 +271,21 @@ def test_a_lost_particle_ends_the_run_with_one_line(bad_run):
     assert line.startswith(f"{RESULTS}/picked: ") and "picks are not" in line and "see good_" in line
 
 
-def test_a_map_that_is_not_finite_costs_the_picks_of_its_micrograph_alone(bad_run):
-    folder, _, _ = bad_run
-    maps, picks = (folder / RESULTS / "picked" / name for name in ("probability/0000.h5", "picks/0000.star"))
-    content, before = maps.read_bytes(), read_coordinates_star(picks)
-    with h5py.File(maps, "r+") as file:
-        file["probability/good_010"][5, 5] = np.nan
-    target = str(picks.relative_to(folder))
-    arguments = (target, "-f", "--allowed-rules", "pick", "--cores", "1", "--configfile", "bad.yaml")
-    done = run_snakemake(*arguments, cwd=folder, check=False)
-    after = read_coordinates_star(picks)
-    maps.write_bytes(content)
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert "good_010: its map in " in done.stdout and "no picks on it, predict it again" in done.stdout
+def test_a_micrograph_without_a_finite_map_is_in_quarantine_and_the_others_are_picked(bad_run, tmp_path):
+    folder = Path(shutil.copytree(bad_run[0], tmp_path / "crisp", symlinks=True))
+    results = folder / RESULTS
+    before = read_coordinates_star(results / "picked/picks/0000.star")
+    with h5py.File(results / "images/0000.h5", "r+") as file:
+        file["image/good_010"][5, 5] = np.nan
+    targets = [f"{RESULTS}/quarantine.tsv", f"{RESULTS}/picked/picks/0000.star"]
+    arguments = ("--forcerun", "predict", "--allowed-rules", "predict", "pick", "quarantine", "--cores", "1")
+    run_snakemake(*targets, *arguments, "--configfile", "bad.yaml", cwd=folder)
+    refused = pd.read_csv(results / "quarantine.tsv", sep="\t").query("stage == 'predict'")
+    assert refused["path"].tolist() == ["raw/good_010.mrc"]
+    assert "gives it no finite probability, so it has no picks" in refused["reason"].item()
     others = before[before["micrograph"] != "good_010"].reset_index(drop=True)
     assert len(others) < len(before)
-    pd.testing.assert_frame_equal(after, others)
+    pd.testing.assert_frame_equal(read_coordinates_star(results / "picked/picks/0000.star"), others)
 
 
 @contextmanager

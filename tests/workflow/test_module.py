@@ -52,6 +52,7 @@ def outer(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_another_snakefile_imports_all_rules_with_a_prefix(outer):
     planned = run_snakemake("-n", "--cores", "2", cwd=outer).stdout
     assert "crisp_train" in planned and "crisp_autopick" in planned
@@ -75,6 +76,7 @@ def test_scripts_of_an_imported_workflow_run(outer):
     assert [path.name for path in (outer / "results").iterdir()] == ["motion"]
 
 
+@pytest.mark.slow
 def test_a_call_from_another_folder_has_a_plan(tmp_path):
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     options = ("-n", "--cores", "2", "-s", f"{ROOT}/Snakefile", "--directory", str(tmp_path / "elsewhere"))

@@ -55,6 +55,11 @@ def write_data(folder):
         write_image(path, noise(path.stem))
         xy = rng.uniform((30, 30), (SHAPE[1] - 30, SHAPE[0] - 30), (12, 2))
         pd.DataFrame(xy, columns=["x", "y"]).to_csv(folder / f"picks/{path.stem}.csv", index=False)
+    # picked at twice the pixel size, as its optics say
+    (folder / "picks/plain.csv").unlink()
+    optics = pd.DataFrame({"rlnOpticsGroup": [1], "rlnMicrographPixelSize": [2 * PIXEL_SIZE]})
+    picks = pd.DataFrame({"rlnCoordinateX": xy[:, 0] / 2, "rlnCoordinateY": xy[:, 1] / 2, "rlnOpticsGroup": 1})
+    write_blocks(folder / "picks/plain.star", {"optics": optics, "particles": picks})
     lines = pd.DataFrame([{"rlnMicrographName": f"job/{file}", "rlnOpticsGroup": 1} | LENS | CTF[file] for file in CTF])
     optics = {"rlnOpticsGroup": [1], "rlnOpticsGroupName": ["g"], "rlnVoltage": [200.0]}
     write_blocks(folder / "ctf.star", {"optics": pd.DataFrame(optics), "micrographs": lines})
@@ -72,7 +77,7 @@ def mixed(tmp_path_factory):
         "preparation": {"normalization": "robust"},
     }
     particles = {"box_angstrom": BOX * PIXEL_SIZE}
-    picker = {"files": "picks/*.csv", "origin": "top-left"}
+    picker = {"files": "picks/*", "origin": "top-left"}
     config = {"run": ["mixed/given"], "datasets": {"mixed": dataset}}
     config["experiments"] = {"given": {"picker": picker, "particles": particles}}
     write_config(folder / "mixed.yaml", config)
@@ -152,12 +157,16 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     assert refused["stage"].to_dict() == {path: stage for path, (stage, _) in reasons.items()}
     for path, (_, reason) in reasons.items():
         assert reason in refused.loc[path, "reason"]
-    (notice,) = table(mixed, "notices")["notice"]
-    assert notice.startswith(
+    of_ctf, of_picks = table(mixed, "notices")["notice"]
+    assert of_ctf.startswith(
         "ctf.star: rlnVoltage is 200, the config's voltage_kv is 300; the particles carry the file"
     )
+    assert of_picks.startswith("picks/plain.star: its rlnMicrographPixelSize says pixels of 14.16 Å (1 files in all), ")
+    assert of_picks.endswith(
+        "pixels of 7.08 Å; if they were picked on micrographs of 14.16 Å, set scale to 2, or correct pixel_size"
+    )
     page = (mixed / "results/report.html").read_text()
-    assert "Files that contradict the config" in page and "rlnVoltage is 200" in page
+    assert "Files that contradict the config" in page and "rlnVoltage is 200" in page and "set scale to 2" in page
 
 
 def test_a_replaced_micrograph_is_not_cut_at_its_old_picks(mixed):

@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -375,6 +376,24 @@ def test_names_lose_all_of_their_suffixes(tiny_run, tmp_path):
     run_snakemake(*targets, "--cores", "2", "--configfile", "new.yaml", cwd=folder)
     table = pd.read_csv(folder / "results/new/micrographs.tsv", sep="\t")
     assert table["micrograph"].tolist() == ["mic_fractions"]
+
+
+def test_a_simulated_micrograph_without_a_threshold_has_no_label_and_the_others_have(tiny_run, tmp_path):
+    folder = Path(shutil.copytree(tiny_run, tmp_path / "crisp", symlinks=True))
+    labels = folder / RESULTS / "labels/0000.h5"
+    first, *others = array_names(labels, "label")
+    with h5py.File(folder / RESULTS / "simulation/0000.h5", "r+") as file:
+        file[f"ctf_free/{first}"][5, 5] = np.nan
+    config = copy.deepcopy(TINY)
+    config["datasets"]["tiny"]["simulation"]["threshold"] = "otsu"
+    write_config(folder / "tiny.yaml", config)
+    targets = [f"{RESULTS}/labels/0000.h5", f"{RESULTS}/quarantine.tsv"]
+    arguments = ("--forcerun", "label_simulated", "--allowed-rules", "label_simulated", "quarantine", "--cores", "1")
+    run_snakemake(*targets, *arguments, "--configfile", "tiny.yaml", cwd=folder)
+    assert array_names(labels, "label") == others
+    (refused,) = pd.read_csv(folder / RESULTS / "quarantine.tsv", sep="\t").itertuples()
+    assert refused.stage == "label" and refused.path == f"{RESULTS}/simulation/0000.h5"
+    assert refused.reason.startswith(f"{first}: has no label; threshold: otsu finds none ")
 
 
 def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):

@@ -144,7 +144,8 @@ def test_added_micrographs_touch_no_old_result(added_run):
     _, before, after = added_run
     changed = {name for name in before if before[name] != after[name]}
     # what speaks of all micrographs is made anew
-    whole = "batches.tsv coordinate_names.tsv coordinates.star micrographs.tsv quarantine.tsv split.tsv".split()
+    whole = "batches.tsv coordinate_names.tsv coordinates.star left_out.tsv micrographs.tsv notices.tsv".split()
+    whole += ["quarantine.tsv", "split.tsv"]
     expected = {*whole, "quarantine/coordinates.tsv", "small/autopick.star", "small/coordinates_only.star"}
     assert expected <= changed
     kept = [

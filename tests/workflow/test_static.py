@@ -38,6 +38,7 @@ def test_types_are_clean(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_default_run_is_the_base_of_no_other(tmp_path):
     """Without a config file it is read, --config alone changes it; with one, nothing comes from it."""
     # Snakemake reads no config file of the folder in which it is called
