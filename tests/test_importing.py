@@ -268,3 +268,13 @@ def test_the_importer_tells_the_row_order_of_published_picks(shared_data, picker
         check_against_images(right, images, **options)
         with pytest.raises(UserError, match=f"{path.name}: its coordinates fit the micrographs upside down"):
             check_against_images(raw, images, **options)
+
+
+def test_a_coordinate_that_stands_twice_counts_once(folder):
+    (folder / "a.csv").write_text("x,y,score\n10,20,1\n30,40,2\n10,20,1\n10.001,20,1\n")
+    (folder / "c.csv").write_text("x,y\n10,20\n")
+    result = imported(folder, "a.csv", "c.csv")
+    assert result.coordinates["x"].tolist() == [10, 30, 10.001, 10]
+    assert result.names["n_coordinates"].tolist() == [3, 1]
+    (note,) = result.notes
+    assert note.startswith(f"{folder}/a.csv: ") and "(1 such rows in 1 files), which counts once" in note
