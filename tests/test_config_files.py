@@ -40,6 +40,7 @@ def test_a_silent_change_is_refused_with_its_line(tmp_path, text, message):
         "a: ['001', \"010\", mic_001, 2026-01-01]\n",
         "base: &base {x: 1}\na:\n  <<: *base\n  x: 2\nb: *base\n",
         "a: &a [*a]\n",
+        '{\n\t"a": 1\n}\n',
     ],
 )
 def test_what_is_read_as_written_passes(tmp_path, text):

@@ -27,7 +27,10 @@ def check_config_files(paths: Iterable[str | Path]) -> None:
         For a key that is given twice, of which YAML takes the last, and for a number with a leading zero or a colon.
     """
     for path in paths:
-        node = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        try:
+            node = yaml.compose(Path(path).read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
+        except yaml.YAMLError:  # JSON that is not YAML too, as with tabs
+            continue
         for fault, line in _faults(node, "", set()):
             raise UserError(f"{path}, line {line}: {fault}")
 
