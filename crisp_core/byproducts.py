@@ -1,13 +1,14 @@
 """Files that other programs write beside the micrographs, which a plain ``*.mrc`` matches too.
 
-Twins show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain references and
-overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that name.
+Twins and links show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain references
+and overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that name.
 
 Source: the file names of MotionCor2 and 3 (``_DW``, ``_DWS``, ``_EVN``, ``_ODD``, ``_Ctf``), RELION (``_noDW``,
 ``_PS``, ``_EVN``, ``_ODD``, ``.ctf``), CTFFIND (``_diag``), cryoSPARC (``_patch_aligned_doseweighted``,
 ``_background``, ``_thumb_@1x``), EPU (``FoilHole_…_Data_…``, ``GridSquare_…``) and SerialEM (``CountRef_…``).
 """
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -82,6 +83,21 @@ def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collec
     return {path: f"{reason}; name its exact path to pick it too" for path, reason in found.items() if reason}
 
 
+def _same_file_reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:
+    """Links to a file that is matched too: known paths go first, then files, then symbolic links."""
+    first: dict[tuple[int, int], str] = {}
+    reasons = {}
+    for path in sorted(paths, key=lambda one: (not is_known[one], os.path.islink(one))):
+        try:
+            state = os.stat(path)
+        except OSError:  # told when it is read
+            continue
+        other = first.setdefault((state.st_dev, state.st_ino), path)
+        if other != path:
+            reasons[path] = f"link to the same file as {other}"
+    return reasons
+
+
 def _reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:
     names = [named(path) for path in paths]
     images: dict[str, list[Named]] = defaultdict(list)
@@ -96,7 +112,8 @@ def _reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, st
         if one.version is not None and one.version != best[one.base].version
     }
     derived = [one for one in names if one.derived is not None]
-    return versions | _derived_reasons(derived, best) | _reference_reasons(paths) | _overview_reasons(paths)
+    others = versions | _derived_reasons(derived, best) | _reference_reasons(paths) | _overview_reasons(paths)
+    return _same_file_reasons([path for path in paths if path not in others], is_known) | others
 
 
 def named(path: str) -> Named:

@@ -26,6 +26,19 @@ FIT_RATIO = 2.0
 USUAL = (1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16)
 
 
+# How an image of w × h pixels may lie that coordinates from the top-left were picked on, and how they are put right.
+# Upside down is not among them: it is the other origin.
+ORIENTATIONS = (
+    "as stated",
+    "mirrored from left to right: x becomes {w} − x",
+    "turned by 180°: x becomes {w} − x, and y {h} − y",
+    "with x and y swapped: x becomes y, and y x",
+    "turned by 90°: x becomes y, and y {h} − x",
+    "turned by 90°: x becomes {w} − y, and y x",
+    "with x and y swapped and turned by 180°: x becomes {w} − y, and y {h} − x",
+)
+
+
 class Contrasts(NamedTuple):
     """Sums over coordinates, for every factor (rows) from the stated origin and from the other one (two columns).
 
@@ -110,6 +123,44 @@ def contrasts_by_factor(
             sums[:, i, j] = _sums(contrast, rescaled_xy(place, full_shape, contrast.shape), radius_px)
     n, total, squares, inside = sums
     return Contrasts(n, total, squares, inside, len(xy))
+
+
+def contrasts_by_orientation(contrast: np.ndarray, xy: np.ndarray, *, full_shape: Shape, radius_px: float) -> Contrasts:
+    """Contrasts of one micrograph's coordinates, turned in each of the `ORIENTATIONS`; rows are these, one column.
+
+    Parameters
+    ----------
+    contrast : (h, w) array
+        Of `contrast_map`.
+    xy : (n, 2) array
+        As (x, y) in pixels of the full micrograph, from its top-left.
+    full_shape : (height, width)
+        Of the full micrograph.
+    radius_px : float
+        Particle radius in pixels of `contrast`.
+    """
+    sums = [
+        _sums(contrast, rescaled_xy(place, full_shape, contrast.shape), radius_px) for place in turned(xy, full_shape)
+    ]
+    return Contrasts(*np.array(sums).T[:, :, None], len(xy))
+
+
+def turned(xy: np.ndarray, shape: Shape) -> list[np.ndarray]:
+    """Coordinates (n, 2) put right from each of the `ORIENTATIONS` of a micrograph of (height, width)."""
+    x, y = xy.T
+    right, down = shape[1] - 1 - xy.T, shape[0] - 1 - xy.T
+    pairs = [(x, y), (right[0], y), (right[0], down[1]), (y, x), (y, down[0]), (right[1], x), (right[1], down[0])]
+    return [np.column_stack(pair) for pair in pairs]
+
+
+def better_orientation(contrasts: Contrasts, *, at_least: int) -> int | None:
+    """Number of the orientation that clearly fits while the stated one does not, by the limits of `better_fit`."""
+    mean, t = (values[:, 0] for values in mean_and_t(contrasts, at_least=at_least))
+    size = np.where(np.abs(t) >= FIT_T, np.abs(mean), 0)
+    size[0] = 0
+    best = int(np.argmax(size))
+    stated = contrasts.total[0, 0] / max(contrasts.n[0, 0], 1)
+    return best if size[best] > FIT_RATIO * abs(stated) else None
 
 
 def _sums(contrast: np.ndarray, xy: np.ndarray, radius_px: float) -> tuple[float, float, float, float]:

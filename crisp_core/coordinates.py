@@ -9,6 +9,7 @@ import csv
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 from functools import cache
@@ -376,7 +377,8 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     """Find the micrograph that each name means.
 
     Folders and file suffixes don't count, `_autopick` and `_manualpick` don't, nor does cryoSPARC's prefix of 21 digits
-    on either side. An equal name goes first; a name that could mean several micrographs matches none.
+    on either side, nor whether Unicode composes an accented letter. An equal name goes first; a name that could mean
+    several micrographs matches none.
 
     Parameters
     ----------
@@ -518,7 +520,8 @@ def check_origin(stated: np.ndarray, flipped: np.ndarray, *, source: str | Path)
 
 @cache
 def _name_key(name: str) -> str:
-    return PICK_SUFFIX.sub("", CRYOSPARC_UID.sub("", micrograph_stem(name)))
+    # macOS writes é as e and an accent
+    return unicodedata.normalize("NFC", PICK_SUFFIX.sub("", CRYOSPARC_UID.sub("", micrograph_stem(name))))
 
 
 def _separator(first_line: str) -> str | None:
@@ -597,10 +600,22 @@ def _read_eman(path: Path, stem: str) -> pd.DataFrame:
     columns = ["x", "y", "width", "height", "score"][: len(first)]
     table = _cells(path, lines, None, columns, first=1)
     x, y, width, height = (_numbers(path, table, column) for column in columns[:4])
+    _check_sides(path, width, height)
     score = _score(path, table)
     if score is not None and set(HELIX_ENDS) <= set(score) <= set(BOX_KINDS):
         raise _no_particles(path, "its fifth column is −1 and −2, the two ends of a helix")
     return coordinates_table([stem] * len(table), x + width / 2, y + height / 2, score)
+
+
+def _check_sides(path: Path, width: np.ndarray, height: np.ndarray) -> None:
+    """Refuse boxes without a side, whose corner says nothing of their centre."""
+    wrong = np.flatnonzero((width <= 0) | (height <= 0))
+    if len(wrong):
+        i = wrong[0]
+        raise UserError(
+            f"{path}: box {i + 1} is {width[i]:g} × {height[i]:g} pixels, so that its centre is unknown; "
+            "write the boxes again with their size"
+        )
 
 
 def _no_particles(path: str | Path, found: str) -> UserError:
@@ -685,6 +700,7 @@ def _read_cryolo(path: Path, stem: str) -> pd.DataFrame:
     corner_x, corner_y, width, height = (
         number_column(path, block, label) for label in ("CoordinateX", "CoordinateY", "Width", "Height")
     )
+    _check_sides(path, width, height)
     score = number_column(path, block, "Confidence", required=False) if "Confidence" in block else None
     return coordinates_table([stem] * len(block), corner_x + width / 2, corner_y + height / 2, score)
 

@@ -46,6 +46,13 @@ def write_extracted(
         More columns, one row per particle.
     """
     table = particles_table(kept, stack=stack, micrograph_paths=star_paths, ctf=ctf)
-    sizes = {"micrograph_pixel_size": pixel_size, "pixel_size": boxes.pixel_size, "box_px": boxes.size_px}
-    optics = optics_table(**microscope, **sizes, groups=groups)
+    optics = optics_table(
+        voltage_kv=microscope["voltage_kv"],
+        spherical_aberration_mm=microscope["spherical_aberration_mm"],
+        amplitude_contrast=microscope["amplitude_contrast"],
+        micrograph_pixel_size=pixel_size,
+        pixel_size=boxes.pixel_size,
+        box_px=boxes.size_px,
+        groups=groups,
+    )
     write_particles_star(path, optics, table if poses is None else pd.concat([table, poses], axis=1))

@@ -56,7 +56,7 @@ def import_coordinates(
     required: bool = True,
     advice: Callable[[pd.DataFrame], str] = lambda table: "",
 ) -> Imported:
-    """Read all coordinate files of a dataset; a bad file is refused alone.
+    """Read all coordinate files of a dataset; a bad file is refused alone, and equal coordinates count once.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def import_coordinates(
     _check_some_left(tables, paths, refused, required)
     names = _names(tables, sources, list(shapes), required)
     rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
-    kept, taken, n_low = [], set(), 0
+    kept, taken, n_low, repeated = [], set(), 0, []
     # micrograph by micrograph, so that a mistake in a file of many costs one of them
     for row in names[names["micrograph"] != ""].itertuples():
         try:
@@ -107,13 +107,17 @@ def import_coordinates(
         refused += [Refused(row.path, "coordinates", outside)] if outside else []
         taken.add(row.micrograph)
         n_low += len(table) - len(high)
-        names.loc[row.Index, "n_coordinates"] = len(on_image)
-        kept.append(_placed(on_image, shapes[row.micrograph], origin=origin))
+        placed = _placed(on_image, shapes[row.micrograph], origin=origin)
+        once = placed.drop_duplicates(["x", "y"])
+        repeated += [row.path] * (len(placed) - len(once))
+        names.loc[row.Index, "n_coordinates"] = len(once)
+        kept.append(once)
     _check_some_left(names, paths, refused, required)
     coordinates = _joined(kept)
     if required and coordinates.empty:
         raise UserError(_nothing_left(paths, refused, n_low))
-    return Imported(coordinates, names, refused, _score_notes(tables, least_score, n_low))
+    notes = [*_score_notes(tables, least_score, n_low), *_repeated_notes(repeated)]
+    return Imported(coordinates, names, refused, notes)
 
 
 def _check_some_left(left: Sized, paths: Sequence[str], refused: Sequence[Refused], required: bool) -> None:
@@ -149,6 +153,16 @@ def _score_notes(tables: Mapping[str, pd.DataFrame], least_score: float | None, 
     return [
         f"{boxes[0]}: a .cbox file of crYOLO also holds boxes that crYOLO itself leaves out, here down to a confidence "
         f"of {lowest:.2f}; set least_score (crYOLO's default is 0.3) to leave them out"
+    ]
+
+
+def _repeated_notes(paths: Sequence[str]) -> list[str]:
+    """Line about coordinates that stand twice; `paths` has the file of each one too many."""
+    if not paths:
+        return []
+    return [
+        f"{paths[0]}: has a coordinate in more than one row ({len(paths)} such rows in {len(set(paths))} files), "
+        "which counts once"
     ]
 
 

@@ -21,7 +21,6 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 import tifffile
 from mrcfile.dtypes import HEADER_DTYPE
-from mrcfile.mrcinterpreter import MrcInterpreter
 from PIL import Image, UnidentifiedImageError
 
 from crisp_core.arrays import read_array
@@ -35,6 +34,8 @@ SUFFIXES = MRC_SUFFIXES + TIFF_SUFFIXES + PICTURE_SUFFIXES + ARRAY_SUFFIXES
 
 MODE_TYPES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
 HEADER_BYTES = HEADER_DTYPE.itemsize
+# Space groups of files that hold several maps.
+VOLUME_STACKS = range(401, 631)
 OTHER_FORMATS = {b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"II*\0": "TIFF", b"MM\0*": "TIFF", b"\x89HDF": "HDF5"}
 # Twice the largest camera frame in use (Gatan K3 in super-resolution: 11,520 × 8,184).
 MAX_PIXELS = 2**28
@@ -302,23 +303,36 @@ def _read_mrc(path: Path, stream: BinaryIO, *, most: int = MAX_VOXELS) -> tuple[
     header = _checked_header(path, start)
     n_voxels = int(header["nx"]) * int(header["ny"]) * int(header["nz"])
     expected = _promised_bytes(header)
-    compressed = not isinstance(stream, io.BufferedReader)
-    if not compressed:
+    packed = not isinstance(stream, io.BufferedReader)
+    if not packed:
         _check_length(path, os.fstat(stream.fileno()).st_size, expected)
-        stream.seek(0)
     if n_voxels > most:
         raise UserError(f"{path}: declares {n_voxels} grey values, more than the {most} that can be used; resample it")
-    if compressed:
-        content = start + _unpacked(stream, expected - HEADER_BYTES)
-        _check_length(path, len(content), expected)
-    with warnings.catch_warnings():
-        # Older programs leave out the identifier or the machine stamp; _checked_header has judged what matters.
-        warnings.simplefilter("ignore", RuntimeWarning)
-        mrc = MrcInterpreter(io.BytesIO(content) if compressed else stream, permissive=True)
-        data = mrc.data
-    if data is None:
-        raise UserError(f"{path}: its machine stamp contradicts its header; write it again with another program")
+    if packed:
+        content = _unpacked(stream, expected - HEADER_BYTES)
+        _check_length(path, HEADER_BYTES + len(content), expected)
+        stream = io.BytesIO(content)
+    else:
+        stream.seek(HEADER_BYTES)
+    data = _mrc_data(path, stream, header)
     return (_bytes_as_meant(path, header, data) if int(header["mode"]) == 0 else data), header
+
+
+def _mrc_data(path: Path, stream: BinaryIO, header: np.void) -> np.ndarray:
+    """Data (y, x), (z, y, x) or, of several maps, (map, z, y, x), from a stream that is behind the header.
+
+    Their byte order is the header's, whatever its machine stamp says, which older programs leave out or get wrong.
+    """
+    nz, ny, nx = (int(header[axis]) for axis in ("nz", "ny", "nx"))
+    dtype = np.dtype(MODE_TYPES[int(header["mode"])]).newbyteorder(header.dtype["nx"].byteorder)
+    stream.seek(int(header["nsymbt"]), os.SEEK_CUR)
+    data = np.empty(nz * ny * nx, dtype)
+    _check_length(path, stream.readinto(data.view(np.uint8)), data.nbytes)
+    if nz == 1:
+        return data.reshape(ny, nx)
+    mz = int(header["mz"])
+    several = int(header["ispg"]) in VOLUME_STACKS and mz > 0 and nz % mz == 0
+    return data.reshape(nz // mz, mz, ny, nx) if several else data.reshape(nz, ny, nx)
 
 
 def _bytes_as_meant(path: Path, header: np.void, data: np.ndarray) -> np.ndarray:
@@ -398,7 +412,8 @@ def _checked_header(path: Path, start: bytes) -> np.void:
     sensible = [h for h in headers if min(h["nx"], h["ny"], h["nz"]) > 0 and 0 <= h["mode"] <= 101]
     if not sensible:
         raise UserError(f"{path}: is not an MRC file, whatever its name says; give it the suffix of its format")
-    header = sensible[0]
+    # Bytes are mode 0 in both orders, and a size in the wrong order is a multiple of 2¹⁶ on one axis at least.
+    header = min(sensible, key=lambda h: math.prod(int(h[axis]) for axis in ("nx", "ny", "nz")))
     if int(header["mode"]) not in MODE_TYPES:
         modes = ", ".join(str(mode) for mode in MODE_TYPES)
         raise UserError(f"{path}: MRC mode {header['mode']} is not supported; convert it to one of {modes}")
@@ -518,6 +533,7 @@ def _read_picture(path: Path) -> np.ndarray:
                 n_images = getattr(picture, "n_frames", 1)
                 if n_images > 1:
                     raise UserError(f"{path}: holds {n_images} images; give its motion-corrected average")
+                _check_depth(path, picture)
                 pixels = np.asarray(picture if picture.mode[0] in "LIF" else picture.convert("RGB"))
                 if picture.mode == "P" and np.ptp(pixels, axis=2).any():
                     raise UserError(f"{path}: its colours are those of a palette; write the grey values")
@@ -527,6 +543,15 @@ def _read_picture(path: Path) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         reason = "wrong format" if isinstance(error, UnidentifiedImageError) else error
         raise UserError(f"{path}: is not a readable {kinds[0]} file ({reason}); copy or convert it again") from None
+
+
+def _check_depth(path: Path, picture: Image.Image) -> None:
+    """Refuse 16-bit colours or alpha in PNG, of which Pillow keeps the upper 8 bits alone, that may all be equal."""
+    raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in picture.tile]
+    if picture.mode in ("RGB", "RGBA", "LA") and any(";16" in mode for mode in raw_modes):
+        raise UserError(
+            f"{path}: has 16 bits per colour, of which only 8 can be read; write a grey image of 16 bits, without alpha"
+        )
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

@@ -38,7 +38,12 @@ def matching_files(patterns: Patterns) -> list[str]:
     patterns : str or sequence of str
         As `glob.glob` reads them; ``**`` also matches folders in folders.
     """
-    return list(dict.fromkeys(path for pattern in _as_list(patterns) for path in _matches_of(pattern)))
+    found = [path for pattern in _as_list(patterns) for path in _matches_of(pattern)]
+    first: dict[str, str] = {}
+    for path in found:
+        # ./mic.mrc is mic.mrc
+        first.setdefault(os.path.abspath(path), path)
+    return list(first.values())
 
 
 def exact_paths(patterns: Patterns) -> list[str]:

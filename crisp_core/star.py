@@ -100,7 +100,10 @@ def read_text(path: str | Path) -> str:
         with opening(path):
             return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise UserError(f"{path}: is not a text file; check that the path names coordinates or a STAR file") from None
+        raise UserError(
+            f"{path}: is not a text file of UTF-8; check that the path names coordinates or a STAR file, and save a "
+            "table of another encoding (UTF-16, Latin-1) as UTF-8"
+        ) from None
 
 
 def micrograph_stem(name: str) -> str:

@@ -28,6 +28,7 @@ from crisp_core.plan import (
     targets,
 )
 from crisp_core.plan.checks import check_plan
+from crisp_core.plan.config_files import check_config_files
 from crisp_core.settings import check_settings
 from crisp_core.waiting import wait_asleep
 
@@ -87,6 +88,9 @@ def core_digest(script):
 wait_asleep(os.environ)
 # where another Snakefile imports this one with `prefix:`, its results are below that
 PREFIX = workflow.modifier.path_modifier.prefix or ""
+# where another Snakefile imports this one, the files are that one's own
+if workflow.is_main_process and not PREFIX:
+    or_exit(check_config_files, workflow.overwrite_configfiles)
 config = or_exit(
     check_settings,
     config,

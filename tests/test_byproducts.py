@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -105,3 +107,19 @@ def test_a_micrograph_of_an_earlier_call_keeps_its_place():
 
 def test_shape_of_the_header(tmp_path):
     assert mrc_shape(write(tmp_path, "a.mrc", shape=(7, 9))) == (7, 9)
+
+
+def test_links_to_one_file_are_one_micrograph(tmp_path):
+    file, other = write(tmp_path, "m.mrc"), write(tmp_path, "n.mrc")
+    soft, hard, dead = (str(tmp_path / name) for name in ("a_link.mrc", "z_hard.mrc", "dead.mrc"))
+    os.symlink("m.mrc", soft)
+    os.link(other, hard)
+    os.symlink("nowhere", dead)
+    paths = [soft, dead, file, other, hard]
+    assert left_out(paths) == {
+        soft: f"link to the same file as {file}; name its exact path to pick it too",
+        hard: f"link to the same file as {other}; name its exact path to pick it too",
+    }
+    assert left_out(paths, exact=[soft, hard]) == {}
+    # what an earlier call used stays
+    assert list(left_out(paths, known=["a_link", "z_hard"])) == [file, other]

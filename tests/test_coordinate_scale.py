@@ -10,7 +10,7 @@ from PIL import Image
 
 from crisp_core.arrays import Array, write_array
 from crisp_core.coordinate_check import check_against_images, scale_advice
-from crisp_core.coordinate_scale import contrast_map, scale_factors
+from crisp_core.coordinate_scale import ORIENTATIONS, contrast_map, scale_factors, turned
 from crisp_core.coordinates import origin_contrast, read_coordinates, to_top_left
 from crisp_core.errors import UserError
 from crisp_core.importing import import_checked
@@ -90,10 +90,41 @@ def test_coordinates_in_angstrom_and_from_the_other_origin_say_so():
     assert text.startswith("; they fit when multiplied by 0.5 (so they are in Å)") and "set scale to 1.5" in text
 
 
+@pytest.mark.parametrize("contrast", [-3.0, 3.0])
+@pytest.mark.parametrize(
+    ("mistake", "named"),
+    [
+        (lambda x, y: (639 - x, y), "mirrored from left to right: x becomes 639 − x,"),
+        (lambda x, y: (639 - x, 479 - y), "turned by 180°: x becomes 639 − x, and y 479 − y,"),
+        (lambda x, y: (y, x), "with x and y swapped: x becomes y, and y x,"),
+        (lambda x, y: (479 - y, x), "turned by 90°: x becomes y, and y 479 − x,"),
+        (lambda x, y: (y, 639 - x), "turned by 90°: x becomes 639 − y, and y x,"),
+        (lambda x, y: (479 - y, 639 - x), "swapped and turned by 180°: x becomes 639 − y, and y 479 − x,"),
+    ],
+)
+def test_coordinates_of_a_turned_or_mirrored_image_are_refused_with_the_cure(contrast, mistake, named):
+    xy = places(80)
+    image = micrograph(xy, contrast=contrast)
+    given = np.column_stack(mistake(*xy.T))
+    # a frame that is wider than high holds a part of the swapped ones
+    if named.startswith(("mirrored", "turned by 180")):
+        with pytest.raises(UserError, match=f"^here: its coordinates fit an image that lies otherwise, .*{named}"):
+            check_against_images(table(given), [("a", image)], **OPTIONS)
+        both = pd.concat([table(given), *(table(places(80, seed=i), f"b{i}") for i in (1, 2))])
+        images = [("a", image), *((f"b{i}", micrograph(places(80, seed=i), contrast=contrast)) for i in (1, 2))]
+        wrong, _ = check_against_images(both, images, **OPTIONS)
+        assert list(wrong) == ["a"] and named in wrong["a"]
+    for origin, as_given in (("top-left", given), ("bottom-left", np.column_stack([given[:, 0], 479 - given[:, 1]]))):
+        text = scale_advice(as_given, image, diameter_angstrom=DIAMETER, origin=origin, scale=1.0)
+        assert named in text
+
+
 @pytest.mark.parametrize("n", [0, 3, 9])
 def test_few_particles_are_not_judged_and_that_is_said(n):
     xy = places(9)
-    note = "here: origin and scale are not proven on 1 of 1 micrographs, for instance a, whose coordinates are too few"
+    note = (
+        "here: origin, axes and scale are not proven on 1 of 1 micrographs, for instance a, whose coordinates are too"
+    )
     for factor in (1, 2):
         wrong, notes = check_against_images(table(xy[:n] / factor), [("a", micrograph(xy))], **OPTIONS)
         assert wrong == {} and len(notes) == 1 and notes[0].startswith(note)
@@ -182,7 +213,7 @@ WRONG = (0.5, 2, 1 / 4, 1 / 8, 1.77, 1 / 1.77)
 @pytest.mark.slow
 @pytest.mark.parametrize("folder", REAL)
 def test_the_scale_of_every_real_file_is_told(shared_data, folder):
-    """File by file: right coordinates pass, and those at each wrong scale are refused with the factor that fits."""
+    """File by file: right coordinates pass; at a wrong scale or orientation they are refused with the one that fits."""
     pixel_size, diameter, origin, n_files = REAL[folder]
     files = sorted((shared_data / folder).iterdir())
     assert len(files) == n_files
@@ -193,6 +224,12 @@ def test_the_scale_of_every_real_file_is_told(shared_data, folder):
         placed = to_top_left(given, {stem: image.full_shape[0]}, origin=origin)
         options = {"diameter_angstrom": diameter, "origin": origin}
         assert check_against_images(placed, [(stem, image)], source=path.name, **options) == ({}, [])
+        xy = placed[["x", "y"]].to_numpy()
+        # those that are their own inverse
+        for number in (1, 2, 3) if folder.endswith("coordinates") else ():
+            wrong = placed.assign(**dict(zip("xy", turned(xy, image.full_shape)[number].T, strict=True)))
+            with pytest.raises(UserError, match=re.escape(ORIENTATIONS[number].split(":")[0])):
+                check_against_images(wrong, [(stem, image)], source=path.name, **options)
         for factor in WRONG if folder.endswith("coordinates") else WRONG[:1]:
             text = scale_advice(given[["x", "y"]].to_numpy() * factor, image, scale=1.0, **options)
             found = re.match(r"; they fit when multiplied by ([0-9.]+) ", text)

@@ -777,3 +777,31 @@ def test_names_match_whatever_they_hold(stems, uid, on_files):
     given_names, files = (stems, prefixed) if on_files else (prefixed, stems)
     matched = co.match_names([f"J12/imported/{name}_autopick.star" for name in given_names], files)
     assert list(matched["micrograph"]) == files
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.box", "1 2 10 10\n1 2 0 0\n"),
+        ("m.cbox", "data_cryolo\n\nloop_\n_CoordinateX\n_CoordinateY\n_Width\n_Height\n1 2 9 9\n1 2 -9 9\n"),
+    ],
+)
+def test_a_box_without_a_side_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=r"m\.c?box: box 2 is .* so that its centre is unknown; "):
+        co.read_coordinates(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_table_in_another_encoding_is_told_to_be_one(tmp_path, encoding):
+    (tmp_path / "m.csv").write_text("x,y,micrograph\n1,2,Größe\n", encoding=encoding)
+    with pytest.raises(UserError, match=r"m\.csv: is not a text file of UTF-8; .*save a table .* as UTF-8"):
+        co.read_coordinates(tmp_path / "m.csv")
+
+
+def test_composed_and_decomposed_accents_are_one_name():
+    composed, decomposed = "caf\u00e9_1", "cafe\u0301_1"
+    for name, micrograph in ((composed, decomposed), (decomposed, composed)):
+        assert co.match_names([f"{name}_autopick.star"], [f"m/{micrograph}.mrc", "m/cafe_1.mrc"])[
+            "micrograph"
+        ].tolist() == [f"m/{micrograph}.mrc"]

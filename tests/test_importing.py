@@ -334,3 +334,13 @@ def test_files_that_state_one_pixel_size_are_one_notice_and_bad_files_none(tmp_p
     given = [str(tmp_path / name) for name in ("autopick.star", "bad.star", "d.csv", "gone.star")]
     (notice,) = pixel_size_notices([*given, paths[2]], pixel_size=1.5, scale=1.0)
     assert "(3 files in all)" in notice
+
+
+def test_a_coordinate_that_stands_twice_counts_once(folder):
+    (folder / "a.csv").write_text("x,y,score\n10,20,1\n30,40,2\n10,20,1\n10.001,20,1\n")
+    (folder / "c.csv").write_text("x,y\n10,20\n")
+    result = imported(folder, "a.csv", "c.csv")
+    assert result.coordinates["x"].tolist() == [10, 30, 10.001, 10]
+    assert result.names["n_coordinates"].tolist() == [3, 1]
+    (note,) = result.notes
+    assert note.startswith(f"{folder}/a.csv: ") and "(1 such rows in 1 files), which counts once" in note

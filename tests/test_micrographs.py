@@ -3,6 +3,7 @@ import gzip
 import os
 import struct
 import warnings
+import zlib
 
 import h5py
 import mrcfile
@@ -452,3 +453,38 @@ def test_real_micrographs_read(shared_data):
     path = shared_data / "empiar-10146/micrographs/May08_04.33.57.png"
     image = read_micrograph(path, pixel_size=1.5).image
     np.testing.assert_array_equal(image, np.asarray(Image.open(path)))
+
+
+@pytest.mark.parametrize("mode", [0, 1, 2, 6, 12])
+def test_big_endian_of_any_mode_and_a_round_size_reads(tmp_path, mode):
+    """A power of 2 is positive in the wrong byte order too, and so is mode 0."""
+    dtype = {0: "i1", 1: ">i2", 2: ">f4", 6: ">u2", 12: ">f2"}[mode]
+    data = (np.arange(256 * 512).reshape(256, 512) % 100).astype(dtype)
+    words = np.zeros(256, dtype=">i4")
+    words[[0, 1, 2, 3, 7, 8, 9]] = [512, 256, 1, mode, 512, 256, 1]
+    words[10:13] = np.array([768, 384, 1.5], dtype=">f4").view(">i4")
+    words[16:19] = [1, 2, 3]
+    path = tmp_path / "m.mrc"
+    # right, missing, and that of the other order
+    for stamp in (b"MAP \x11\x11\0\0", bytes(8), b"MAP DD\0\0"):
+        head = bytearray(words.tobytes())
+        head[208:216] = stamp
+        path.write_bytes(bytes(head) + data.tobytes())
+        image, pixel_size = read_micrograph(path)
+        assert pixel_size == 1.5
+        np.testing.assert_array_equal(image, data.astype(np.float32))
+
+
+@pytest.mark.parametrize(("kind", "channels"), [(2, 3), (6, 4), (4, 2)])
+def test_png_of_16_bits_per_colour_is_refused(tmp_path, kind, channels):
+    """Pillow would keep the upper bytes, which are equal here."""
+    values = np.random.default_rng(0).integers(0, 200, (20, 30, channels)).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in values)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 30, 20, 16, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines)),
+        (b"IEND", b""),
+    ]
+    content = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    (tmp_path / "m.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    refused(tmp_path / "m.png", "has 16 bits per colour, of which only 8 can be read", pixel_size=1.0)

@@ -126,3 +126,11 @@ def test_the_users_folder_is_found_in_any_setting(folder):
 def test_a_link_to_nothing_is_a_path_of_its_own(folder):
     Path("gone[1].mrc").symlink_to("nowhere")
     assert matching_files("gone[1].mrc") == ["gone[1].mrc"]
+
+
+def test_two_spellings_of_a_path_are_one_file(folder):
+    assert matching_files(["./day1/*.mrc", "day1/a.mrc", str(folder / "day1" / "b.mrc"), "day2/../day1/b.png"]) == [
+        "./day1/a.mrc",
+        "./day1/b.mrc",
+        "day2/../day1/b.png",
+    ]

@@ -110,7 +110,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
             "60 Å does not fit into the box of 108 Å",
         ),
         ("datasets/mine/coordinates/origin", None, "'origin' is a required property"),
-        ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than or equal to the minimum of 0"),
+        ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than the minimum of 0.05"),
         ("datasets/mine/simulation", {}, "either micrographs .* or simulation, not both"),
         ("datasets/mine/preparation/working_pixel_size", 1.0, "1.0 Å/px is finer than the micrographs' 1.5 Å/px"),
         (
@@ -369,4 +369,12 @@ def test_a_table_of_a_dataset_without_coordinates_is_refused():
     settings["datasets"]["plain"] = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": 120}
     settings["experiments"]["old"] = {"trained": "results/a/b"}
     with pytest.raises(UserError, match="tables/all/rows: plain/old has no coordinates to be compared with"):
+        check_settings(settings, SCHEMA)
+
+
+@pytest.mark.parametrize("size", [2.97e-294, 0.01])
+def test_a_pixel_size_that_no_detector_has_is_refused(size):
+    settings = yaml.safe_load((ROOT / "examples/your-own-data.yaml").read_text())
+    settings["datasets"]["my-data"]["pixel_size"] = size
+    with pytest.raises(UserError, match=r"datasets/my-data/pixel_size: .* is less than the minimum of 0\.05 \(Å/px"):
         check_settings(settings, SCHEMA)

@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crisp_core.checkpoints import input_difference, read_facts
+from crisp_core.coordinates import nearest_name
 from crisp_core.errors import UserError
 from crisp_core.paths import check_patterns, matching_files
-from crisp_core.plan.additions import places_file
+from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.datasets import ctf_of, volume_path
-from crisp_core.plan.micrographs import batches_to_train, micrograph_names
+from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings import dataset_input, named_input, run_folder
+from crisp_core.star import micrograph_stem
 
 
 def check_plan(plan: Plan) -> None:
@@ -30,6 +32,7 @@ def check_plan(plan: Plan) -> None:
         check_circle(plan, dataset, name)
     for dataset in plan.datasets:
         check_dataset_files(plan, dataset)
+        check_split_names(plan, dataset)
     for name in sorted({split_run(row)[1] for row in table_rows(plan)} | {name for _, name in uses}):
         check_experiment_files(plan, name)
     for dataset, name in uses:
@@ -120,6 +123,26 @@ def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
             )
         seen.append(owner)
         trained = plan.experiment(name)["trained"]
+
+
+def check_split_names(plan: Plan, dataset: str) -> None:
+    """Refuse a split that lists micrographs which are not there, or are left out; not once the parts are drawn."""
+    if dataset not in plan.labelled or is_closed(dataset, plan.prefix) or plan.settings["watch"] is not None:
+        return
+    names = micrograph_names(plan, dataset)
+    known = set(names)
+    left_out = set(map(micrograph_stem, left_out_paths(plan, dataset=dataset)))
+    for part, listed in plan.dataset(dataset)["split"].items():
+        for name in listed if isinstance(listed, list) else ():
+            if name in known:
+                continue
+            place = f"config, datasets/{dataset}/split/{part}"
+            if name in left_out:
+                raise UserError(f"{place}: {name} is a file that is left out; name its exact path in micrographs too")
+            near = micrograph_stem(name) if micrograph_stem(name) in known else nearest_name(name, names)
+            raise UserError(
+                f"{place}: no micrograph is called {name}; give names without folder and suffix, the nearest is {near}"
+            )
 
 
 def check_experiment_files(plan: Plan, name: str) -> None:

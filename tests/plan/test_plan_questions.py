@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,29 @@ def test_nothing_left_of_the_first_run_is_told(folder):
     (folder / "raw/c.mrc").touch()
     with pytest.raises(UserError, match=r"results/mine/batches\.tsv: no micrograph is left of the first run"):
         checks.check_plan(plan((("mine", "c", 2, 1),)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.mrc", "config, datasets/mine/split/validation: no micrograph is called a.mrc; .*the nearest is a$"),
+        ("micrograph_b", "no micrograph is called micrograph_b; give names without folder and suffix, the nearest is "),
+        ("a_noDW", "split/validation: a_noDW is a file that is left out; name its exact path in micrographs too"),
+    ],
+)
+def test_a_split_that_lists_what_is_not_there_is_told_before_any_job(name, message, folder):
+    (folder / "raw").mkdir()
+    for file in ("a.mrc", "c.mrc", "a.star"):
+        (folder / "raw" / file).touch()
+    entry = MINE | {"split": {"train": ["c"], "validation": [name], "test": "rest"}}
+    asked = replace(plan(datasets={"mine": entry}), left_out={"mine": {"raw/a_noDW.mrc": "a twin"}})
+    with pytest.raises(UserError, match=message):
+        checks.check_plan(asked)
+    # a run whose parts are drawn goes on without what was removed since
+    drawn = folder / "results/mine/split/drawn.tsv"
+    drawn.parent.mkdir(parents=True)
+    drawn.touch()
+    checks.check_split_names(asked, "mine")
 
 
 def test_a_full_disk_is_told(monkeypatch):
