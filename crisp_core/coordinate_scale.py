@@ -142,7 +142,8 @@ def contrasts_by_orientation(contrast: np.ndarray, xy: np.ndarray, *, full_shape
     sums = [
         _sums(contrast, rescaled_xy(place, full_shape, contrast.shape), radius_px) for place in turned(xy, full_shape)
     ]
-    return Contrasts(*np.array(sums).T[:, :, None], len(xy))
+    n, total, squares, inside = np.array(sums).T[:, :, None]
+    return Contrasts(n, total, squares, inside, len(xy))
 
 
 def turned(xy: np.ndarray, shape: Shape) -> list[np.ndarray]:

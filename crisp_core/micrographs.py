@@ -327,7 +327,9 @@ def _mrc_data(path: Path, stream: BinaryIO, header: np.void) -> np.ndarray:
     dtype = np.dtype(MODE_TYPES[int(header["mode"])]).newbyteorder(header.dtype["nx"].byteorder)
     stream.seek(int(header["nsymbt"]), os.SEEK_CUR)
     data = np.empty(nz * ny * nx, dtype)
-    _check_length(path, stream.readinto(data.view(np.uint8)), data.nbytes)
+    # every binary stream has it, though their common type does not say so
+    n_read = stream.readinto(data.view(np.uint8))  # type: ignore[attr-defined]
+    _check_length(path, n_read, data.nbytes)
     if nz == 1:
         return data.reshape(ny, nx)
     mz = int(header["mz"])
@@ -547,7 +549,7 @@ def _read_picture(path: Path) -> np.ndarray:
 
 def _check_depth(path: Path, picture: Image.Image) -> None:
     """Refuse 16-bit colours or alpha in PNG, of which Pillow keeps the upper 8 bits alone, that may all be equal."""
-    raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in picture.tile]
+    raw_modes = [str(tile[3][0] if isinstance(tile[3], tuple) else tile[3]) for tile in getattr(picture, "tile", [])]
     if picture.mode in ("RGB", "RGBA", "LA") and any(";16" in mode for mode in raw_modes):
         raise UserError(
             f"{path}: has 16 bits per colour, of which only 8 can be read; write a grey image of 16 bits, without alpha"
