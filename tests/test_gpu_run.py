@@ -41,7 +41,6 @@ GENERAL = {
             "spherical_aberration_mm": 2.7,
             "amplitude_contrast": 0.1,
             "particle_diameter_angstrom": 80,
-            # the other normalisation is Topaz's, which is not on the machine
             "preparation": {"normalization": "robust"},
             "split": {"train": 2, "validation": 1, "test": 0},
             "simulation": {"n_micrographs": 3, "shape_px": [128, 128], "n_particles": [2, 4], "snr": 1.0},
