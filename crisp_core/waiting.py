@@ -7,10 +7,11 @@ other's time slice, and small jobs become ten times slower (docs/performance.md,
 from collections.abc import MutableMapping
 
 # read once, when a library loads: OpenMP of GCC (PyTorch, scikit-learn) and of LLVM and Intel (Numba, MKL); OpenBLAS
-# (NumPy, SciPy), 2^4 cycles instead of 2^26. SciPy's FFT workers sleep by themselves.
+# (NumPy, SciPy), 2^4 cycles instead of 2^26. SciPy's FFT workers sleep by themselves. GCC's spins for about as long as
+# waking a thread takes, since a training that always sleeps is a twentieth slower where it has the machine to itself.
 WAITING = {
     "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "0",
+    "GOMP_SPINCOUNT": "20000",
     "KMP_BLOCKTIME": "0",
     "OPENBLAS_THREAD_TIMEOUT": "4",
 }

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from .conftest import copy_workflow
+from .conftest import copy_workflow, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -95,13 +95,15 @@ def running(rule):
 
 @pytest.fixture(scope="module")
 def cluster_run(slurm, tmp_path_factory):
-    """The default run on Slurm; one of its jobs was killed from outside. Its folder, and all jobs."""
+    """The default run on Slurm, with a shorter training; one of its jobs was killed from outside. Folder and all jobs."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
+    # two batches, so that two GPU jobs are in the queue at once
+    short = {"micrographs_per_job": 6, "experiments": {"unet": {"training": {"epochs": 3}}}}
+    change = write_config(folder / "short.yaml", short)
     (folder / "slurm").symlink_to("profiles/slurm")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
     command += ["--slurm-init-seconds-before-status-checks", "2"]
-    # two batches, so that two GPU jobs are in the queue at once
-    command += ["--config", "micrographs_per_job=6"]
+    command += ["--configfile", "config.yaml", change.name]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
