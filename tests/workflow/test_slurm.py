@@ -95,7 +95,7 @@ def running(rule):
 
 @pytest.fixture(scope="module")
 def cluster_run(slurm, tmp_path_factory):
-    """The default run on Slurm, with a shorter training; one of its jobs was killed from outside. Folder and all jobs."""
+    """The default run on Slurm, trained for less; one of its jobs was killed from outside. Its folder, and all jobs."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
     # two batches, so that two GPU jobs are in the queue at once
     short = {"micrographs_per_job": 6, "experiments": {"unet": {"training": {"epochs": 3}}}}
