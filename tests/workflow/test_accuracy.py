@@ -59,6 +59,7 @@ def test_flipped_coordinates_stop_the_real_dataset_with_one_line(shared_data, tm
                         "files": "../shared/data/empiar-10017/coordinates/*14_33_35*.csv",
                         "origin": "bottom-left",
                     },
+                    "split": {"train": 1, "validation": 1, "test": 0},
                 }
             }
         },
