@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from crisp_core.arrays import array_names
-from crisp_core.checkpoints import read_facts, write_facts
+from crisp_core.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 from crisp_core.micrographs import mrc_header, write_mrc
 from crisp_core.star import read_coordinates_star, write_blocks
 
@@ -306,9 +306,12 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(tmp_path):
     raw, trained, rng = folder / "raw", folder / "trained", np.random.default_rng(0)
     raw.mkdir()
     trained.mkdir()
-    # what is not asked for is not read
-    for name in ("network.pt", "centers.yaml"):
-        (trained / name).touch()
+    # of what is not asked for the facts alone are read
+    torch.save({}, trained / "network.pt")
+    preparation = {"working_pixel_size": DIAMETER / 25, "normalization": "robust", "highpass_angstrom": 0}
+    facts = NetworkFacts(["background", "particle"], network_input(preparation, DIAMETER), {})
+    write_facts(trained / "network.pt", facts)
+    (trained / "centers.yaml").touch()
     for i in range(3):
         write_image(raw / f"m{i}.mrc", rng.normal(size=(700, 700)))
     config = settings(trained)
