@@ -262,6 +262,7 @@ def made_run(name, *, labelled):
         "viewer": {"thresholds": [-4.0, 0.0, 7.5], "chosen": -4.0, "pooled": pooled, "micrographs": [view]},
         "quarantine": refused,
         "left_out": refused if labelled else {"columns": [], "rows": []},
+        "notices": refused if labelled else {"columns": [], "rows": []},
         "dropped": {"columns": [], "rows": []},
         "scores": scores if labelled else {},
         "figures": {},
