@@ -8,10 +8,6 @@ from pathlib import Path
 ROOT = Path(str(workflow.current_basedir)).parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
-# for the scripts, which run in processes of their own
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-).rstrip(os.pathsep)
 
 import yaml
 
@@ -29,6 +25,7 @@ from crisp_core.plan import (
 )
 from crisp_core.plan.checks import check_plan
 from crisp_core.plan.config_files import check_config_files
+from crisp_core.script_path import add_to_python_path
 from crisp_core.settings import check_settings
 from crisp_core.waiting import wait_asleep
 
@@ -65,6 +62,11 @@ def ask_value(question, *arguments):
     return (lambda wildcards: PLAN.with_prefix(value(wildcards))) if PREFIX else value
 
 
+def below_prefix(path):
+    """Path of a result in a parameter, which Snakemake leaves without the prefix of a module."""
+    return f"{PREFIX}{path}"
+
+
 def with_local(files):
     """The user's files as they are, which Snakemake would look for below the prefix of a module."""
     if isinstance(files, dict):
@@ -84,7 +86,8 @@ def core_digest(script):
     return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
 
 
-# scripts inherit it, on a cluster from the job's own Snakemake
+# scripts inherit both, on a cluster from the job's own Snakemake
+add_to_python_path(os.environ, ROOT)
 wait_asleep(os.environ)
 # where another Snakefile imports this one with `prefix:`, its results are below that
 PREFIX = workflow.modifier.path_modifier.prefix or ""

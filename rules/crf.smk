@@ -28,7 +28,7 @@ rule train_crf:
         datasets=ask_value(networks.training_sources),
         seed=ask_value(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume=PREFIX + "results/{network}/training/last_crf.pt",
+        resume=below_prefix("results/{network}/training/last_crf.pt"),
         code=core_digest("train_crf"),
     script:
         "../workflow_scripts/train_crf.py"

@@ -88,7 +88,9 @@ rule reconstruct_picks:
         mem_mb=8000,
         runtime="4h",
     params:
-        star=PREFIX + "results/{dataset}/{experiment}/resolution/sets/{set}-{seed}.star",
+        star=below_prefix(
+            "results/{dataset}/{experiment}/resolution/sets/{set}-{seed}.star"
+        ),
         program=lookup("experiments/{experiment}/resolution/program", within=config),
         symmetry=lookup("experiments/{experiment}/resolution/symmetry", within=config),
         code=core_digest("reconstruct_picks"),

@@ -49,7 +49,7 @@ rule simulate:
         dataset=ask_value(datasets.dataset_optics),
         simulation=ask_value(datasets.simulation_settings),
         micrographs=ask_value(micrographs.batch_paths),
-        folder=PREFIX + "results/{dataset}/micrographs",
+        folder=below_prefix("results/{dataset}/micrographs"),
         seed=config["seed"],
         code=core_digest("simulate"),
     script:

@@ -25,7 +25,7 @@ rule train:
         datasets=ask_value(networks.training_sources),
         seed=ask_value(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
-        resume=PREFIX + "results/{network}/training/last.pt",
+        resume=below_prefix("results/{network}/training/last.pt"),
         code=core_digest("train"),
     script:
         "../workflow_scripts/train.py"
