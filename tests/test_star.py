@@ -440,7 +440,7 @@ def test_bad_ctf_files_are_refused(tmp_path, rows, labels, message):
         (b"hello\n", "holds no STAR data block"),
         (b"data_\n", "block data_ has no columns; export the file again, or remove it"),
         (b"data_\n\nloop_\n_a\n1\n\ndata_\n\nloop_\n_a\n2\n", "holds 2 blocks named data_, of which a reader sees one"),
-        (b"\xff\xfe\x00\x80", "is not a text file; check that the path names"),
+        (b"\xff\xfe\x00\x80", "is not a text file of UTF-8; check that the path names"),
     ],
 )
 def test_what_is_no_star_file_is_refused(tmp_path, content, message):

@@ -35,6 +35,6 @@ panels = {
     "after − before": steps.after - steps.before,
 }
 diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, image.pixel_size)
-title = f"{snakemake.wildcards.experiment}: {name}, where the CRF changes most"
+title = f"{snakemake.wildcards.network}: {name}, where the CRF changes most"
 square = image.data[y : y + height, x : x + width]
 save(crf_panels(square, panels, diameter_px=diameter_px, pixel_size=image.pixel_size, title=title), snakemake.output[0])

@@ -75,7 +75,7 @@ def test_real_micrographs_need_refined_particles(tiny_run):
     config = {"run": ["new/reuse"], "datasets": {"new": new}, "experiments": {"reuse": {"trained": RESULTS}}}
     write_config(tiny_run / "refined.yaml", config)
     done = run_snakemake("-n", "resolution", "--configfile", "refined.yaml", cwd=tiny_run, check=False)
-    assert "error: config, experiments/reuse/resolution/refined: on real micrographs a resolution takes" in done.stdout
+    assert "error: config, experiments/reuse/resolution/refined: on real micrographs a resolution" in done.stdout
     assert done.returncode and "Traceback" not in done.stdout
 
 
@@ -85,7 +85,7 @@ def test_an_empty_part_has_no_resolution(tiny_run):
     config["datasets"]["tiny"]["split"]["test"] = 0
     write_config(tiny_run / "untested.yaml", config)
     done = run_snakemake("-n", "resolution", "--configfile", "untested.yaml", cwd=tiny_run, check=False)
-    assert "error: config, experiments/small/resolution/part: datasets/tiny/split leaves no" in done.stdout
+    assert "error: config, experiments/small/resolution/part: the dataset's split leaves no" in done.stdout
     assert done.returncode and "Traceback" not in done.stdout
 
 
