@@ -14,8 +14,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.centers.search import FINDERS, choose, find_centers, scores_by_setting, search_table
-from crisp_core.metrics.picks import best_threshold, counts_at, f1, score_picks
+from crisp_core.evaluation.scores import best_threshold, counts_at, f1, score_picks
+from crisp_core.picking.search import FINDERS, choose, find_centers, scores_by_setting, search_table
 
 N_PARTICLES = 650
 DIAMETER_PX = 27

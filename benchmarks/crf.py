@@ -18,9 +18,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.crf.kernels import brute_kernel, normalized_filter
-from crisp_core.crf.layer import PUBLISHED, CrfLayer, low_passed
-from crisp_core.crf.solvers import Term, mean_field, solve
+from crisp_core.segmentation.crf.kernels import brute_kernel, normalized_filter
+from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_passed
+from crisp_core.segmentation.crf.solvers import Term, mean_field, solve
 
 SIDE, SMALL = 512, 64
 BANDWIDTHS = {"160 / 0.05 / 3": (160.0, 0.05, 3.0), "80 / 13 / 3, 8 bits": (80.0, 13.0, 3.0)}

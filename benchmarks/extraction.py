@@ -21,10 +21,9 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.coordinates import read_coordinates
-from crisp_core.micrographs import read_micrograph, write_mrc
-from crisp_core.particles import extract, write_stack
-from crisp_core.star import (
+from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.images import read_micrograph, write_mrc
+from crisp_core.formats.star import (
     autopick_table,
     optics_table,
     particles_table,
@@ -32,6 +31,7 @@ from crisp_core.star import (
     write_blocks,
     write_particles_star,
 )
+from crisp_core.particles.extraction import extract, write_stack
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data")) / "empiar-10017"
 PIXEL_SIZE, OPTICS = 1.77, {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}

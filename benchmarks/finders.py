@@ -14,11 +14,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.arrays import array_grids, read_array
-from crisp_core.centers.search import FINDERS, choose, scores_by_setting, search_table
-from crisp_core.coordinates import onto_grids
-from crisp_core.labels import threshold_label
-from crisp_core.metrics.picks import (
+from crisp_core.evaluation.scores import (
     PickScore,
     best_threshold,
     counts_at,
@@ -28,11 +24,15 @@ from crisp_core.metrics.picks import (
     precision,
     recall,
 )
-from crisp_core.micrographs import read_volume
-from crisp_core.normalization import fourier_downsample
-from crisp_core.simulation import simulate_micrograph
-from crisp_core.star import read_coordinates_star
-from crisp_core.volumes import resampled_volume
+from crisp_core.formats.arrays import array_grids, read_array
+from crisp_core.formats.coordinates.registry import onto_grids
+from crisp_core.formats.images import read_volume
+from crisp_core.formats.star import read_coordinates_star
+from crisp_core.labels.thresholds import threshold_label
+from crisp_core.picking.search import FINDERS, choose, scores_by_setting, search_table
+from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.volumes import resampled_volume
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 DIAMETER_ANGSTROM = 180

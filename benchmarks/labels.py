@@ -11,11 +11,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.arrays import Array, array_names, read_array
+from crisp_core.evaluation.pixels import iou, pixel_counts, pooled_pixels, precision, recall
+from crisp_core.formats.arrays import Array, array_names, read_array
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.labels import disc_label
-from crisp_core.metrics.pixels import iou, pixel_counts, pooled_pixels, precision, recall
-from crisp_core.star import read_coordinates_star
+from crisp_core.labels.thresholds import disc_label
 
 RADII_ANGSTROM = range(30, 121, 5)
 

@@ -15,10 +15,10 @@ import numpy as np
 import synthetic
 import torch
 
-from crisp_core.devices import start_torch
+from crisp_core.evaluation.pixels import f1, iou, pooled_pixels, recall
 from crisp_core.logs import start_log
-from crisp_core.metrics.pixels import f1, iou, pooled_pixels, recall
-from crisp_core.volumes import resampled_volume
+from crisp_core.segmentation.devices import start_torch
+from crisp_core.simulation.volumes import resampled_volume
 
 PUBLISHED = {"iou": 0.9233, "recall": 0.9569, "f1": 0.9601}
 NETWORK = {

@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from crisp_core.star import read_blocks, write_blocks  # noqa: E402
+from crisp_core.formats.star import read_blocks, write_blocks  # noqa: E402
 
 LABELLED = "partial.star"
 FURTHER = {"epochs": 3, "network_learning_rate": 1.0e-4, "crf_learning_rate": 1.0e-2}

@@ -25,20 +25,20 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.coordinates import read_coordinates
-from crisp_core.labels import disc_label, threshold_label
-from crisp_core.metrics.pixels import iou, pixel_counts, pooled_pixels, precision, recall
-from crisp_core.micrographs import read_micrograph, read_volume
-from crisp_core.normalization import fourier_downsample
-from crisp_core.outlines import merged, outline_density, projected_outlines
-from crisp_core.particles import extract, write_stack
-from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.evaluation.pixels import iou, pixel_counts, pooled_pixels, precision, recall
+from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.images import read_micrograph, read_volume
+from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.star import CTF_LABELS, optics_table, particles_table
+from crisp_core.labels.outlines import merged, outline_density, projected_outlines
+from crisp_core.labels.thresholds import disc_label, threshold_label
+from crisp_core.particles.extraction import extract, write_stack
+from crisp_core.preparation.normalization import fourier_downsample
 from crisp_core.reconstruction.engines import CORRELATION, orientations
 from crisp_core.reconstruction.matching import direction_vectors
 from crisp_core.reconstruction.stacks import coarse_boxes, volume_in_box
-from crisp_core.simulation import simulate_micrograph
-from crisp_core.star import CTF_LABELS, optics_table, particles_table
-from crisp_core.volumes import resampled_volume
+from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.volumes import resampled_volume
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 MAP = DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"

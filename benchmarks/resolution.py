@@ -14,14 +14,14 @@ import pandas as pd
 import synthetic
 import torch
 
-from crisp_core.centers.search import choose, scores_by_setting, search_table
-from crisp_core.devices import start_torch
+from crisp_core.evaluation.pixels import f1 as pixel_f1
+from crisp_core.evaluation.pixels import iou, pooled_pixels
+from crisp_core.evaluation.scores import counts_at, f1
+from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import counts_at, f1
-from crisp_core.metrics.pixels import f1 as pixel_f1
-from crisp_core.metrics.pixels import iou, pooled_pixels
-from crisp_core.micrographs import read_volume
-from crisp_core.volumes import resampled_volume
+from crisp_core.picking.search import choose, scores_by_setting, search_table
+from crisp_core.segmentation.devices import start_torch
+from crisp_core.simulation.volumes import resampled_volume
 
 SIDE_PX, N_MICROGRAPHS, N_PARTICLES = 4096, 12, (100, 200)
 PARTS = {"train": range(6), "validation": range(6, 8), "test": range(8, 12)}

@@ -20,13 +20,13 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.arrays import read_array, write_array
-from crisp_core.devices import start_torch
-from crisp_core.inference import predict, tile_probabilities
-from crisp_core.losses import make_loss
-from crisp_core.networks import build_network, n_parameters
-from crisp_core.tiles import stitch, tiling
-from crisp_core.training import start_run, train_epoch
+from crisp_core.formats.arrays import read_array, write_array
+from crisp_core.segmentation.devices import start_torch
+from crisp_core.segmentation.inference import predict, tile_probabilities
+from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.networks import build_network, n_parameters
+from crisp_core.segmentation.tiles import stitch, tiling
+from crisp_core.segmentation.training import start_run, train_epoch
 
 CASES: dict[str, dict[str, Any]] = {
     "default": {

@@ -25,14 +25,12 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.arrays import write_array
 from crisp_core.ctf import ctf_spread_px, through_ctf
-from crisp_core.labels import threshold_label, with_scenery
-from crisp_core.micrographs import read_micrograph
-from crisp_core.projections import place, project
-from crisp_core.scenery import coloured, draw_scenery
-from crisp_core.settings import check_settings
-from crisp_core.simulation import (
+from crisp_core.formats.arrays import write_array
+from crisp_core.formats.images import read_micrograph
+from crisp_core.labels.thresholds import threshold_label, with_scenery
+from crisp_core.settings.checks import check_settings
+from crisp_core.simulation.micrograph import (
     SimulatedMicrograph,
     draw_centers,
     draw_rotations,
@@ -40,7 +38,9 @@ from crisp_core.simulation import (
     see_scenery,
     simulate_micrograph,
 )
-from crisp_core.volumes import phantom, read_density
+from crisp_core.simulation.projections import place, project
+from crisp_core.simulation.scenery import coloured, draw_scenery
+from crisp_core.simulation.volumes import phantom, read_density
 
 ROOT = Path(__file__).parents[1]
 REAL = "empiar-10146/micrographs/May08_03.43.44.png"

@@ -10,7 +10,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crisp_core.performance import rule_costs
+from crisp_core.evaluation.performance import rule_costs
 
 
 def stage_table(folder: Path) -> pd.DataFrame:

@@ -20,16 +20,16 @@ from skimage.transform import resize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core import simulation
-from crisp_core.arrays import read_array, write_array
-from crisp_core.crops import LabelledMicrograph
+from crisp_core.evaluation.pixels import PixelCounts, pixel_counts
+from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.geometry import rescaled_shape
-from crisp_core.inference import predict
-from crisp_core.labels import threshold_label
-from crisp_core.metrics.pixels import PixelCounts, pixel_counts
-from crisp_core.networks import build_network
-from crisp_core.normalization import fourier_downsample, prepare
-from crisp_core.training import fit
+from crisp_core.labels.thresholds import threshold_label
+from crisp_core.preparation.normalization import fourier_downsample, prepare
+from crisp_core.segmentation.crops import LabelledMicrograph
+from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.training import fit
+from crisp_core.simulation import micrograph as simulation
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 MAP = DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"
@@ -50,7 +50,7 @@ SIMULATION: dict[str, Any] = {
 
 
 def torch_project(volume: np.ndarray, euler_deg: np.ndarray) -> np.ndarray:
-    """Projections as `crisp_core.projections.project` makes them, by trilinear interpolation in PyTorch."""
+    """Projections as `crisp_core.simulation.projections.project` makes them, by trilinear interpolation in PyTorch."""
     from scipy.spatial.transform import Rotation
 
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -9,14 +9,14 @@ __version__ = "0.1.0"
 
 PUBLIC = {
     "UserError": "errors",
-    "load_network": "networks",
+    "load_network": "segmentation.networks",
     "pick_micrograph": "pipeline",
-    "read_coordinates": "coordinates",
-    "read_micrograph": "micrographs",
-    "read_volume": "micrographs",
-    "simulate_micrograph": "simulation",
-    "write_coordinates": "coordinates",
-    "write_mrc": "micrographs",
+    "read_coordinates": "formats.coordinates.registry",
+    "read_micrograph": "formats.images",
+    "read_volume": "formats.images",
+    "simulate_micrograph": "simulation.micrograph",
+    "write_coordinates": "formats.coordinates.registry",
+    "write_mrc": "formats.images",
 }
 __all__ = [*PUBLIC, "__version__"]
 

@@ -6,16 +6,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import Grid
-from crisp_core.centers.removal import apply_rules
-from crisp_core.centers.search import find_centers
-from crisp_core.checkpoints import SIZE_TOLERANCE, NetworkInput
 from crisp_core.classes import channel, file_label
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.inference import predict
-from crisp_core.networks import TrainedNetwork, load_network
-from crisp_core.normalization import Prepared, prepare
+from crisp_core.picking.removal import apply_rules
+from crisp_core.picking.search import find_centers
+from crisp_core.preparation.normalization import Prepared, prepare
+from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput
+from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.networks import TrainedNetwork, load_network
 
 KEEP_AWAY = {"contaminant_diameters": 0.5, "carbon_diameters": 0.5}
 

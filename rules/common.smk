@@ -26,7 +26,7 @@ from crisp_core.plan import (
 from crisp_core.plan.checks import check_plan
 from crisp_core.plan.config_files import check_config_files
 from crisp_core.script_path import add_to_python_path
-from crisp_core.settings import check_settings
+from crisp_core.settings.checks import check_settings
 from crisp_core.waiting import wait_asleep
 
 

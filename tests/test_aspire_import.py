@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from crisp_core.volumes import phantom
+from crisp_core.simulation.volumes import phantom
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def test_importing_aspire_leaves_log_hook_and_working_directory_alone(tmp_path):
 import logging, os, sys
 logging.basicConfig(filename="mine.log", filemode="w", level=logging.INFO)
 log, hook = logging.getLogger("crisp"), sys.excepthook
-from crisp_core.volumes import phantom
+from crisp_core.simulation.volumes import phantom
 phantom(12.0, seed=0)
 log.info("still here")
 assert sys.excepthook is hook and not log.disabled and "ASPIREDIR" not in os.environ

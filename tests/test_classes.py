@@ -2,9 +2,9 @@ import h5py
 import numpy as np
 import pytest
 
-from crisp_core.arrays import read_array, read_window, write_array
 from crisp_core.classes import CLASSES, channel, file_label, network_label
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import read_array, read_window, write_array
 
 LABEL = np.array([[0, 1, 2, 3]], dtype=np.uint8)
 

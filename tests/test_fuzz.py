@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crisp_core.coordinates import read_coordinates, write_coordinates
-from crisp_core.cs_files import LOCATION_FIELDS, write_cs
 from crisp_core.errors import UserError
-from crisp_core.micrographs import read_micrograph, read_volume
-from crisp_core.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, write_poses
-from crisp_core.settings import check_settings
-from crisp_core.star import read_coordinates_star, read_micrographs_ctf, write_blocks
+from crisp_core.formats.coordinates.registry import read_coordinates, write_coordinates
+from crisp_core.formats.cs_files import LOCATION_FIELDS, write_cs
+from crisp_core.formats.images import read_micrograph, read_volume
+from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, write_poses
+from crisp_core.formats.star import read_coordinates_star, read_micrographs_ctf, write_blocks
+from crisp_core.settings.checks import check_settings
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())

@@ -18,7 +18,7 @@ import yaml
 from benchmarks.gpu.agreement import add_differences, difference
 from benchmarks.gpu.record import add_numbers, read_record, set_status
 from benchmarks.gpu.run import BUDGETS_S, TOTAL_S, chosen
-from crisp_core.networks import load_network
+from crisp_core.segmentation.networks import load_network
 from tests.densities import ball
 
 ROOT = Path(__file__).parents[1]

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from .test_environment import ROOT, pins
+from tests.test_environment import ROOT, pins
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -78,7 +78,7 @@ def run_python(code, *, installed, cwd):
 
 
 def test_the_installed_library_imports_in_an_empty_folder(installed, tmp_path):
-    code = "import crisp_core, crisp_core.report.page as page, crisp_core.coordinates; print(crisp_core.__file__); "
+    code = "import crisp_core, crisp_core.report.page as page, crisp_core.formats.images; print(crisp_core.__file__); "
     code += "print(all((page.FOLDER / name).is_file() for name in ('page.html', 'style.css', 'viewer.js')))"
     path, found = run_python(code, installed=installed, cwd=tmp_path)
     assert Path(path) == installed / "crisp_core/__init__.py" and found == "True"

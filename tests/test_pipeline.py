@@ -5,9 +5,9 @@ import pytest
 import torch
 
 import crisp_core
-from crisp_core.checkpoints import NetworkFacts, NetworkInput
 from crisp_core.errors import UserError
-from crisp_core.networks import TrainedNetwork
+from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
+from crisp_core.segmentation.networks import TrainedNetwork
 
 
 def test_public_names_are_there():

@@ -16,15 +16,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crisp_core.checkpoints import NetworkFacts, NetworkInput, write_facts
-from crisp_core.coordinates import match_names, read_coordinates
-from crisp_core.downloads import emdb_map_url, pdb_model_url
+from crisp_core.datasets.quarantine import Refused, check_micrographs, check_picks
 from crisp_core.errors import UserError
-from crisp_core.networks import load_network
-from crisp_core.quarantine import Refused, check_micrographs, check_picks
-from crisp_core.settings import check_settings
-from crisp_core.star import check_name, micrograph_stem, write_autopick
-from crisp_core.volumes import model_density, volume_source
+from crisp_core.formats.coordinates.registry import match_names, read_coordinates
+from crisp_core.formats.downloads import emdb_map_url, pdb_model_url
+from crisp_core.formats.star import check_name, micrograph_stem, write_autopick
+from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
+from crisp_core.segmentation.networks import load_network
+from crisp_core.settings.checks import check_settings
+from crisp_core.simulation.volumes import model_density, volume_source
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
@@ -96,7 +96,7 @@ def test_a_checkpoint_with_code_in_it_is_refused_unexecuted(tmp_path, save):
 
 
 def test_a_state_to_resume_from_with_code_in_it_starts_afresh(tmp_path):
-    from crisp_core.resuming import Resume, _read_state
+    from crisp_core.segmentation.resuming import Resume, _read_state
 
     path, touched = tmp_path / "last.pt", tmp_path / "touched"
     torch.save({"digest": "d", "network": Malicious(touched)}, path)
@@ -183,7 +183,7 @@ def test_no_pick_is_lost():
 
 
 def test_refused_names_that_pandas_takes_for_nothing_come_back(tmp_path):
-    from crisp_core.quarantine import read_quarantine, write_quarantine
+    from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
 
     write_quarantine(tmp_path / "q.tsv", [Refused("NA", "prepare", "null")])
     assert read_quarantine(tmp_path / "q.tsv") == [Refused("NA", "prepare", "null")]

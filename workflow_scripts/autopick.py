@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.cryosparc import write_coordinates_only
+from crisp_core.formats.cryosparc import write_coordinates_only
+from crisp_core.formats.star import read_coordinates_star, write_autopick
 from crisp_core.logs import start_log
-from crisp_core.star import read_coordinates_star, write_autopick
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

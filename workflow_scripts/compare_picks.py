@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
-from crisp_core.comparison import (
+from crisp_core.datasets.splits import parts_of
+from crisp_core.evaluation.comparison import (
     CONSENSUS,
     common_micrographs,
     comparison_table,
@@ -15,10 +15,10 @@ from crisp_core.comparison import (
     overlaps,
     score_entries,
 )
+from crisp_core.evaluation.performance import job_cost
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.performance import job_cost
-from crisp_core.splits import parts_of
-from crisp_core.star import read_coordinates_star, write_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

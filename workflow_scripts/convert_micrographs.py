@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_names
+from crisp_core.datasets.exported import export_mrc, exported_name, is_mrc
 from crisp_core.errors import UserError
-from crisp_core.exported import export_mrc, exported_name, is_mrc
+from crisp_core.formats.arrays import array_names
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.quarantine import check_picks
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.quarantine import check_picks
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crisp_core.formats.images import write_mrc
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.micrographs import write_mrc
-from crisp_core.volumes import phantom, read_density
+from crisp_core.simulation.volumes import phantom, read_density
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

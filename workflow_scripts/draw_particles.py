@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crisp_core.evaluation.particle_sets import particle_sets
+from crisp_core.formats.star import write_particles_star
 from crisp_core.logs import start_log
-from crisp_core.particle_sets import particle_sets
 from crisp_core.reconstruction.stacks import read_particles
-from crisp_core.star import write_particles_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

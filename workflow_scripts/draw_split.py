@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.splits import check_particles, split_by_counts, split_by_lists
 from crisp_core.logs import start_log
-from crisp_core.splits import check_particles, split_by_counts, split_by_lists
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.evaluation.maps import map_counts, map_table
+from crisp_core.evaluation.pixels import pixel_counts, pixel_table
+from crisp_core.evaluation.scores import calibration_table
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.metrics.maps import map_counts, map_table
-from crisp_core.metrics.picks import calibration_table
-from crisp_core.metrics.pixels import pixel_counts, pixel_table
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

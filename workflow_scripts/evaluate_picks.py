@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.datasets.splits import parts_of
+from crisp_core.evaluation.scores import curve_table, flag_masked, picks_table
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import curve_table, flag_masked, picks_table
-from crisp_core.splits import parts_of
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

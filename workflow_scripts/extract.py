@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_grids
-from crisp_core.extracted import write_extracted
+from crisp_core.formats.arrays import array_grids
+from crisp_core.formats.star import read_coordinates_star, read_micrographs_ctf
 from crisp_core.logs import start_log
-from crisp_core.particles import box_sizes, extract_to_stack
-from crisp_core.star import read_coordinates_star, read_micrographs_ctf
+from crisp_core.particles.extracted import write_extracted
+from crisp_core.particles.extraction import box_sizes, extract_to_stack
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crisp_core.arrays import array_grids
-from crisp_core.extracted import write_extracted
+from crisp_core.formats.arrays import array_grids
+from crisp_core.formats.star import CTF_LABELS, read_coordinates_star, read_micrographs_ctf
 from crisp_core.logs import start_log
-from crisp_core.particles import extract_to_stack
+from crisp_core.particles.extracted import write_extracted
+from crisp_core.particles.extraction import extract_to_stack
 from crisp_core.reconstruction.stacks import coarse_boxes
-from crisp_core.star import CTF_LABELS, read_coordinates_star, read_micrographs_ctf
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

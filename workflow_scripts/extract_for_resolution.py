@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_grids
-from crisp_core.coordinates import match_names, read_coordinates
-from crisp_core.extracted import write_extracted
+from crisp_core.evaluation.particle_sets import PICKS, joined_sets, refined_particles, simulated_particles
+from crisp_core.formats.arrays import array_grids
+from crisp_core.formats.coordinates.registry import match_names, read_coordinates
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.particle_sets import PICKS, joined_sets, refined_particles, simulated_particles
-from crisp_core.particles import box_sizes, extract_to_stack
-from crisp_core.star import read_coordinates_star
+from crisp_core.particles.extracted import write_extracted
+from crisp_core.particles.extraction import box_sizes, extract_to_stack
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

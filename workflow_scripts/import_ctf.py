@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names
-from crisp_core.importing_ctf import without_ctf
+from crisp_core.datasets.importing_ctf import without_ctf
+from crisp_core.datasets.quarantine import write_quarantine
+from crisp_core.formats.arrays import array_names
+from crisp_core.formats.star import MicrographsCtf, write_micrographs_ctf
 from crisp_core.logs import start_log
-from crisp_core.quarantine import write_quarantine
-from crisp_core.star import MicrographsCtf, write_micrographs_ctf
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.importing import import_checked, pixel_size_notices, unmatched_files
+from crisp_core.datasets.importing import import_checked, pixel_size_notices, unmatched_files
+from crisp_core.datasets.quarantine import write_quarantine
+from crisp_core.formats.star import write_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.quarantine import write_quarantine
-from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.importing import import_coordinates, joined_names, unmatched_files
+from crisp_core.datasets.importing import import_coordinates, joined_names, unmatched_files
+from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
+from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.quarantine import read_quarantine, write_quarantine
-from crisp_core.star import read_coordinates_star, write_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

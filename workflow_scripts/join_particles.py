@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.cryosparc import check_import
+from crisp_core.formats.cryosparc import check_import
+from crisp_core.formats.star import joined_particles, read_blocks, write_particles_star
 from crisp_core.logs import start_log
-from crisp_core.star import joined_particles, read_blocks, write_particles_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

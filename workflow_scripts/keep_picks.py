@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_names, read_array
-from crisp_core.centers.removal import Sorted, drop_picks
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.threshold import PUBLISHED, reaching
-from crisp_core.star import read_coordinates_star, write_coordinates_star
+from crisp_core.picking.removal import Sorted, drop_picks
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import h5py
 import pandas as pd
 
-from crisp_core.arrays import array_grids, write_array
+from crisp_core.formats.arrays import array_grids, write_array
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
+from crisp_core.labels.outlines import disc_outlines, label_arrays, merged
 from crisp_core.logs import start_log
-from crisp_core.outlines import disc_outlines, label_arrays, merged
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import h5py
 import pandas as pd
 
-from crisp_core.arrays import array_grids, write_array
-from crisp_core.coordinates import match_names
+from crisp_core.formats.arrays import array_grids, write_array
+from crisp_core.formats.coordinates.registry import match_names
+from crisp_core.formats.images import read_volume
+from crisp_core.formats.poses import read_poses, upside_down
+from crisp_core.formats.star import read_coordinates_star
+from crisp_core.labels.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_volume
-from crisp_core.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
-from crisp_core.poses import read_poses, upside_down
-from crisp_core.star import read_coordinates_star
-from crisp_core.volumes import resampled_volume
+from crisp_core.simulation.volumes import resampled_volume
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

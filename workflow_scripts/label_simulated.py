@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from crisp_core.arrays import array_grids, array_names, read_array, write_array
 from crisp_core.classes import PARTICLE
+from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import array_grids, array_names, read_array, write_array
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.labels import local_window_px, threshold_label, with_scenery
+from crisp_core.labels.thresholds import local_window_px, threshold_label, with_scenery
 from crisp_core.logs import start_log
-from crisp_core.normalization import fourier_downsample
-from crisp_core.quarantine import refused_micrographs, write_quarantine
+from crisp_core.preparation.normalization import fourier_downsample
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.exported import export_mrc, linkable
 from crisp_core.errors import UserError
-from crisp_core.exported import export_mrc, linkable
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_grids
+from crisp_core.datasets.pixel_sizes import stated_pixel_size
+from crisp_core.datasets.quarantine import check_micrographs, read_quarantine
+from crisp_core.formats.arrays import array_grids
 from crisp_core.logs import start_log
-from crisp_core.pixel_sizes import stated_pixel_size
-from crisp_core.quarantine import check_micrographs, read_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

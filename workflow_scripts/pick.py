@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.centers.removal import apply_rules
-from crisp_core.centers.search import find_centers
+from crisp_core.evaluation.scores import with_expected_precision
+from crisp_core.formats.arrays import array_grids, array_names, read_array
+from crisp_core.formats.star import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import with_expected_precision
-from crisp_core.star import write_coordinates_star
+from crisp_core.picking.removal import apply_rules
+from crisp_core.picking.search import find_centers
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.skimage_log import pick
-from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

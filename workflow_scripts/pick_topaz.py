@@ -4,11 +4,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import write_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.pickers import topaz
-from crisp_core.quarantine import refused_micrographs, write_quarantine
-from crisp_core.star import write_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
-from crisp_core.finetuning import crf_steps
+from crisp_core.figures.plots import crf_panels, save
+from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.networks import load_network
-from crisp_core.plots import crf_panels, save
+from crisp_core.segmentation.finetuning import crf_steps
+from crisp_core.segmentation.networks import load_network
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

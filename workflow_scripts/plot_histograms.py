@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.evaluation.maps import pooled_maps
+from crisp_core.figures.plots import probability_histograms, save
 from crisp_core.logs import start_log
-from crisp_core.metrics.maps import pooled_maps
-from crisp_core.plots import probability_histograms, save
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.coordinates import onto_grids
+from crisp_core.evaluation.scores import flag_matched
+from crisp_core.figures.plots import overlay, save
+from crisp_core.formats.arrays import array_grids, array_names, read_array
+from crisp_core.formats.coordinates.registry import onto_grids
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.metrics.picks import flag_matched
-from crisp_core.plots import overlay, save
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
+from crisp_core.figures.plots import save, search_heat_maps
 from crisp_core.logs import start_log
-from crisp_core.plots import save, search_heat_maps
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.figures.plots import compared_experiments, save
 from crisp_core.logs import start_log
-from crisp_core.plots import compared_experiments, save
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.figures.plots import save, training_curves
 from crisp_core.logs import start_log
-from crisp_core.plots import save, training_curves
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.logs import start_log
-from crisp_core.noise import with_pooled
+from crisp_core.particles.noise import with_pooled
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

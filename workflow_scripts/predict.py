@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from crisp_core.arrays import array_names, read_array, write_array
-from crisp_core.checkpoints import check_input, network_input
 from crisp_core.classes import channel, file_label
-from crisp_core.devices import start_torch
-from crisp_core.inference import predict
+from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
+from crisp_core.formats.arrays import array_names, read_array, write_array
 from crisp_core.logs import start_log
-from crisp_core.networks import load_network
-from crisp_core.quarantine import refused_micrographs, write_quarantine
+from crisp_core.segmentation.checkpoints import check_input, network_input
+from crisp_core.segmentation.devices import start_torch
+from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.networks import load_network
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

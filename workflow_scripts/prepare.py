@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from crisp_core.arrays import write_array
+from crisp_core.datasets.pixel_sizes import check_stated_pixel_size
+from crisp_core.datasets.quarantine import Refused, write_quarantine
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import write_array
+from crisp_core.formats.images import check_room, read_micrograph
+from crisp_core.formats.star import check_name
 from crisp_core.logs import start_log
-from crisp_core.micrographs import check_room, read_micrograph
-from crisp_core.normalization import prepare
-from crisp_core.pixel_sizes import check_stated_pixel_size
-from crisp_core.quarantine import Refused, write_quarantine
-from crisp_core.star import check_name
+from crisp_core.preparation.normalization import prepare
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.images import write_mrc
 from crisp_core.logs import start_log
-from crisp_core.micrographs import write_mrc
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

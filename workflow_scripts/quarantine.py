@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.pixel_sizes import header_notices
+from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
 from crisp_core.logs import start_log
-from crisp_core.pixel_sizes import header_notices
-from crisp_core.quarantine import read_quarantine, write_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

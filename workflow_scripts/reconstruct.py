@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.star import write_particles_star
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_volume, write_mrc
 from crisp_core.reconstruction.engines import orientations
 from crisp_core.reconstruction.stacks import read_particles, volume_in_box
-from crisp_core.star import write_particles_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

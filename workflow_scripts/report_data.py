@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
+from crisp_core.datasets.splits import parts_of
+from crisp_core.figures.plots import picks_per_micrograph, score_histogram
+from crisp_core.formats.star import read_blocks, read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.plots import picks_per_micrograph, score_histogram
 from crisp_core.report.page import table_rows
 from crisp_core.report.picked import (
     chosen_threshold,
@@ -24,8 +26,6 @@ from crisp_core.report.picked import (
 from crisp_core.report.previews import figure_uri, png_file_uri
 from crisp_core.report.sheet import files_by_name, sheet_and_views
 from crisp_core.report.view import particle_figures, sampled_particles
-from crisp_core.splits import parts_of
-from crisp_core.star import read_blocks, read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

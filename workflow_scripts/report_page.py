@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
+from crisp_core.evaluation.performance import rule_costs
 from crisp_core.logs import start_log
-from crisp_core.performance import rule_costs
 from crisp_core.report.page import render_page, run_command, run_links, summary, table_rows
 from crisp_core.report.previews import png_file_uri
 

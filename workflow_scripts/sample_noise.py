@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.images import read_micrograph
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_micrograph
-from crisp_core.noise import NoisePatches, patches_table, power_spectrum, sample_noise, spectra_table
-from crisp_core.particles import write_stack
+from crisp_core.particles.extraction import write_stack
+from crisp_core.particles.noise import NoisePatches, patches_table, power_spectrum, sample_noise, spectra_table
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -8,9 +8,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.arrays import array_grids, array_names, read_array
-from crisp_core.centers.removal import kept_on_map
-from crisp_core.centers.search import (
+from crisp_core.classes import PARTICLE
+from crisp_core.errors import UserError
+from crisp_core.formats.arrays import array_grids, array_names, read_array
+from crisp_core.formats.coordinates.registry import onto_grids
+from crisp_core.formats.star import read_coordinates_star
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.logs import start_log
+from crisp_core.picking.removal import kept_on_map
+from crisp_core.picking.search import (
     ALL_SETTINGS,
     choose,
     default_setting,
@@ -18,12 +24,6 @@ from crisp_core.centers.search import (
     scores_by_setting,
     search_table,
 )
-from crisp_core.classes import PARTICLE
-from crisp_core.coordinates import onto_grids
-from crisp_core.errors import UserError
-from crisp_core.geometry import angstrom_to_px
-from crisp_core.logs import start_log
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from crisp_core.centers.search import given_settings
 from crisp_core.logs import start_log
+from crisp_core.picking.search import given_settings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import h5py
 import pandas as pd
 
-from crisp_core.arrays import write_array
+from crisp_core.formats.arrays import write_array
+from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
-from crisp_core.micrographs import read_volume
-from crisp_core.simulation import simulate_micrograph, write_truth
+from crisp_core.simulation.micrograph import simulate_micrograph, write_truth
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

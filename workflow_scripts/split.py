@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.splits import REST, split_by_lists, with_added
 from crisp_core.logs import start_log
-from crisp_core.splits import REST, split_by_lists, with_added
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

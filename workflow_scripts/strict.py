@@ -4,9 +4,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crisp_core.datasets.quarantine import read_quarantine
 from crisp_core.errors import UserError
 from crisp_core.logs import start_log
-from crisp_core.quarantine import read_quarantine
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

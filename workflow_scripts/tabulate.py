@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.evaluation.maps import pooled_maps
+from crisp_core.evaluation.performance import job_cost
+from crisp_core.evaluation.tables import experiment_row, with_mean_and_sd
 from crisp_core.logs import start_log
-from crisp_core.metrics.maps import pooled_maps
-from crisp_core.networks import load_network, n_parameters
-from crisp_core.performance import job_cost
-from crisp_core.tables import experiment_row, with_mean_and_sd
+from crisp_core.segmentation.networks import load_network, n_parameters
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

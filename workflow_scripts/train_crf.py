@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from crisp_core.crops import parts_of_datasets
-from crisp_core.devices import start_torch
-from crisp_core.finetuning import finetuning_settings, with_crf
 from crisp_core.logs import start_log
-from crisp_core.networks import load_network, save_network
 from crisp_core.plan.sections import network_settings
-from crisp_core.resuming import Resume, forget_run, training_digest
-from crisp_core.training import fit
+from crisp_core.segmentation.crops import parts_of_datasets
+from crisp_core.segmentation.devices import start_torch
+from crisp_core.segmentation.finetuning import finetuning_settings, with_crf
+from crisp_core.segmentation.networks import load_network, save_network
+from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
+from crisp_core.segmentation.training import fit
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.pickers import topaz
-from crisp_core.star import read_coordinates_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

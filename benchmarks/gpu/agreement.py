@@ -17,10 +17,10 @@ from torch import nn
 from benchmarks.gpu.work import Add, Work
 from benchmarks.segmentation import CASES
 from crisp_core.classes import IGNORED
-from crisp_core.crf.layer import PUBLISHED, CrfLayer
-from crisp_core.inference import padded_logits, predict
-from crisp_core.losses import LOSSES, make_loss
-from crisp_core.networks import build_network
+from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
+from crisp_core.segmentation.inference import padded_logits, predict
+from crisp_core.segmentation.losses import LOSSES, make_loss
+from crisp_core.segmentation.networks import build_network
 
 ROOT = Path(__file__).parents[2]
 

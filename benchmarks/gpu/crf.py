@@ -4,7 +4,7 @@ import torch
 
 from benchmarks.crf import FEATURE_CHANNELS, INTENSITY, drawn_tile, inference, trained
 from benchmarks.gpu.work import Add, Work, median_seconds
-from crisp_core.crf.layer import PUBLISHED, CrfLayer
+from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
 
 SIDE_PX = 512
 # The brute force takes no more pixels than that.

@@ -14,17 +14,17 @@ import yaml
 
 from benchmarks.gpu.work import Add, Work, epochs_that_fit
 from benchmarks.simulation import simulate
-from crisp_core.arrays import write_array
-from crisp_core.checkpoints import NetworkFacts, network_input
-from crisp_core.crops import LabelledMicrograph
-from crisp_core.devices import processors, start_torch
+from crisp_core.formats.arrays import write_array
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.labels import local_window_px, threshold_label, with_scenery
-from crisp_core.networks import TrainedNetwork, build_network, save_network
-from crisp_core.normalization import fourier_downsample, prepare
-from crisp_core.settings import check_settings
-from crisp_core.training import fit
-from crisp_core.volumes import read_density
+from crisp_core.labels.thresholds import local_window_px, threshold_label, with_scenery
+from crisp_core.preparation.normalization import fourier_downsample, prepare
+from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
+from crisp_core.segmentation.crops import LabelledMicrograph
+from crisp_core.segmentation.devices import processors, start_torch
+from crisp_core.segmentation.networks import TrainedNetwork, build_network, save_network
+from crisp_core.segmentation.training import fit
+from crisp_core.settings.checks import check_settings
+from crisp_core.simulation.volumes import read_density
 
 ROOT = Path(__file__).parents[2]
 SEED = 1

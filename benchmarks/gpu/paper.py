@@ -10,9 +10,9 @@ import numpy as np
 
 from benchmarks import paper as experiment
 from benchmarks.gpu.work import Add, Work, epochs_that_fit
-from crisp_core.crops import LabelledMicrograph
-from crisp_core.devices import processors, start_torch
-from crisp_core.metrics.pixels import f1, iou, pooled_pixels, recall
+from crisp_core.evaluation.pixels import f1, iou, pooled_pixels, recall
+from crisp_core.segmentation.crops import LabelledMicrograph
+from crisp_core.segmentation.devices import processors, start_torch
 
 # the one that `experiment` uses
 synthetic = experiment.synthetic

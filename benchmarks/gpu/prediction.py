@@ -11,11 +11,11 @@ from torch import nn
 
 from benchmarks.gpu.work import Add, Work, median_seconds
 from benchmarks.segmentation import CASES, OVERLAP_PX, TILE_PX
-from crisp_core.arrays import read_array, write_array
-from crisp_core.inference import predict
-from crisp_core.networks import build_network
-from crisp_core.tiles import Tiling, stitch, tiling
-from crisp_core.training import mixed_precision
+from crisp_core.formats.arrays import read_array, write_array
+from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.tiles import Tiling, stitch, tiling
+from crisp_core.segmentation.training import mixed_precision
 
 NAMES = {"native": "paper", "working": "default"}
 # The schema's default, and what fills a GPU better.

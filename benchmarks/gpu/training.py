@@ -12,13 +12,20 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gpu.work import Add, Work
 from benchmarks.segmentation import CASES, CROPS_PER_STEP
-from crisp_core.arrays import write_array
-from crisp_core.crops import LabelledMicrograph
-from crisp_core.devices import processors, start_torch
-from crisp_core.losses import make_loss
-from crisp_core.networks import build_network
-from crisp_core.resuming import Run
-from crisp_core.training import OPTIONAL, crop_loader, epoch_batches, start_run, train_epoch, training_crops
+from crisp_core.formats.arrays import write_array
+from crisp_core.segmentation.crops import LabelledMicrograph
+from crisp_core.segmentation.devices import processors, start_torch
+from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.resuming import Run
+from crisp_core.segmentation.training import (
+    OPTIONAL,
+    crop_loader,
+    epoch_batches,
+    start_run,
+    train_epoch,
+    training_crops,
+)
 
 # As the schema's defaults, and as the paper's.
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from crisp_core.devices import processors
+from crisp_core.segmentation.devices import processors
 
 Add = Callable[[Mapping[str, Any]], None]
 """Writes numbers, by names with their units, into the files of the run."""

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crisp_core.coordinates import read_coordinates
 from crisp_core.errors import UserError
-from crisp_core.micrographs import read_micrograph, write_mrc
+from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.images import read_micrograph, write_mrc
 from crisp_core.pickers.running import joined, pick_together_or_alone
 from crisp_core.programs import check_installed, run_program
 

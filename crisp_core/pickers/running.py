@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import Array, Grid
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import Array, Grid
+from crisp_core.formats.images import write_mrc
+from crisp_core.formats.star import COLUMNS
 from crisp_core.geometry import rescaled_shape
-from crisp_core.micrographs import write_mrc
-from crisp_core.normalization import fourier_downsample
-from crisp_core.star import COLUMNS
+from crisp_core.preparation.normalization import fourier_downsample
 
 log = logging.getLogger("crisp")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.metrics.picks import (
+from crisp_core.evaluation.scores import (
     best_threshold,
     counts_at,
     midway_below,

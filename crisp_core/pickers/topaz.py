@@ -14,9 +14,9 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.arrays import Array, Grid
-from crisp_core.coordinates import onto_grids, read_coordinates
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import Array, Grid
+from crisp_core.formats.coordinates.registry import onto_grids, read_coordinates
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.running import pick_together_or_alone, write_images
 from crisp_core.programs import run_program

@@ -7,7 +7,7 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from crisp_core.batches import Place, read_places, write_places
+from crisp_core.datasets.batches import Place, read_places, write_places
 
 
 def places_file(dataset: str, prefix: str = "") -> Path:

@@ -5,17 +5,17 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from crisp_core.checkpoints import input_difference, read_facts
-from crisp_core.coordinates import nearest_name
 from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.registry import nearest_name
+from crisp_core.formats.star import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings import dataset_input, named_input, run_folder
-from crisp_core.star import micrograph_stem
+from crisp_core.segmentation.checkpoints import input_difference, read_facts
+from crisp_core.settings.checks import dataset_input, named_input, run_folder
 
 
 def check_plan(plan: Plan) -> None:
@@ -187,7 +187,7 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
 
 def check_dataset_tables(plan: Plan, dataset: str) -> None:
     """Refuse a dataset that leaves nothing to train on, and a CTF or exposures file that cannot be used."""
-    from crisp_core.cryosparc import match_exposures  # reads images, which few calls need
+    from crisp_core.formats.cryosparc import match_exposures  # reads images, which few calls need
 
     settings = plan.dataset(dataset)
     if dataset in plan.labelled and not batches_to_train(plan, dataset):

@@ -10,11 +10,11 @@ from crisp_core.errors import UserError
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
-from crisp_core.settings import label_source
-from crisp_core.volumes import volume_source
+from crisp_core.settings.checks import label_source
+from crisp_core.simulation.volumes import volume_source
 
 if TYPE_CHECKING:
-    from crisp_core.importing_ctf import ImportedCtf
+    from crisp_core.datasets.importing_ctf import ImportedCtf
 
 MICROSCOPE = ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast")
 OUTLINE_KEYS = ("map_lowpass_angstrom", "threshold", "without_orientation", "disc_radius_angstrom", "instances")
@@ -128,7 +128,10 @@ def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
 
 def followed_lists(files: Iterable[str]) -> list[str]:
     """Coordinate files that RELION's lists among the files name, so that a change of one is seen."""
-    from crisp_core.coordinates import is_coordinate_list, listed_files  # reads images, which few calls need
+    from crisp_core.formats.coordinates.registry import (  # reads images, which few calls need
+        is_coordinate_list,
+        listed_files,
+    )
 
     found: list[str] = []
     for path in filter(is_coordinate_list, files):
@@ -157,7 +160,10 @@ def addition_of_coordinates(plan: Plan, dataset: str) -> Mapping[str, str | None
 def _addition_of_coordinates(
     files: tuple[str, ...], format: str, additions: tuple[tuple[str, str], ...]
 ) -> Mapping[str, str | None]:
-    from crisp_core.coordinates import match_names, names_micrographs  # reads images, which few calls need
+    from crisp_core.formats.coordinates.registry import (  # reads images, which few calls need
+        match_names,
+        names_micrographs,
+    )
 
     of_name = dict(additions)
     named = match_names(list(files), list(of_name), required=False)["micrograph"]
@@ -179,7 +185,7 @@ def ctf_of(plan: Plan, dataset: str) -> "ImportedCtf":
 
 @cache
 def _ctf_of(path: str, micrographs: tuple[tuple[str, str], ...], options: tuple[tuple[str, Any], ...]) -> "ImportedCtf":
-    from crisp_core.importing_ctf import import_ctf  # reads images, which few calls need
+    from crisp_core.datasets.importing_ctf import import_ctf  # reads images, which few calls need
 
     return import_ctf(path, dict(micrographs), **dict(options))
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.batches import Place, placed
-from crisp_core.byproducts import left_out
+from crisp_core.datasets.batches import Place, placed
+from crisp_core.datasets.byproducts import left_out
+from crisp_core.datasets.exported import exported_name, is_mrc
+from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
-from crisp_core.exported import exported_name, is_mrc
+from crisp_core.formats.star import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
-from crisp_core.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
-from crisp_core.star import micrograph_stem
 
 COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
 # braces are wildcards to Snakemake; tabs and all line breaks of Unicode end a cell of a table
@@ -81,7 +81,7 @@ def micrograph_files(
     rows = [(name, path) for name, path in rows if path not in gone]
     if settings["watch"] is None:
         return rows
-    from crisp_core.arrivals import has_arrived  # reads images, which few calls need
+    from crisp_core.datasets.arrivals import has_arrived  # reads images, which few calls need
 
     arrived = [row for row in rows if row[0] in known or has_arrived(row[1], seconds=settings["watch"])]
     if not arrived:

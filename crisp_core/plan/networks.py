@@ -10,7 +10,7 @@ import yaml
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.sections import network_settings
-from crisp_core.settings import network_owner, run_folder, searches_centers, seeded_name
+from crisp_core.settings.checks import network_owner, run_folder, searches_centers, seeded_name
 
 
 class Training(NamedTuple):

@@ -8,7 +8,7 @@ from crisp_core.plan.datasets import followed_lists
 from crisp_core.plan.micrographs import all_batches
 from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings import picker_name
+from crisp_core.settings.checks import picker_name
 
 # settings of a picker on which its training does not depend
 AFTER_TRAINING = ("threshold", "leak", "radius_diameters")

@@ -18,8 +18,8 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
-from crisp_core.projections import fourier_shifted
 from crisp_core.reconstruction.matching import image_spectra, match, prepare_search, soft_circle
+from crisp_core.simulation.projections import fourier_shifted
 
 # Particles that are classified (time and memory grow with their square) and particles per class average.
 MAX_PARTICLES, NEIGHBOURS = 2000, 30

@@ -14,12 +14,12 @@ import scipy.fft
 
 from crisp_core.ctf import ctf
 from crisp_core.errors import UserError
+from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 from crisp_core.geometry import FFT_THREADS
-from crisp_core.poses import ANGLES, ORIGINS
 from crisp_core.reconstruction import matching, relion
 from crisp_core.reconstruction.aspire_map import MAX_PARTICLES, ab_initio_map, check_symmetry
 from crisp_core.reconstruction.stacks import read_images
-from crisp_core.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 
 # Particles whose images are in memory at once.
 PARTICLES_PER_READ = 4096

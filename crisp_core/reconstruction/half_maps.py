@@ -9,14 +9,14 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.micrographs import read_volume, write_mrc
-from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.star import CTF_LABELS
 from crisp_core.programs import run_program
-from crisp_core.projections import fourier_shifted
 from crisp_core.reconstruction.aspire_map import back_projected
 from crisp_core.reconstruction.engines import ctf_of_particles, phase_flipped
 from crisp_core.reconstruction.stacks import read_images
-from crisp_core.star import CTF_LABELS
+from crisp_core.simulation.projections import fourier_shifted
 
 PROGRAMS = ("relion", "aspire")
 RECONSTRUCT = "relion_reconstruct"

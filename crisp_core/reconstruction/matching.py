@@ -15,7 +15,7 @@ import scipy.fft
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.projections import project
+from crisp_core.simulation.projections import project
 
 COARSE_DEG, FINE_DEG = 12.0, 5.0
 # View directions of the coarse search whose neighbourhood is searched finely.

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from crisp_core.micrographs import read_volume, write_mrc
-from crisp_core.poses import ANGLES, ORIGINS
+from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.star import read_blocks, write_particles_star
 from crisp_core.programs import run_program
-from crisp_core.star import read_blocks, write_particles_star
 
 PROGRAM = "relion_refine"
 INSTALL = "install RELION (Debian: apt install relion), or set labels/source to matching or aspire"

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
+from crisp_core.formats.star import joined_particles, read_blocks
 from crisp_core.geometry import even_fft_size
-from crisp_core.particles import Boxes, box_sizes
-from crisp_core.star import joined_particles, read_blocks
-from crisp_core.volumes import resampled_volume
+from crisp_core.particles.extraction import Boxes, box_sizes
+from crisp_core.simulation.volumes import resampled_volume
 
 # A diameter of 25 px shows the outline; finer detail costs time and changes no label.
 PIXELS_PER_DIAMETER = 25

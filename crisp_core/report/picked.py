@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.metrics.picks import EXPECTED_PRECISION, MATCH_FRACTION, found_in_score_order, near_pairs
+from crisp_core.evaluation.scores import EXPECTED_PRECISION, MATCH_FRACTION, found_in_score_order, near_pairs
 
 STEPS = 1000
 # Of a normal distribution, the median absolute deviation is the standard deviation divided by this.

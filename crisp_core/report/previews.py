@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
+from crisp_core.figures.plots import LOWPASS_DIAMETERS, grey_limits, save
 from crisp_core.geometry import Shape
-from crisp_core.plots import LOWPASS_DIAMETERS, grey_limits, save
 
 # Up to this many previews are this large; more are smaller, so that all together have as many pixels.
 FULL_PREVIEWS = 20

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from crisp_core.arrays import array_names, read_array
+from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import MAX_SHEET, MAX_VIEWED, chosen_for_view, preview_side, share_of_run
 from crisp_core.report.view import micrograph_view, thumbnail

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from crisp_core.arrays import Array
 from crisp_core.errors import opening
+from crisp_core.evaluation.scores import EXPECTED_PRECISION
+from crisp_core.figures.plots import LOWPASS_DIAMETERS, particle_montage
+from crisp_core.formats.arrays import Array
 from crisp_core.geometry import Shape, rescaled_xy
-from crisp_core.metrics.picks import EXPECTED_PRECISION
-from crisp_core.plots import LOWPASS_DIAMETERS, particle_montage
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import (
     IMAGE_BYTES,

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.settings import check_settings
+from crisp_core.settings.checks import check_settings
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
 FILES = {"files": "picks/*.box", "origin": "top-left"}

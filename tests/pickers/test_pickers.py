@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crisp_core.arrays import Array
 from crisp_core.errors import UserError
-from crisp_core.metrics.picks import match, score_tables
-from crisp_core.micrographs import read_micrograph, write_mrc
+from crisp_core.evaluation.scores import match, score_tables
+from crisp_core.formats.arrays import Array
+from crisp_core.formats.images import read_micrograph, write_mrc
 from crisp_core.pickers import relion_log, skimage_log, topaz
 from crisp_core.pickers.running import joined, pick_together_or_alone, write_images
 from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching

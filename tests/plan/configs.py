@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.plan.plan import Plan, datasets_in_use
-from crisp_core.settings import check_settings
+from crisp_core.settings.checks import check_settings
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
 MINE = {

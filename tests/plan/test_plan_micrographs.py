@@ -1,6 +1,6 @@
 import pytest
 
-from crisp_core.batches import Place, read_places
+from crisp_core.datasets.batches import Place, read_places
 from crisp_core.errors import UserError
 from crisp_core.plan import micrographs
 from crisp_core.plan.additions import places_file

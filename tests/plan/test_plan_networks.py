@@ -5,9 +5,9 @@ import pytest
 import torch
 import yaml
 
-from crisp_core.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.errors import UserError
 from crisp_core.plan import checks, networks, pickers, reports, targets
+from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 
 from .configs import MINE, config, plan
 

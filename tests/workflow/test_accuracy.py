@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from crisp_core.performance import rule_costs
+from crisp_core.evaluation.performance import rule_costs
 
 from .conftest import ROOT, copy_workflow, run_snakemake, write_config
 

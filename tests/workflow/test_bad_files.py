@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from crisp_core.arrays import array_names
-from crisp_core.checkpoints import NetworkFacts, network_input, read_facts, write_facts
-from crisp_core.micrographs import mrc_header, write_mrc
-from crisp_core.star import read_coordinates_star, write_blocks
+from crisp_core.formats.arrays import array_names
+from crisp_core.formats.images import mrc_header, write_mrc
+from crisp_core.formats.star import read_coordinates_star, write_blocks
+from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 
 from .conftest import copy_workflow, run_snakemake, write_config
 

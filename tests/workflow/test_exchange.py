@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import starfile
 
-from crisp_core.arrays import read_array
-from crisp_core.cs_files import write_cs
-from crisp_core.star import write_blocks
+from crisp_core.formats.arrays import read_array
+from crisp_core.formats.cs_files import write_cs
+from crisp_core.formats.star import write_blocks
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 

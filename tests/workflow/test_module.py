@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from crisp_core.micrographs import write_mrc
-from crisp_core.star import read_coordinates_star
+from crisp_core.formats.images import write_mrc
+from crisp_core.formats.star import read_coordinates_star
 
 from .conftest import ROOT, TINY, run_snakemake, write_config
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 from scipy.optimize import linear_sum_assignment
 
-from crisp_core.checkpoints import read_facts
-from crisp_core.star import read_coordinates_star
+from crisp_core.formats.star import read_coordinates_star
+from crisp_core.segmentation.checkpoints import read_facts
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 

@@ -13,10 +13,10 @@ import starfile
 import tifffile
 from PIL import Image
 
-from crisp_core.micrographs import write_mrc
-from crisp_core.star import write_blocks
+from crisp_core.formats.images import write_mrc
+from crisp_core.formats.star import write_blocks
+from tests.reconstruction.test_relion import relion
 
-from ..test_relion import relion
 from .conftest import copy_workflow, run_snakemake, write_config
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crisp_core.arrays import read_array
+from crisp_core.formats.arrays import read_array
 
 from .conftest import TINY, run_snakemake, write_config
 

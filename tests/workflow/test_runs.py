@@ -21,8 +21,8 @@ import pytest
 import starfile
 import yaml
 
-from crisp_core.arrays import array_names, read_array
-from crisp_core.micrographs import write_mrc
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.images import write_mrc
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
@@ -155,7 +155,7 @@ def test_one_target_can_be_made_again_by_name(tiny_run):
 
 def test_rewording_the_library_reruns_nothing(tiny_run):
     texts = {path: path.read_text() for path in (tiny_run / "crisp_core").rglob("*.py")}
-    star = tiny_run / "crisp_core/star.py"
+    star = tiny_run / "crisp_core/formats/star.py"
     docstring = ast.get_docstring(ast.parse(texts[star]), clean=False)
     try:
         for path, text in texts.items():
@@ -193,10 +193,10 @@ def rules_that_import(folder, module):
 @pytest.mark.parametrize(
     ("module", "constant", "changed"),
     [
-        ("star", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
-        ("plots", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
-        ("particles", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
-        ("centers.nms", "SIGMA_DIAMETERS = 0.18", "SIGMA_DIAMETERS = 0.19"),
+        ("formats.star", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
+        ("figures.plots", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
+        ("particles.extraction", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
+        ("picking.finders.nms", "SIGMA_DIAMETERS = 0.18", "SIGMA_DIAMETERS = 0.19"),
     ],
 )
 def test_a_changed_constant_reruns_what_uses_it_and_nothing_else(tiny_run, depending_rules, module, constant, changed):

@@ -6,7 +6,7 @@ import time
 import pandas as pd
 import pytest
 
-from crisp_core.arrays import array_names
+from crisp_core.formats.arrays import array_names
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 

@@ -1,1 +1,0 @@
-"""Finders of particle centres on a probability map."""

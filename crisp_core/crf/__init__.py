@@ -1,1 +1,0 @@
-"""Conditional random field on the logits of a segmentation network."""

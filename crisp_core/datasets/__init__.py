@@ -1,0 +1,1 @@
+"""Sources of micrographs: import, batches, splits and quarantine."""

@@ -1,0 +1,182 @@
+"""Files that other programs write beside the micrographs, which a plain ``*.mrc`` matches too.
+
+Twins and links show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain references
+and overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that name.
+
+Source: the file names of MotionCor2 and 3 (``_DW``, ``_DWS``, ``_EVN``, ``_ODD``, ``_Ctf``), RELION (``_noDW``,
+``_PS``, ``_EVN``, ``_ODD``, ``.ctf``), CTFFIND (``_diag``), cryoSPARC (``_patch_aligned_doseweighted``,
+``_background``, ``_thumb_@1x``), EPU (``FoilHole_…_Data_…``, ``GridSquare_…``) and SerialEM (``CountRef_…``).
+"""
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from crisp_core.errors import UserError
+from crisp_core.formats.images import mrc_shape
+from crisp_core.formats.star import micrograph_stem
+
+# Versions of one image, the one to pick first: what it is, and the end of its name.
+VERSIONS = (
+    ("dose-weighted sum", r"_DW|_dose_?weighted"),
+    ("sum of all frames", r""),
+    ("dose-weighted sum of some frames", r"_DWS"),
+    ("sum without dose weighting", r"_non?_?DW|_non?_?dose_?weighted|_unweighted"),
+    ("denoised or deconvolved copy", r"_denoised|_deconv(olved)?"),
+    ("sum of half the frames", r"_EVN|_even"),
+    ("sum of half the frames", r"_ODD|_odd"),
+)
+PLAIN = 1
+# What is made of a micrograph and shows no particle: what it is, and the end of its name.
+DERIVED = (
+    ("power spectrum", r"_PS|_power_?spectrum"),
+    ("diagnostic image of a CTF fit", r"\.ctf|_[Cc]tf|_diag|_ctffind\d?|_ctf_diag_2D"),
+    ("background estimate", r"_background"),
+    ("thumbnail", r"_thumb(_@\dx)?|_thumbnail"),
+)
+# cryoSPARC's name of the method, which stands before the version and is not in the names of derived images.
+METHOD = re.compile(r"_(patch|rigid)_aligned$")
+REFERENCE = re.compile(
+    r"(^|[_\-. ])((gain|dark)([_-]?ref(erence)?)?|(count|super)_?ref|flat[_-]?field|defects?)([_\-. ]|$)", re.IGNORECASE
+)
+# References are few beside the micrographs: at most one, or a tenth.
+MOST_REFERENCES = 0.1
+EPU_IMAGE = re.compile(r"^FoilHole_\d+_Data_")
+EPU_OVERVIEW = re.compile(r"^(FoilHole_\d+_\d{8}_\d{6}|GridSquare_\d+.*|Atlas_\d+.*)$")
+
+
+class Named(NamedTuple):
+    """What the name of a file says: the micrograph it belongs to, its rank in `VERSIONS` or its kind in `DERIVED`."""
+
+    path: str
+    base: str
+    version: int | None
+    derived: str | None
+
+
+def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collection[str] = ()) -> dict[str, str]:
+    """Files that are not to be picked beside the micrographs, each with the reason.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        All files that the config's patterns match.
+    exact : collection of str
+        Files that the config names by their exact paths, which always stay.
+    known : collection of str
+        Names (stems) of the micrographs of earlier calls. They stay whatever arrives later, since what was made of
+        them would be made again otherwise; a better version of one that arrives later is left out.
+
+    Returns
+    -------
+    dict
+        {path: reason}, in the order of `paths`.
+    """
+    is_known = {path: micrograph_stem(path) in known for path in paths}
+    now = _reasons(paths, is_known)
+    before = _reasons([path for path in paths if is_known[path]], is_known)
+    found = {path: (before if is_known[path] else now).get(path) for path in paths}
+    found |= dict.fromkeys(exact)
+    return {path: f"{reason}; name its exact path to pick it too" for path, reason in found.items() if reason}
+
+
+def _same_file_reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:
+    """Links to a file that is matched too: known paths go first, then files, then symbolic links."""
+    first: dict[tuple[int, int], str] = {}
+    reasons = {}
+    for path in sorted(paths, key=lambda one: (not is_known[one], os.path.islink(one))):
+        try:
+            state = os.stat(path)
+        except OSError:  # told when it is read
+            continue
+        other = first.setdefault((state.st_dev, state.st_ino), path)
+        if other != path:
+            reasons[path] = f"link to the same file as {other}"
+    return reasons
+
+
+def _reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:
+    names = [named(path) for path in paths]
+    images: dict[str, list[Named]] = defaultdict(list)
+    for one in names:
+        if one.version is not None:
+            images[one.base].append(one)
+    best = {base: min(group, key=lambda one: (not is_known[one.path], one.version)) for base, group in images.items()}
+    versions = {
+        one.path: f"{VERSIONS[one.version][0]}, of the same image as {Path(best[one.base].path).name}"
+        for group in images.values()
+        for one in group
+        if one.version is not None and one.version != best[one.base].version
+    }
+    derived = [one for one in names if one.derived is not None]
+    others = versions | _derived_reasons(derived, best) | _reference_reasons(paths) | _overview_reasons(paths)
+    return _same_file_reasons([path for path in paths if path not in others], is_known) | others
+
+
+def named(path: str) -> Named:
+    """What a file's name says of it."""
+    stem = micrograph_stem(path)
+    for what, ending in DERIVED:
+        if found := re.search(rf"(?:{ending})$", stem):
+            base, _ = _base_and_ranks(stem[: found.start()])
+            return Named(path, base, None, what)
+    base, ranks = _base_and_ranks(stem)
+    return Named(path, base, max(ranks, default=PLAIN), None)
+
+
+def _base_and_ranks(stem: str) -> tuple[str, list[int]]:
+    """Name of the micrograph without the endings of `VERSIONS`, and their ranks; `mic_EVN_DW` has two."""
+    stem = METHOD.sub("", stem)
+    found = [
+        (match.start(), rank)
+        for rank, (_, ending) in enumerate(VERSIONS)
+        if ending and (match := re.search(rf"(?<=.)(?:{ending})$", stem))
+    ]
+    if not found:
+        return stem, []
+    # the longest ending: of `mic_non_dose_weighted` not `_dose_weighted`
+    start, rank = min(found)
+    base, more = _base_and_ranks(stem[:start])
+    return base, [rank, *more]
+
+
+def _derived_reasons(derived: Iterable[Named], best: Mapping[str, Named]) -> dict[str, str]:
+    """Derived images of the kinds that have a micrograph here; the others of such a kind have lost theirs."""
+    kinds: dict[str, list[Named]] = defaultdict(list)
+    for one in derived:
+        kinds[str(one.derived)].append(one)
+    reasons: dict[str, str] = {}
+    for what, group in kinds.items():
+        pairs = [(one.path, best[one.base].path) for one in group if one.base in best]
+        if pairs and not _same_size(pairs):
+            reasons |= {one.path: f"{what} and not a micrograph, by its name and the files beside it" for one in group}
+    return reasons
+
+
+def _same_size(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether files have the size of their micrographs, by the first pair of MRC files that can be read."""
+    for pair in pairs:
+        try:
+            one, other = map(mrc_shape, pair)
+        except UserError:
+            continue
+        return one == other
+    return False
+
+
+def _reference_reasons(paths: Sequence[str]) -> dict[str, str]:
+    found = [path for path in paths if REFERENCE.search(micrograph_stem(path))]
+    n_others = len(paths) - len(found)
+    if n_others and len(found) <= max(1, MOST_REFERENCES * n_others):
+        return dict.fromkeys(found, "reference image of the camera and not a micrograph, by its name")
+    return {}
+
+
+def _overview_reasons(paths: Sequence[str]) -> dict[str, str]:
+    if not any(EPU_IMAGE.match(micrograph_stem(path)) for path in paths):
+        return {}
+    overviews = [path for path in paths if EPU_OVERVIEW.match(micrograph_stem(path))]
+    return dict.fromkeys(overviews, "EPU's overview at low magnification and not a micrograph, by its name")

@@ -1,0 +1,239 @@
+"""Check of coordinates against their micrographs: whether stated origin and scale, and their axes, can be right."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.datasets.coordinate_scale import (
+    ORIENTATIONS,
+    Contrasts,
+    Fit,
+    better_fit,
+    better_orientation,
+    contrast_map,
+    contrasts_by_factor,
+    contrasts_by_orientation,
+    mean_and_t,
+    pooled,
+    scale_factors,
+    stated_t,
+)
+from crisp_core.errors import UserError
+from crisp_core.formats.arrays import Array
+from crisp_core.formats.coordinates.registry import check_origin, origin_contrast
+from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
+
+# fewer particles prove nothing on one micrograph
+PARTICLES_FOR_PROOF = 10
+# Contrast as stated, in standard errors, from which on it is proven, and from which on no other scale is tried.
+PROVEN_T, CLEAR_T = 5.0, 8.0
+
+
+class _Evidence(NamedTuple):
+    """Contrasts of a micrograph's coordinates as stated and upside down; by scale and by orientation, where tried."""
+
+    micrograph: str
+    stated: np.ndarray
+    flipped: np.ndarray
+    t: float
+    by_scale: Contrasts | None
+    by_orientation: Contrasts | None
+    pixel_size: float
+    shape: Shape
+
+
+def check_against_images(
+    coordinates: pd.DataFrame,
+    images: Iterable[tuple[str, Array]],
+    *,
+    diameter_angstrom: float,
+    source: str,
+    origin: str = "top-left",
+    scale: float = 1.0,
+    required: bool = True,
+) -> tuple[dict[str, str], list[str]]:
+    """Refuse coordinates that fit their micrographs clearly better upside down, turned or at another scale.
+
+    Parameters
+    ----------
+    coordinates : DataFrame
+        Columns micrograph, x, y in full-resolution pixels from the top-left, as the stated origin and scale give them.
+    images : iterable of (micrograph, Array)
+        Prepared micrographs.
+    diameter_angstrom : float
+        Particle diameter in Å.
+    source : str
+        What the message names.
+    origin : str
+        The stated origin.
+    scale : float
+        The stated scale, for the message.
+    required : bool
+        Whether it is a mistake that no micrograph's coordinates are left.
+
+    Returns
+    -------
+    tuple of dict and list
+        Reason by micrograph, for those whose own coordinates are wrong while the others are not; and one line where the
+        coordinates of some micrographs are too few, or show too little contrast, to be judged.
+
+    Raises
+    ------
+    UserError
+        If another origin, orientation or scale fits all of them together clearly better, and coordinates are required.
+    """
+    places = {name: rows[["x", "y"]].to_numpy() for name, rows in coordinates.groupby("micrograph")}
+    evidence: list[_Evidence] = []
+    factors = np.empty(0)
+    for name, image in images:
+        # the same factors for all, so that what small micrographs show adds up
+        factors = factors if evidence else _factors(image, diameter_angstrom)
+        xy = places.get(name, np.empty((0, 2)))
+        evidence.append(_look(name, image, xy, factors, diameter_angstrom=diameter_angstrom, origin=origin))
+    if evidence and required:
+        _check_together(evidence, factors, scale=scale, source=source)
+    reasons = {one.micrograph: _reason(one, factors, scale=scale) for one in evidence}
+    wrong = {name: reason for name, reason in reasons.items() if reason}
+    unproven = [one.micrograph for one in evidence if abs(one.t) < PROVEN_T and one.micrograph not in wrong]
+    return wrong, _unproven_note(unproven, len(evidence), source)
+
+
+def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, origin: str, scale: float) -> str:
+    """Text about the factor or orientation at which coordinates (n, 2), from `origin`, fit a micrograph; or nothing."""
+    upward = origin != "top-left"
+    placed = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])]) if upward else xy
+    turned = _orientations(placed, image, diameter_angstrom=diameter_angstrom)
+    if text := _orientation_text(turned, image.full_shape):
+        return f"; they{text}"
+    factors = _factors(image, diameter_angstrom)
+    contrasts = _contrasts(xy, image, factors, diameter_angstrom=diameter_angstrom, origin=origin)
+    text = _rescale(contrasts, factors, scale=scale, pixel_size=_full_pixel_size(image))
+    return f"; they{text}" if text else ""
+
+
+def _look(
+    name: str, image: Array, xy: np.ndarray, factors: np.ndarray, *, diameter_angstrom: float, origin: str
+) -> _Evidence:
+    upside_down = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
+    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
+    stated, flipped = (
+        origin_contrast(image.data, rescaled_xy(place, image.full_shape, image.data.shape), radius_px=radius_px)
+        for place in (xy, upside_down)
+    )
+    as_given = xy if origin == "top-left" else upside_down
+    options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin}
+    t = stated_t(_contrasts(as_given, image, factors[:1], **options), at_least=PARTICLES_FOR_PROOF)
+    by_scale = by_orientation = None
+    if abs(t) < CLEAR_T:
+        by_scale = _contrasts(as_given, image, factors, **options)
+        by_orientation = _orientations(xy, image, diameter_angstrom=diameter_angstrom)
+    return _Evidence(name, stated, flipped, t, by_scale, by_orientation, _full_pixel_size(image), image.full_shape)
+
+
+def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale: float, source: str) -> None:
+    """Refuse coordinates that all are upside down, or all at another scale; where some are clear, those are right."""
+    check_origin(*(np.concatenate([one[column] for one in evidence]) for column in (1, 2)), source=source)
+    _check_orientation(evidence, source=source)
+    by_scale = [one.by_scale for one in evidence if one.by_scale is not None]
+    options: dict[str, Any] = {"at_least": PARTICLES_FOR_PROOF, "pixel_size": evidence[0].pixel_size}
+    fits = (better_fit(one, factors, **options) for one in by_scale)
+    sizes = [fit.factor for fit in fits if fit is not None]
+    # files at several scales are refused one by one
+    if len(by_scale) == len(evidence) and np.allclose(sizes, sizes[:1] * len(sizes), rtol=0.02):
+        text = _rescale(pooled(by_scale), factors, scale=scale, pixel_size=evidence[0].pixel_size)
+        if text:
+            raise UserError(f"{source}: its coordinates{text}")
+
+
+def _check_orientation(evidence: Sequence[_Evidence], *, source: str) -> None:
+    """Refuse coordinates that all fit in one other orientation; where some are clear as stated, those are right."""
+    tried = [one.by_orientation for one in evidence if one.by_orientation is not None]
+    if len(tried) == len(evidence):
+        text = _orientation_text(pooled(tried), evidence[0].shape)
+        if text:
+            raise UserError(f"{source}: its coordinates{text}")
+
+
+def _orientation_text(contrasts: Contrasts, shape: Shape) -> str:
+    """End of the message about coordinates that fit in another orientation; empty where they don't."""
+    best = better_orientation(contrasts, at_least=PARTICLES_FOR_PROOF)
+    if best is None:
+        return ""
+    how = ORIENTATIONS[best].format(w=shape[1] - 1, h=shape[0] - 1)
+    mean, _ = mean_and_t(contrasts, at_least=PARTICLES_FOR_PROOF)
+    return (
+        f" fit an image that lies otherwise, {how}, all from the top-left (contrast {mean[best, 0]:.3f} there, "
+        f"{mean[0, 0]:.3f} as stated); convert the coordinates so, or give the images that they were picked on"
+    )
+
+
+def _reason(one: _Evidence, factors: np.ndarray, *, scale: float) -> str:
+    """Why the coordinates of one micrograph are refused, or nothing."""
+    if one.by_orientation is not None:
+        text = _orientation_text(one.by_orientation, one.shape)
+        if text:
+            return f"the coordinates of {one.micrograph}{text}"
+    if one.by_scale is not None:
+        text = _rescale(one.by_scale, factors, scale=scale, pixel_size=one.pixel_size)
+        if text:
+            return f"the coordinates of {one.micrograph}{text}"
+    try:
+        if len(one.stated) >= PARTICLES_FOR_PROOF:
+            check_origin(one.stated, one.flipped, source=one.micrograph)
+    except UserError:
+        return f"the coordinates of {one.micrograph} fit it upside down; turn them around"
+    return ""
+
+
+def _factors(image: Array, diameter_angstrom: float) -> np.ndarray:
+    diameter_px = angstrom_to_px(diameter_angstrom, _full_pixel_size(image))
+    return scale_factors(image.full_shape, diameter_px=diameter_px)
+
+
+def _full_pixel_size(image: Array) -> float:
+    """Pixel size of the micrograph that an array was made from, Å/px."""
+    return image.pixel_size * image.data.shape[1] / image.full_shape[1]
+
+
+def _contrasts(
+    xy: np.ndarray, image: Array, factors: np.ndarray, *, diameter_angstrom: float, origin: str
+) -> Contrasts:
+    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
+    contrast = contrast_map(image.data, radius_px=radius_px)
+    return contrasts_by_factor(contrast, xy, factors, full_shape=image.full_shape, radius_px=radius_px, origin=origin)
+
+
+def _orientations(xy: np.ndarray, image: Array, *, diameter_angstrom: float) -> Contrasts:
+    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
+    contrast = contrast_map(image.data, radius_px=radius_px)
+    return contrasts_by_orientation(contrast, xy, full_shape=image.full_shape, radius_px=radius_px)
+
+
+def _rescale(contrasts: Contrasts, factors: np.ndarray, *, scale: float, pixel_size: float) -> str:
+    """End of the message about coordinates that fit at another scale; empty where they don't."""
+    fit = better_fit(contrasts, factors, at_least=PARTICLES_FOR_PROOF, pixel_size=pixel_size)
+    return "" if fit is None else _rescale_text(fit, scale, pixel_size)
+
+
+def _rescale_text(fit: Fit, scale: float, pixel_size: float) -> str:
+    unit = " (so they are in Å)" if np.isclose(fit.factor * pixel_size, 1) and pixel_size != 1 else ""
+    stated = f", {fit.stated:.3f} as stated" if fit.stated else ""
+    turned, cure = "", f"set scale to {scale * fit.factor:.4g}"
+    if fit.flipped:
+        turned = " and counted from the other origin"
+        cure += " and origin to the other of top-left and bottom-left"
+    return (
+        f" fit when multiplied by {fit.factor:.4g}{unit}{turned} (contrast {fit.contrast:.3f} there{stated}); "
+        f"{cure} if all files are so, or give coordinates in pixels of the micrographs"
+    )
+
+
+def _unproven_note(unproven: Sequence[str], n_images: int, source: str) -> list[str]:
+    if not unproven:
+        return []
+    return [
+        f"{source}: origin, axes and scale are not proven on {len(unproven)} of {n_images} micrographs, for instance "
+        f"{unproven[0]}, whose coordinates are too few or show too little contrast"
+    ]

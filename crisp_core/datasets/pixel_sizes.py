@@ -1,0 +1,81 @@
+"""Pixel sizes that files state: whether they agree with each other and with the config.
+
+The config's value is used in any case. A file that contradicts it is noticed; one that contradicts the other files is
+refused, since no single value can be right for both.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from crisp_core.errors import UserError
+from crisp_core.formats.images import MRC_SUFFIXES, read_mrc_header
+
+
+def stated_pixel_size(path: str | Path) -> float | None:
+    """Pixel size (Å/px) that somebody wrote into an MRC header.
+
+    None for other formats, for a header that cannot be read, and for the values of programs that do not know it: 0,
+    exactly 1, or a pixel that is not square.
+    """
+    if Path(path).suffix.lower() not in MRC_SUFFIXES:
+        return None
+    try:
+        header = read_mrc_header(path)
+    except UserError:
+        return None
+    cell = np.array([header["cella"]["x"], header["cella"]["y"]], dtype=float)
+    intervals = np.array([header["mx"], header["my"]], dtype=float)
+    if not (np.isfinite(cell).all() and (cell > 0).all() and (intervals > 0).all()):
+        return None
+    x, y = cell / intervals
+    return None if not equal_pixel_sizes(x, y) or abs(x - 1) < 1e-5 else round(float(x), 6)
+
+
+def equal_pixel_sizes(a: float, b: float) -> bool:
+    """Whether two pixel sizes differ by no more than 1 %, as rounding makes them, but no other magnification."""
+    return abs(a - b) <= 0.01 * max(a, b)
+
+
+def agreed_pixel_size(stated: Iterable[float | None], expected: float) -> float | None:
+    """Pixel size on which files agree that state one: the expected one if any states it, else the most frequent.
+
+    None where no file states any; None and NaN state nothing.
+    """
+    sizes = [round(float(size), 3) for size in stated if size is not None and np.isfinite(size)]
+    if any(equal_pixel_sizes(size, expected) for size in sizes):
+        return expected
+    return Counter(sizes).most_common(1)[0][0] if sizes else None
+
+
+def check_stated_pixel_size(path: str | Path, agreed: float | None) -> None:
+    """Refuse a micrograph whose header states another pixel size than the others' headers.
+
+    Parameters
+    ----------
+    path : str or Path
+        The micrograph.
+    agreed : float, optional
+        Å/px; see `agreed_pixel_size`.
+    """
+    stated = stated_pixel_size(path)
+    if stated is not None and agreed is not None and not equal_pixel_sizes(stated, agreed):
+        raise UserError(
+            f"{path}: its header says pixels of {stated:g} Å, those of other micrographs {agreed:g} Å; put micrographs "
+            "of another pixel size into a dataset of their own, or correct the header"
+        )
+
+
+def header_notices(stated: Mapping[str, float | None], pixel_size: float) -> list[str]:
+    """One line for each pixel size that headers state otherwise than the config; `stated` is by path."""
+    others: dict[float, list[str]] = {}
+    for path, size in stated.items():
+        if size is not None and np.isfinite(size) and not equal_pixel_sizes(size, pixel_size):
+            others.setdefault(round(float(size), 3), []).append(path)
+    return [
+        f"{paths[0]}: its header says pixels of {size:g} Å ({len(paths)} files in all), the config's pixel_size is "
+        f"{pixel_size:g} Å, which is used; check which of the two is right"
+        for size, paths in others.items()
+    ]

@@ -1,0 +1,1 @@
+"""Scores against known particles, comparisons and resolution."""

@@ -1,0 +1,281 @@
+"""Sets of particles whose resolution is compared: what each particle's pose is, and which particles are in a set.
+
+On simulated micrographs a pick that meets a true particle gets its angles and its true offset, as a refinement would
+find them; a pick that meets none gets random angles, as a refinement treats junk. On real ones the poses are those of a
+refinement.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+from scipy.spatial.transform import Rotation
+
+from crisp_core.errors import UserError
+from crisp_core.evaluation.scores import MATCH_FRACTION, match
+from crisp_core.formats.coordinates.registry import match_names
+from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
+from crisp_core.formats.images import TIFF_SUFFIXES
+from crisp_core.formats.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
+from crisp_core.formats.star import CTF_LABELS, PHASE_LABEL, coordinates_block, number_column, read_blocks
+from crisp_core.geometry import Shape
+from crisp_core.reconstruction.half_maps import HALF
+from crisp_core.seeds import named_rng
+
+# Sets of a simulated run: the experiment's picks, the true particles, and places without any.
+PICKS, TRUTH, FALSE = "picks", "truth", "false"
+SET, TRUE = "crispSet", "crispTrue"
+# Places that are tried for each false pick.
+TRIES = 50
+ANGLE_LABELS, ORIGIN_LABELS = list(ANGLES.values()), list(ORIGINS.values())
+
+log = logging.getLogger("crisp")
+
+
+def simulated_particles(
+    picks: Mapping[str, pd.DataFrame],
+    truth: pd.DataFrame,
+    shapes: Mapping[str, Shape],
+    *,
+    false_share: float,
+    diameter_px: float,
+    pixel_size: float,
+    seed: int,
+) -> pd.DataFrame:
+    """All particles that sets can be made of, with poses: picks, true particles, and places without any.
+
+    Parameters
+    ----------
+    picks : mapping of set to DataFrame
+        micrograph, x, y, score; in px of the micrographs.
+    truth : DataFrame
+        micrograph, x, y, score, RELION's angles and defocus, one defocus per micrograph.
+    shapes : mapping of micrograph to (height, width)
+        The micrographs to use.
+    false_share : float
+        How many false picks there are, per true particle.
+    diameter_px : float
+        A pick within half of it is a true one, matched one-to-one; a false place is at least as far from all.
+    pixel_size : float
+        Å/px.
+    seed : int
+        Of the false places.
+
+    Returns
+    -------
+    DataFrame
+        As `posed_picks`, with the column `SET`, micrograph after micrograph.
+    """
+    reach_px, nothing = MATCH_FRACTION * diameter_px, truth.iloc[:0]
+    # what a batch without any of these micrographs gives
+    parts = [posed_picks(nothing, nothing, reach_px=reach_px, pixel_size=pixel_size).assign(**{SET: ""})]
+    for name, shape in shapes.items():
+        true = truth[truth["micrograph"] == name]
+        xy = true[["x", "y"]].to_numpy(dtype=float)
+        n_false = int(np.ceil(false_share * len(true)))
+        places = empty_places(xy, shape, n_false, min_distance_px=reach_px, rng=named_rng(seed, name, "false picks"))
+        empty = pd.DataFrame(places, columns=["x", "y"]).assign(micrograph=name, score=np.nan)
+        own = {set_name: table[table["micrograph"] == name] for set_name, table in picks.items()}
+        for set_name, table in {TRUTH: true, **own, FALSE: empty}.items():
+            posed = posed_picks(table, true, reach_px=reach_px, pixel_size=pixel_size)
+            parts.append(posed.assign(**{SET: set_name}))
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+
+
+def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pixel_size: float) -> pd.DataFrame:
+    """Picks of one micrograph with the poses of the true particles that they are matched to, and the CTF.
+
+    Parameters
+    ----------
+    picks, truth : DataFrame
+        As in `simulated_particles`.
+    reach_px : float
+        Farthest that a true pick is from its particle.
+    pixel_size : float
+        Å/px.
+
+    Returns
+    -------
+    DataFrame
+        micrograph, x, y (cut to the pixel that becomes the middle of the box), score, `TRUE` (0 or 1), RELION's angles
+        (0 for a false pick), origins (Å) that bring the particle to that pixel, and defocus. Nothing where the
+        micrograph has no true particle, since the truth then does not say its defocus.
+    """
+    xy, true_xy = (table[["x", "y"]].to_numpy(dtype=float) for table in (picks, truth))
+    pairs = match(true_xy, xy, max_distance_px=reach_px)
+    angles, origin = np.zeros((len(xy), 3)), np.zeros((len(xy), 2))
+    angles[pairs.pick] = truth[ANGLE_LABELS].to_numpy(dtype=float)[pairs.truth]
+    origin[pairs.pick] = pixel_size * (np.trunc(xy[pairs.pick]) - true_xy[pairs.truth])
+    posed = picks[["micrograph", "x", "y", "score"]].reset_index(drop=True)
+    posed[["x", "y"]] = np.trunc(xy)
+    posed[TRUE] = np.isin(np.arange(len(xy)), pairs.pick).astype(int)
+    posed[ANGLE_LABELS], posed[ORIGIN_LABELS] = angles, origin
+    if truth.empty:
+        return posed.iloc[:0].assign(**dict.fromkeys(CTF_LABELS, 0.0))
+    return posed.assign(**{label: truth[label].iloc[0] for label in CTF_LABELS})
+
+
+def empty_places(
+    truth_xy: np.ndarray, shape: Shape, n: int, *, min_distance_px: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Up to `n` uniform places (m, 2) on a micrograph, farther than a distance from every true particle (k, 2).
+
+    Fewer where particles leave no more room.
+    """
+    xy = rng.uniform(0, (shape[1] - 1, shape[0] - 1), (n * TRIES, 2))
+    if not len(truth_xy):
+        return xy[:n]
+    distance, _ = cKDTree(truth_xy).query(xy)
+    return xy[distance > min_distance_px + np.sqrt(2)][:n]
+
+
+def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
+    """Particles of a refinement on a dataset's micrographs, with what else the file says of them.
+
+    Parameters
+    ----------
+    path : str or Path
+        RELION's star, or cryoSPARC's `.cs` with alignments3D, location and, for the CTF, ctf.
+    micrographs : list of str
+        Names in the dataset; particles on others are left out.
+
+    Returns
+    -------
+    DataFrame
+        micrograph, x, y, score, RELION's angles, origins and, where the file has them, CTF and the refinement's halves.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, lacks a column, or none of its micrographs is the dataset's.
+    """
+    poses = read_poses(path)
+    table = poses[["x", "y"]].apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
+    table[ANGLE_LABELS], table[ORIGIN_LABELS] = poses[list(ANGLES)], poses[list(ORIGINS)]
+    more = _more_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _more_of_star(path)
+    if not CTF_LABELS.keys() <= more.keys():
+        log.warning("%s has no defocus: the CTF is not corrected for", path)
+    table = table.assign(**more)
+    names = poses["micrograph"].unique().tolist()
+    found = match_names(names, micrographs)
+    table.insert(0, "micrograph", poses["micrograph"].map(dict(zip(names, found["micrograph"], strict=True))))
+    return table[table["micrograph"] != ""]
+
+
+def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One table of `refined_particles` of several sets, with the column `SET`; 0 where a set has no halves.
+
+    Raises
+    ------
+    UserError
+        If some sets have a defocus and others don't: their resolutions would not be comparable.
+    """
+    joined = pd.concat([table.assign(**{SET: name}) for name, table in refined.items()], ignore_index=True)
+    without = joined[joined.get("rlnDefocusU", pd.Series(0.0, joined.index)).isna()]
+    if len(without):
+        raise UserError(
+            f"resolution/refined/{without[SET].iloc[0]}: has no defocus, while other sets have; "
+            "export it with its CTF, or compare it alone"
+        )
+    return joined.fillna({HALF: 0, PHASE_LABEL: 0.0})
+
+
+def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
+    table = coordinates_block(path, read_blocks(path))
+    tiff = [name for name in table["rlnMicrographName"].astype(str).unique() if name.lower().endswith(TIFF_SUFFIXES)]
+    if tiff:
+        raise UserError(
+            f"{path}: its particles are on {tiff[0]}, and RELION reads TIFF from its last row on, so that positions, "
+            "angles and CTF are of an image upside down; extract and refine from results/<dataset>/micrographs/*.mrc"
+        )
+    labels = (*CTF_LABELS, PHASE_LABEL, HALF)
+    return {label: number_column(path, table, label) for label in labels if label in table}
+
+
+def _more_of_cryosparc(path: str | Path) -> dict[str, np.ndarray]:
+    rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
+    fields = rows.dtype.names or ()
+    more = {}
+    if {"ctf/df1_A", "ctf/df2_A", "ctf/df_angle_rad"} <= set(fields):
+        defocus = (rows["ctf/df1_A"], rows["ctf/df2_A"], np.degrees(rows["ctf/df_angle_rad"]))
+        more = {label: values.astype(float) for label, values in zip(CTF_LABELS, defocus, strict=True)}
+    if "ctf/phase_shift_rad" in fields:
+        more[PHASE_LABEL] = np.degrees(rows["ctf/phase_shift_rad"].astype(float))
+    if "alignments3D/split" in fields:
+        more[HALF] = rows["alignments3D/split"].astype(int) + 1
+    return more
+
+
+def particle_sets(
+    particles: pd.DataFrame,
+    names: Collection[str],
+    *,
+    false_shares: Mapping[str, float],
+    n_particles: int | None,
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    """Sets of equal size, each a random subset in random halves; false picks get random angles.
+
+    Parameters
+    ----------
+    particles : DataFrame
+        All particles, with `SET`, in the order of their stacks.
+    names : collection of str
+        Sets to make.
+    false_shares : mapping of set to share
+        Sets of true particles of which this share is replaced by places without any.
+    n_particles : int or None
+        Size of the sets; None takes that of the smallest.
+    seed : int
+        Of the subset, the halves and the random angles.
+
+    Returns
+    -------
+    dict of set to DataFrame
+        In the given order, with `HALF` 1 or 2; a refinement's own halves stay.
+
+    Raises
+    ------
+    UserError
+        If a set is smaller than `n_particles` or than two particles, or if there are too few false places.
+    """
+    own = [name for name in names if name not in false_shares]
+    sizes = particles[SET].value_counts().reindex(own, fill_value=0)
+    n = int(sizes.min()) if n_particles is None else n_particles
+    if n > sizes.min() or n < 2:
+        raise UserError(
+            f"resolution/n_particles: {n} of the {sizes.min()} particles in the set {sizes.idxmin()}; at least two and "
+            "at most all can be taken; change the number, resolution/part or the picks' threshold"
+        )
+    counts = {name: {name: n} for name in own}
+    for name, share in false_shares.items():
+        counts[name] = {TRUTH: n - round(share * n), FALSE: round(share * n)}
+    sets = {}
+    for name in names:
+        rng = named_rng(seed, name, "subset and halves")
+        chosen = [_drawn(particles[particles[SET] == part], size, rng) for part, size in counts[name].items()]
+        sets[name] = with_halves(pd.concat(chosen).sort_index(), rng)
+    return sets
+
+
+def _drawn(rows: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    if n > len(rows):
+        raise UserError(
+            f"resolution/false_shares: {n} false picks are wanted, the particles leave room for {len(rows)}; "
+            "lower the shares, or n_particles"
+        )
+    return rows.iloc[rng.permutation(len(rows))[:n]]
+
+
+def with_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Particles with random halves of equal size, unless all have halves, and random angles for the false ones."""
+    angles = Rotation.random(len(particles), rng=rng).as_euler("ZYZ", degrees=True)
+    halves = rng.permutation(np.arange(len(particles)) % 2 + 1)
+    given = HALF in particles and particles[HALF].isin([1, 2]).all()
+    particles = particles.assign(**{} if given else {HALF: halves})
+    false = (particles[TRUE] == 0).to_numpy()
+    particles.loc[false, ANGLE_LABELS] = angles[false]
+    return particles

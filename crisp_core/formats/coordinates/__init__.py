@@ -1,0 +1,1 @@
+"""Coordinate files of all programs: one module for each format."""

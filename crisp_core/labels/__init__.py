@@ -1,0 +1,1 @@
+"""Label images: the class of every pixel."""

@@ -1,0 +1,58 @@
+"""Star file of extracted particles, as all rules that extract write it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from crisp_core.formats.star import optics_table, particles_table, write_particles_star
+from crisp_core.particles.extraction import Boxes
+
+
+def write_extracted(
+    path: str | Path,
+    kept: pd.DataFrame,
+    boxes: Boxes,
+    *,
+    stack: str,
+    star_paths: Mapping[str, str],
+    pixel_size: float,
+    microscope: Mapping[str, float],
+    ctf: pd.DataFrame | None = None,
+    groups: pd.DataFrame | None = None,
+    poses: pd.DataFrame | None = None,
+) -> None:
+    """Write the star file of particles in a stack.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    kept : DataFrame
+        Of `particles.extract_to_stack`: columns micrograph, x, y and score, in the order of the stack.
+    boxes : Boxes
+        Of the stack.
+    stack : str
+        Path of the stack, as the star file names it.
+    star_paths : mapping of str to str
+        Paths by which the star file names the micrographs.
+    pixel_size : float
+        Å/px of the micrographs.
+    microscope : mapping
+        voltage_kv, spherical_aberration_mm, amplitude_contrast.
+    ctf, groups : DataFrame, optional
+        CTF of the micrographs and their optics groups, as `star.read_micrographs_ctf` returns them.
+    poses : DataFrame, optional
+        More columns, one row per particle.
+    """
+    table = particles_table(kept, stack=stack, micrograph_paths=star_paths, ctf=ctf)
+    optics = optics_table(
+        voltage_kv=microscope["voltage_kv"],
+        spherical_aberration_mm=microscope["spherical_aberration_mm"],
+        amplitude_contrast=microscope["amplitude_contrast"],
+        micrograph_pixel_size=pixel_size,
+        pixel_size=boxes.pixel_size,
+        box_px=boxes.size_px,
+        groups=groups,
+    )
+    write_particles_star(path, optics, table if poses is None else pd.concat([table, poses], axis=1))

@@ -1,0 +1,1 @@
+"""Finders of particle centers on probability maps."""

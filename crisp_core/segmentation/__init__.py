@@ -1,0 +1,1 @@
+"""Networks that classify every pixel: training and prediction."""

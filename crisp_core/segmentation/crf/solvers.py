@@ -1,0 +1,244 @@
+"""Inference in a conditional random field: mean field and regularised Frank-Wolfe, one loop.
+
+Minimised is E(x) + λ R(x) over label probabilities x (b, l, h, w), with E(x) = ½⟨x, Px⟩ − ⟨u, x⟩, logits u and
+Px = Σ C F(x) over the kernels; F filters the pixels, C (l, l) mixes the labels. Each step solves the problem with E
+linearised: s = argmin ⟨Px − u, s⟩ + λ R(s), x ← x + a (s − x) (Lê-Huu & Alahari 2021). With R the negative entropy,
+λ = 1 and a = 1 that is the mean field of Krähenbühl & Koltun (2011).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import torch
+
+from crisp_core.segmentation.crf.kernels import Kernel
+
+REGULARIZERS = ("negentropy", "l2")
+STEP_RULES = ("fixed", "diminishing", "learnable", "line_search")
+
+# probability that stands for zero where a logarithm is taken
+LEAST_PROBABILITY = 1e-12
+BISECTIONS = 20
+
+
+class Term(NamedTuple):
+    """One kernel of the pairwise operator: Px is the sum of `coupling` · `filtered`(x) over the terms.
+
+    `coupling` (l, l) is symmetric where Px − u shall be the gradient of E; −w I rewards neighbours of one label.
+    """
+
+    filtered: Kernel
+    coupling: torch.Tensor
+
+
+class Solver(NamedTuple):
+    """How the energy is minimised.
+
+    `steps` holds the step a of every iteration, numbers or 0-d tensors in [0, 1], or None for the exact line search;
+    `regularization` is λ and `initial_weight` w₀, the share of softmax(u) in the result.
+    """
+
+    regularizer: str
+    regularization: float
+    steps: Sequence[float | torch.Tensor | None]
+    initial_weight: float = 0.0
+
+
+class Form(NamedTuple):
+    """What the loop needs to know of R: argmin s of −⟨t, s⟩ + R(s), log s, log x, and the gradient of R.
+
+    For two labels there is a closed form in q = P(label 1) alone, where t is the difference of the labels' values.
+    """
+
+    response: Callable[[torch.Tensor], torch.Tensor]
+    log_response: Callable[[torch.Tensor], torch.Tensor]
+    log_marginals: Callable[[torch.Tensor], torch.Tensor]
+    slope: Callable[[torch.Tensor], torch.Tensor]
+
+
+class Problem(NamedTuple):
+    """The linearised energy at x is −⟨unary + message(x), s⟩; `start` is x⁰."""
+
+    start: torch.Tensor
+    unary: torch.Tensor
+    message: Kernel
+    form: Form
+
+
+def mean_field(iterations: int, *, initial_weight: float = 0.0) -> Solver:
+    """Solver with the updates x ← softmax(u − Px), all pixels at once."""
+    return Solver("negentropy", 1.0, (1.0,) * iterations, initial_weight)
+
+
+def frank_wolfe_steps(rule: str, iterations: int, *, step: float = 1.0) -> tuple[float | None, ...]:
+    """Steps of the rules that learn nothing: `fixed`, `diminishing` (2 / (k + 2)) or `line_search`."""
+    if rule == "line_search":
+        return (None,) * iterations
+    return tuple(step if rule == "fixed" else 2 / (k + 2) for k in range(iterations))
+
+
+def solve(
+    logits: torch.Tensor, terms: Sequence[Term], solver: Solver, *, closed_form: bool | None = None
+) -> torch.Tensor:
+    """Log marginals log((1 − w₀) xᴷ + w₀ softmax(u)) after all steps of the solver.
+
+    Parameters
+    ----------
+    logits : (b, l, h, w) tensor
+    terms : sequence of Term
+        May be empty.
+    solver : Solver
+    closed_form : bool, optional
+        Solve for the probability of label 1 alone, which filters one channel instead of two and gives the same
+        numbers. Default: for two labels.
+
+    Returns
+    -------
+    (b, l, h, w) tensor
+        Its softmax are the marginals. A probability of zero counts as 1e-12.
+    """
+    log_start = logits.log_softmax(1)
+    closed_form = logits.shape[1] == 2 if closed_form is None else closed_form
+    problem = (_binary_problem if closed_form else _problem)(logits, terms, solver.regularizer)
+    x, unary, message, form = problem
+    log_x = log_start
+    for i, step in enumerate(solver.steps):
+        descent = unary + message(x)
+        values = descent / solver.regularization
+        target = form.response(values)
+        if step is None:
+            step = line_search(problem, x, target, descent, solver.regularization)
+        if i == len(solver.steps) - 1:
+            log_x = _log_blend(step, form.log_response(values), partial(form.log_marginals, x))
+        x = target if _is(step, 1) else x + step * (target - x)
+    return _log_blend(solver.initial_weight, log_start, lambda: log_x)
+
+
+def _is(step: float | torch.Tensor, value: int) -> bool:
+    return not isinstance(step, torch.Tensor) and step == value
+
+
+def _log_blend(weight: float | torch.Tensor, log_a: torch.Tensor, log_b: Callable[[], torch.Tensor]) -> torch.Tensor:
+    """log(weight · a + (1 − weight) · b) from logarithms."""
+    if _is(weight, 1):
+        return log_a
+    if _is(weight, 0):
+        return log_b()
+    weight = torch.as_tensor(weight, dtype=log_a.dtype, device=log_a.device)
+    # the ends, where the logarithm has no gradient, are moved by less than rounding
+    weight = weight.clamp(LEAST_PROBABILITY, 1 - torch.finfo(log_a.dtype).eps)
+    return torch.logaddexp(log_a + weight.log(), log_b() + (-weight).log1p())
+
+
+def _problem(logits: torch.Tensor, terms: Sequence[Term], regularizer: str) -> Problem:
+    def message(x: torch.Tensor) -> torch.Tensor:
+        return -pairwise(x, terms)
+
+    return Problem(logits.softmax(1), logits, message, FORMS[regularizer])
+
+
+def _binary_problem(logits: torch.Tensor, terms: Sequence[Term], regularizer: str) -> Problem:
+    """With f = F(q), n = F(1): z = u₁ − u₀ + Σ (C₀₁ − C₁₁) f − (C₁₀ − C₀₀) (n − f), from two rows of u − Px."""
+    unary = logits[:, 1:] - logits[:, :1]
+    start = unary.sigmoid()
+    gains = []
+    for filtered, c in terms:
+        from_zeros = c[1, 0] - c[0, 0]
+        unary = unary - from_zeros * filtered(torch.ones_like(start))
+        gains.append(c[0, 1] - c[1, 1] + from_zeros)
+
+    def message(q: torch.Tensor) -> torch.Tensor:
+        return _sum([gain * term.filtered(q) for gain, term in zip(gains, terms, strict=True)], q)
+
+    return Problem(start, unary, message, BINARY_FORMS[regularizer])
+
+
+def pairwise(x: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
+    """Px of label probabilities (b, l, h, w)."""
+    return _sum([torch.einsum("lm,bmhw->blhw", c, filtered(x)) for filtered, c in terms], x)
+
+
+def _sum(parts: list[torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+    return sum(parts[1:], parts[0]) if parts else torch.zeros_like(like)
+
+
+def energy(
+    x: torch.Tensor,
+    logits: torch.Tensor,
+    terms: Sequence[Term],
+    *,
+    regularizer: str | None = None,
+    regularization: float = 1.0,
+) -> torch.Tensor:
+    """Energy E(x) + λ R(x) of every tile (b), or E(x) without a regulariser; R is Σ x log x or ½ Σ x²."""
+    value = (0.5 * x * pairwise(x, terms) - logits * x).sum((1, 2, 3))
+    if regularizer == "negentropy":
+        value = value + regularization * torch.special.xlogy(x, x).sum((1, 2, 3))
+    elif regularizer == "l2":
+        value = value + regularization * 0.5 * x.square().sum((1, 2, 3))
+    return value
+
+
+@torch.no_grad()
+def line_search(
+    problem: Problem, x: torch.Tensor, target: torch.Tensor, descent: torch.Tensor, regularization: float
+) -> torch.Tensor:
+    """Step (b, 1, 1, 1) that minimises E + λ R between x and the target, for every tile; a constant for gradients.
+
+    With descent = −∇E(x), the slope along d = s − x is ⟨∇E(x) + λ∇R(x + a d), d⟩ + a c, c = ⟨d, Pd⟩. Since s solves
+    the linearised problem, its first part rises to at most 0 at a = 1. So where c ≤ 0 (attraction) the full step is the
+    minimum, and else the slope rises with a: its root is found by bisection, from the side where the energy falls.
+    """
+    x = x.double()
+    direction = target.double() - x
+    linear = _dot(descent, direction)
+    curvature = -_dot(problem.message(direction.to(descent)), direction)
+    low, high = torch.zeros_like(linear), torch.ones_like(linear)
+    for _ in range(BISECTIONS if (curvature > 0).any() else 0):
+        middle = (low + high) / 2
+        slope = regularization * _dot(problem.form.slope(x + middle * direction), direction) - linear
+        falls = slope + middle * curvature <= 0
+        low, high = torch.where(falls, middle, low), torch.where(falls, high, middle)
+    return torch.where(curvature > 0, low, 1.0).to(descent)
+
+
+def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return (a * b).sum((1, 2, 3), keepdim=True)
+
+
+def sparsemax(values: torch.Tensor) -> torch.Tensor:
+    """Nearest point of the simplex to values (b, l, h, w) along the labels (Martins & Astudillo 2016)."""
+    ordered = values.sort(dim=1, descending=True).values
+    sums = ordered.cumsum(1) - 1
+    counts = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device).view(1, -1, 1, 1)
+    support = (counts * ordered > sums).sum(1, keepdim=True)
+    threshold = sums.gather(1, support - 1) / support
+    return (values - threshold).clamp_min(0)
+
+
+def _log(x: torch.Tensor) -> torch.Tensor:
+    return x.clamp_min(LEAST_PROBABILITY).log()
+
+
+def _log_pair(q: torch.Tensor) -> torch.Tensor:
+    return torch.cat([_log(1 - q), _log(q)], dim=1)
+
+
+def _half_line(t: torch.Tensor) -> torch.Tensor:
+    return ((1 + t) / 2).clamp(0, 1)
+
+
+FORMS = {
+    "negentropy": Form(lambda t: t.softmax(1), lambda t: t.log_softmax(1), _log, _log),
+    "l2": Form(sparsemax, lambda t: _log(sparsemax(t)), _log, lambda x: x),
+}
+BINARY_FORMS = {
+    "negentropy": Form(
+        torch.sigmoid,
+        lambda t: torch.cat([torch.zeros_like(t), t], dim=1).log_softmax(1),
+        _log_pair,
+        lambda q: _log(q) - _log(1 - q),
+    ),
+    "l2": Form(_half_line, lambda t: _log_pair(_half_line(t)), _log_pair, lambda q: 2 * q - 1),
+}

@@ -1,0 +1,292 @@
+"""Random crops of labelled micrographs: where they are taken, which pixels count, how they are varied."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+import pandas as pd
+from scipy import fft, ndimage
+
+from crisp_core.classes import IGNORED, PARTICLE, network_label
+from crisp_core.errors import UserError
+from crisp_core.formats.arrays import Grid, array_grids, array_names, read_window
+
+# places that are tried for a crop that must hold a particle
+MAX_DRAWS = 20
+
+# rings of the random modulation up to the Nyquist frequency, least and most
+RINGS = (1.0, 6.0)
+
+
+class LabelledMicrograph(NamedTuple):
+    """A micrograph's name, the batch files that hold its image and its label, and its dataset."""
+
+    name: str
+    images: str
+    labels: str
+    dataset: str = ""
+
+
+def labelled_parts(
+    split: pd.DataFrame, images: Sequence[str], labels: Sequence[str], *, dataset: str = ""
+) -> dict[str, list[LabelledMicrograph]]:
+    """Micrographs of every part of a dataset's split; those without a label, which are in quarantine, are left out.
+
+    Parameters
+    ----------
+    split : DataFrame
+        Columns micrograph and part.
+    images, labels : sequences of paths
+        Batch files, in the same order.
+    dataset : str
+        Name of the dataset; two datasets may have micrographs of one name.
+    """
+    files = {
+        name: (image_path, label_path)
+        for image_path, label_path in zip(images, labels, strict=True)
+        for name in array_names(label_path, "label")
+    }
+    return {
+        part: [LabelledMicrograph(name, *files[name], dataset) for name in rows["micrograph"] if name in files]
+        for part, rows in split.groupby("part")
+    }
+
+
+def parts_of_datasets(
+    splits: Sequence[str],
+    images: Sequence[str],
+    labels: Sequence[str],
+    *,
+    n_batches: Mapping[str, int],
+    n_train: int | None = None,
+) -> dict[str, list[LabelledMicrograph]]:
+    """Training and validation micrographs of all datasets of a network.
+
+    Parameters
+    ----------
+    splits : sequence of paths
+        Table of the parts of every dataset.
+    images, labels : sequences of paths
+        Batch files of all datasets, one dataset after the other.
+    n_batches : mapping of str to int
+        Number of batch files of every dataset, in the same order.
+    n_train : int, optional
+        Only the first training micrographs of every dataset.
+
+    Raises
+    ------
+    UserError
+        If one of several datasets has no training micrograph.
+    """
+    parts: dict[str, list[LabelledMicrograph]] = {"train": [], "validation": []}
+    start = 0
+    for (dataset, n), path in zip(n_batches.items(), splits, strict=True):
+        split, own = pd.read_csv(path, sep="\t", dtype=str), slice(start, start + n)
+        # a network of one dataset names no dataset, so that its crops are those of the dataset alone
+        name = dataset if len(n_batches) > 1 else ""
+        found = labelled_parts(split, images[own], labels[own], dataset=name)
+        if len(n_batches) > 1 and not found.get("train"):
+            raise UserError(
+                f"{path}: no training micrograph of {dataset} could be used; correct its files or split, or take it "
+                "out of the network's datasets"
+            )
+        parts["train"] += found.get("train", [])[:n_train]
+        parts["validation"] += found.get("validation", [])
+        start += n
+    return parts
+
+
+class Uncertain(NamedTuple):
+    """What of a label is not to be trusted, in Å: see `uncertain_pixels`."""
+
+    band_angstrom: float = 0.0
+    unlabelled_angstrom: float | None = None
+
+
+ALL_CERTAIN = Uncertain()
+
+
+class Crops:
+    """Random crops, turned and mirrored; item `i` is always the same crop, whatever was read before.
+
+    Every dataset gives the same number of crops, however many micrographs it has, and every micrograph of a dataset the
+    same number (give or take one). Crops are read from disk one by one; nothing is kept in memory.
+
+    Parameters
+    ----------
+    micrographs : sequence of LabelledMicrograph
+    crop_px : int
+        Side of a crop, working pixels.
+    n_items : int
+    contrast_jitter, defocus_jitter : float
+        Strengths of `jitter_contrast` and `jitter_rings`; 0 is off.
+    empty_share : float
+        A crop may be without particle with this probability; otherwise up to `MAX_DRAWS` places are drawn until one
+        holds a particle. 1 takes crops as they fall.
+    uncertain : Uncertain
+        Pixels that do not count beside those that are not valid.
+    classes : sequence of str
+        Of the network; pixels of other classes are background.
+    seed : int
+    """
+
+    def __init__(
+        self,
+        micrographs: Sequence[LabelledMicrograph],
+        *,
+        crop_px: int,
+        n_items: int,
+        contrast_jitter: float = 0.0,
+        defocus_jitter: float = 0.0,
+        empty_share: float = 1.0,
+        uncertain: Uncertain = ALL_CERTAIN,
+        classes: Sequence[str],
+        seed: int,
+    ) -> None:
+        self.micrographs = list(micrographs)
+        self.crop_px = crop_px
+        self.n_items = n_items
+        self.contrast_jitter = contrast_jitter
+        self.defocus_jitter = defocus_jitter
+        self.empty_share = empty_share
+        self.uncertain = uncertain
+        self.classes = list(classes)
+        self.seed = seed
+        files = {path: array_grids(path, "label") for path in {m.labels for m in self.micrographs}}
+        self.grids = [files[m.labels][m.name] for m in self.micrographs]
+        self.turns = dataset_turns([m.dataset for m in self.micrographs])
+
+    def __len__(self) -> int:
+        return self.n_items
+
+    def __getitem__(self, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return image (1, crop_px, crop_px) float32 and label (crop_px, crop_px) uint8 with `IGNORED` pixels."""
+        rng = np.random.default_rng([self.seed, item])
+        own = self.turns[item % len(self.turns)]
+        number = own[item // len(self.turns) % len(own)]
+        image, label = self.read(self.micrographs[number], self.grids[number], rng)
+        image = jitter_contrast(image, self.contrast_jitter, rng)
+        if self.defocus_jitter:
+            image = jitter_rings(image, self.defocus_jitter, rng)
+        quarter_turns, mirrored = int(rng.integers(4)), rng.integers(2)
+        image, label = (np.rot90(a[:, ::-1] if mirrored else a, quarter_turns).copy() for a in (image, label))
+        return image[None], label
+
+    def read(
+        self, micrograph: LabelledMicrograph, grid: Grid, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Read a crop at a random place: image float32 and label uint8, both (crop_px, crop_px).
+
+        A micrograph smaller than the crop is continued with ignored zeros.
+        """
+        # opened anew for every crop: a tenth of the time of reading, and handles do not survive a fork
+        with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
+            corner = self.draw_corner(labels, micrograph.name, grid, rng)
+            place = _window(corner, self.crop_px)
+            image = read_window(images, "image", micrograph.name, *place)
+            valid = read_window(images, "valid", micrograph.name, *place)
+            around, inside = _widened(corner, image.shape, margin_px(self.uncertain, grid.pixel_size))
+            label = read_window(labels, "label", micrograph.name, *around)
+        uncertain = uncertain_pixels(label, self.uncertain, pixel_size=grid.pixel_size)
+        target = training_label(label[inside], valid & ~uncertain[inside], self.classes)
+        missing = [(0, self.crop_px - n) for n in image.shape]
+        return np.pad(image, missing), np.pad(target, missing, constant_values=IGNORED)
+
+    def draw_corner(self, labels: h5py.File, name: str, grid: Grid, rng: np.random.Generator) -> tuple[int, int]:
+        """Draw the crop's first row and column; only windows of the label are read."""
+        corner = _random_corner(grid.shape, self.crop_px, rng)
+        if self.empty_share == 1 or rng.random() < self.empty_share:
+            return corner
+        for _ in range(MAX_DRAWS - 1):
+            if (read_window(labels, "label", name, *_window(corner, self.crop_px)) == PARTICLE).any():
+                break
+            corner = _random_corner(grid.shape, self.crop_px, rng)
+        return corner
+
+
+def dataset_turns(datasets: Sequence[str]) -> list[list[int]]:
+    """Positions of the micrographs of every dataset, in the order in which the datasets first appear."""
+    turns: dict[str, list[int]] = {}
+    for position, dataset in enumerate(datasets):
+        turns.setdefault(dataset, []).append(position)
+    return list(turns.values())
+
+
+def _random_corner(shape: tuple[int, int], crop_px: int, rng: np.random.Generator) -> tuple[int, int]:
+    y, x = (int(rng.integers(max(n - crop_px, 0) + 1)) for n in shape)
+    return y, x
+
+
+def _window(corner: tuple[int, int], size_px: int) -> tuple[slice, slice]:
+    y, x = corner
+    return slice(y, y + size_px), slice(x, x + size_px)
+
+
+def _widened(
+    corner: tuple[int, int], shape: tuple[int, int], margin: int
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Window of `shape` at `corner` with a margin, and the place of the window in what is read there."""
+    starts = [max(first - margin, 0) for first in corner]
+    rows, columns = (slice(start, first + n + margin) for start, first, n in zip(starts, corner, shape, strict=True))
+    offsets = [first - start for start, first in zip(starts, corner, strict=True)]
+    inside = slice(offsets[0], offsets[0] + shape[0]), slice(offsets[1], offsets[1] + shape[1])
+    return (rows, columns), inside
+
+
+def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+    """Label (h, w) uint8 by the channels of a network with these classes; `IGNORED` where `counts` is False."""
+    return np.where(counts, network_label(label, classes), IGNORED).astype(np.uint8)
+
+
+def uncertain_pixels(label: np.ndarray, uncertain: Uncertain, *, pixel_size: float) -> np.ndarray:
+    """Mask of the pixels whose label is not to be trusted.
+
+    Parameters
+    ----------
+    label : (height, width) array of all classes
+    uncertain : Uncertain
+        `band_angstrom`: pixels whose centre is nearer than this to the outline of the particles, on either side: where
+        exactly a particle ends is a matter of a threshold. The outline runs midway between pixels of different labels.
+        `unlabelled_angstrom`: background farther than this from every labelled particle, where picks are incomplete:
+        what lies there may be particles that nobody picked. Labelled contaminant and carbon stay.
+    pixel_size : float
+        Å/px of `label`.
+    """
+    mask = np.zeros(label.shape, bool)
+    particle = label == PARTICLE
+    if uncertain.band_angstrom and particle.any() and not particle.all():
+        # one of the two distances is 0, the other one is to the nearest pixel of the other side
+        distance_px = ndimage.distance_transform_edt(particle) + ndimage.distance_transform_edt(~particle)
+        mask |= (distance_px - 0.5) * pixel_size < uncertain.band_angstrom
+    if uncertain.unlabelled_angstrom is not None:
+        distance_px = ndimage.distance_transform_edt(~particle) if particle.any() else np.full(label.shape, np.inf)
+        mask |= (label == 0) & (distance_px * pixel_size > uncertain.unlabelled_angstrom)
+    return mask
+
+
+def margin_px(uncertain: Uncertain, pixel_size: float) -> int:
+    """Pixels around a crop that decide which of its pixels are uncertain."""
+    reach = max(uncertain.band_angstrom, uncertain.unlabelled_angstrom or 0.0)
+    return math.ceil(reach / pixel_size) + 1 if uncertain != ALL_CERTAIN else 0
+
+
+def jitter_contrast(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Scale and shift a normalised image by up to `strength`: ice thickness and dose differ between micrographs."""
+    gain, offset = rng.uniform(-strength, strength, 2)
+    return (image * (1 + gain) + offset).astype(np.float32)
+
+
+def jitter_rings(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
+    """Modulate the spectrum of a (height, width) image by rings, as another defocus does.
+
+    The phase of the contrast transfer grows with the square of the spatial frequency k, and so does that of the gain
+    1 + a cos(π n (k / k_Nyquist)² + φ), with a in ± `strength`, n in `RINGS` and φ drawn uniformly. The mean stays.
+    """
+    amplitude, n, phase = rng.uniform(-strength, strength), rng.uniform(*RINGS), rng.uniform(0, 2 * np.pi)
+    height, width = image.shape
+    squared = (2 * fft.fftfreq(height)[:, None]) ** 2 + (2 * fft.rfftfreq(width)) ** 2
+    gain = 1 + amplitude * np.cos(np.pi * n * squared + phase)
+    gain[0, 0] = 1
+    return fft.irfft2(fft.rfft2(image) * gain.astype(np.float32), image.shape).astype(np.float32)

@@ -1,0 +1,82 @@
+"""Probabilities of the labels on whole micrographs, tile by tile."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.networks import total_stride
+from crisp_core.segmentation.tiles import stitch, tiling
+
+
+def predict(
+    network: nn.Module,
+    image: np.ndarray,
+    *,
+    tile_px: int,
+    overlap_px: int,
+    tiles_per_step: int = 4,
+    turns: bool = False,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Predict the labels' probabilities of every pixel of a prepared micrograph.
+
+    Parameters
+    ----------
+    network : Module
+        In evaluation mode, on `device`: logits (b, labels, h, w) from images (b, 1, h, w). That of a `CrfNetwork`
+        sees a tile at a time; the seams that this leaves are blended (docs/crf.md).
+    image : (height, width) float32 array
+    tile_px, overlap_px : int
+        Largest side of a tile and the least overlap of neighbours, in pixels of the image: see `tiles.tiling`.
+    tiles_per_step : int
+        Tiles that pass through the network at a time. Tiles of different micrographs never share a step, so a
+        micrograph's result does not depend on its neighbours in the batch.
+    turns : bool
+        Average over the image and its three quarter turns: four times slower.
+    device : str
+
+    Returns
+    -------
+    (labels, height, width) float32 array, the sum over labels is 1
+    """
+    tiles = tiling(image.shape, tile_px=tile_px, overlap_px=overlap_px)
+    height, width = tiles.shape
+
+    def probabilities() -> Iterator[np.ndarray]:
+        for start in range(0, len(tiles.corners), tiles_per_step):
+            corners = tiles.corners[start : start + tiles_per_step]
+            step = np.stack([image[y : y + height, x : x + width] for y, x in corners])[:, None]
+            yield from tile_probabilities(network, torch.from_numpy(step).to(device), turns=turns).cpu().numpy()
+
+    with torch.inference_mode():
+        return stitch(probabilities(), tiles, image.shape, overlap_px=overlap_px)
+
+
+def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) -> torch.Tensor:
+    """Label probabilities (b, labels, h, w) of tiles (b, 1, h, w), optionally the mean over four quarter turns."""
+    quarter_turns = range(4) if turns else range(1)
+    total: Any = sum(
+        torch.rot90(padded_logits(network, torch.rot90(tiles, k, (2, 3))).softmax(dim=1), -k, (2, 3))
+        for k in quarter_turns
+    )
+    return total / len(quarter_turns)
+
+
+def padded_logits(network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
+    """Logits of tiles whose sides need not be multiples of the network's stride.
+
+    What is missing is mirrored (repeated where the tile is too small to mirror) and cut off again afterwards.
+    """
+    height, width = tiles.shape[-2:]
+    stride = total_stride(network)
+    missing = (0, -width % stride, 0, -height % stride)
+    mode = "reflect" if missing[1] < width and missing[3] < height else "replicate"
+    padded = F.pad(tiles, missing, mode=mode).contiguous(memory_format=torch.channels_last)
+    if isinstance(network, CrfNetwork):
+        return network(padded, (height, width))
+    return network(padded)[..., :height, :width].float()

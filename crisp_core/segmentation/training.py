@@ -1,0 +1,344 @@
+"""Training of a segmentation network on random crops of labelled micrographs."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from crisp_core.classes import IGNORED, PARTICLE, channel
+from crisp_core.errors import UserError
+from crisp_core.formats.arrays import read_array
+from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.crops import (
+    ALL_CERTAIN,
+    Crops,
+    LabelledMicrograph,
+    Uncertain,
+    training_label,
+    uncertain_pixels,
+)
+from crisp_core.segmentation.inference import padded_logits, predict
+from crisp_core.segmentation.losses import Loss, make_loss
+from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
+
+log = logging.getLogger("crisp")
+
+# compute capability (Ampere) from which a GPU has bfloat16 of its own
+BFLOAT16_CAPABILITY = 8
+
+MAX_WORKERS = 8
+
+# what the settings of a training need not name: all of it off, or as the device suggests
+OPTIONAL: dict[str, Any] = {
+    "gradient_norm": None,
+    "patience": None,
+    "mixed_precision": True,
+    "contrast_jitter": 0.0,
+    "defocus_jitter": 0.0,
+    "empty_share": 1.0,
+    "ignore_band_angstrom": 0.0,
+    "ignore_unlabelled_angstrom": None,
+    "averaging_decay": 0.0,
+    "workers": None,
+}
+
+
+class Score(NamedTuple):
+    """Loss and pooled pixel scores of the particle class on the validation micrographs."""
+
+    loss: float
+    iou: float
+    f1: float
+
+
+class Steps(NamedTuple):
+    """Mean loss of an epoch's steps, seconds spent waiting for crops, and seconds spent computing."""
+
+    loss: float
+    data_seconds: float
+    compute_seconds: float
+
+
+def fit(
+    network: nn.Module,
+    training: Sequence[LabelledMicrograph],
+    validation: Sequence[LabelledMicrograph],
+    *,
+    settings: Mapping[str, Any],
+    prediction: Mapping[str, Any],
+    classes: Sequence[str] = ("background", "particle"),
+    device: str,
+    seed: int,
+    resume: Resume | None = None,
+) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
+    """Train `network` in place and return the weights of its best epoch.
+
+    Parameters
+    ----------
+    network : Module
+        Logits (b, labels, h, w) from images (b, 1, h, w).
+    training, validation : sequences of LabelledMicrograph
+        Neither may be empty.
+    settings : mapping
+        Section `training` of an experiment; the keys of `OPTIONAL` may be missing. A `CrfNetwork` also needs
+        crf_learning_rate.
+    prediction : mapping
+        Section `prediction` of an experiment: tiles of the validation micrographs.
+    classes : sequence of str
+        Names of the network's channels; labels of other classes count as background.
+    device : str
+    seed : int
+    resume : Resume, optional
+        Where the state is kept, so that a training that was killed goes on after the last epoch kept there and ends as
+        if nothing had happened. The caller removes the file when the result is safe.
+
+    Returns
+    -------
+    state : dict of tensors
+        Weights of the epoch with the highest validation IoU.
+    history : list of dicts
+        One row per epoch: epoch, train_loss, validation_loss, validation_iou, validation_f1, learning_rate, seconds,
+        and of these data_seconds (waiting for crops), compute_seconds (training steps) and validation_seconds.
+    """
+    check_parts(training, validation)
+    settings = OPTIONAL | dict(settings)
+    epochs, n_items = settings["epochs"], len(training) * settings["crops_per_micrograph"]
+    # a last step of a single crop would leave batch normalisation without statistics
+    per_step = min(settings["crops_per_step"], n_items)
+    n_steps = n_items // per_step
+    # both at once, which the method takes although its stub does not say so
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = start_run(network, settings, n_steps=epochs * n_steps)
+    random_state = continue_run(run, resume)
+    batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
+    crops = training_crops(training, settings, n_items=epochs * n_items, classes=classes, seed=seed)
+    stream = iter(crop_loader(crops, batches, workers=settings["workers"], device=device))
+    # the loader draws from PyTorch's generator when it starts
+    restore_random_state(random_state)
+    score_options: dict[str, Any] = {
+        "prediction": prediction,
+        "classes": classes,
+        "uncertain": crops.uncertain,
+        "device": device,
+    }
+    step_options = {"max_norm": settings["gradient_norm"], "mixed": settings["mixed_precision"], "device": device}
+    loss = make_loss(settings["loss"])
+    for _ in range(len(run.history), epochs):
+        if out_of_patience(run, settings["patience"]):
+            break
+        start = time.perf_counter()
+        steps = train_epoch(run, islice(stream, n_steps), loss, **step_options)
+        score = validate(run.averaged.module, validation, loss, mixed=settings["mixed_precision"], **score_options)
+        finish_epoch(run, steps, score, seconds=time.perf_counter() - start)
+        log_epoch(run.history[-1], epochs)
+        save_run(run, resume)
+    if not run.best_state:
+        raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
+    return run.best_state, run.history
+
+
+def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[LabelledMicrograph]) -> None:
+    """Refuse to train without micrographs to train on or to choose the best epoch by, or without particles on them."""
+    for part, micrographs in (("train", training), ("validation", validation)):
+        if not micrographs:
+            raise UserError(
+                f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
+            )
+        if not any((read_array(m.labels, "label", m.name).data == PARTICLE).any() for m in micrographs):
+            raise UserError(
+                f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
+                f"first is {micrographs[0].name}); give coordinates of others, or correct split"
+            )
+
+
+def start_run(network: nn.Module, settings: Mapping[str, Any], *, n_steps: int) -> Run:
+    """State before the first of `n_steps` steps."""
+    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps)
+    return Run(network, averaged_weights(network, settings["averaging_decay"]), optimizer, schedule)
+
+
+def make_optimizer(
+    network: nn.Module, settings: Mapping[str, Any], *, n_steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
+    groups = parameter_groups(network, settings)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings["weight_decay"])
+    rates = [group["lr"] for group in groups]
+    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1)
+
+
+def parameter_groups(network: nn.Module, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Parameters with their learning rates; those of a CRF are a second group, which no weight decay pulls to 0."""
+    if not isinstance(network, CrfNetwork):
+        return [{"params": list(network.parameters()), "lr": settings["learning_rate"]}]
+    of_network = {"params": list(network.network.parameters()), "lr": settings["learning_rate"]}
+    of_crf = {"params": list(network.crf.parameters()), "lr": settings["crf_learning_rate"], "weight_decay": 0.0}
+    return [of_network, of_crf]
+
+
+def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
+    """Exponential moving average of the network's weights; `decay` 0 follows the network itself."""
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
+    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def training_crops(
+    micrographs: Sequence[LabelledMicrograph],
+    settings: Mapping[str, Any],
+    *,
+    n_items: int,
+    classes: Sequence[str],
+    seed: int,
+) -> Crops:
+    """Crops as the section `training` of an experiment describes them."""
+    return Crops(
+        micrographs,
+        n_items=n_items,
+        uncertain=Uncertain(settings["ignore_band_angstrom"], settings["ignore_unlabelled_angstrom"]),
+        classes=classes,
+        seed=seed,
+        **{key: settings[key] for key in ("crop_px", "contrast_jitter", "defocus_jitter", "empty_share")},
+    )
+
+
+def epoch_batches(epochs: Iterable[int], n_items: int, per_step: int, *, seed: int) -> list[list[int]]:
+    """Numbers of the crops of every step; each epoch has crops and an order of its own, whatever came before."""
+    batches = []
+    for epoch in epochs:
+        order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
+        batches += [order[i : i + per_step].tolist() for i in range(0, n_items - per_step + 1, per_step)]
+    return batches
+
+
+def crop_loader(crops: Crops, batches: list[list[int]], *, workers: int | None, device: str) -> DataLoader:
+    """Loader of all steps to come, so that its processes read on between the epochs.
+
+    Without a number, a CPU gets no `workers`, since its cores are busy with the network, and a GPU one per thread of
+    this process, up to `MAX_WORKERS`.
+    """
+    on_gpu = device.startswith("cuda")
+    if workers is None:
+        workers = min(torch.get_num_threads(), MAX_WORKERS) if on_gpu else 0
+    # it takes whatever has a length and items
+    dataset = cast(Dataset, crops)
+    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu)
+
+
+def mixed_precision(device: str, *, wanted: bool) -> torch.autocast:
+    """Context of bfloat16 where a GPU computes it by itself; never on a CPU, since most emulate it."""
+    able = device.startswith("cuda") and torch.cuda.get_device_capability(device)[0] >= BFLOAT16_CAPABILITY
+    return torch.autocast("cuda" if able else "cpu", torch.bfloat16, enabled=wanted and able)
+
+
+def train_epoch(
+    run: Run,
+    batches: Iterable[tuple[torch.Tensor, torch.Tensor]],
+    loss: Loss,
+    *,
+    max_norm: float | None = None,
+    mixed: bool = True,
+    device: str,
+) -> Steps:
+    """Take one optimiser step per batch of crops; gradients longer than `max_norm` are shortened to it."""
+    run.network.train()
+    losses, data_seconds, start = [], 0.0, time.perf_counter()
+    asked = start
+    for images, labels in batches:
+        data_seconds += time.perf_counter() - asked
+        with mixed_precision(device, wanted=mixed):
+            logits = padded_logits(run.network, images.to(device, non_blocking=True))
+        value = loss(logits, labels.to(device, non_blocking=True))
+        run.optimizer.zero_grad()
+        value.backward()
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(run.network.parameters(), max_norm)
+        run.optimizer.step()
+        run.schedule.step()
+        run.averaged.update_parameters(run.network)
+        # waits for the device, so that what follows is time in which it has nothing to do
+        losses.append(value.item())
+        asked = time.perf_counter()
+    return Steps(float(np.mean(losses)), data_seconds, asked - start - data_seconds)
+
+
+def validate(
+    network: nn.Module,
+    micrographs: Sequence[LabelledMicrograph],
+    loss: Loss,
+    *,
+    prediction: Mapping[str, Any],
+    classes: Sequence[str],
+    device: str,
+    uncertain: Uncertain = ALL_CERTAIN,
+    mixed: bool = True,
+) -> Score:
+    """Predict whole micrographs and score the particle class with counts pooled over all of them.
+
+    Pixels that do not count in training do not count here either.
+    """
+    network.eval()
+    particle = channel(classes, "particle")
+    losses, counts = [], []
+    for micrograph in micrographs:
+        image = read_array(micrograph.images, "image", micrograph.name).data
+        valid = read_array(micrograph.images, "valid", micrograph.name).data
+        label, pixel_size, _ = read_array(micrograph.labels, "label", micrograph.name)
+        certain = ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
+        target = torch.from_numpy(training_label(label, valid & certain, classes))
+        with mixed_precision(device, wanted=mixed):
+            probability = torch.from_numpy(predict(network, image, device=device, **prediction))
+        # softmax(log p) = p: the log-probabilities are logits of the stitched map
+        losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
+        counted = target != IGNORED
+        of_particle = probability[particle][counted][None], (target[counted] == particle).long()[None]
+        counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
+    pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
+    iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))
+    return Score(float(np.mean(losses)), iou, f1)
+
+
+def finish_epoch(run: Run, steps: Steps, score: Score, *, seconds: float) -> None:
+    """Add the epoch to the history, and keep its weights if they are the best so far."""
+    epoch = len(run.history) + 1
+    run.history.append(
+        {
+            "epoch": epoch,
+            "train_loss": steps.loss,
+            "validation_loss": score.loss,
+            "validation_iou": score.iou,
+            "validation_f1": score.f1,
+            "learning_rate": float(run.schedule.get_last_lr()[0]),
+            "seconds": seconds,
+            "data_seconds": steps.data_seconds,
+            "compute_seconds": steps.compute_seconds,
+            "validation_seconds": seconds - steps.data_seconds - steps.compute_seconds,
+        }
+    )
+    if np.isfinite(steps.loss + score.loss) and score.iou > run.best_iou:
+        run.best_iou, run.best_epoch = score.iou, epoch
+        run.best_state = {name: tensor.detach().clone() for name, tensor in run.averaged.module.state_dict().items()}
+
+
+def log_epoch(row: Mapping[str, float], epochs: int) -> None:
+    """Report an epoch in one line."""
+    log.info(
+        "epoch %d of %d: train loss %.4f, validation loss %.4f, IoU %.4f, "
+        "%.1f s (waiting for crops %.1f, steps %.1f, validation %.1f)",
+        *(row["epoch"], epochs, row["train_loss"], row["validation_loss"], row["validation_iou"]),
+        *(row[f"{part}seconds"] for part in ("", "data_", "compute_", "validation_")),
+    )
+
+
+def out_of_patience(run: Run, patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought no better IoU; None never loses patience."""
+    if patience is None or len(run.history) < run.best_epoch + patience:
+        return False
+    log.info("no better IoU in %d epochs: stops after epoch %d", patience, len(run.history))
+    return True

@@ -1,0 +1,1 @@
+"""Settings: types, defaults and checks."""

@@ -1,0 +1,185 @@
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from crisp_core.errors import UserError
+from crisp_core.evaluation import scores as picks
+from crisp_core.picking.search import (
+    FINDERS,
+    Setting,
+    choose,
+    default_setting,
+    find_centers,
+    pick_settings,
+    scores_by_setting,
+    search_table,
+)
+from tests.picking.discs import discs, scattered
+
+D = 20.0
+NMS = [Setting("nms", e, s) for e in (0.4, 0.5, 0.6) for s in (0.4, 0.7, 1.0)]
+
+
+def search(maps, truth, *, target_precision=None, **options):
+    return search_table(scores_by_setting(maps, truth, diameter_px=D, **options), target_precision)
+
+
+@pytest.fixture(scope="module")
+def validation():
+    rng = np.random.default_rng(0)
+    maps, truth = {}, []
+    for seed, name in enumerate(["a", "b"]):
+        xy = scattered(18, 160, 0.9 * D, margin=12, seed=seed)
+        false = scattered(3, 160, D, margin=12, seed=seed + 50)
+        noise = rng.random((160, 160))
+        maps[name] = np.clip(np.maximum(discs((160, 160), xy, D) * 0.9, discs((160, 160), false, 14) * 0.5), 0, 1)
+        maps[name] = (maps[name] * (0.8 + 0.2 * noise)).astype(np.float32)
+        truth.append(pd.DataFrame({"micrograph": name, "x": xy[:, 0], "y": xy[:, 1]}))
+    return maps, pd.concat(truth, ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def rows(validation):
+    maps, truth = validation
+    return search(maps.items(), truth)
+
+
+def test_search_tries_the_published_nine_settings_of_each_finder(rows):
+    assert len(rows) == len(rows[["finder", "e", "s"]].drop_duplicates()) == 27
+    assert rows.groupby("finder")["e"].unique().map(list).to_dict() == {
+        "morphology": [2, 4, 6],
+        "crocker_grier": [0.15, 0.25, 0.35],
+        "nms": [0.4, 0.5, 0.6],
+    }
+
+
+@pytest.mark.parametrize("number", [0, 7, 13, 20, 26])
+def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, number):
+    maps, truth = validation
+    row = rows.iloc[number]
+    found = []
+    for name, image in maps.items():
+        table = find_centers(image, row["finder"], diameter_px=D, e=row["e"], s=row["s"], threshold=row["threshold"])
+        found.append(table.assign(micrograph=name))
+    scored = picks.score_tables(truth, pd.concat(found), maps, diameter_px=D)
+    pooled = picks.pooled_picks(list(scored.values()))
+    assert row["n_picks"] == pooled.counts.n_picks
+    assert row["n_truth"] == len(truth)
+    for name in ("precision", "recall", "f1"):
+        assert row[name] == pytest.approx(float(getattr(picks, name)(pooled.counts)))
+    assert row["map_paper"] == pytest.approx(picks.map_paper(pooled))
+
+
+def test_choice_is_the_best_row_by_its_criterion(rows):
+    by_setting = rows.set_index(["finder", "e", "s"])
+    for criterion in ("ap", "f1", "map_paper"):
+        assert by_setting.loc[choose(rows, criterion), criterion] == rows[criterion].max()
+    assert by_setting.loc[choose(rows), "f1"] > 0.9
+
+
+def test_equals_are_settled_by_f1_then_by_order():
+    rows = pd.DataFrame(
+        {
+            "finder": list("abcd"),
+            "e": 1,
+            "s": 2,
+            "ap": [0.5, 0.7, 0.7, 0.7],
+            "f1": [0.9, 0.6, 0.8, 0.8],
+            "threshold": 0.1,
+        }
+    )
+    assert choose(rows) == ("c", 1, 2)
+
+
+def test_target_precision_sets_the_threshold(validation):
+    maps, truth = validation
+    rows = search(maps.items(), truth, settings=NMS, target_precision=0.97)
+    assert (rows["precision"] >= 0.97).all()
+    beyond = search(maps.items(), truth, settings=NMS, target_precision=1.01)
+    assert beyond["threshold"].isna().all() and beyond["f1"].isna().all()
+    with pytest.raises(UserError, match="lower the target precision"):
+        choose(beyond)
+
+
+def test_maps_may_come_from_a_generator(validation, rows):
+    maps, truth = validation
+    again = search(((name, image) for name, image in maps.items()), truth, settings=NMS)
+    pd.testing.assert_frame_equal(again, rows[rows["finder"] == "nms"].reset_index(drop=True))
+
+
+def test_micrograph_without_truth_and_empty_map_count(validation):
+    maps, truth = validation
+    more = {**maps, "empty": np.zeros((160, 160)), "no truth": maps["a"]}
+    rows = search(more.items(), truth, settings=NMS)
+    assert (rows["n_truth"] == len(truth)).all()
+    assert (rows["precision"] < 0.75).all()
+
+
+def test_bad_calls_are_said(validation, rows):
+    with pytest.raises(UserError, match="got no validation map"):
+        search([], validation[1])
+    with pytest.raises(UserError) as error:
+        choose(rows, "mAP")
+    assert str(error.value) == "There is no search criterion called mAP: choose one of ap, f1, map_paper."
+
+
+def test_threshold_lies_halfway_to_the_next_candidate():
+    # two discs of probability 0.9 that are particles, one of 0.6 that is not: any threshold between picks the same
+    places = np.array([[40.0, 40.0], [120.0, 40.0], [40.0, 120.0]])
+    image = np.zeros((160, 160), dtype=np.float32)
+    for place, height in zip(places, (0.9, 0.9, 0.6), strict=True):
+        image += height * discs(image.shape, place[None], D)
+    truth = pd.DataFrame({"micrograph": "a", "x": places[:2, 0], "y": places[:2, 1]})
+    settings = [default_setting(name) for name in FINDERS]
+    for row in search([("a", image)], truth, settings=settings).itertuples():
+        assert row.f1 == 1
+        assert row.threshold == pytest.approx(0.75, abs=0.01)
+
+
+def test_order_of_the_settings_changes_no_score(validation, rows):
+    maps, truth = validation
+    mixed = [NMS[4], default_setting("morphology"), NMS[0], NMS[3]]
+    some = search(maps.items(), truth, settings=mixed)
+    assert list(some[["finder", "e", "s"]].itertuples(index=False, name=None)) == [tuple(s) for s in mixed]
+    together = some.merge(rows, on=["finder", "e", "s"], suffixes=("", "_all"))
+    assert len(together) == 4
+    np.testing.assert_array_equal(together["ap"], together["ap_all"])
+
+
+def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
+    maps, truth = validation
+    setting = default_setting("nms")
+    score = scores_by_setting(maps.items(), truth, diameter_px=D, settings=[setting])[setting]
+    chosen = pick_settings(setting, score)
+    assert yaml.safe_load(yaml.safe_dump(chosen)) == chosen
+    counts = picks.counts_at(score, chosen["threshold"])
+    assert chosen["expected_precision"] == counts.n_matched / counts.n_picks
+    assert chosen["expected_recall"] == counts.n_matched / counts.n_truth
+    # isotonic regression keeps the mean: over all candidates the expected precision is the observed one
+    expected = picks.calibrated(score.scores, pd.DataFrame(chosen["calibration"]))
+    assert expected.mean() == pytest.approx(score.true.mean())
+    assert (np.diff(chosen["calibration"]["precision"]) >= 0).all()
+    with pytest.raises(UserError, match="lower the target precision"):
+        pick_settings(setting, score, target_precision=1.01)
+    empty = scores_by_setting([("a", np.zeros((60, 60)))], truth, diameter_px=D, settings=[setting])[setting]
+    with pytest.raises(UserError, match="No setting of the finders gives usable centres"):
+        pick_settings(setting, empty)
+
+
+def test_what_a_rule_drops_does_not_count(validation):
+    maps, truth = validation
+    setting = default_setting("nms")
+    left = truth[truth["x"] < 80]
+
+    asked = []
+
+    def keep(micrograph):
+        asked.append(micrograph)
+        return lambda found: found[found["x"] < 80]
+
+    (score,) = scores_by_setting(maps.items(), left, diameter_px=D, settings=[setting], keep=keep).values()
+    (everywhere,) = scores_by_setting(maps.items(), left, diameter_px=D, settings=[setting]).values()
+    assert asked == list(maps)
+    assert score.counts.n_picks < everywhere.counts.n_picks
+    assert picks.precision(score.counts) > picks.precision(everywhere.counts) + 0.2
