@@ -14,7 +14,8 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.evaluation.scores import best_threshold, counts_at, f1, score_picks
+from crisp_core.evaluation.curves import best_threshold, counts_at_threshold
+from crisp_core.evaluation.scores import f1, score_picks
 from crisp_core.picking.search import FINDERS, choose, find_centers, scores_by_setting, search_table
 
 N_PARTICLES = 650
@@ -63,7 +64,7 @@ def main() -> None:
         score = score_picks(truth, found[["x", "y"]].to_numpy(), found["score"], diameter_px=DIAMETER_PX)
         at_small = seconds(5, find_centers, small, finder, diameter_px=DIAMETER_PX)
         at_large = seconds(3, find_centers, large, finder, diameter_px=4 * DIAMETER_PX)
-        best = float(f1(counts_at(score, best_threshold(score))))
+        best = float(f1(counts_at_threshold(score, best_threshold(score))))
         print(f"{finder:<15}{at_small:>9.3f}{at_large:>9.3f}{len(found):>9}{best:>7.3f}")
     maps = {str(seed): drawn_map(seed) for seed in range(6)}
     truths = pd.concat([pd.DataFrame({"micrograph": k, "x": t[:, 0], "y": t[:, 1]}) for k, (_, t) in maps.items()])

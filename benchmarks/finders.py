@@ -14,16 +14,8 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.evaluation.scores import (
-    PickScore,
-    best_threshold,
-    counts_at,
-    f1,
-    map_paper,
-    mean_average_precision,
-    precision,
-    recall,
-)
+from crisp_core.evaluation.curves import best_threshold, counts_at_threshold, map_paper, mean_average_precision
+from crisp_core.evaluation.scores import PickScore, f1, precision, recall
 from crisp_core.formats.arrays import array_grids, read_array
 from crisp_core.formats.coordinates.registry import onto_grids
 from crisp_core.formats.images import read_volume
@@ -72,11 +64,11 @@ def simulated_masks(n: int, working_px: int) -> tuple[list[tuple[str, np.ndarray
 
 def row(name: str, score: PickScore, threshold: float) -> str:
     """One line of the table: at the threshold, and at the best one."""
-    counts, best = counts_at(score, threshold), best_threshold(score)
+    counts, best = counts_at_threshold(score, threshold), best_threshold(score)
     crowded = score.n_crowded_matched / max(1, score.n_crowded)
     values = [float(measure(counts)) for measure in (precision, recall, f1)]
     values += [mean_average_precision(score), map_paper(score, threshold=threshold)]
-    values += [float(f1(counts_at(score, best))), crowded]
+    values += [float(f1(counts_at_threshold(score, best))), crowded]
     return f"{name:<34}" + "".join(f"{value:>11.4f}" for value in values)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.evaluation.pixels import iou, pixel_counts, pooled_pixels, precision, recall
+from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precision, recall
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
@@ -30,9 +30,9 @@ def labels(folder: Path) -> Iterator[tuple[str, Array]]:
 def row(truth: dict[str, Array], made: Callable[[str], np.ndarray]) -> str:
     """Pooled IoU, precision and recall of made labels, as text."""
     counts = [
-        pixel_counts(made(name), array.data, np.ones(array.data.shape, dtype=bool)) for name, array in truth.items()
+        count_pixels(made(name), array.data, np.ones(array.data.shape, dtype=bool)) for name, array in truth.items()
     ]
-    pooled = pooled_pixels(counts)
+    pooled = pool_pixels(counts)
     return f"IoU {iou(pooled):.3f}  precision {precision(pooled):.3f}  recall {recall(pooled):.3f}"
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import synthetic
 import torch
 
-from crisp_core.evaluation.pixels import f1, iou, pooled_pixels, recall
+from crisp_core.evaluation.pixels import f1, iou, pool_pixels, recall
 from crisp_core.logs import start_log
 from crisp_core.segmentation.devices import start_torch
 from crisp_core.simulation.volumes import resampled_volume
@@ -71,7 +71,7 @@ def main() -> None:
     network, history, seconds = synthetic.trained(parts, network_settings, training, PREDICTION, device)
     history.to_csv(given.folder / "history.tsv", sep="\t", index=False)
     maps, predict_seconds = synthetic.predicted(network, parts["test"], PREDICTION, device)
-    pixels = pooled_pixels(synthetic.full_size_counts(given.folder, maps))
+    pixels = pool_pixels(synthetic.full_size_counts(given.folder, maps))
     reached = {"iou": iou(pixels), "recall": recall(pixels), "f1": f1(pixels)}
     for name, value in reached.items():
         print(f"{name:<8}{value:.4f}  published {PUBLISHED[name]:.4f}")

@@ -25,7 +25,7 @@ from scipy import ndimage
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.evaluation.pixels import iou, pixel_counts, pooled_pixels, precision, recall
+from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precision, recall
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph, read_volume
 from crisp_core.formats.poses import ANGLES, ORIGINS
@@ -157,8 +157,8 @@ def scores(samples: list[Sample], labels: list[np.ndarray], near_px: float | Non
     counts = []
     for sample, label in zip(samples, labels, strict=True):
         valid = sample.valid & (discs(sample, near_px) if near_px else True)
-        counts.append(pixel_counts(label, sample.truth.astype(int), valid))
-    pooled = pooled_pixels(counts)
+        counts.append(count_pixels(label, sample.truth.astype(int), valid))
+    pooled = pool_pixels(counts)
     return iou(pooled), precision(pooled), recall(pooled)
 
 

@@ -14,9 +14,10 @@ import pandas as pd
 import synthetic
 import torch
 
+from crisp_core.evaluation.curves import counts_at_threshold
 from crisp_core.evaluation.pixels import f1 as pixel_f1
-from crisp_core.evaluation.pixels import iou, pooled_pixels
-from crisp_core.evaluation.scores import counts_at, f1
+from crisp_core.evaluation.pixels import iou, pool_pixels
+from crisp_core.evaluation.scores import f1
 from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
 from crisp_core.picking.search import choose, scores_by_setting, search_table
@@ -53,7 +54,7 @@ def measured(folder: Path, truth: pd.DataFrame, pixel_size: float, settings: dic
     parts = {part: [micrographs[name] for name in names[part]] for part in names}
     network, _, seconds = synthetic.trained(parts, NETWORK, settings, PREDICTION, device)
     maps, predict_seconds = synthetic.predicted(network, parts["validation"] + parts["test"], PREDICTION, device)
-    pixels = pooled_pixels(synthetic.full_size_counts(folder, {name: maps[name] for name in names["test"]}))
+    pixels = pool_pixels(synthetic.full_size_counts(folder, {name: maps[name] for name in names["test"]}))
     diameter_px = synthetic.DIAMETER_ANGSTROM / pixel_size
     return {
         "pixel_size": pixel_size,
@@ -76,7 +77,7 @@ def pick_f1(names: dict[str, list[str]], maps: dict[str, np.ndarray], truth: pd.
     best = choose(rows)
     threshold = rows.set_index(["finder", "e", "s"]).loc[best, "threshold"]
     scored = scores_by_setting(of_part["test"], given["test"], diameter_px=diameter_px, settings=[best])[best]
-    return float(f1(counts_at(scored, threshold)))
+    return float(f1(counts_at_threshold(scored, threshold)))
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ from skimage.transform import resize
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.evaluation.pixels import PixelCounts, pixel_counts
+from crisp_core.evaluation.pixels import PixelCounts, count_pixels
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.geometry import rescaled_shape
 from crisp_core.labels.thresholds import threshold_label
@@ -157,5 +157,5 @@ def full_size_counts(folder: Path, maps: Mapping[str, np.ndarray]) -> list[Pixel
         label = threshold_label(read_array(folder / f"{name}.h5", "ctf_free", name).data)
         if probability.shape != label.shape:
             probability = resize(probability, label.shape, order=1)
-        counts.append(pixel_counts(probability, label, np.ones(label.shape, dtype=bool)))
+        counts.append(count_pixels(probability, label, np.ones(label.shape, dtype=bool)))
     return counts

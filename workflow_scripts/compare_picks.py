@@ -10,10 +10,10 @@ from crisp_core.evaluation.comparison import (
     CONSENSUS,
     common_micrographs,
     comparison_table,
-    consensus,
+    consensus_picks,
     flag_masked_entries,
-    overlaps,
     score_entries,
+    shares_of_matched_picks,
 )
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import array_names, read_array
@@ -47,9 +47,9 @@ def stars(kind: str) -> dict[str, pd.DataFrame]:
 
 
 truth, picks, candidates = read_coordinates_star(snakemake.input.coordinates), stars("picks"), stars("candidates")
-agreed = consensus(picks, names, diameter_px=params.diameter_px, at_least=at_least)
+agreed = consensus_picks(picks, names, diameter_px=params.diameter_px, at_least=at_least)
 write_coordinates_star(snakemake.output.consensus, agreed)
-overlap = overlaps(picks, names, diameter_px=params.diameter_px)
+overlap = shares_of_matched_picks(picks, names, diameter_px=params.diameter_px)
 overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
 
 valid = (

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.evaluation.maps import map_counts, map_table
-from crisp_core.evaluation.pixels import pixel_counts, pixel_table
-from crisp_core.evaluation.scores import calibration_table
+from crisp_core.evaluation.maps import count_map, map_table
+from crisp_core.evaluation.pick_tables import calibration_table
+from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
@@ -32,7 +32,7 @@ for images, labels, probability in batches:
             read_array(labels, "label", name).data,
             read_array(images, "valid", name).data,
         )
-        counts[name], maps[name] = pixel_counts(*arrays), map_counts(*arrays)
+        counts[name], maps[name] = count_pixels(*arrays), count_map(*arrays)
 predicted = {name: part for name, part in parts.items() if name in counts}
 pixels = pixel_table((part, name, counts[name]) for name, part in predicted.items())
 pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")

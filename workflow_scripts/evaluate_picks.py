@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.datasets.splits import parts_of
-from crisp_core.evaluation.scores import curve_table, flag_masked, picks_table
+from crisp_core.evaluation.masked_area import flag_masked_picks
+from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.logs import start_log
@@ -29,7 +30,7 @@ valid = (
 )
 scored = picks_table(
     truth,
-    flag_masked(picks, valid),
+    flag_masked_picks(picks, valid),
     parts,
     candidates=candidates,
     diameter_px=params.diameter_px,

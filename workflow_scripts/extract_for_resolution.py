@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.particle_sets import PICKS, joined_sets, refined_particles, simulated_particles
+from crisp_core.evaluation.particle_sets import PICKS, join_sets, refined_particles, simulated_particles
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.coordinates.registry import match_names, read_coordinates
 from crisp_core.formats.star import read_coordinates_star
@@ -25,7 +25,7 @@ star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 
 if params.refined:
     refined = {name: refined_particles(path, list(star_paths)) for name, path in params.refined.items()}
-    particles = joined_sets(refined)
+    particles = join_sets(refined)
     particles = particles[particles["micrograph"].isin(set(shapes))]
 else:
     split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)

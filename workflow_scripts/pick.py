@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from crisp_core.evaluation.scores import with_expected_precision
+from crisp_core.evaluation.calibration import add_expected_precision
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.star import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px
@@ -55,7 +55,7 @@ for name, grid in array_grids(probability, "probability").items():
 table = pd.concat(candidates, ignore_index=True)
 # without a validation part nothing says what to expect
 if "calibration" in centers:
-    table = with_expected_precision(table, pd.DataFrame(centers["calibration"]))
+    table = add_expected_precision(table, pd.DataFrame(centers["calibration"]))
 write_coordinates_star(snakemake.output.candidates, table)
 write_coordinates_star(snakemake.output.picks, table[table["score"] >= threshold])
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")

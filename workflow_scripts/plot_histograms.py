@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.maps import pooled_maps
+from crisp_core.evaluation.maps import pooled_map_row
 from crisp_core.figures.plots import probability_histograms, save
 from crisp_core.logs import start_log
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 rows = [
-    pooled_maps(pd.read_csv(path, sep="\t")).to_dict() | {"name": f"{dataset}/{experiment}"}
+    pooled_map_row(pd.read_csv(path, sep="\t")).to_dict() | {"name": f"{dataset}/{experiment}"}
     for (dataset, experiment, *_), path in zip(snakemake.params.runs, snakemake.input.maps, strict=True)
 ]
 save(probability_histograms(pd.DataFrame(rows)), snakemake.output[0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from crisp_core.evaluation.scores import flag_matched
+from crisp_core.evaluation.matching import flag_matched_rows
 from crisp_core.figures.plots import overlay, save
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.coordinates.registry import onto_grids
@@ -42,7 +42,7 @@ for images, labels, probability, picks_path in zip(
     truth_px = onto_grids(truth, grids)
     for name, grid in grids.items():
         diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size)
-        true, found = flag_matched(
+        true, found = flag_matched_rows(
             truth_px[truth_px["micrograph"] == name], picks[picks["micrograph"] == name], diameter_px=diameter_px
         )
         figure = overlay(

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.maps import pooled_maps
+from crisp_core.evaluation.maps import pooled_map_row
 from crisp_core.evaluation.performance import job_cost
-from crisp_core.evaluation.tables import experiment_row, with_mean_and_sd
+from crisp_core.evaluation.tables import add_mean_and_sd, experiment_row
 from crisp_core.logs import start_log
 from crisp_core.segmentation.networks import load_network, n_parameters
 
@@ -32,10 +32,10 @@ for (dataset, experiment, seed, _), (pixels, picks, maps, network, checkpoint) i
     row = {"dataset": dataset, "experiment": experiment, "seed": seed}
     row["n_parameters"] = n_parameters(load_network(checkpoint).network)
     row |= experiment_row(pd.read_csv(pixels, sep="\t"), pd.read_csv(picks, sep="\t"))
-    row |= pooled_maps(pd.read_csv(maps, sep="\t"))[["n_regions", "n_labelled", "unsure_share"]].to_dict()
+    row |= pooled_map_row(pd.read_csv(maps, sep="\t"))[["n_regions", "n_labelled", "unsure_share"]].to_dict()
     row |= cost(Path(network).parent, "train") | cost(Path(pixels).parents[1], "predict")
     if Path(checkpoint).name == "crf.pt":
         row |= cost(Path(checkpoint).parent, "train_crf")
     rows.append(row)
     log.info("%s/%s, seed %s: pixel IoU %.4f, pick F1 %.4f", *list(row.values())[:3], row["pixel_iou"], row["pick_f1"])
-with_mean_and_sd(rows).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
+add_mean_and_sd(rows).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")

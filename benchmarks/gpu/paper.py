@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import paper as experiment
 from benchmarks.gpu.work import Add, Work, epochs_that_fit
-from crisp_core.evaluation.pixels import f1, iou, pooled_pixels, recall
+from crisp_core.evaluation.pixels import f1, iou, pool_pixels, recall
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
 
@@ -43,7 +43,7 @@ def measure(add: Add, work: Work) -> None:
         maps, per_micrograph = synthetic.predicted(network, parts["test"], experiment.PREDICTION, device)
         add({"prediction_s_per_micrograph": per_micrograph})
         counts = pool.map(partial(score, work.scratch), maps.items())
-        pixels = pooled_pixels([one for counted in counts for one in counted])
+        pixels = pool_pixels([one for counted in counts for one in counted])
     add({"iou": float(iou(pixels)), "recall": float(recall(pixels)), "f1": float(f1(pixels))})
 
 

@@ -9,7 +9,9 @@ from scipy.spatial import cKDTree
 from scipy.stats import rankdata
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import MATCH_FRACTION, ROUNDING, curve_table, flag_masked, match, picks_table
+from crisp_core.evaluation.masked_area import flag_masked_picks
+from crisp_core.evaluation.matching import MATCH_FRACTION, ROUNDING, match_one_to_one
+from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.arrays import Array
 
 CONSENSUS = "consensus"
@@ -47,7 +49,7 @@ def flag_masked_entries(
 ) -> dict[str, pd.DataFrame]:
     """`flag_masked` for the picks of every entry, in one pass over the micrographs' masks."""
     tables = pd.concat([table.assign(entry=entry) for entry, table in picks.items()], ignore_index=True)
-    flagged = flag_masked(tables, valid)
+    flagged = flag_masked_picks(tables, valid)
     return {entry: flagged[flagged["entry"] == entry].reset_index(drop=True) for entry in picks}
 
 
@@ -69,7 +71,7 @@ def score_entries(
     truth : DataFrame
         micrograph, x, y.
     picks, candidates : mapping of entry to DataFrame
-        As in `metrics.picks.picks_table`.
+        Picks and candidates, as in `pick_tables.picks_table`.
     micrographs : sequence of str
         Those of `common_micrographs`.
     part : str
@@ -101,14 +103,16 @@ def score_entries(
         pooled = table[table["micrograph"] == "all"].drop(columns="micrograph")
         rows.append(pooled.assign(entry=entry, n_micrographs=len(micrographs)))
         curves.append(curve_table(truth, candidates[entry], parts, diameter_px=diameter_px).assign(entry=entry))
-    return tuple(_first(pd.concat(tables, ignore_index=True), "entry") for tables in (rows, curves))
+    return tuple(_with_first_column(pd.concat(tables, ignore_index=True), "entry") for tables in (rows, curves))
 
 
-def _first(table: pd.DataFrame, column: str) -> pd.DataFrame:
+def _with_first_column(table: pd.DataFrame, column: str) -> pd.DataFrame:
     return table[[column, *table.columns.drop(column)]]
 
 
-def overlaps(picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, diameter_px: float) -> pd.DataFrame:
+def shares_of_matched_picks(
+    picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, diameter_px: float
+) -> pd.DataFrame:
     """Share of each entry's picks (rows) that match one of another entry's (columns), one to one within d / 2.
 
     Returns
@@ -121,7 +125,10 @@ def overlaps(picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, d
     shares = pd.DataFrame(np.nan, index=list(picks), columns=list(picks))
     for one, places in by_micrograph.items():
         for other, others in by_micrograph.items():
-            pairs = (match(places[m], others[m], max_distance_px=diameter_px * MATCH_FRACTION) for m in micrographs)
+            pairs = (
+                match_one_to_one(places[m], others[m], max_distance_px=diameter_px * MATCH_FRACTION)
+                for m in micrographs
+            )
             n_matched = sum(pair.pick.size for pair in pairs)
             if n_picks[one]:
                 shares.loc[one, other] = n_matched / n_picks[one]
@@ -133,13 +140,13 @@ def _positions(table: pd.DataFrame, micrographs: Sequence[str]) -> dict[str, np.
     return {name: found.get(name, np.zeros((0, 2))) for name in micrographs}
 
 
-def ranks(scores: np.ndarray) -> np.ndarray:
+def relative_ranks(scores: np.ndarray) -> np.ndarray:
     """Ranks of scores from 0 (worst) to 1 (best), middle of its step for each; equal or no scores share theirs."""
     scores = np.nan_to_num(np.asarray(scores, dtype=float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     return (rankdata(scores) - 0.5) / max(1, len(scores))
 
 
-def consensus(
+def consensus_picks(
     picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, diameter_px: float, at_least: int
 ) -> pd.DataFrame:
     """Picks on which at least so many entries agree.
@@ -169,10 +176,12 @@ def consensus(
         table[table["micrograph"].isin(micrographs)][["micrograph", "x", "y", "score"]].assign(entry=i)
         for i, table in enumerate(picks.values())
     ]
-    every = pd.concat([table.assign(rank=ranks(table["score"])) for table in ranked], ignore_index=True)
+    every = pd.concat([table.assign(rank=relative_ranks(table["score"])) for table in ranked], ignore_index=True)
     every["group"] = -1
     for _, rows in every.groupby("micrograph", sort=False):
-        labels = agreeing(rows[["x", "y"]].to_numpy(), rows["entry"].to_numpy(), reach_px=diameter_px * MATCH_FRACTION)
+        labels = group_agreeing_picks(
+            rows[["x", "y"]].to_numpy(), rows["entry"].to_numpy(), reach_px=diameter_px * MATCH_FRACTION
+        )
         every.loc[rows.index, "group"] = labels
     groups = every.groupby(["micrograph", "group"], sort=True)
     table = groups[["x", "y", "rank"]].mean().assign(n_entries=groups.size()).reset_index()
@@ -184,8 +193,8 @@ def consensus(
     return table[["micrograph", "x", "y", "score", "n_entries"]].reset_index(drop=True)
 
 
-def agreeing(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) -> np.ndarray:
-    """Group (n,) of every pick of one micrograph, by the rule of `consensus`.
+def group_agreeing_picks(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) -> np.ndarray:
+    """Group (n,) of every pick of one micrograph, by the rule of `consensus_picks`.
 
     Parameters
     ----------
@@ -197,7 +206,7 @@ def agreeing(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) -> np.ndarra
     """
     group = np.arange(len(xy))
     members = {i: [i] for i in range(len(xy))}
-    for i, j in _near_pairs(xy, entry, reach_px):
+    for i, j in _near_pairs_of_entries(xy, entry, reach_px):
         one, other = sorted((group[i], group[j]))
         if one == other or set(entry[members[one]]) & set(entry[members[other]]):
             continue
@@ -208,7 +217,7 @@ def agreeing(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) -> np.ndarra
     return group
 
 
-def _near_pairs(xy: np.ndarray, entry: np.ndarray, reach_px: float) -> list[tuple[int, int]]:
+def _near_pairs_of_entries(xy: np.ndarray, entry: np.ndarray, reach_px: float) -> list[tuple[int, int]]:
     """Pairs of picks of different entries, the nearest first."""
     if len(xy) == 0:
         return []

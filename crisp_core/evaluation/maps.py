@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import ndimage
 
 from crisp_core.classes import PARTICLE
-from crisp_core.evaluation.parts import with_pooled
+from crisp_core.evaluation.parts import add_pooled_rows
 
 N_BINS = 20
 # a map is unsure of a pixel between these
@@ -24,7 +24,7 @@ class MapCounts(NamedTuple):
     histogram: np.ndarray  # (N_BINS,)
 
 
-def map_counts(probability: np.ndarray, label: np.ndarray, valid: np.ndarray, *, threshold: float = 0.5) -> MapCounts:
+def count_map(probability: np.ndarray, label: np.ndarray, valid: np.ndarray, *, threshold: float = 0.5) -> MapCounts:
     """Count on valid pixels only.
 
     Parameters
@@ -38,14 +38,14 @@ def map_counts(probability: np.ndarray, label: np.ndarray, valid: np.ndarray, *,
     """
     inside = probability[valid]
     return MapCounts(
-        n_regions((probability >= threshold) & valid),
-        n_regions((label == PARTICLE) & valid),
+        count_regions((probability >= threshold) & valid),
+        count_regions((label == PARTICLE) & valid),
         int(((inside > UNSURE[0]) & (inside < UNSURE[1])).sum()),
         np.histogram(inside, bins=N_BINS, range=(0, 1))[0],
     )
 
 
-def n_regions(mask: np.ndarray) -> int:
+def count_regions(mask: np.ndarray) -> int:
     """Count the regions of a mask (h, w) that touch neither by a side nor by a corner."""
     return ndimage.label(mask, np.ones((3, 3)))[1]
 
@@ -63,15 +63,15 @@ def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
         Columns part, micrograph, n_regions, n_labelled, unsure_share, and p_0.00, p_0.05 …, the shares of the pixels
         whose probability begins there; of nothing, shares are NaN.
     """
-    return pd.DataFrame([_record(*row) for row in with_pooled(rows, _total)])
+    return pd.DataFrame([_record(*row) for row in add_pooled_rows(rows, _pool_maps)])
 
 
-def _total(counts: Sequence[MapCounts]) -> MapCounts:
+def _pool_maps(counts: Sequence[MapCounts]) -> MapCounts:
     columns: Iterable[tuple[Any, ...]] = zip(*counts, strict=True)
     return MapCounts(*(sum(values) for values in columns))
 
 
-def pooled_maps(table: pd.DataFrame, *, part: str = "test") -> pd.Series:
+def pooled_map_row(table: pd.DataFrame, *, part: str = "test") -> pd.Series:
     """Row of all micrographs of a part, of a table of `map_table`."""
     return table[(table["part"] == part) & (table["micrograph"] == "all")].iloc[0]
 

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import MATCH_FRACTION, match
+from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
 from crisp_core.formats.coordinates.registry import match_names
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
 from crisp_core.formats.images import TIFF_SUFFIXES
@@ -76,7 +76,9 @@ def simulated_particles(
         true = truth[truth["micrograph"] == name]
         xy = true[["x", "y"]].to_numpy(dtype=float)
         n_false = int(np.ceil(false_share * len(true)))
-        places = empty_places(xy, shape, n_false, min_distance_px=reach_px, rng=named_rng(seed, name, "false picks"))
+        places = draw_empty_positions(
+            xy, shape, n_false, min_distance_px=reach_px, rng=named_rng(seed, name, "false picks")
+        )
         empty = pd.DataFrame(places, columns=["x", "y"]).assign(micrograph=name, score=np.nan)
         own = {set_name: table[table["micrograph"] == name] for set_name, table in picks.items()}
         for set_name, table in {TRUTH: true, **own, FALSE: empty}.items():
@@ -105,7 +107,7 @@ def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pi
         micrograph has no true particle, since the truth then does not say its defocus.
     """
     xy, true_xy = (table[["x", "y"]].to_numpy(dtype=float) for table in (picks, truth))
-    pairs = match(true_xy, xy, max_distance_px=reach_px)
+    pairs = match_one_to_one(true_xy, xy, max_distance_px=reach_px)
     angles, origin = np.zeros((len(xy), 3)), np.zeros((len(xy), 2))
     angles[pairs.pick] = truth[ANGLE_LABELS].to_numpy(dtype=float)[pairs.truth]
     origin[pairs.pick] = pixel_size * (np.trunc(xy[pairs.pick]) - true_xy[pairs.truth])
@@ -118,7 +120,7 @@ def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pi
     return posed.assign(**{label: truth[label].iloc[0] for label in CTF_LABELS})
 
 
-def empty_places(
+def draw_empty_positions(
     truth_xy: np.ndarray, shape: Shape, n: int, *, min_distance_px: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Up to `n` uniform places (m, 2) on a micrograph, farther than a distance from every true particle (k, 2).
@@ -155,7 +157,7 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     poses = read_poses(path)
     table = poses[["x", "y"]].apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
     table[ANGLE_LABELS], table[ORIGIN_LABELS] = poses[list(ANGLES)], poses[list(ORIGINS)]
-    more = _more_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _more_of_star(path)
+    more = _extra_columns_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _extra_columns_of_star(path)
     if not CTF_LABELS.keys() <= more.keys():
         log.warning("%s has no defocus: the CTF is not corrected for", path)
     table = table.assign(**more)
@@ -165,7 +167,7 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     return table[table["micrograph"] != ""]
 
 
-def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+def join_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """One table of `refined_particles` of several sets, with the column `SET`; 0 where a set has no halves.
 
     Raises
@@ -183,7 +185,7 @@ def joined_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return joined.fillna({HALF: 0, PHASE_LABEL: 0.0})
 
 
-def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
+def _extra_columns_of_star(path: str | Path) -> dict[str, np.ndarray]:
     table = coordinates_block(path, read_blocks(path))
     tiff = [name for name in table["rlnMicrographName"].astype(str).unique() if name.lower().endswith(TIFF_SUFFIXES)]
     if tiff:
@@ -195,7 +197,7 @@ def _more_of_star(path: str | Path) -> dict[str, np.ndarray]:
     return {label: number_column(path, table, label) for label in labels if label in table}
 
 
-def _more_of_cryosparc(path: str | Path) -> dict[str, np.ndarray]:
+def _extra_columns_of_cryosparc(path: str | Path) -> dict[str, np.ndarray]:
     rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
     fields = rows.dtype.names or ()
     more = {}
@@ -256,12 +258,12 @@ def particle_sets(
     sets = {}
     for name in names:
         rng = named_rng(seed, name, "subset and halves")
-        chosen = [_drawn(particles[particles[SET] == part], size, rng) for part, size in counts[name].items()]
-        sets[name] = with_halves(pd.concat(chosen).sort_index(), rng)
+        chosen = [_draw_rows(particles[particles[SET] == part], size, rng) for part, size in counts[name].items()]
+        sets[name] = assign_halves(pd.concat(chosen).sort_index(), rng)
     return sets
 
 
-def _drawn(rows: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
+def _draw_rows(rows: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
     if n > len(rows):
         raise UserError(
             f"resolution/false_shares: {n} false picks are wanted, the particles leave room for {len(rows)}; "
@@ -270,7 +272,7 @@ def _drawn(rows: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame
     return rows.iloc[rng.permutation(len(rows))[:n]]
 
 
-def with_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+def assign_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     """Particles with random halves of equal size, unless all have halves, and random angles for the false ones."""
     angles = Rotation.random(len(particles), rng=rng).as_euler("ZYZ", degrees=True)
     halves = rng.permutation(np.arange(len(particles)) % 2 + 1)

@@ -6,7 +6,7 @@ from typing import TypeVar
 Counts = TypeVar("Counts")
 
 
-def with_pooled(
+def add_pooled_rows(
     rows: Iterable[tuple[str, str, Counts]], pool: Callable[[Sequence[Counts]], Counts]
 ) -> Iterator[tuple[str, str, Counts]]:
     """Rows (part, micrograph, counts) by part in order of first appearance, each followed by its row `all`."""

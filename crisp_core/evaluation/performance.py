@@ -18,7 +18,7 @@ class Cost(NamedTuple):
     peak_mib: float
 
 
-def measured_jobs(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
+def read_benchmarks(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
     """Jobs of which benchmark files tell, each given with its rule; one row each: rule, seconds, mib."""
     rows = []
     for rule, path in files:
@@ -34,7 +34,7 @@ def rule_costs(folders: Iterable[str | Path]) -> pd.DataFrame:
         for folder in map(Path, folders)
         for path in sorted(folder.rglob("*.tsv"))
     ]
-    rules = measured_jobs(files).groupby("rule", sort=False)
+    rules = read_benchmarks(files).groupby("rule", sort=False)
     return rules.agg(jobs=("seconds", "size"), seconds=("seconds", "sum"), peak_mib=("mib", "max"))
 
 
@@ -46,5 +46,5 @@ def job_cost(jobs: Iterable[tuple[str | Path, str]]) -> Cost:
     places = [(Path(folder) / "performance", rule) for folder, rule in jobs]
     patterns = ("{}.tsv", "{}/*.tsv")
     files = [(rule, path) for place, rule in places for p in patterns for path in place.glob(p.format(rule))]
-    table = measured_jobs(files)
+    table = read_benchmarks(files)
     return Cost(table["seconds"].sum(), table["mib"].max()) if len(table) else Cost(math.nan, math.nan)

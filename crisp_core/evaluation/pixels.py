@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.classes import PARTICLE
-from crisp_core.evaluation.parts import with_pooled
+from crisp_core.evaluation.parts import add_pooled_rows
 
 
 class PixelCounts(NamedTuple):
@@ -20,7 +20,7 @@ class PixelCounts(NamedTuple):
     tn: int
 
 
-def pixel_counts(
+def count_pixels(
     probability: np.ndarray,  # (h, w)
     label: np.ndarray,  # (h, w)
     valid: np.ndarray,  # (h, w)
@@ -47,7 +47,7 @@ def pixel_counts(
     return PixelCounts(tp, fp, fn, int(np.count_nonzero(valid)) - tp - fp - fn)
 
 
-def pooled_pixels(counts: Iterable[PixelCounts]) -> PixelCounts:
+def pool_pixels(counts: Iterable[PixelCounts]) -> PixelCounts:
     """Sum of the counts of several micrographs."""
     return PixelCounts(*(int(n) for n in np.sum([*counts, PixelCounts(0, 0, 0, 0)], axis=0)))
 
@@ -100,7 +100,7 @@ def pixel_table(rows: Iterable[tuple[str, str, PixelCounts]]) -> pd.DataFrame:
     """
     records = [
         {"part": part, "micrograph": micrograph, **_ratios(counts), **counts._asdict()}
-        for part, micrograph, counts in with_pooled(rows, pooled_pixels)
+        for part, micrograph, counts in add_pooled_rows(rows, pool_pixels)
     ]
     columns = ["part", "micrograph", *_ratios(PixelCounts(0, 0, 0, 0)), *PixelCounts._fields]
     return pd.DataFrame(records, columns=columns)

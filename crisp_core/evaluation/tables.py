@@ -17,7 +17,7 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
     Parameters
     ----------
     pixels, picks : DataFrame
-        Of `metrics.pixels.pixel_table` and `metrics.picks.picks_table`.
+        Results of `pixels.pixel_table` and `pick_tables.picks_table`.
     part : str
         Part of the split.
 
@@ -36,7 +36,7 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
     return row
 
 
-def with_mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+def add_mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Table of the rows, followed by one row `mean` and one row `sd` of each experiment.
 
     Parameters

@@ -6,15 +6,8 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import (
-    best_threshold,
-    counts_at,
-    midway_below,
-    pooled_picks,
-    precision,
-    recall,
-    score_tables,
-)
+from crisp_core.evaluation.curves import best_threshold, counts_at_threshold, widen_threshold
+from crisp_core.evaluation.scores import pool_scores, precision, recall, score_micrographs
 
 PUBLISHED = "published"
 
@@ -27,7 +20,7 @@ def choose_threshold(
     Parameters
     ----------
     truth, candidates : DataFrame
-        As in `metrics.picks.score_tables`.
+        As in `evaluation.scores.score_micrographs`.
     micrographs : list of str
         The validation part.
     diameter_px : float
@@ -46,16 +39,16 @@ def choose_threshold(
     cure = "set picker/threshold to a number or to published"
     if not micrographs:
         raise UserError(f"the picker saw no micrograph of the validation part; {cure}")
-    scored = score_tables(truth, candidates, micrographs, diameter_px=diameter_px)
-    score = pooled_picks(list(scored.values()))
+    scored = score_micrographs(truth, candidates, micrographs, diameter_px=diameter_px)
+    score = pool_scores(list(scored.values()))
     best = best_threshold(score)
     if math.isnan(best):
         raise UserError(f"the picker found nothing on the validation part; {cure}")
     if np.isneginf(score.scores).any():
         raise UserError(f"some picks have no score, so that none can be chosen by it; {cure}")
-    counts = counts_at(score, best)
+    counts = counts_at_threshold(score, best)
     return {
-        "threshold": midway_below(score, best),
+        "threshold": widen_threshold(score, best),
         "expected_precision": float(precision(counts)),
         "expected_recall": float(recall(counts)),
     }

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import ndimage
 
 from crisp_core.classes import CARBON, CLASSES, CONTAMINANT
-from crisp_core.evaluation.scores import on_masked_area
+from crisp_core.evaluation.masked_area import on_masked_area
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import Shape, rescaled_xy
 

@@ -9,21 +9,16 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import (
-    PickScore,
+from crisp_core.evaluation.calibration import fit_calibration
+from crisp_core.evaluation.curves import (
     best_threshold,
-    counts_at,
-    f1,
-    fit_calibration,
+    counts_at_threshold,
     map_paper,
     mean_average_precision,
-    midway_below,
-    pooled_picks,
-    precision,
-    recall,
-    score_picks,
     threshold_for_precision,
+    widen_threshold,
 )
+from crisp_core.evaluation.scores import PickScore, f1, pool_scores, precision, recall, score_picks
 from crisp_core.picking.finders import crocker_grier, morphology, nms
 from crisp_core.picking.finders.footprint import LEAST_SCORE, centers_table
 from crisp_core.picking.splitting import measure_depths, split_merged
@@ -162,7 +157,7 @@ def scores_by_setting(
             scored.setdefault(setting, []).append(score)
     if not scored:
         raise UserError("The search for centres got no validation map: put a micrograph into the validation part.")
-    return {setting: pooled_picks(scored[setting]) for setting in settings}
+    return {setting: pool_scores(scored[setting]) for setting in settings}
 
 
 def _centers_by_setting(
@@ -194,7 +189,7 @@ def search_table(scored: Mapping[Setting, PickScore], target_precision: float | 
 
 def _summary(score: PickScore, target_precision: float | None) -> dict[str, float]:
     threshold = _threshold(score, target_precision)
-    counts = counts_at(score, threshold)
+    counts = counts_at_threshold(score, threshold)
     at_threshold: dict[str, float] = {
         "f1": float(f1(counts)),
         "threshold": threshold,
@@ -210,9 +205,9 @@ def _summary(score: PickScore, target_precision: float | None) -> dict[str, floa
 
 def _threshold(score: PickScore, target_precision: float | None) -> float:
     if target_precision is None:
-        return midway_below(score, best_threshold(score), lowest=LEAST_SCORE)
+        return widen_threshold(score, best_threshold(score), lowest=LEAST_SCORE)
     try:
-        return midway_below(score, threshold_for_precision(score, target_precision), lowest=LEAST_SCORE)
+        return widen_threshold(score, threshold_for_precision(score, target_precision), lowest=LEAST_SCORE)
     except UserError:
         return math.nan
 
@@ -249,7 +244,7 @@ def pick_settings(setting: Setting, score: PickScore, target_precision: float | 
     -------
     dict
         finder, e, s, threshold, expected_precision and expected_recall of the picks that reach the threshold, and
-        calibration: lists score and precision, the knots of `metrics.picks.calibrated`.
+        calibration: lists score and precision, the knots of `evaluation.calibration.apply_calibration`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """What the page's threshold slider shows: picks and true particles at every threshold, and micrographs that stand out.
 
 Which picks are true at a threshold, and which particles they find, follows from one walk down the scores
-(`metrics.picks.found_in_score_order`), so the page need not match anything itself and shows the numbers of
+(`evaluation.matching.match_in_score_order`), so the page need not match anything itself and shows the numbers of
 metrics/picks.tsv.
 """
 
@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.evaluation.scores import EXPECTED_PRECISION, MATCH_FRACTION, found_in_score_order, near_pairs
+from crisp_core.evaluation.calibration import EXPECTED_PRECISION
+from crisp_core.evaluation.matching import MATCH_FRACTION, find_near_pairs, match_in_score_order
 
 STEPS = 1000
 # Of a normal distribution, the median absolute deviation is the standard deviation divided by this.
@@ -41,12 +42,12 @@ def picked(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px:
     ranked = ranked[[column for column in ("x", "y", "score", EXPECTED_PRECISION) if column in ranked]]
     if truth is None:
         return Picked(ranked, None)
-    near = near_pairs(
+    near = find_near_pairs(
         truth[["x", "y"]].to_numpy(float),
         ranked[["x", "y"]].to_numpy(float),
         max_distance_px=diameter_px * MATCH_FRACTION,
     )
-    pairs = found_in_score_order(near, ranked["score"].to_numpy(float))
+    pairs = match_in_score_order(near, ranked["score"].to_numpy(float))
     true, found = np.zeros(len(ranked), dtype=bool), np.full(len(truth), np.nan)
     true[pairs.pick], found[pairs.truth] = True, pairs.value
     return Picked(ranked.assign(true=true), truth[["x", "y"]].assign(found=found))

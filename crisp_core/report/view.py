@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import ndimage
 
 from crisp_core.errors import opening
-from crisp_core.evaluation.scores import EXPECTED_PRECISION
+from crisp_core.evaluation.calibration import EXPECTED_PRECISION
 from crisp_core.figures.plots import LOWPASS_DIAMETERS, particle_montage
 from crisp_core.formats.arrays import Array
 from crisp_core.geometry import Shape, rescaled_xy

@@ -9,16 +9,16 @@ from scipy.optimize import linear_sum_assignment
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.comparison import (
-    agreeing,
     common_micrographs,
     comparison_table,
-    consensus,
+    consensus_picks,
     flag_masked_entries,
-    overlaps,
-    ranks,
+    group_agreeing_picks,
+    relative_ranks,
     score_entries,
+    shares_of_matched_picks,
 )
-from crisp_core.evaluation.scores import flag_masked
+from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.figures.plots import overlap_matrix
 from crisp_core.formats.arrays import Array
 
@@ -50,14 +50,14 @@ def brute_force_overlap(one, other, reach):
 
 def test_overlaps_by_brute_force():
     picks = {"one": random_picks(1, 60), "two": random_picks(2, 90), "three": random_picks(3, 40)}
-    shares = overlaps(picks, MICROGRAPHS, diameter_px=24)
+    shares = shares_of_matched_picks(picks, MICROGRAPHS, diameter_px=24)
     for a, b in itertools.product(picks, picks):
         assert shares.loc[a, b] == pytest.approx(brute_force_overlap(picks[a], picks[b], 12))
     assert np.diag(shares).tolist() == [1, 1, 1]
 
 
 def test_an_entry_without_picks_overlaps_with_nothing():
-    shares = overlaps({"none": table([]), "one": random_picks(1, 9)}, MICROGRAPHS, diameter_px=24)
+    shares = shares_of_matched_picks({"none": table([]), "one": random_picks(1, 9)}, MICROGRAPHS, diameter_px=24)
     assert shares.loc["none"].isna().all() and shares.loc["one", "none"] == 0
 
 
@@ -81,7 +81,7 @@ def brute_force_groups(xy, entry, reach):
 def test_groups_by_brute_force(seed, n, n_entries):
     rng = np.random.default_rng(seed)
     xy, entry = rng.uniform(0, 60, (n, 2)), rng.integers(0, n_entries, n)
-    group = agreeing(xy, entry, reach_px=10)
+    group = group_agreeing_picks(xy, entry, reach_px=10)
     found = {frozenset(np.flatnonzero(group == g).tolist()) for g in set(group.tolist())}
     assert found == brute_force_groups(xy, entry, 10)
     assert all(len(set(entry[list(g)])) == len(g) for g in found)
@@ -91,7 +91,7 @@ def test_consensus_of_three():
     one = table([("a", 0, 0, 5), ("a", 100, 0, 4), ("b", 50, 50, 3)])
     two = table([("a", 3, 0, 0.5), ("a", 200, 0, 0.9), ("b", 50, 53, 0.7)])
     three = table([("a", 0, 6, np.nan), ("not compared", 50, 50, np.nan)])
-    agreed = consensus({"one": one, "two": two, "three": three}, MICROGRAPHS, diameter_px=20, at_least=2)
+    agreed = consensus_picks({"one": one, "two": two, "three": three}, MICROGRAPHS, diameter_px=20, at_least=2)
     assert agreed[["micrograph", "x", "y", "n_entries"]].to_numpy().tolist() == [["a", 1, 2, 3], ["b", 50, 51.5, 2]]
     # ranks: 5/6 of three, 1/6 of three, 1/2 of one; then 1/6 and 1/2
     assert agreed["score"].tolist() == pytest.approx([3 + (5 / 6 + 1 / 6 + 1 / 2) / 3, 2 + (1 / 6 + 1 / 2) / 2])
@@ -100,29 +100,29 @@ def test_consensus_of_three():
 def test_consensus_of_equal_entries_is_the_entry_and_of_one_all_of_it():
     picks = table([("a", 40 * i, 0, i) for i in range(5)])
     for picked in ({"one": picks, "two": picks}, {"one": picks}):
-        agreed = consensus(picked, MICROGRAPHS, diameter_px=20, at_least=len(picked))
+        agreed = consensus_picks(picked, MICROGRAPHS, diameter_px=20, at_least=len(picked))
         pd.testing.assert_frame_equal(agreed[["micrograph", "x", "y"]], picks[["micrograph", "x", "y"]])
         assert agreed["score"].tolist() == pytest.approx((len(picked) + (np.arange(5) + 0.5) / 5).tolist())
 
 
 def test_consensus_of_nothing_is_an_empty_table():
-    agreed = consensus({"one": table([]), "two": table([])}, MICROGRAPHS, diameter_px=20, at_least=1)
+    agreed = consensus_picks({"one": table([]), "two": table([])}, MICROGRAPHS, diameter_px=20, at_least=1)
     assert len(agreed) == 0 and list(agreed) == ["micrograph", "x", "y", "score", "n_entries"]
 
 
 def test_the_order_of_micrographs_and_entries_moves_no_consensus_pick():
     picks = {"one": random_picks(1, 60), "two": random_picks(2, 90), "three": random_picks(3, 40)}
     shared = {"diameter_px": 24, "at_least": 2}
-    forwards = consensus(picks, MICROGRAPHS, **shared)
-    backwards = consensus(dict(reversed(picks.items())), MICROGRAPHS[::-1], **shared)
+    forwards = consensus_picks(picks, MICROGRAPHS, **shared)
+    backwards = consensus_picks(dict(reversed(picks.items())), MICROGRAPHS[::-1], **shared)
     columns = ["micrograph", "x", "y", "score", "n_entries"]
     both = [t.sort_values(["micrograph", "x", "y"])[columns].reset_index(drop=True) for t in (forwards, backwards)]
     pd.testing.assert_frame_equal(*both)
 
 
 def test_ranks_share_equal_scores():
-    assert ranks([3, 1, 1, np.nan]).tolist() == [0.875, 0.5, 0.5, 0.125]
-    assert ranks([np.nan, np.nan]).tolist() == [0.5, 0.5]
+    assert relative_ranks([3, 1, 1, np.nan]).tolist() == [0.875, 0.5, 0.5, 0.125]
+    assert relative_ranks([np.nan, np.nan]).tolist() == [0.5, 0.5]
 
 
 def test_the_same_picks_get_the_same_row():
@@ -151,12 +151,12 @@ def test_picks_on_masked_area_are_flagged_micrograph_by_micrograph():
     valid[:, :4] = False
     masks = [("a", Array(valid, 4.0, (40, 80))), ("b", Array(np.ones_like(valid), 4.0, (40, 80)))]
     picks = table([("b", 3, 3, 1), ("a", 3, 3, 1), ("a", 40, 20, 1), ("a", 90, 20, 1), ("unknown", 0, 0, 1)])
-    assert flag_masked(picks, masks)["on_masked_area"].tolist() == [False, True, False, True, False]
+    assert flag_masked_picks(picks, masks)["on_masked_area"].tolist() == [False, True, False, True, False]
     # the masks of all micrographs are read once for all entries
     entries = {"one": picks, "none": picks.iloc[:0], "two": picks[::-1]}
     flagged = flag_masked_entries(entries, iter(masks))
     for entry, expected in entries.items():
-        alone = flag_masked(expected.reset_index(drop=True), masks)
+        alone = flag_masked_picks(expected.reset_index(drop=True), masks)
         pd.testing.assert_frame_equal(flagged[entry][alone.columns.tolist()], alone)
 
 

@@ -1,20 +1,20 @@
 import numpy as np
 import pytest
 
-from crisp_core.evaluation.maps import N_BINS, map_counts, map_table, n_regions
+from crisp_core.evaluation.maps import N_BINS, count_map, count_regions, map_table
 
 
 def test_regions_touch_by_sides_and_corners():
     mask = np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 0, 0], [1, 1, 0, 1]], bool)
-    assert n_regions(mask) == 4
-    assert n_regions(np.zeros((3, 3), bool)) == 0
+    assert count_regions(mask) == 4
+    assert count_regions(np.zeros((3, 3), bool)) == 0
 
 
 def test_only_valid_pixels_are_counted():
     probability = np.array([[0.0, 0.5, 0.96, 1.0], [0.2, 0.2, 0.2, 0.2]])
     label = np.array([[0, 1, 0, 1], [0, 0, 0, 3]])
     valid = np.array([[True, True, False, True], [True, True, True, False]])
-    counts = map_counts(probability, label, valid)
+    counts = count_map(probability, label, valid)
     assert (counts.n_regions, counts.n_labelled, counts.n_unsure) == (2, 2, 4)
     assert counts.histogram.sum() == 6
     bins = {i: n for i, n in enumerate(counts.histogram) if n}
@@ -25,7 +25,7 @@ def test_a_part_is_the_sum_of_its_micrographs():
     rng = np.random.default_rng(0)
     maps = {name: (rng.random((20, 30)), rng.integers(0, 2, (20, 30)), rng.random((20, 30)) < 0.8) for name in "abc"}
     parts = {"a": "train", "b": "test", "c": "test"}
-    table = map_table((part, name, map_counts(*maps[name])) for name, part in parts.items())
+    table = map_table((part, name, count_map(*maps[name])) for name, part in parts.items())
     assert table["micrograph"].tolist() == ["a", "all", "b", "c", "all"]
     bins = [column for column in table if column.startswith("p_")]
     assert len(bins) == N_BINS and (bins[0], bins[1], bins[-1]) == ("p_0.00", "p_0.05", "p_0.95")
@@ -38,6 +38,6 @@ def test_a_part_is_the_sum_of_its_micrographs():
 
 
 def test_a_micrograph_without_valid_pixels_has_no_shares():
-    counts = map_counts(np.ones((2, 2)), np.ones((2, 2), int), np.zeros((2, 2), bool))
+    counts = count_map(np.ones((2, 2)), np.ones((2, 2), int), np.zeros((2, 2), bool))
     row = map_table([("test", "a", counts)]).iloc[0]
     assert row["n_regions"] == 0 and np.isnan(row["unsure_share"]) and np.isnan(row["p_0.00"])

@@ -6,6 +6,7 @@ import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation import particle_sets as sets
+from crisp_core.evaluation.particle_sets import assign_halves, join_sets
 from crisp_core.formats.cs_files import write_cs
 from crisp_core.formats.poses import ANGLES, ORIGINS
 from crisp_core.formats.star import CTF_LABELS, write_blocks
@@ -122,7 +123,7 @@ def test_seeds_draw_their_own_subsets_halves_and_false_angles(particles):
 def test_false_picks_look_everywhere():
     false = pd.DataFrame({"crispTrue": np.zeros(4000, dtype=int)})
     false[ANGLE_LABELS] = 0.0
-    angles = sets.with_halves(false, np.random.default_rng(0))[ANGLE_LABELS].to_numpy()
+    angles = assign_halves(false, np.random.default_rng(0))[ANGLE_LABELS].to_numpy()
     assert abs(np.cos(np.radians(angles[:, 1])).mean()) < 0.03
     assert abs(np.exp(1j * np.radians(angles[:, [0, 2]])).mean(axis=0)).max() < 0.05
 
@@ -162,7 +163,7 @@ def test_a_refinement_brings_its_poses_ctf_and_halves(tmp_path, truth):
     np.testing.assert_array_equal(table[["x", "y"]], np.trunc(own[["x", "y"]]))
     np.testing.assert_allclose(table[[*ANGLE_LABELS, *CTF_LABELS]], own[[*ANGLE_LABELS, *CTF_LABELS]], rtol=1e-8)
     np.testing.assert_array_equal(table[ORIGIN_LABELS], [[3.0, -1.5]] * len(own))
-    joined = sets.joined_sets({"ours": table})
+    joined = join_sets({"ours": table})
     made = sets.particle_sets(joined, ["ours"], false_shares={}, n_particles=20, seed=1)["ours"]
     np.testing.assert_array_equal(made[HALF], table.reset_index(drop=True).loc[made.index, HALF])
 
@@ -171,7 +172,7 @@ def test_sets_without_halves_get_random_ones_beside_sets_that_have_some(tmp_path
     refined_star(tmp_path / "with.star", truth, **{HALF: 1})
     refined_star(tmp_path / "without.star", truth)
     tables = {name: sets.refined_particles(tmp_path / f"{name}.star", ["m1", "m2"]) for name in ("with", "without")}
-    made = sets.particle_sets(sets.joined_sets(tables), tables, false_shares={}, n_particles=None, seed=1)
+    made = sets.particle_sets(join_sets(tables), tables, false_shares={}, n_particles=None, seed=1)
     assert set(made["with"][HALF]) == {1}
     assert made["without"][HALF].value_counts().to_dict() == {1: 30, 2: 30}
 
@@ -181,8 +182,8 @@ def test_a_set_without_ctf_is_not_compared_with_one_that_has_it(tmp_path, truth)
     refined_star(tmp_path / "without.star", truth.drop(columns=list(CTF_LABELS)))
     tables = {name: sets.refined_particles(tmp_path / f"{name}.star", ["m1"]) for name in ("with", "without")}
     with pytest.raises(UserError, match=r"^resolution/refined/without: has no defocus, while other sets have; export"):
-        sets.joined_sets(tables)
-    assert not set(CTF_LABELS) & set(sets.joined_sets({"without": tables["without"]}))
+        join_sets(tables)
+    assert not set(CTF_LABELS) & set(join_sets({"without": tables["without"]}))
 
 
 def test_particles_that_relion_refined_on_tiff_are_refused(tmp_path, truth):

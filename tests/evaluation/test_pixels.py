@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from crisp_core.evaluation import pixels
-from crisp_core.evaluation.pixels import PixelCounts, pixel_counts, pixel_table
+from crisp_core.evaluation.pixels import PixelCounts, count_pixels, pixel_table
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def micrograph():
 def test_counts_and_ratios_agree_with_scikit_learn(micrograph):
     probability, label, valid = micrograph
     truth, predicted = (label == 1)[valid], (probability >= 0.4)[valid]
-    counts = pixel_counts(probability, label, valid, threshold=0.4)
+    counts = count_pixels(probability, label, valid, threshold=0.4)
     (tn, fp), (fn, tp) = sklearn_metrics.confusion_matrix(truth, predicted)
     assert counts == (tp, fp, fn, tn)
     assert pixels.iou(counts) == pytest.approx(sklearn_metrics.jaccard_score(truth, predicted))
@@ -29,11 +29,11 @@ def test_counts_and_ratios_agree_with_scikit_learn(micrograph):
 
 def test_pixels_outside_of_the_valid_area_never_count(micrograph):
     probability, label, valid = micrograph
-    assert pixel_counts(np.where(valid, probability, 1), np.where(valid, label, 1), valid) == pixel_counts(*micrograph)
+    assert count_pixels(np.where(valid, probability, 1), np.where(valid, label, 1), valid) == count_pixels(*micrograph)
 
 
 def test_threshold_is_inclusive():
-    assert pixel_counts(np.full((1, 1), 0.5), np.ones((1, 1)), np.ones((1, 1))) == (1, 0, 0, 0)
+    assert count_pixels(np.full((1, 1), 0.5), np.ones((1, 1)), np.ones((1, 1))) == (1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.tables import experiment_row, with_mean_and_sd
+from crisp_core.evaluation.tables import add_mean_and_sd, experiment_row
 
 
 def test_a_row_holds_the_pooled_measures_of_the_test_part():
@@ -23,7 +23,7 @@ def test_mean_and_sd_follow_the_seeds_in_order():
         for name, values in {"b": [1.0, 2.0, 6.0], "a": [5.0]}.items()
         for seed, value in enumerate(values)
     ]
-    table = with_mean_and_sd(rows)
+    table = add_mean_and_sd(rows)
     assert table["experiment"].tolist() == ["b", "b", "b", "a", "b", "a", "b", "a"]
     assert table["seed"].tolist() == [0, 1, 2, 0, "mean", "mean", "sd", "sd"]
     np.testing.assert_allclose(table["x"].tolist()[4:], [3.0, 5.0, np.std([1, 2, 6], ddof=1), np.nan])

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.collections import EllipseCollection
 from matplotlib.colors import to_rgb
 
-from crisp_core.evaluation.maps import map_counts, map_table
+from crisp_core.evaluation.maps import count_map, map_table
 from crisp_core.figures import plots
 
 
@@ -80,7 +80,7 @@ def compared(seeds):
 
 def histograms(names):
     rng = np.random.default_rng(0)
-    rows = map_table(("test", name, map_counts(rng.random((9, 9)), np.eye(9), np.ones((9, 9), bool))) for name in names)
+    rows = map_table(("test", name, count_map(rng.random((9, 9)), np.eye(9), np.ones((9, 9), bool))) for name in names)
     return rows[rows["micrograph"] != "all"].assign(name=names)
 
 

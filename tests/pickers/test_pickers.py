@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import match, score_tables
+from crisp_core.evaluation.matching import match_one_to_one
+from crisp_core.evaluation.scores import score_micrographs
 from crisp_core.formats.arrays import Array
 from crisp_core.formats.images import read_micrograph, write_mrc
 from crisp_core.pickers import relion_log, skimage_log, topaz
@@ -67,7 +68,7 @@ def test_skimage_log_finds_every_disc_and_ranks_discs_above_noise(known):
     image, xy = known
     found = skimage_log.pick(image.data, diameter_px=24, settings=LOG)
     best = found.sort_values("score", ascending=False).head(25)
-    pairs = match(xy, best[["x", "y"]].to_numpy(), max_distance_px=3)
+    pairs = match_one_to_one(xy, best[["x", "y"]].to_numpy(), max_distance_px=3)
     assert pairs.truth.size == 25
 
 
@@ -105,7 +106,7 @@ def test_relion_finds_the_discs_at_the_right_way_up(tmp_path):
     )
     assert failed == {"gone": f"{tmp_path}/gone.mrc: no such file; check the path"}
     best = found.sort_values("score", ascending=False).head(20)
-    assert match(xy, best[["x", "y"]].to_numpy(), max_distance_px=12).truth.size >= 18
+    assert match_one_to_one(xy, best[["x", "y"]].to_numpy(), max_distance_px=12).truth.size >= 18
     assert set(found["micrograph"]) == {"one"}
 
 
@@ -181,7 +182,7 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
     # the detector that comes with Topaz finds dark discs: most of its best are true
     found, failed = topaz.pick([("a", image)], folder=tmp_path / "pretrained", detector="resnet8_u32", **shared)
     assert not failed
-    score = score_tables(truth, found, ["a"], diameter_px=96)["a"]
+    score = score_micrographs(truth, found, ["a"], diameter_px=96)["a"]
     best = np.argsort(-score.scores)[:25]
     assert score.true[best].sum() >= 15
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from crisp_core.errors import UserError
-from crisp_core.evaluation.scores import match
+from crisp_core.evaluation.matching import match_one_to_one
 from crisp_core.picking.finders.footprint import WORKING_DIAMETER_PX, footprint_score, working_map
 from crisp_core.picking.search import FINDERS, find_centers
 from tests.picking.discs import discs, scattered
@@ -21,7 +21,7 @@ def assert_found(image, finder, truth, diameter_px):
     """Every place within half a pixel of the grid that the finders work on, and nothing else."""
     xy = found(image, finder, diameter_px)
     assert len(xy) == len(truth)
-    assert match(truth, xy, max_distance_px=0.5 * max(1, diameter_px // 24)).value.size == len(truth)
+    assert match_one_to_one(truth, xy, max_distance_px=0.5 * max(1, diameter_px // 24)).value.size == len(truth)
 
 
 @finders
@@ -55,7 +55,7 @@ def test_crowded_particles_are_parted(finder):
     truth = np.column_stack([columns.ravel(), rows.ravel()])
     xy = found(discs((160, 160), truth, d), finder, d)
     assert len(xy) == 25
-    assert match(truth, xy, max_distance_px=d / 8).value.size == 25
+    assert match_one_to_one(truth, xy, max_distance_px=d / 8).value.size == 25
 
 
 @finders
@@ -66,7 +66,7 @@ def test_two_particles_that_overlap_by_half_are_told_by_their_area(finder):
     truth = np.concatenate([alone, pair])
     xy = found(discs((400, 300), truth, d), finder, d)
     assert len(xy) == len(truth)
-    assert match(truth, xy, max_distance_px=d / 6).value.size == len(truth)
+    assert match_one_to_one(truth, xy, max_distance_px=d / 6).value.size == len(truth)
 
 
 @finders
@@ -105,7 +105,7 @@ def test_transposed_and_turned_maps_give_transposed_and_turned_centres(finder):
         assert len(moved) == len(xy)
         # trackpy walks to a centroid in whole steps and may stop on the other side of it.
         tolerance = 0.05 * d if finder == "crocker_grier" else 0.25
-        assert match(expected, moved, max_distance_px=tolerance).value.size == len(xy)
+        assert match_one_to_one(expected, moved, max_distance_px=tolerance).value.size == len(xy)
 
 
 @finders
@@ -137,7 +137,7 @@ def test_scale_of_the_map_moves_no_centre(finder):
         fine_truth = (truth + 0.5) * factor - 0.5
         fine = found(discs((240 * factor, 240 * factor), fine_truth, 26 * factor), finder, 26 * factor)
         assert len(fine) == len(coarse)
-        assert match(coarse, (fine + 0.5) / factor - 0.5, max_distance_px=0.3).value.size == len(coarse)
+        assert match_one_to_one(coarse, (fine + 0.5) / factor - 0.5, max_distance_px=0.3).value.size == len(coarse)
 
 
 @finders
@@ -146,7 +146,7 @@ def test_particle_cut_by_the_edge_is_found_inside_of_the_map(finder):
     xy = found(image, finder, 27)
     assert len(xy) == 2
     assert ((xy >= 0) & (xy <= [99, 89])).all()
-    assert match(np.array([[2.0, 45.0]]), xy, max_distance_px=27 / 4).value.size == 1
+    assert match_one_to_one(np.array([[2.0, 45.0]]), xy, max_distance_px=27 / 4).value.size == 1
 
 
 @finders

@@ -5,6 +5,9 @@ import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation import scores as picks
+from crisp_core.evaluation.calibration import apply_calibration
+from crisp_core.evaluation.curves import counts_at_threshold, map_paper
+from crisp_core.evaluation.scores import pool_scores, precision, score_micrographs
 from crisp_core.picking.search import (
     FINDERS,
     Setting,
@@ -62,13 +65,13 @@ def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, numb
     for name, image in maps.items():
         table = find_centers(image, row["finder"], diameter_px=D, e=row["e"], s=row["s"], threshold=row["threshold"])
         found.append(table.assign(micrograph=name))
-    scored = picks.score_tables(truth, pd.concat(found), maps, diameter_px=D)
-    pooled = picks.pooled_picks(list(scored.values()))
+    scored = score_micrographs(truth, pd.concat(found), maps, diameter_px=D)
+    pooled = pool_scores(list(scored.values()))
     assert row["n_picks"] == pooled.counts.n_picks
     assert row["n_truth"] == len(truth)
     for name in ("precision", "recall", "f1"):
         assert row[name] == pytest.approx(float(getattr(picks, name)(pooled.counts)))
-    assert row["map_paper"] == pytest.approx(picks.map_paper(pooled))
+    assert row["map_paper"] == pytest.approx(map_paper(pooled))
 
 
 def test_choice_is_the_best_row_by_its_criterion(rows):
@@ -153,11 +156,11 @@ def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
     score = scores_by_setting(maps.items(), truth, diameter_px=D, settings=[setting])[setting]
     chosen = pick_settings(setting, score)
     assert yaml.safe_load(yaml.safe_dump(chosen)) == chosen
-    counts = picks.counts_at(score, chosen["threshold"])
+    counts = counts_at_threshold(score, chosen["threshold"])
     assert chosen["expected_precision"] == counts.n_matched / counts.n_picks
     assert chosen["expected_recall"] == counts.n_matched / counts.n_truth
     # isotonic regression keeps the mean: over all candidates the expected precision is the observed one
-    expected = picks.calibrated(score.scores, pd.DataFrame(chosen["calibration"]))
+    expected = apply_calibration(score.scores, pd.DataFrame(chosen["calibration"]))
     assert expected.mean() == pytest.approx(score.true.mean())
     assert (np.diff(chosen["calibration"]["precision"]) >= 0).all()
     with pytest.raises(UserError, match="lower the target precision"):
@@ -182,4 +185,4 @@ def test_what_a_rule_drops_does_not_count(validation):
     (everywhere,) = scores_by_setting(maps.items(), left, diameter_px=D, settings=[setting]).values()
     assert asked == list(maps)
     assert score.counts.n_picks < everywhere.counts.n_picks
-    assert picks.precision(score.counts) > picks.precision(everywhere.counts) + 0.2
+    assert precision(score.counts) > precision(everywhere.counts) + 0.2

@@ -9,7 +9,7 @@ import pytest
 from crisp_core.ctf import through_ctf
 from crisp_core.errors import UserError
 from crisp_core.evaluation.fsc import fourier_shell_correlation
-from crisp_core.evaluation.particle_sets import posed_picks, with_halves
+from crisp_core.evaluation.particle_sets import assign_halves, posed_picks
 from crisp_core.formats.images import read_volume
 from crisp_core.formats.star import optics_table, particles_table, write_particles_star
 from crisp_core.particles.extraction import extract, write_stack
@@ -57,7 +57,7 @@ def written(folder, picked, rows):
     optics = optics_table(**OPTICS, micrograph_pixel_size=PIXEL_SIZE, pixel_size=PIXEL_SIZE, box_px=BOX)
     stars = particles_table(table, stack=f"{folder}/all.mrcs", micrograph_paths={"m1": "m1.mrc", "m2": "m2.mrc"})
     particles = pd.concat([stars, table.drop(columns=["micrograph", "x", "y", "score"])], axis=1)[rows(table)]
-    particles = with_halves(particles, np.random.default_rng(0))
+    particles = assign_halves(particles, np.random.default_rng(0))
     write_particles_star(folder / "set.star", optics, particles)
     return optics, particles
 

@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from crisp_core.evaluation.scores import picks_table
+from crisp_core.evaluation.pick_tables import picks_table
 from crisp_core.figures.plots import picks_per_micrograph, score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
