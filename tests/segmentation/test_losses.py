@@ -136,15 +136,20 @@ def test_options_and_weights(n_classes, example):
 @pytest.mark.parametrize(
     ("term", "message"),
     [
-        ("focal", "'focal' is no loss; known are dice, jaccard, tversky, lovasz, cross_entropy"),
-        ({"name": "dice", "alpha": 1}, "dice has no option 'alpha'; it takes weight alone"),
-        ({"name": "tversky", "gamma": 1}, "tversky has no option 'gamma'; it takes weight, alpha, beta"),
+        ("focal", ": 'focal' is not known; use one of dice, jaccard, tversky, lovasz, cross_entropy"),
+        ({"name": "dice", "alpha": 1}, "/dice: has no option 'alpha'; it takes weight"),
+        ({"name": "tversky", "gamma": 1}, "/tversky: has no option 'gamma'; it takes weight, alpha, beta"),
+        (
+            {"name": "tversky", "alpha": -1},
+            "/tversky/alpha: -1 is not allowed (input should be greater than or equal to 0); give the weight of false "
+            "positives",
+        ),
     ],
 )
-def test_an_unknown_loss_or_option_says_what_is_known(term, message):
+def test_a_wrong_loss_or_option_is_refused_in_one_line(term, message):
     with pytest.raises(UserError) as caught:
         make_loss([term])
-    assert str(caught.value) == f"training/loss: {message}"
+    assert str(caught.value) == f"training/loss{message}"
 
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())

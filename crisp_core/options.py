@@ -1,0 +1,84 @@
+"""Options of an entry of a registry, such as a loss or a finder: a typed model that the config chooses by name.
+
+A registry is a dict of models by name. Each model has its name, its options with type, bounds and meaning, and the
+method that does the work. The main process of Snakemake reads the models to check a config, so their modules import
+torch, scikit-image, trackpy and the like within functions.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from crisp_core.errors import UserError
+
+
+class Options(BaseModel):
+    """Options of an entry: unknown keys and values of another type are refused, and no option changes later."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+Entry = TypeVar("Entry", bound=Options)
+
+
+def by_name(*entries: type[Entry], key: Literal["name", "program"] = "name") -> dict[str, type[Entry]]:
+    """Registry of models, in their order.
+
+    Parameters
+    ----------
+    *entries : model classes
+        Each has the field `key`, whose default is the name of the entry.
+    key : str
+        Field with the name.
+    """
+    return {entry.model_fields[key].default: entry for entry in entries}
+
+
+def chosen(
+    registry: Mapping[str, type[Entry]],
+    given: str | Mapping[str, Any] | Entry,
+    *,
+    place: str,
+    key: Literal["name", "program"] = "name",
+) -> Entry:
+    """Entry that the config names, with its options.
+
+    Parameters
+    ----------
+    registry : mapping of name to model class
+    given : str, mapping or model
+        Name of the entry, which then has its default options; or a mapping with the name under `key` and options.
+    place : str
+        Key of the config, for messages.
+    key : str
+        Key of the name in a mapping.
+
+    Raises
+    ------
+    UserError
+        If the name or an option is not known, or a value is out of bounds.
+    """
+    if not isinstance(given, str | Mapping):
+        return given
+    options: dict[str, Any] = {key: given} if isinstance(given, str) else dict(given)
+    name = str(options.get(key))
+    if name not in registry:
+        raise UserError(f"{place}: {name!r} is not known; use one of {', '.join(registry)}")
+    try:
+        return registry[name](**options)
+    except ValidationError as error:
+        raise UserError(_one_line(error, registry[name], place=f"{place}/{name}", key=key)) from error
+
+
+def _one_line(error: ValidationError, entry: type[Options], *, place: str, key: str) -> str:
+    first = error.errors(include_url=False)[0]
+    option = "/".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        options = [name for name in entry.model_fields if name != key]
+        return f"{place}: has no option {option!r}; it takes {', '.join(options)}"
+    meaning = entry.model_fields[str(first["loc"][0])].description if first["loc"] else None
+    problem = f"{first['input']!r} is not allowed ({first['msg'].lower()})" if option else first["msg"]
+    return f"{'/'.join(filter(None, (place, option)))}: {problem}; " + (
+        f"give the {meaning}" if meaning else "change it"
+    )
