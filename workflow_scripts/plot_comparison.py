@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import overlap_matrix, precision_recall, save
+from crisp_core.figures.overlap import draw_overlap
+from crisp_core.figures.precision_recall import draw_precision_recall
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -14,5 +16,5 @@ start_log(snakemake.log[0])
 table = pd.read_csv(snakemake.input.table, sep="\t", dtype={"entry": str}).set_index("entry")
 curves = dict(iter(pd.read_csv(snakemake.input.curves, sep="\t", dtype={"entry": str}).groupby("entry", sort=False)))
 chosen = {entry: (row["recall"], row["precision"]) for entry, row in table.iterrows()}
-save(precision_recall(curves, chosen=chosen), snakemake.output.curves)
-save(overlap_matrix(pd.read_csv(snakemake.input.overlap, sep="\t", index_col="entry")), snakemake.output.overlap)
+save_figure(draw_precision_recall(curves, chosen=chosen), snakemake.output.curves)
+save_figure(draw_overlap(pd.read_csv(snakemake.input.overlap, sep="\t", index_col="entry")), snakemake.output.overlap)

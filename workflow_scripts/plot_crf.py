@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import crf_panels, save
+from crisp_core.figures.crf import draw_crf
+from crisp_core.figures.style import save_figure
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
@@ -37,4 +38,6 @@ panels = {
 diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, image.pixel_size)
 title = f"{snakemake.wildcards.network}: {name}, where the CRF changes most"
 square = image.data[y : y + height, x : x + width]
-save(crf_panels(square, panels, diameter_px=diameter_px, pixel_size=image.pixel_size, title=title), snakemake.output[0])
+save_figure(
+    draw_crf(square, panels, diameter_px=diameter_px, pixel_size=image.pixel_size, title=title), snakemake.output[0]
+)

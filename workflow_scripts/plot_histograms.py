@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.evaluation.maps import pooled_map_row
-from crisp_core.figures.plots import probability_histograms, save
+from crisp_core.figures.histograms import draw_histograms
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -16,4 +17,4 @@ rows = [
     pooled_map_row(pd.read_csv(path, sep="\t")).to_dict() | {"name": f"{dataset}/{experiment}"}
     for (dataset, experiment, *_), path in zip(snakemake.params.runs, snakemake.input.maps, strict=True)
 ]
-save(probability_histograms(pd.DataFrame(rows)), snakemake.output[0])
+save_figure(draw_histograms(pd.DataFrame(rows)), snakemake.output[0])

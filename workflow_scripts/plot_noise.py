@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import noise_spectra, save
+from crisp_core.figures.noise import draw_noise
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -12,4 +13,4 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 spectra = pd.read_csv(snakemake.input.spectra, sep="\t", dtype={"micrograph": str})
-save(noise_spectra(spectra), snakemake.output[0])
+save_figure(draw_noise(spectra), snakemake.output[0])

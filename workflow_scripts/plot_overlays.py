@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.evaluation.matching import flag_matched_rows
-from crisp_core.figures.plots import overlay, save
+from crisp_core.figures.overlays import draw_overlay
+from crisp_core.figures.style import save_figure
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.coordinates.registry import onto_grids
 from crisp_core.formats.star import read_coordinates_star
@@ -45,7 +46,7 @@ for images, labels, probability, picks_path in zip(
         true, found = flag_matched_rows(
             truth_px[truth_px["micrograph"] == name], picks[picks["micrograph"] == name], diameter_px=diameter_px
         )
-        figure = overlay(
+        figure = draw_overlay(
             read_array(images, "image", name).data,
             read_array(labels, "label", name).data,
             read_array(probability, "probability", name).data.astype(np.float32),
@@ -55,5 +56,5 @@ for images, labels, probability, picks_path in zip(
             title=name,
             pixel_size=grid.pixel_size,
         )
-        save(figure, folder / f"{name}.png")
+        save_figure(figure, folder / f"{name}.png")
         log.info("drew %s", name)

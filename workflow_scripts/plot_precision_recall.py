@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import precision_recall, save
+from crisp_core.figures.precision_recall import draw_precision_recall
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -14,4 +15,4 @@ start_log(snakemake.log[0])
 curve = pd.read_csv(snakemake.input.curve, sep="\t")
 pooled = pd.read_csv(snakemake.input.picks, sep="\t").query("micrograph == 'all'").set_index("part")
 chosen = {part: (row["recall"], row["precision"]) for part, row in pooled.iterrows()}
-save(precision_recall(dict(iter(curve.groupby("part"))), chosen=chosen), snakemake.output[0])
+save_figure(draw_precision_recall(dict(iter(curve.groupby("part"))), chosen=chosen), snakemake.output[0])

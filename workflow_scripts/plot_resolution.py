@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import resolution_curves, save
+from crisp_core.figures.resolution import draw_resolution
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -12,4 +13,4 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 fsc, resolution = (pd.read_csv(path, sep="\t") for path in (snakemake.input.fsc, snakemake.input.resolution))
-save(resolution_curves(fsc, resolution), snakemake.output[0])
+save_figure(draw_resolution(fsc, resolution), snakemake.output[0])

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import compared_experiments, save
+from crisp_core.figures.experiments import draw_experiments
+from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -12,4 +13,4 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 table = pd.read_csv(snakemake.input.table, sep="\t", dtype={"dataset": str, "experiment": str})
-save(compared_experiments(table), snakemake.output[0])
+save_figure(draw_experiments(table), snakemake.output[0])

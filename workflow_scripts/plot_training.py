@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.figures.plots import save, training_curves
+from crisp_core.figures.style import save_figure
+from crisp_core.figures.training import draw_training
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-save(training_curves(pd.read_csv(snakemake.input.history, sep="\t")), snakemake.output[0])
+save_figure(draw_training(pd.read_csv(snakemake.input.history, sep="\t")), snakemake.output[0])

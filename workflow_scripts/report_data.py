@@ -8,11 +8,11 @@ import pandas as pd
 import yaml
 
 from crisp_core.datasets.splits import parts_of
-from crisp_core.figures.plots import picks_per_micrograph, score_histogram
+from crisp_core.figures.pick_counts import draw_pick_counts
+from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.star import read_blocks, read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.report.page import table_rows
 from crisp_core.report.picked import (
     chosen_threshold,
     pick_counts,
@@ -25,6 +25,7 @@ from crisp_core.report.picked import (
 )
 from crisp_core.report.previews import figure_uri, png_file_uri
 from crisp_core.report.sheet import files_by_name, sheet_and_views
+from crisp_core.report.tables import table_rows
 from crisp_core.report.view import particle_figures, sampled_particles
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ data = {
     "scores": tables,
     "figures": {Path(path).stem: png_file_uri(path) for path in given.plots}
     | {
-        "scores": figure_uri(score_histogram(score_groups(found), threshold=chosen)),
-        "picks_per_micrograph": figure_uri(picks_per_micrograph(counts)),
+        "scores": figure_uri(draw_score_histogram(score_groups(found), threshold=chosen)),
+        "picks_per_micrograph": figure_uri(draw_pick_counts(counts)),
     }
     | particle_figures(particles, diameter_px=params.diameter_angstrom / stack_pixel_size),
 }

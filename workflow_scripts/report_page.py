@@ -10,8 +10,9 @@ import yaml
 
 from crisp_core.evaluation.performance import rule_costs
 from crisp_core.logs import start_log
-from crisp_core.report.page import render_page, run_command, run_links, summary, table_rows
+from crisp_core.report.page import render_page, run_command, run_links, summary
 from crisp_core.report.previews import png_file_uri
+from crisp_core.report.tables import table_rows
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -1,7 +1,6 @@
-"""The page itself: data and tables into the template beside this module."""
+"""The report page: data and tables in the template of this folder."""
 
 import json
-import math
 import platform
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import crisp_core
+from crisp_core.figures.registry import BY_NAME, figure_of_file
+from crisp_core.report.tables import pooled_rows
 
 FOLDER = Path(__file__).parent
 PACKAGES = (
@@ -40,6 +40,8 @@ def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "share": share, "duration": duration, "pooled": pooled_rows}
+    environment.filters["figure_entry"] = figure_of_file
+    environment.globals["figure_entries"] = BY_NAME
     return environment.get_template("page.html").render(
         runs=runs,
         made=made,
@@ -59,14 +61,6 @@ def summary(run: Mapping[str, Any]) -> dict[str, Any]:
     picks, pixels = ({row["part"]: row for row in pooled_rows(run["scores"].get(name))} for name in ("picks", "pixels"))
     part = "test" if "test" in picks else list(picks)[-1]
     return counts | {"part": part, "picks": picks[part], "pixels": pixels.get(part)}
-
-
-def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:
-    """Rows `all` of a table of scores, as dictionaries; none without a table."""
-    if table is None:
-        return []
-    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
-    return [row for row in rows if row["micrograph"] == "all"]
 
 
 def run_links(dataset: str, experiment: str) -> dict[str, str]:
@@ -96,18 +90,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found | {"system": f"{platform.system()} {platform.machine()}"}
-
-
-def table_rows(table: pd.DataFrame) -> dict[str, list]:
-    """Columns and rows of a table, missing and infinite values None, for the template and for JSON."""
-    rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
-    return {"columns": [str(column) for column in table.columns], "rows": rows}
-
-
-def _plain(value: object) -> object:
-    if pd.isna(value) or (isinstance(value, float) and not math.isfinite(value)):
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def run_command(

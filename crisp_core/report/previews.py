@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
-from crisp_core.figures.plots import LOWPASS_DIAMETERS, grey_limits, save
+from crisp_core.figures.style import LOWPASS_DIAMETERS, grey_limits, save_figure
 from crisp_core.geometry import Shape
 
 # Up to this many previews are this large; more are smaller, so that all together have as many pixels.
@@ -92,7 +92,7 @@ def png_file_uri(path: str | Path) -> str:
 def figure_uri(figure: Figure) -> str:
     """Figure as PNG."""
     stream = io.BytesIO()
-    save(figure, stream)
+    save_figure(figure, stream)
     return _uri("image/png", stream.getvalue())
 
 

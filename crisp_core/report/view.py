@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from crisp_core.errors import opening
 from crisp_core.evaluation.calibration import EXPECTED_PRECISION
-from crisp_core.figures.plots import LOWPASS_DIAMETERS, particle_montage
+from crisp_core.figures.montage import draw_montage
+from crisp_core.figures.style import LOWPASS_DIAMETERS
 from crisp_core.formats.arrays import Array
 from crisp_core.geometry import Shape, rescaled_xy
 from crisp_core.report.picked import Picked
@@ -137,6 +138,6 @@ def particle_figures(particles: np.ndarray, *, diameter_px: float) -> dict[str, 
     shown = particles[sorted(evenly_spaced(len(particles), MONTAGE))]
     low_passed = low_passed_particles(shown, diameter_px=diameter_px)
     return {
-        "montage": figure_uri(particle_montage(low_passed, columns=MONTAGE_COLUMNS)),
-        "average": figure_uri(particle_montage(mean_particle(particles)[None], columns=1)),
+        "montage": figure_uri(draw_montage(low_passed, columns=MONTAGE_COLUMNS)),
+        "average": figure_uri(draw_montage(mean_particle(particles)[None], columns=1)),
     }

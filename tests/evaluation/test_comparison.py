@@ -19,7 +19,7 @@ from crisp_core.evaluation.comparison import (
     shares_of_matched_picks,
 )
 from crisp_core.evaluation.masked_area import flag_masked_picks
-from crisp_core.figures.plots import overlap_matrix
+from crisp_core.figures.overlap import draw_overlap
 from crisp_core.formats.arrays import Array
 
 MICROGRAPHS = ["a", "b"]
@@ -162,6 +162,6 @@ def test_picks_on_masked_area_are_flagged_micrograph_by_micrograph():
 
 def test_the_overlap_is_drawn_with_its_numbers():
     shares = pd.DataFrame([[1, 0.25], [np.nan, 1]], index=["one", "none"], columns=["one", "none"])
-    axes = overlap_matrix(shares).axes[0]
+    axes = draw_overlap(shares).axes[0]
     assert [text.get_text() for text in axes.texts] == ["1.00", "0.25", "–", "1.00"]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["one", "none"]

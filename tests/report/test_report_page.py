@@ -19,10 +19,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from crisp_core.evaluation.pick_tables import picks_table
-from crisp_core.figures.plots import picks_per_micrograph, score_histogram
+from crisp_core.figures.pick_counts import draw_pick_counts
+from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
-from crisp_core.report.page import duration, embedded_json, number, run_command, summary, table_rows
+from crisp_core.report.page import duration, embedded_json, number, run_command, summary
 from crisp_core.report.picked import (
     chosen_threshold,
     n_at_least,
@@ -47,6 +48,7 @@ from crisp_core.report.previews import (
     preview_side,
     share_of_run,
 )
+from crisp_core.report.tables import table_rows
 from crisp_core.report.view import mean_particle, micrograph_view, sampled_particles
 
 points = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=9)
@@ -263,5 +265,5 @@ def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
     assert view["probability"] is None and view["label"] is not None
     assert view["candidates"]["score"] == [] and view["truth"]["found"] == []
     json.dumps([on_sheet, view], allow_nan=False)
-    figures = score_histogram(score_groups(found), threshold=0.5), picks_per_micrograph(counts)
+    figures = draw_score_histogram(score_groups(found), threshold=0.5), draw_pick_counts(counts)
     assert all(figure_uri(figure).startswith("data:image/png") for figure in figures)

@@ -1,0 +1,27 @@
+"""Tables of the report page as plain data."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+
+def table_rows(table: pd.DataFrame) -> dict[str, list]:
+    """Columns and rows of a table, missing and infinite values None, for the template and for JSON."""
+    rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
+    return {"columns": [str(column) for column in table.columns], "rows": rows}
+
+
+def _plain(value: object) -> object:
+    if pd.isna(value) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:
+    """Rows `all` of a table of scores, as dictionaries; none without a table."""
+    if table is None:
+        return []
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+    return [row for row in rows if row["micrograph"] == "all"]

@@ -1,0 +1,64 @@
+"""Every figure of the registry, and the worked example of CONTRIBUTING.md."""
+
+import re
+
+import pytest
+
+from crisp_core.figures.entry import REPORT_PAGE, FigureEntry
+from crisp_core.figures.registry import BY_NAME, FIGURES, documentation_page, figure_of_file
+from tests.conftest import ROOT
+from tests.figures.drawing import drawn_pixels
+
+
+def drawn_without_warning(entry):
+    return drawn_pixels(entry.example())[..., :3].std() > 0.02
+
+
+@pytest.mark.parametrize("entry", FIGURES, ids=lambda entry: entry.name)
+@pytest.mark.filterwarnings("error")
+def test_the_example_of_every_figure_is_drawn_without_a_warning_and_is_not_empty(entry):
+    assert drawn_without_warning(entry)
+
+
+def test_names_files_and_captions_belong_to_one_figure():
+    assert len(BY_NAME) == len(FIGURES)
+    files = [entry.file for entry in FIGURES if entry.file != REPORT_PAGE]
+    assert len(set(files)) == len(files)
+    assert all(entry.title and entry.caption.endswith(".") for entry in FIGURES)
+
+
+def test_every_module_of_a_figure_is_in_the_registry():
+    helpers = {"__init__", "entry", "registry", "style"}
+    modules = {path.stem for path in (ROOT / "crisp_core/figures").glob("*.py")} - helpers
+    assert {entry.example.__module__.rsplit(".", 1)[1] for entry in FIGURES} == modules
+
+
+def test_files_are_outputs_and_sources_are_outputs_or_inputs_of_rules():
+    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
+    for entry in FIGURES:
+        paths = [entry.source] if entry.file == REPORT_PAGE else [entry.source, entry.file]
+        for path in paths:
+            assert '"' + re.sub(r"<(.*?)>", r"{\1}", path) + '"' in rules, path
+
+
+def test_a_file_is_given_its_caption_wherever_results_are():
+    assert figure_of_file("picking/results/a/b/noise/spectra.png") is BY_NAME["spectra"]
+    assert figure_of_file("results/a/comparisons/b/overlap.png") is BY_NAME["overlap"]
+    assert figure_of_file("results/a/b/noise/other.png") is None
+
+
+def test_the_page_of_the_documentation_is_that_of_the_registry():
+    assert (ROOT / "docs/figures.md").read_text() == documentation_page(), (
+        "docs/figures.md differs from the registry; run: python -m crisp_core.figures.registry > docs/figures.md"
+    )
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_figure_of_contributing_is_drawn():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    (code,) = re.findall(r"```python\n# crisp_core/figures/\w+\.py\n(.*?)```", text, re.S)
+    module = {"__name__": "example"}
+    exec(code, module)
+    entry = module["FIGURE"]
+    assert isinstance(entry, FigureEntry) and entry.name not in BY_NAME
+    assert drawn_without_warning(entry)
