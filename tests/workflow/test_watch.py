@@ -28,7 +28,7 @@ def write_slowly(source, target, stop):
 
 
 def pick(folder):
-    """One round of the loop of docs/cluster.md."""
+    """One round of the loop of docs/additions.md."""
     watch = ("--config", f"watch={QUIET}", "--")
     run_snakemake("--cores", "2", "--configfile", "arriving.yaml", *watch, TARGET, cwd=folder)
     return set(pd.read_csv(folder / "results/arriving/micrographs.tsv", sep="\t")["micrograph"])

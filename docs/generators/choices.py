@@ -1,0 +1,57 @@
+"""The page of everything that a config chooses by name: made from the registries."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from crisp_core.labels.thresholds import THRESHOLDS
+from crisp_core.segmentation.losses import LOSSES
+
+INTRODUCTION = """# Choices by name
+
+A name in the config chooses one of these entries. To set its options, write a mapping: `{name: tversky, alpha: 0.3}`.
+"""
+# title, key of the config, entries by name
+REGISTRIES: list[tuple[str, str, Mapping[str, object]]] = [
+    ("Losses", "training/loss", LOSSES),
+    ("Thresholds of scikit-image", "simulation/threshold", dict.fromkeys(THRESHOLDS)),
+]
+
+
+def choices_page(root: Path) -> str:
+    """A section for every registry."""
+    return "\n".join([INTRODUCTION, *(section(*registry) for registry in REGISTRIES)])
+
+
+def section(title: str, key: str, entries: Mapping[str, object]) -> str:
+    """Heading and table of one registry; a list where the entries are names alone.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    key : str
+        Key of the config that chooses an entry.
+    entries : mapping
+        Models with their options, functions, or None, by name.
+    """
+    lines = [f"## {title}\n", f"Key `{key}`.\n"]
+    if not any(entries.values()):
+        return "\n".join([*lines, ", ".join(f"`{name}`" for name in entries) + ".\n"])
+    rows = [f"| `{name}` | {first_line(entry)} | {options(entry)} |" for name, entry in entries.items()]
+    return "\n".join([*lines, "| name | meaning | options |", "|---|---|---|", *rows, ""])
+
+
+def first_line(entry: object) -> str:
+    """First line of an entry's docstring."""
+    return (entry.__doc__ or "").strip().partition("\n")[0].replace("|", "\\|")
+
+
+def options(entry: object) -> str:
+    """Options of a model, one a line, with default and meaning."""
+    if not (isinstance(entry, type) and issubclass(entry, BaseModel)):
+        return ""
+    fields = {name: field for name, field in entry.model_fields.items() if name not in ("name", "program")}
+    lines = [f"`{name}: {field.default}` {field.description or ''}" for name, field in fields.items()]
+    return "<br>".join(line.replace("|", "\\|") for line in lines)
