@@ -9,8 +9,8 @@ import yaml
 INTRODUCTION = """# Config
 
 This page lists every key of the config. A wrong key, type or combination ends the run before any job, with one line
-that names the key and the cure. The name of a length contains its unit. Relative paths start from the folder in which you
-call Snakemake; `~` is your home folder.
+that names the key and the cure. The name of a length contains its unit. Relative paths start from the folder in which
+you call Snakemake; `~` is your home folder.
 """
 
 

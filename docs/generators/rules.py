@@ -9,8 +9,8 @@ from pathlib import Path
 
 INTRODUCTION = """# Rules and their files
 
-Each section lists the rules of one file of `rules/`, in the order of the Snakefile. Results are below `results/`. An entry
-`plan.…` is a function of `crisp_core.plan`, which returns the files of the job. To make only some of these files, see
+Each section lists the rules of one file of `rules/`, in the order of the Snakefile. Results are below `results/`. An
+entry `plan.…` is a function of `crisp_core.plan`, which returns the files of the job. To make only some of these files:
 [run parts](../running.md).
 """
 
