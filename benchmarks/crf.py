@@ -18,7 +18,8 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from crisp_core.segmentation.crf.kernels import brute_kernel, normalized_filter
+from crisp_core.segmentation.crf.dense import brute_kernel
+from crisp_core.segmentation.crf.kernels import normalized_filter
 from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_passed
 from crisp_core.segmentation.crf.solvers import Term, mean_field, solve
 

@@ -31,7 +31,8 @@ from crisp_core.formats.star import (
     write_blocks,
     write_particles_star,
 )
-from crisp_core.particles.extraction import extract, write_stack
+from crisp_core.particles.extraction import extract_particles
+from crisp_core.particles.stacks import write_stack
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data")) / "empiar-10017"
 PIXEL_SIZE, OPTICS = 1.77, {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
@@ -97,7 +98,7 @@ def ours(folder: Path, coordinates: pd.DataFrame, *, box_px: int, size_px: int, 
     for name, rows in coordinates.groupby("micrograph", sort=False):
         image, _ = read_micrograph(folder / f"{name}.mrc")
         xy = rows[["x", "y"]].to_numpy()
-        stack = extract(image, xy, box_px=box_px, rescale_px=size_px, bg_radius_px=bg_radius_px).stack
+        stack = extract_particles(image, xy, box_px=box_px, rescale_px=size_px, bg_radius_px=bg_radius_px).stack
         write_stack(folder / f"ours/{name}.mrcs", [stack], size_px=size_px, pixel_size=pixel_size)
         paths = {str(name): f"{name}.mrc"}
         tables.append(particles_table(rows, stack=f"ours/{name}.mrcs", micrograph_paths=paths))

@@ -15,7 +15,7 @@ from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precisi
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.labels.thresholds import disc_label
+from crisp_core.labels.discs import disc_label
 
 RADII_ANGSTROM = range(30, 121, 5)
 

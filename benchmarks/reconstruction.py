@@ -30,9 +30,11 @@ from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph, read_volume
 from crisp_core.formats.poses import ANGLES, ORIGINS
 from crisp_core.formats.star import CTF_LABELS, optics_table, particles_table
+from crisp_core.labels.discs import disc_label
 from crisp_core.labels.outlines import merged, outline_density, projected_outlines
-from crisp_core.labels.thresholds import disc_label, threshold_label
-from crisp_core.particles.extraction import extract, write_stack
+from crisp_core.labels.thresholds import threshold_label
+from crisp_core.particles.extraction import extract_particles
+from crisp_core.particles.stacks import write_stack
 from crisp_core.preparation.normalization import fourier_downsample
 from crisp_core.reconstruction.engines import CORRELATION, orientations
 from crisp_core.reconstruction.matching import direction_vectors
@@ -118,7 +120,7 @@ def stacked(samples: list[Sample], diameter_angstrom: float, folder: Path) -> tu
     for sample in samples:
         table = sample.coordinates.assign(x=np.trunc(sample.coordinates["x"]), y=np.trunc(sample.coordinates["y"]))
         sizes = {"box_px": boxes.box_px, "bg_radius_px": boxes.bg_radius_px, "rescale_px": boxes.size_px}
-        found = extract(sample.image, table[["x", "y"]].to_numpy(), **sizes)
+        found = extract_particles(sample.image, table[["x", "y"]].to_numpy(), **sizes)
         images.append(found.stack)
         tables.append(table[found.reasons == ""])
     stack = folder / "particles.mrcs"

@@ -28,18 +28,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crisp_core.ctf import ctf_spread_px, through_ctf
 from crisp_core.formats.arrays import write_array
 from crisp_core.formats.images import read_micrograph
-from crisp_core.labels.thresholds import threshold_label, with_scenery
+from crisp_core.labels.pixel_classes import add_scenery_classes
+from crisp_core.labels.thresholds import threshold_label
 from crisp_core.settings.checks import check_settings
-from crisp_core.simulation.micrograph import (
-    SimulatedMicrograph,
-    draw_centers,
-    draw_rotations,
-    padded_shape,
-    see_scenery,
-    simulate_micrograph,
-)
-from crisp_core.simulation.projections import place, project
-from crisp_core.simulation.scenery import coloured, draw_scenery
+from crisp_core.simulation.centers import draw_centers, draw_rotations
+from crisp_core.simulation.micrograph import SimulatedMicrograph, image_scenery, padded_shape, simulate_micrograph
+from crisp_core.simulation.noise import colour_noise
+from crisp_core.simulation.projections import place_projections, project
+from crisp_core.simulation.scenery import draw_scenery
 from crisp_core.simulation.volumes import phantom, read_density
 
 ROOT = Path(__file__).parents[1]
@@ -112,19 +108,19 @@ def stages(volume: np.ndarray, dataset: dict[str, Any], scenery: dict[str, Any],
             spacing = {"min_distance_px": 150 / pixel_size, "margin_px": diameter_px / 2}
             xy = timed(times, "centres", draw_centers, shape, 150, **spacing, rng=rng)
             images = timed(times, "projections", project, volume, draw_rotations(150, rng))
-            placed = timed(times, "placement", place, canvas, images, xy)
+            placed = timed(times, "placement", place_projections, canvas, images, xy)
             timed(times, "CTF", through_ctf, placed, **lens)
             white = timed(times, "noise", rng.standard_normal, shape, dtype=np.float32)
-            timed(times, "coloured noise", coloured, white, pixel_size=pixel_size, **scenery["noise"])
+            timed(times, "coloured noise", colour_noise, white, pixel_size=pixel_size, **scenery["noise"])
             scene = draw_scenery(shape, scenery, pixel_size=pixel_size, **own)
-            timed(times, "scenery", see_scenery, scene, shape, scenery, volume=volume, lens=lens, **own)
+            timed(times, "scenery", image_scenery, scene, shape, scenery, volume=volume, lens=lens, **own)
             plain = timed(times, "all, as the paper", simulate, volume, dataset, str(i), n_particles=(150, 150))
             timed(times, "write", write, folder, plain, pixel_size)
             full = timed(times, "all, with scenery", simulate, volume, dataset, str(i), scenery=scenery)
             timed(times, "write, with scenery", write, folder, full, pixel_size)
             del plain
             label = timed(times, "label", threshold_label, full.ctf_free)
-            timed(times, "label, four classes", with_scenery, label, full.scenery)
+            timed(times, "label, four classes", add_scenery_classes, label, full.scenery)
     return times
 
 

@@ -30,6 +30,7 @@ from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.training import fit
 from crisp_core.simulation import micrograph as simulation
+from crisp_core.simulation.micrograph import simulate_micrograph
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 MAP = DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"
@@ -90,9 +91,7 @@ def simulate_one(
     """Simulate one micrograph into files of the folder; its name and number of particles."""
     if projector == "torch":
         simulation.project = torch_project
-    made = simulation.simulate_micrograph(
-        volume, name=name, shape=(side_px, side_px), n_particles=n_particles, **SIMULATION
-    )
+    made = simulate_micrograph(volume, name=name, shape=(side_px, side_px), n_particles=n_particles, **SIMULATION)
     grid = {"pixel_size": PIXEL_SIZE, "full_shape": made.image.shape}
     with h5py.File(folder / f"{name}.part", "w") as file:
         for kind in ("image", "ctf_free"):

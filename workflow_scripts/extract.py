@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.star import read_coordinates_star, read_micrographs_ctf
 from crisp_core.logs import start_log
-from crisp_core.particles.extracted import write_extracted
-from crisp_core.particles.extraction import box_sizes, extract_to_stack
+from crisp_core.particles.boxes import choose_boxes
+from crisp_core.particles.extraction import extract_stack
+from crisp_core.particles.star import write_extracted_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,9 +18,9 @@ diameter_angstrom = dataset.pop("particle_diameter_angstrom")
 pixel_size = dataset.pop("pixel_size")
 settings = dict(snakemake.params.particles)
 invert, float16 = settings.pop("invert_contrast"), settings.pop("float16")
-boxes = box_sizes(pixel_size, diameter_angstrom, **settings)
+boxes = choose_boxes(pixel_size, diameter_angstrom, **settings)
 ctf, groups = read_micrographs_ctf(snakemake.input.ctf[0]) if snakemake.input.ctf else (None, None)
-extracted = extract_to_stack(
+extracted = extract_stack(
     snakemake.output.stack,
     read_coordinates_star(snakemake.input.picks),
     snakemake.params.micrographs,
@@ -30,7 +31,7 @@ extracted = extract_to_stack(
     ctf=ctf,
     shapes={name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()},
 )
-write_extracted(
+write_extracted_star(
     snakemake.output.particles,
     extracted.kept,
     boxes,

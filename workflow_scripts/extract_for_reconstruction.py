@@ -11,8 +11,8 @@ import numpy as np
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.star import CTF_LABELS, read_coordinates_star, read_micrographs_ctf
 from crisp_core.logs import start_log
-from crisp_core.particles.extracted import write_extracted
-from crisp_core.particles.extraction import extract_to_stack
+from crisp_core.particles.extraction import extract_stack
+from crisp_core.particles.star import write_extracted_star
 from crisp_core.reconstruction.stacks import coarse_boxes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if snakemake.input.ctf:
 elif snakemake.input.truth:
     truth = read_coordinates_star(snakemake.input.truth[0])
     ctf = truth[["micrograph", *CTF_LABELS]].rename(columns=CTF_LABELS).drop_duplicates("micrograph")
-extracted = extract_to_stack(
+extracted = extract_stack(
     snakemake.output.stack,
     coordinates,
     snakemake.params.micrographs,
@@ -42,7 +42,7 @@ extracted = extract_to_stack(
     ctf=ctf,
     shapes={name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()},
 )
-write_extracted(
+write_extracted_star(
     snakemake.output.particles,
     extracted.kept,
     boxes,

@@ -10,8 +10,9 @@ from crisp_core.formats.coordinates.registry import match_names, read_coordinate
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
-from crisp_core.particles.extracted import write_extracted
-from crisp_core.particles.extraction import box_sizes, extract_to_stack
+from crisp_core.particles.boxes import choose_boxes
+from crisp_core.particles.extraction import extract_stack
+from crisp_core.particles.star import write_extracted_star
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -44,12 +45,14 @@ else:
         pixel_size=pixel_size,
         seed=params.seed,
     )
-boxes = box_sizes(pixel_size, diameter_angstrom, box_angstrom=params.box_angstrom, stack_pixel_size=params.pixel_size)
-extracted = extract_to_stack(
+boxes = choose_boxes(
+    pixel_size, diameter_angstrom, box_angstrom=params.box_angstrom, stack_pixel_size=params.pixel_size
+)
+extracted = extract_stack(
     snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size, shapes=shapes
 )
 log.info("%d particles, %d dropped", len(extracted.kept), len(extracted.dropped))
-write_extracted(
+write_extracted_star(
     snakemake.output.particles,
     extracted.kept,
     boxes,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.images import write_mrc
-from crisp_core.labels.thresholds import signed_label
+from crisp_core.labels.pixel_classes import signed_label
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array, write_array
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.labels.thresholds import local_window_px, threshold_label, with_scenery
+from crisp_core.labels.pixel_classes import add_scenery_classes
+from crisp_core.labels.thresholds import local_window_px, threshold_label
 from crisp_core.logs import start_log
 from crisp_core.preparation.normalization import fourier_downsample
 
@@ -33,7 +34,7 @@ with h5py.File(snakemake.output.labels, "w") as output:
             log.warning("quarantined %s", refused[name])
             continue
         if name in with_classes:
-            label = with_scenery(label, read_array(simulation, "scenery", name).data)
+            label = add_scenery_classes(label, read_array(simulation, "scenery", name).data)
         write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         log.info("labelled %s, %.1f %% particle", name, 100 * (label == PARTICLE).mean())
 write_quarantine(snakemake.output.quarantine, refused_micrographs(refused, snakemake.params.micrographs, stage="label"))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.logs import start_log
-from crisp_core.particles.noise import with_pooled
+from crisp_core.particles.noise import add_pooled_spectrum
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -15,7 +15,7 @@ tables = {
     name: pd.concat([pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in paths], ignore_index=True)
     for name, paths in snakemake.input.items()
 }
-tables["spectra"] = with_pooled(tables["spectra"])
+tables["spectra"] = add_pooled_spectrum(tables["spectra"])
 empty = tables["micrographs"].query("n_patches == 0")["micrograph"].tolist()
 if empty:
     log.warning("%d of %d micrographs without a patch: %s", len(empty), len(tables["micrographs"]), ", ".join(empty))

@@ -10,8 +10,8 @@ from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.images import read_micrograph
 from crisp_core.logs import start_log
-from crisp_core.particles.extraction import write_stack
 from crisp_core.particles.noise import NoisePatches, patches_table, power_spectrum, sample_noise, spectra_table
+from crisp_core.particles.stacks import write_stack
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

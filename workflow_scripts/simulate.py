@@ -9,7 +9,8 @@ import pandas as pd
 from crisp_core.formats.arrays import write_array
 from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
-from crisp_core.simulation.micrograph import simulate_micrograph, write_truth
+from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.truth import write_truth
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -16,7 +16,8 @@ from benchmarks.gpu.work import Add, Work, epochs_that_fit
 from benchmarks.simulation import simulate
 from crisp_core.formats.arrays import write_array
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.labels.thresholds import local_window_px, threshold_label, with_scenery
+from crisp_core.labels.pixel_classes import add_scenery_classes
+from crisp_core.labels.thresholds import local_window_px, threshold_label
 from crisp_core.preparation.normalization import fourier_downsample, prepare
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.crops import LabelledMicrograph
@@ -98,7 +99,7 @@ def simulated_one(volume: np.ndarray, dataset: dict[str, Any], folder: Path, nam
     window_px = local_window_px(angstrom_to_px(dataset["particle_diameter_angstrom"], prepared.pixel_size))
     label = threshold_label(particles, method=dataset["simulation"]["threshold"], window_px=window_px)
     if made.scenery is not None:
-        label = with_scenery(label, made.scenery)
+        label = add_scenery_classes(label, made.scenery)
     path = folder / f"{name}.h5"
     with h5py.File(path, "w") as file:
         for kind, values in (("image", prepared.image), ("valid", prepared.valid), ("label", label)):

@@ -16,8 +16,9 @@ import scipy.spatial
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import Shape, angstrom_to_px, rescaled_xy
-from crisp_core.labels.thresholds import GLOBAL_THRESHOLDS, disc_label, threshold_label
-from crisp_core.simulation.projections import fourier_shifted, project, steps
+from crisp_core.labels.discs import disc_label
+from crisp_core.labels.thresholds import GLOBAL_THRESHOLDS, threshold_label
+from crisp_core.simulation.projections import chunk_slices, project, shift_images
 from crisp_core.simulation.volumes import low_passed
 
 SILHOUETTE = "silhouette"
@@ -219,11 +220,11 @@ def projected_outlines(
         One of `OUTLINE_THRESHOLDS`, applied to each projection by itself.
     """
     n = len(density)
-    for step in steps(len(xy), n):
+    for step in chunk_slices(len(xy), n):
         places = np.asarray(xy[step], dtype=float)
         whole = np.floor(places + 0.5).astype(int)
         projections = project(density, euler_deg[step])
-        for projection, (x, y), place in zip(fourier_shifted(projections, places - whole), whole, places, strict=True):
+        for projection, (x, y), place in zip(shift_images(projections, places - whole), whole, places, strict=True):
             yield Outline(outline(projection, threshold), (x - n // 2, y - n // 2), tuple(place))
 
 

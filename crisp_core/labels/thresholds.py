@@ -1,11 +1,10 @@
-"""Labels: the class of every pixel, background (0), particle (1), contaminant (2) or carbon (3)."""
+"""Labels from thresholds of a clean micrograph: background (0) and particle (1)."""
 
 import math
 
 import numpy as np
 import skimage.filters
 
-from crisp_core.classes import CARBON, CONTAMINANT, PARTICLE
 from crisp_core.errors import UserError
 
 GLOBAL_THRESHOLDS = ("li", "otsu", "yen", "isodata", "triangle", "minimum", "mean", "multiotsu", "hysteresis")
@@ -52,12 +51,12 @@ def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 5
     if image.min() == image.max():
         return np.zeros(image.shape, dtype=np.uint8)
     try:
-        return _above(image, method, window_px).astype(np.uint8)
+        return _above_threshold(image, method, window_px).astype(np.uint8)
     except (RuntimeError, ValueError) as error:
         raise UserError(f"threshold: {method} finds none ({error}); choose another, for instance li") from None
 
 
-def _above(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
+def _above_threshold(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
     if method == "li":
         # The default, half the smallest gap between two values, never ends on a large float image.
         return image > skimage.filters.threshold_li(image, tolerance=1e-3 * float(image.std()))
@@ -72,62 +71,6 @@ def _above(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
     return image > getattr(skimage.filters, f"threshold_{method}")(image)
 
 
-def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Label (h, w) int8 for other programs: the classes' numbers, and −1 where pixels count for nothing."""
-    return np.where(valid, label, -1).astype(np.int8)
-
-
 def local_window_px(diameter_px: float) -> int:
     """Side of the local thresholds' window for particles of a diameter: the next odd number from one and a half on."""
     return max(3, 2 * math.ceil((WINDOW_DIAMETERS * diameter_px - 1) / 2) + 1)
-
-
-def with_scenery(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
-    """Lay contaminants and carbon over a label of particles.
-
-    A contaminant (2) covers what is under it; a particle (1) stays visible on carbon (3); carbon covers background (0).
-
-    Parameters
-    ----------
-    label : (h, w) uint8 array
-        0 background, 1 particle.
-    scenery : (H, W) uint8 array
-        Classes of the same micrograph on the same or a finer grid, sampled where the label's pixels are.
-
-    Returns
-    -------
-    (h, w) uint8 array
-    """
-    rows, columns = (
-        np.minimum(np.rint(np.arange(n) * (fine / n)).astype(int), fine - 1)
-        for n, fine in zip(label.shape, scenery.shape, strict=True)
-    )
-    sampled = scenery[np.ix_(rows, columns)]
-    covers = (sampled == CONTAMINANT) | ((sampled == CARBON) & (label != PARTICLE))
-    return np.where(covers, sampled, label)
-
-
-def disc_label(shape: tuple[int, int], xy: np.ndarray, *, radius_px: float) -> np.ndarray:
-    """Label the pixels whose centre is within `radius_px` of any of the positions.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Height and width.
-    xy : (n, 2) array
-        Positions as (x, y) in px; discs that reach over the edge are cut.
-    radius_px : float
-
-    Returns
-    -------
-    shape uint8 array
-        0 background, 1 particle.
-    """
-    label = np.zeros(shape, dtype=np.uint8)
-    for x, y in np.asarray(xy, dtype=float).reshape(-1, 2):
-        rows = np.arange(max(0, int(np.ceil(y - radius_px))), min(shape[0] - 1, int(np.floor(y + radius_px))) + 1)
-        columns = np.arange(max(0, int(np.ceil(x - radius_px))), min(shape[1] - 1, int(np.floor(x + radius_px))) + 1)
-        if rows.size and columns.size:
-            inside = (rows[:, None] - y) ** 2 + (columns - x) ** 2 <= radius_px**2
-            label[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] |= inside
-    return label

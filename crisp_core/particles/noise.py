@@ -23,7 +23,7 @@ FIRST_SHELL = 2
 # Places that are tried for each patch; more find hardly any more room, and take time.
 TRIES = 100
 # The pooled spectrum's name among the micrographs.
-ALL = "all"
+POOLED = "all"
 
 
 class NoisePatches(NamedTuple):
@@ -34,7 +34,7 @@ class NoisePatches(NamedTuple):
     background_share: float
 
 
-def background(
+def find_background(
     probability: np.ndarray,
     valid: np.ndarray,
     *,
@@ -67,7 +67,7 @@ def background(
     return ~blocked & (ndimage.distance_transform_edt(~blocked) > margin_px)
 
 
-def free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> np.ndarray:
+def find_free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> np.ndarray:
     """First pixels (x, y) of patches that lie on free area, (n, 2) int, one per pixel of the coarser grid.
 
     Parameters
@@ -89,7 +89,7 @@ def free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> np.nda
     return np.column_stack([x, y])[inside]
 
 
-def spread_corners(
+def choose_corners(
     corners: np.ndarray, n: int, *, side_px: int, overlap: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Up to `n` of the corners (m, 2), drawn so that no two patches share more than `overlap` of their area."""
@@ -125,7 +125,7 @@ def sample_noise(
     image : (h, w) array
         Micrograph at full resolution.
     probability, valid, classes : arrays of one shape
-        As in `background`, on the network's grid.
+        As in `find_background`, on the network's grid.
     name : str
         Micrograph; with `seed` it determines the places.
     pixel_size : float
@@ -135,10 +135,10 @@ def sample_noise(
     seed : int
     """
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
-    free = background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
+    free = find_background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
     rng = named_rng(seed, name, "noise patches")
-    corners = free_corners(free, image.shape, side_px=side_px)
-    corners = spread_corners(corners, patches_per_micrograph, side_px=side_px, overlap=overlap, rng=rng)
+    corners = find_free_corners(free, image.shape, side_px=side_px)
+    corners = choose_corners(corners, patches_per_micrograph, side_px=side_px, overlap=overlap, rng=rng)
     patches = [image[y : y + side_px, x : x + side_px] for x, y in corners]
     stack = np.array(patches, dtype=np.float32).reshape(-1, side_px, side_px)
     return NoisePatches(stack, corners, float(free.mean()))
@@ -222,11 +222,11 @@ def spectra_table(spectra: Mapping[str, tuple[int, np.ndarray]], *, side_px: int
     return pd.concat(tables[1:] or tables, ignore_index=True)
 
 
-def with_pooled(spectra: pd.DataFrame) -> pd.DataFrame:
-    """Spectra of micrographs, and of all their patches together, under the name `ALL`; see `spectra_table`."""
+def add_pooled_spectrum(spectra: pd.DataFrame) -> pd.DataFrame:
+    """Spectra of micrographs, and of all their patches together, under the name `POOLED`; see `spectra_table`."""
     if spectra.empty:
         return spectra
     total = spectra.assign(power=spectra["n_patches"] * spectra["power"])
     pooled = total.groupby("frequency", as_index=False)[["n_patches", "power"]].sum()
     pooled["power"] /= pooled["n_patches"]
-    return pd.concat([spectra, pooled.assign(micrograph=ALL)[list(spectra)]], ignore_index=True)
+    return pd.concat([spectra, pooled.assign(micrograph=POOLED)[list(spectra)]], ignore_index=True)

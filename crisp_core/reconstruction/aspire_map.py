@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
 from crisp_core.reconstruction.matching import image_spectra, match, prepare_search, soft_circle
-from crisp_core.simulation.projections import fourier_shifted
+from crisp_core.simulation.projections import shift_images
 
 # Particles that are classified (time and memory grow with their square) and particles per class average.
 MAX_PARTICLES, NEIGHBOURS = 2000, 30
@@ -91,7 +91,7 @@ def ab_initio_map(
             *(round_number, len(ROUNDS_ANGSTROM), found.correlation.mean()),
         )
         turns = Rotation.from_euler("ZYZ", found.euler_deg, degrees=True).as_matrix()
-        volume = back_projected(fourier_shifted(averages, -found.offset_px), turns, pixel_size, symmetry)
+        volume = back_projected(shift_images(averages, -found.offset_px), turns, pixel_size, symmetry)
     return volume * soft_sphere(len(volume), diameter_angstrom / pixel_size)
 
 

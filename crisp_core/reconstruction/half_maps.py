@@ -16,7 +16,7 @@ from crisp_core.programs import run_program
 from crisp_core.reconstruction.aspire_map import back_projected
 from crisp_core.reconstruction.engines import ctf_of_particles, phase_flipped
 from crisp_core.reconstruction.stacks import read_images
-from crisp_core.simulation.projections import fourier_shifted
+from crisp_core.simulation.projections import shift_images
 
 PROGRAMS = ("relion", "aspire")
 RECONSTRUCT = "relion_reconstruct"
@@ -96,4 +96,4 @@ def aspire_half(optics: pd.DataFrame, particles: pd.DataFrame, *, symmetry: str)
         images = phase_flipped(images, planes)
     offset_px = particles[list(ORIGINS.values())].to_numpy(dtype=float) / pixel_size
     turns = Rotation.from_euler("ZYZ", particles[list(ANGLES.values())].to_numpy(dtype=float), degrees=True)
-    return back_projected(fourier_shifted(images, offset_px), turns.as_matrix(), pixel_size, symmetry)
+    return back_projected(shift_images(images, offset_px), turns.as_matrix(), pixel_size, symmetry)

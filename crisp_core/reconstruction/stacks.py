@@ -10,7 +10,7 @@ import pandas as pd
 from crisp_core.errors import UserError, opening
 from crisp_core.formats.star import joined_particles, read_blocks
 from crisp_core.geometry import even_fft_size
-from crisp_core.particles.extraction import Boxes, box_sizes
+from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.simulation.volumes import resampled_volume
 
 # A diameter of 25 px shows the outline; finer detail costs time and changes no label.
@@ -29,9 +29,9 @@ def coarse_boxes(pixel_size: float, diameter_angstrom: float, *, stack_pixel_siz
         Å/px of the stack; about a 25th of the diameter by default. What the even size makes of it is returned.
     """
     wanted = diameter_angstrom / PIXELS_PER_DIAMETER if stack_pixel_size is None else stack_pixel_size
-    box_px = box_sizes(pixel_size, diameter_angstrom).box_px
+    box_px = choose_boxes(pixel_size, diameter_angstrom).box_px
     size_px = min(box_px, even_fft_size(round(box_px * pixel_size / wanted, 6)))
-    return box_sizes(pixel_size, diameter_angstrom, stack_pixel_size=box_px * pixel_size / size_px)
+    return choose_boxes(pixel_size, diameter_angstrom, stack_pixel_size=box_px * pixel_size / size_px)
 
 
 def read_particles(paths: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -11,7 +11,7 @@ import jsonschema.protocols
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.particles.extraction import Boxes, box_sizes
+from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.paths import with_home
 from crisp_core.segmentation.checkpoints import (
     SIZE_TOLERANCE,
@@ -659,4 +659,4 @@ def particle_boxes(dataset: Mapping[str, Any], experiment: Mapping[str, Any]) ->
     """Boxes of an experiment's particles on a dataset: see `particles.box_sizes`."""
     others = ("invert_contrast", "float16")
     sizes = {key: value for key, value in experiment["particles"].items() if key not in others}
-    return box_sizes(dataset["pixel_size"], dataset["particle_diameter_angstrom"], **sizes)
+    return choose_boxes(dataset["pixel_size"], dataset["particle_diameter_angstrom"], **sizes)

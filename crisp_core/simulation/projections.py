@@ -36,11 +36,11 @@ def project(volume: np.ndarray, euler_deg: np.ndarray) -> np.ndarray:
     n = len(volume)
     matrices = Rotation.from_euler("ZYZ", np.asarray(euler_deg, dtype=float), degrees=True).as_matrix()
     density = np.asarray(volume, dtype=np.complex64)
-    parts = [_projected(density, matrices[step]) for step in steps(len(matrices), n)]
+    parts = [_project_rotated(density, matrices[step]) for step in chunk_slices(len(matrices), n)]
     return np.concatenate(parts) if parts else np.zeros((0, n, n), dtype=np.float32)
 
 
-def _projected(density: np.ndarray, matrices: np.ndarray) -> np.ndarray:
+def _project_rotated(density: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     """Projections (k, n, n) of a complex density (n, n, n) for rotation matrices (k, 3, 3)."""
     n = len(density)
     frequency = 2 * np.pi * scipy.fft.fftshift(scipy.fft.fftfreq(n))
@@ -56,13 +56,13 @@ def _projected(density: np.ndarray, matrices: np.ndarray) -> np.ndarray:
     return scipy.fft.fftshift(images.real, axes=(1, 2))
 
 
-def steps(k: int, n: int) -> list[slice]:
+def chunk_slices(k: int, n: int) -> list[slice]:
     """Slices that cover k images of n² pixels, so many at once as `PIXELS_PER_STEP` allows."""
     size = max(1, PIXELS_PER_STEP // n**2)
     return [slice(start, start + size) for start in range(0, k, size)]
 
 
-def place(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> np.ndarray:
+def place_projections(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> np.ndarray:
     """Add projections to an empty image, each with its centre (pixel n // 2) at a position, to a fraction of a pixel.
 
     Parameters
@@ -81,7 +81,7 @@ def place(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> np.ndarray:
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     whole = np.floor(xy + 0.5).astype(int)
     n = projections.shape[-1]
-    shifted = (box for s in steps(len(xy), n) for box in fourier_shifted(projections[s], (xy - whole)[s]))
+    shifted = (box for s in chunk_slices(len(xy), n) for box in shift_images(projections[s], (xy - whole)[s]))
     for (x, y), box in zip(whole - n // 2, shifted, strict=True):
         y0, y1 = np.clip([y, y + n], 0, shape[0])
         x0, x1 = np.clip([x, x + n], 0, shape[1])
@@ -89,7 +89,7 @@ def place(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> np.ndarray:
     return image
 
 
-def fourier_shifted(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Move images (k, h, w) by (x, y) pixels each, periodically, to fractions of a pixel (Fourier shift theorem)."""
     height, width = images.shape[-2:]
     fy, fx = scipy.fft.fftfreq(height), scipy.fft.rfftfreq(width)

@@ -11,7 +11,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats import cryosparc, cs_files
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.star import coordinates_table, optics_table, particles_table, read_blocks, write_blocks
-from crisp_core.particles.extraction import write_stack
+from crisp_core.particles.stacks import write_stack
 
 UID = "004512345678901234567_"
 OPTICS = {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}

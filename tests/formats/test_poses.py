@@ -12,8 +12,8 @@ from crisp_core.errors import UserError
 from crisp_core.formats.images import write_mrc
 from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, upside_down, write_poses
 from crisp_core.formats.star import optics_table, write_blocks
-from crisp_core.simulation.micrograph import draw_rotations
-from crisp_core.simulation.projections import place, project
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.projections import place_projections, project
 from tests.densities import ball
 
 TURNS = ["rot", "tilt", "psi"]
@@ -77,7 +77,7 @@ def test_origins_have_relions_sign(tmp_path):
     rng = np.random.default_rng(1)
     density, euler_deg, moved = lopsided(), draw_rotations(n, rng), rng.uniform(-4, 4, (n, 2))
     projections = project(density, euler_deg)
-    boxes = [place((32, 32), projections[i : i + 1], 16 + moved[i : i + 1]) for i in range(n)]
+    boxes = [place_projections((32, 32), projections[i : i + 1], 16 + moved[i : i + 1]) for i in range(n)]
     write_mrc(tmp_path / "boxes.mrcs", np.stack(boxes), pixel_size=pixel_size, dtype=np.float32)
     poses = some_poses(n).assign(**dict(zip(TURNS, euler_deg.T, strict=True)))
     likeness = {}
@@ -233,7 +233,7 @@ def test_upside_down_poses_project_to_the_flipped_micrograph():
     images = []
     for table in (poses, flipped):
         xy = table[["x", "y"]].to_numpy() - table[ORIGINS].to_numpy() / pixel_size
-        images.append(place(shape, project(lopsided(), table[TURNS].to_numpy()), xy))
+        images.append(place_projections(shape, project(lopsided(), table[TURNS].to_numpy()), xy))
     np.testing.assert_allclose(images[1], images[0][::-1], atol=0.02 * images[0].max())
     again = upside_down(flipped, {"a": shape[0]})
     np.testing.assert_allclose(again[["x", "y", *ORIGINS]], poses[["x", "y", *ORIGINS]])

@@ -8,15 +8,14 @@ import yaml
 from scipy import ndimage
 
 from crisp_core.errors import UserError
+from crisp_core.labels.discs import disc_label
+from crisp_core.labels.pixel_classes import add_scenery_classes, signed_label
 from crisp_core.labels.thresholds import (
     GLOBAL_THRESHOLDS,
     LOCAL_THRESHOLDS,
     THRESHOLDS,
-    disc_label,
     local_window_px,
-    signed_label,
     threshold_label,
-    with_scenery,
 )
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import phantom
@@ -99,15 +98,15 @@ def test_local_window_is_odd_and_one_and_a_half_diameters(diameter, window):
 def test_scenery_covers_particles_only_where_it_is_a_contaminant():
     label = np.array([[0, 1], [0, 1], [0, 1]], dtype=np.uint8)
     scenery = np.array([[0, 0], [2, 2], [3, 3]], dtype=np.uint8)
-    np.testing.assert_array_equal(with_scenery(label, scenery), [[0, 1], [2, 2], [3, 1]])
+    np.testing.assert_array_equal(add_scenery_classes(label, scenery), [[0, 1], [2, 2], [3, 1]])
 
 
 def test_scenery_of_a_finer_grid_is_taken_where_the_pixels_are():
     fine = np.random.default_rng(0).integers(0, 4, (12, 20)).astype(np.uint8)
     fine[fine == 1] = 0
     # The first pixel stays the first one: pixel i of the coarse grid is pixel 4 i of the fine one.
-    np.testing.assert_array_equal(with_scenery(np.zeros((3, 5), np.uint8), fine), fine[::4, ::4])
-    assert with_scenery(np.zeros((5, 7), np.uint8), fine).shape == (5, 7)
+    np.testing.assert_array_equal(add_scenery_classes(np.zeros((3, 5), np.uint8), fine), fine[::4, ::4])
+    assert add_scenery_classes(np.zeros((5, 7), np.uint8), fine).shape == (5, 7)
 
 
 def test_li_on_a_large_image_of_floats_ends():

@@ -16,6 +16,7 @@ from crisp_core.formats.arrays import Grid, array_names, read_array, write_array
 from crisp_core.formats.images import read_volume, write_mrc
 from crisp_core.formats.poses import write_poses
 from crisp_core.formats.star import write_coordinates_star
+from crisp_core.labels.discs import disc_label
 from crisp_core.labels.outlines import (
     IGNORED,
     LEFT_OUT,
@@ -31,8 +32,9 @@ from crisp_core.labels.outlines import (
     outline_density,
     projected_outlines,
 )
-from crisp_core.labels.thresholds import disc_label, threshold_label
-from crisp_core.simulation.micrograph import draw_rotations, simulate_micrograph
+from crisp_core.labels.thresholds import threshold_label
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import low_passed, phantom, resampled_volume
 from tests.densities import ball
 from tests.workflow.conftest import run_snakemake, write_config

@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from crisp_core.errors import UserError
 from crisp_core.formats.images import write_mrc
-from crisp_core.particles import extraction as particles
+from crisp_core.particles.background import normalize_background
+from crisp_core.particles.boxes import Boxes, boxes_touching_image, choose_boxes, cut_boxes
+from crisp_core.particles.extraction import CHANGED, OUTSIDE, extract_particles, extract_stack
+from crisp_core.particles.rescaling import rescale_images
+from crisp_core.particles.stacks import write_stack
 
 
 def noise(shape=(40, 60), seed=0):
@@ -21,12 +25,12 @@ def test_window_equals_an_edge_padded_slice(x, y, half):
     padded = np.pad(image, 40, mode="edge")
     row, column = int(y) - half + 40, int(x) - half + 40
     expected = padded[row : row + box, column : column + box]
-    np.testing.assert_array_equal(particles.window(image, [[x, y]], box_px=box)[0], expected)
+    np.testing.assert_array_equal(cut_boxes(image, [[x, y]], box_px=box)[0], expected)
 
 
 def test_pixel_half_the_box_lies_on_the_truncated_centre():
     image = noise()
-    cut = particles.window(image, [[20.99, 10.99]], box_px=8)
+    cut = cut_boxes(image, [[20.99, 10.99]], box_px=8)
     assert cut.dtype == np.float32 and cut[0, 4, 4] == image[10, 20]
 
 
@@ -35,7 +39,7 @@ def test_pixel_half_the_box_lies_on_the_truncated_centre():
 def test_overlap_equals_counting_pixels(x, y):
     rows, columns = int(y) - 5 + np.arange(10), int(x) - 5 + np.arange(10)
     counted = np.isin(rows, np.arange(40)).sum() * np.isin(columns, np.arange(60)).sum()
-    assert particles.overlaps((40, 60), [[x, y]], box_px=10)[0] == (counted > 0)
+    assert boxes_touching_image((40, 60), [[x, y]], box_px=10)[0] == (counted > 0)
 
 
 @pytest.mark.parametrize(("box", "new_box"), [(16, 8), (16, 12), (8, 16), (8, 8), (4, 2)])
@@ -49,13 +53,13 @@ def test_rescaling_samples_a_band_limited_image_on_the_new_grid(box, new_box):
         y, x = np.mgrid[:size, :size] / size
         return sum(a * np.cos(2 * np.pi * (u * x + v * y) + phase) for u, v, a, phase in waves)
 
-    rescaled = particles.fourier_rescale(image(box)[None], new_box)
+    rescaled = rescale_images(image(box)[None], new_box)
     np.testing.assert_allclose(rescaled[0], image(new_box), atol=1e-4)
 
 
 def test_enlarging_and_reducing_again_changes_no_frequency_within_the_circle():
     stack = noise((3, 12, 12))
-    once = particles.fourier_rescale(particles.fourier_rescale(stack, 24), 12)
+    once = rescale_images(rescale_images(stack, 24), 12)
     frequencies = np.fft.fftfreq(12, 1 / 12)
     circle = np.hypot(*np.meshgrid(frequencies, frequencies)) < 6
     np.testing.assert_allclose(np.fft.fft2(once)[:, circle], np.fft.fft2(stack)[:, circle], atol=1e-4)
@@ -65,7 +69,7 @@ def test_normalising_equals_a_least_squares_plane_per_particle():
     stack = noise((4, 16, 16)) + 5 + 0.3 * np.arange(16) + 0.1 * np.arange(16)[:, None]
     y, x = np.mgrid[-8:8, -8:8]
     background = np.hypot(y, x) > 6
-    normal_stack, normal = particles.normalise(stack, bg_radius_px=6)
+    normal_stack, normal = normalize_background(stack, bg_radius_px=6)
     assert normal.all()
     for particle, result in zip(stack, normal_stack, strict=True):
         design = np.stack([x[background], y[background], np.ones(background.sum())], axis=1)
@@ -81,55 +85,55 @@ def test_normalising_equals_a_least_squares_plane_per_particle():
 def test_normalising_forgets_scale_offset_and_tilt(scale, offset, slope):
     stack = noise((2, 16, 16)).astype(float)
     tilted = stack * scale + scale * (offset + slope * np.arange(16))
-    expected, _ = particles.normalise(stack, bg_radius_px=6)
-    np.testing.assert_allclose(particles.normalise(tilted, bg_radius_px=6)[0], expected, atol=1e-3)
+    expected, _ = normalize_background(stack, bg_radius_px=6)
+    np.testing.assert_allclose(normalize_background(tilted, bg_radius_px=6)[0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("value", [0.0, 7.0, -1e6])
 def test_constant_background_is_reported_and_not_nan(value):
     image = np.full((40, 60), value, np.float32)
     image[:, 30:] = noise()[:, 30:]
-    extracted = particles.extract(image, [[10, 20], [45, 20], [500, 20]], box_px=16, bg_radius_px=6)
+    extracted = extract_particles(image, [[10, 20], [45, 20], [500, 20]], box_px=16, bg_radius_px=6)
     assert list(extracted.reasons) == ["constant background", "", "box wholly outside the micrograph"]
     assert extracted.stack.shape == (1, 16, 16) and np.isfinite(extracted.stack).all()
 
 
 def test_an_exact_plane_is_a_constant_background_too():
     ramp = 1000 + np.add.outer(np.arange(40), 3 * np.arange(60)).astype(np.float32)
-    extracted = particles.extract(ramp, [[20, 20]], box_px=16, bg_radius_px=6)
+    extracted = extract_particles(ramp, [[20, 20]], box_px=16, bg_radius_px=6)
     assert list(extracted.reasons) == ["constant background"] and extracted.stack.shape == (0, 16, 16)
 
 
 def test_dark_protein_becomes_white():
     image = noise()
     image[15:25, 25:35] -= 20
-    extracted = particles.extract(image, [[30, 20]], box_px=32, bg_radius_px=12)
+    extracted = extract_particles(image, [[30, 20]], box_px=32, bg_radius_px=12)
     assert extracted.stack[0, 14:18, 14:18].mean() > 10
-    plain = particles.extract(image, [[30, 20]], box_px=32, bg_radius_px=12, invert=False)
+    plain = extract_particles(image, [[30, 20]], box_px=32, bg_radius_px=12, invert=False)
     np.testing.assert_array_equal(plain.stack, -extracted.stack)
 
 
 def test_steps_follow_one_another_in_relions_order():
     image, xy = noise(), np.array([[30.7, 20.2], [3.0, 39.0]])
-    stack = particles.fourier_rescale(particles.window(image, xy, box_px=16), 12)
-    expected = -particles.normalise(stack, bg_radius_px=4.5)[0]
-    extracted = particles.extract(image, xy, box_px=16, bg_radius_px=4.5, rescale_px=12)
+    stack = rescale_images(cut_boxes(image, xy, box_px=16), 12)
+    expected = -normalize_background(stack, bg_radius_px=4.5)[0]
+    extracted = extract_particles(image, xy, box_px=16, bg_radius_px=4.5, rescale_px=12)
     np.testing.assert_array_equal(extracted.stack, expected)
 
 
 def test_no_coordinates_give_an_empty_stack():
     for rescale in (None, 8):
-        extracted = particles.extract(noise(), np.empty((0, 2)), box_px=16, bg_radius_px=4, rescale_px=rescale)
+        extracted = extract_particles(noise(), np.empty((0, 2)), box_px=16, bg_radius_px=4, rescale_px=rescale)
         assert extracted.stack.shape == (0, rescale or 16, rescale or 16) and len(extracted.reasons) == 0
 
 
 def test_odd_boxes_and_impossible_radii_are_programming_errors():
     with pytest.raises(ValueError, match="box_px must be even, not 15"):
-        particles.window(noise(), [[20, 20]], box_px=15)
+        cut_boxes(noise(), [[20, 20]], box_px=15)
     with pytest.raises(ValueError, match="boxes must be even, not 16 and 9"):
-        particles.fourier_rescale(noise((1, 16, 16)), 9)
+        rescale_images(noise((1, 16, 16)), 9)
     with pytest.raises(ValueError, match="bg_radius_px must be between 0 and half the box of 16, not 9"):
-        particles.normalise(noise((1, 16, 16)), bg_radius_px=9)
+        normalize_background(noise((1, 16, 16)), bg_radius_px=9)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -137,7 +141,7 @@ def test_stack_comes_back_and_its_header_is_valid(tmp_path, dtype):
     stack = noise((7, 10, 10)).astype(dtype)
     path = tmp_path / "p.mrcs"
     chunks = (stack[a:b] for a, b in ((0, 3), (3, 3), (3, 7)))
-    assert particles.write_stack(path, chunks, size_px=10, pixel_size=3.54, dtype=dtype) == 7
+    assert write_stack(path, chunks, size_px=10, pixel_size=3.54, dtype=dtype) == 7
     assert mrcfile.validate(path)
     with mrcfile.open(path) as mrc:
         np.testing.assert_array_equal(mrc.data, stack)
@@ -145,29 +149,29 @@ def test_stack_comes_back_and_its_header_is_valid(tmp_path, dtype):
         assert mrc.voxel_size.x == pytest.approx(3.54, rel=1e-6)
         assert float(mrc.header.rms) == pytest.approx(stack.astype(float).std(), rel=1e-5)
     again = tmp_path / "again.mrcs"
-    particles.write_stack(again, [stack], size_px=10, pixel_size=3.54, dtype=dtype)
+    write_stack(again, [stack], size_px=10, pixel_size=3.54, dtype=dtype)
     assert again.read_bytes() == path.read_bytes()
 
 
 def test_empty_stack_has_a_readable_header(tmp_path):
-    assert particles.write_stack(tmp_path / "p.mrcs", [], size_px=10, pixel_size=1.0) == 0
+    assert write_stack(tmp_path / "p.mrcs", [], size_px=10, pixel_size=1.0) == 0
     with mrcfile.open(tmp_path / "p.mrcs", header_only=True) as mrc:
         assert (mrc.header.nx, mrc.header.ny, mrc.header.nz) == (10, 10, 0)
 
 
 def test_image_of_another_size_is_a_programming_error(tmp_path):
     with pytest.raises(ValueError, match="do not fit a stack of 10²"):
-        particles.write_stack(tmp_path / "p.mrcs", [noise((2, 8, 8))], size_px=10, pixel_size=1.0)
+        write_stack(tmp_path / "p.mrcs", [noise((2, 8, 8))], size_px=10, pixel_size=1.0)
 
 
 def test_box_sizes_default_to_the_diameter():
-    boxes = particles.box_sizes(1.77, 191)
+    boxes = choose_boxes(1.77, 191)
     assert boxes == (162, 162, 60.75, 1.77)
     assert 1.5 * 191 / 1.77 <= boxes.box_px
 
 
 def test_a_coarser_stack_keeps_the_box_in_angstrom():
-    boxes = particles.box_sizes(1.77, 191, stack_pixel_size=3.5)
+    boxes = choose_boxes(1.77, 191, stack_pixel_size=3.5)
     assert boxes.size_px % 2 == 0
     assert boxes.size_px * boxes.pixel_size == pytest.approx(162 * 1.77)
     assert boxes.pixel_size == pytest.approx(3.5, rel=0.02)
@@ -175,7 +179,7 @@ def test_a_coarser_stack_keeps_the_box_in_angstrom():
 
 def test_a_background_circle_beyond_the_box_is_refused():
     with pytest.raises(UserError, match=r"background_radius_angstrom: 400 Å does not fit into the box of 287 Å"):
-        particles.box_sizes(1.77, 191, background_radius_angstrom=400)
+        choose_boxes(1.77, 191, background_radius_angstrom=400)
 
 
 def test_a_stack_of_several_micrographs_holds_each_ones_particles_in_order(tmp_path):
@@ -187,13 +191,13 @@ def test_a_stack_of_several_micrographs_holds_each_ones_particles_in_order(tmp_p
     table = pd.DataFrame(
         {"micrograph": ["b", "a", "b", "b"], "x": [20.0, 30, 500, 40], "y": 25.0, "score": [1, 2, 3, 4]}
     )
-    boxes = particles.Boxes(box_px=16, size_px=12, bg_radius_px=4.5, pixel_size=2 * 16 / 12)
-    kept, dropped = particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0)
+    boxes = Boxes(box_px=16, size_px=12, bg_radius_px=4.5, pixel_size=2 * 16 / 12)
+    kept, dropped = extract_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0)
     assert kept["score"].tolist() == [1, 4, 2] and dropped["score"].tolist() == [3]
-    assert dropped["reason"].tolist() == [particles.OUTSIDE]
+    assert dropped["reason"].tolist() == [OUTSIDE]
     stack = mrcfile.read(tmp_path / "s.mrcs")
     for image, row in zip(stack, kept.itertuples(), strict=True):
-        alone = particles.extract(images[row.micrograph], [[row.x, row.y]], box_px=16, bg_radius_px=4.5, rescale_px=12)
+        alone = extract_particles(images[row.micrograph], [[row.x, row.y]], box_px=16, bg_radius_px=4.5, rescale_px=12)
         np.testing.assert_array_equal(image, alone.stack[0])
 
 
@@ -203,16 +207,16 @@ def test_micrographs_without_ctf_give_no_images_and_are_named(tmp_path, caplog):
         write_mrc(tmp_path / f"{name}.mrc", rng.normal(size=(60, 70)), pixel_size=2.0, dtype=np.float32)
     paths = {name: str(tmp_path / f"{name}.mrc") for name in ("a", "b")}
     table = pd.DataFrame({"micrograph": ["a", "b", "a"], "x": [20.0, 30, 500], "y": 25.0, "score": [1, 2, 3]})
-    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+    boxes = Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
 
     def extracted(*with_ctf):
         ctf = pd.DataFrame({"micrograph": pd.Series(with_ctf, dtype="str")})
-        return particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, ctf=ctf)
+        return extract_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, ctf=ctf)
 
     kept, dropped = extracted("a", "c")
     assert kept["score"].tolist() == [1] and mrcfile.read(tmp_path / "s.mrcs").size == 16**2
     reasons = dict(zip(dropped["score"], dropped["reason"], strict=True))
-    assert reasons == {2: "micrograph without CTF", 3: particles.OUTSIDE}
+    assert reasons == {2: "micrograph without CTF", 3: OUTSIDE}
     assert "b has no CTF: its coordinates give no particle images" in caplog.text
     kept, dropped = extracted("c")
     assert len(kept) == 0 and len(dropped) == 3
@@ -227,11 +231,11 @@ def test_a_micrograph_of_another_shape_or_damaged_costs_its_own_picks_alone(tmp_
     (tmp_path / "c.mrc").write_bytes((tmp_path / "c.mrc").read_bytes()[:5000])
     paths = {name: str(tmp_path / f"{name}.mrc") for name in "abc"}
     table = pd.DataFrame({"micrograph": ["a", "b", "c", "b"], "x": 25.0, "y": 25.0, "score": [1, 2, 3, 4]})
-    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+    boxes = Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
     shapes = {"a": (70, 60), "b": (60, 70), "c": (60, 70)}
-    kept, dropped = particles.extract_to_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, shapes=shapes)
+    kept, dropped = extract_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, shapes=shapes)
     assert kept["score"].tolist() == [2, 4] and len(mrcfile.read(tmp_path / "s.mrcs")) == 2
-    assert dropped["score"].tolist() == [1, 3] and set(dropped["reason"]) == {particles.CHANGED}
+    assert dropped["score"].tolist() == [1, 3] and set(dropped["reason"]) == {CHANGED}
     assert "a.mrc: has 70 × 60 pixels, and had 60 × 70 when it was picked; run again with" in caplog.text
     assert "c.mrc: truncated" in caplog.text
 
@@ -239,10 +243,10 @@ def test_a_micrograph_of_another_shape_or_damaged_costs_its_own_picks_alone(tmp_
 def test_half_precision_is_the_same_images_rounded(tmp_path):
     write_mrc(tmp_path / "a.mrc", noise((60, 70)), pixel_size=2.0, dtype=np.float32)
     table = pd.DataFrame({"micrograph": "a", "x": [20.0, 30, 40], "y": 25.0, "score": 1.0})
-    boxes = particles.Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
+    boxes = Boxes(box_px=16, size_px=16, bg_radius_px=6, pixel_size=2.0)
     for name, half in (("full", False), ("half", True)):
         path, sources = tmp_path / f"{name}.mrcs", {"a": str(tmp_path / "a.mrc")}
-        particles.extract_to_stack(path, table, sources, boxes, pixel_size=2.0, float16=half)
+        extract_stack(path, table, sources, boxes, pixel_size=2.0, float16=half)
     with mrcfile.open(tmp_path / "half.mrcs") as mrc:
         assert int(mrc.header.mode) == 12 and mrcfile.validate(tmp_path / "half.mrcs")
         np.testing.assert_array_equal(mrc.data, mrcfile.read(tmp_path / "full.mrcs").astype(np.float16))
@@ -262,10 +266,10 @@ def test_any_size_and_scale_gives_normal_images_and_a_reason_for_the_others(shap
     image, box, size = rng.normal(size=shape).astype(np.float32), 2 * half, 2 * new_half
     xy = rng.uniform(-box, np.array(shape[::-1]) + box, (n, 2))
     radius = 0.375 * size
-    stack, reasons = particles.extract(image, xy, box_px=box, rescale_px=size, bg_radius_px=radius)
-    inside = particles.overlaps(shape, xy, box_px=box)
+    stack, reasons = extract_particles(image, xy, box_px=box, rescale_px=size, bg_radius_px=radius)
+    inside = boxes_touching_image(shape, xy, box_px=box)
     assert len(reasons) == n and len(stack) == np.sum(reasons == "")
-    assert set(reasons[~inside]) <= {particles.OUTSIDE} and particles.OUTSIDE not in reasons[inside]
+    assert set(reasons[~inside]) <= {OUTSIDE} and OUTSIDE not in reasons[inside]
     y, x = np.mgrid[:size, :size] - size // 2
     background = np.hypot(y, x) > radius
     for one in stack:

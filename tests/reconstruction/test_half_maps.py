@@ -12,10 +12,11 @@ from crisp_core.evaluation.fsc import fourier_shell_correlation
 from crisp_core.evaluation.particle_sets import assign_halves, posed_picks
 from crisp_core.formats.images import read_volume
 from crisp_core.formats.star import optics_table, particles_table, write_particles_star
-from crisp_core.particles.extraction import extract, write_stack
+from crisp_core.particles.extraction import extract_particles
+from crisp_core.particles.stacks import write_stack
 from crisp_core.reconstruction import half_maps
-from crisp_core.simulation.micrograph import draw_rotations
-from crisp_core.simulation.projections import place, project
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.projections import place_projections, project
 
 BOX, PIXEL_SIZE, DIAMETER_PX, SIDE = 32, 6.0, 20.0, 800
 OPTICS = {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
@@ -39,7 +40,7 @@ def picked():
         xy = np.stack(np.meshgrid(*[np.arange(18) * 42 + 40.0] * 2), axis=-1).reshape(-1, 2)
         xy += rng.uniform(0, 8, xy.shape)
         angles, filled = draw_rotations(len(xy), rng), np.arange(len(xy)) % 6 > 0
-        clean = place((SIDE, SIDE), project(chiral_density(), angles[filled]), xy[filled])
+        clean = place_projections((SIDE, SIDE), project(chiral_density(), angles[filled]), xy[filled])
         seen = -through_ctf(clean, pixel_size=PIXEL_SIZE, **OPTICS, **DEFOCUS)
         image = seen + rng.normal(scale=1.5 * seen.std(), size=seen.shape)
         truth = pd.DataFrame(xy[filled], columns=["x", "y"]).assign(micrograph=name, score=np.nan)
@@ -47,7 +48,7 @@ def picked():
         truth[["rlnDefocusU", "rlnDefocusV", "rlnDefocusAngle"]] = list(DEFOCUS.values())
         picks = pd.DataFrame(xy + rng.uniform(-2, 2, xy.shape), columns=["x", "y"]).assign(micrograph=name, score=0.5)
         tables.append(posed_picks(picks, truth, reach_px=DIAMETER_PX / 2, pixel_size=PIXEL_SIZE))
-        images.append(extract(image, tables[-1][["x", "y"]].to_numpy(), box_px=BOX, bg_radius_px=14).stack)
+        images.append(extract_particles(image, tables[-1][["x", "y"]].to_numpy(), box_px=BOX, bg_radius_px=14).stack)
     return pd.concat(tables, ignore_index=True), np.concatenate(images)
 
 

@@ -9,10 +9,10 @@ from scipy.spatial.transform import Rotation
 from crisp_core.errors import UserError
 from crisp_core.formats.poses import ANGLES, ORIGINS, read_poses
 from crisp_core.formats.star import optics_table, particles_table, write_particles_star
-from crisp_core.particles.extraction import write_stack
+from crisp_core.particles.stacks import write_stack
 from crisp_core.reconstruction import aspire_map, engines, matching, relion, stacks
-from crisp_core.simulation.micrograph import draw_rotations
-from crisp_core.simulation.projections import fourier_shifted, project
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.projections import project, shift_images
 from crisp_core.simulation.volumes import phantom
 from tests.densities import ball, contrast_transfer
 
@@ -35,7 +35,7 @@ def make_particles(density, n, *, noise, seed=0, defocus=None):
     """Images of the density at random angles and shifts, with white noise in units of the image's deviation."""
     rng = np.random.default_rng(seed)
     euler_deg, shifts = draw_rotations(n, rng), rng.uniform(-2, 2, (n, 2))
-    images = fourier_shifted(project(density, euler_deg), shifts)
+    images = shift_images(project(density, euler_deg), shifts)
     if defocus is not None:
         s = np.hypot(*np.meshgrid(np.fft.rfftfreq(SIZE, PIXEL_SIZE), np.fft.fftfreq(SIZE, PIXEL_SIZE)))
         planes = np.stack([contrast_transfer(s, d) for d in defocus])

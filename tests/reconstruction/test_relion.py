@@ -28,9 +28,11 @@ from crisp_core.formats.star import (
     write_micrographs_ctf,
     write_particles_star,
 )
-from crisp_core.particles.extraction import extract, window, write_stack
-from crisp_core.simulation.micrograph import draw_rotations
-from crisp_core.simulation.projections import place, project
+from crisp_core.particles.boxes import cut_boxes
+from crisp_core.particles.extraction import extract_particles
+from crisp_core.particles.stacks import write_stack
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.projections import place_projections, project
 
 PIXEL_SIZE, BOX, BG_RADIUS, SIDE = 7.08, 40, 15, 600
 OPTICS = {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
@@ -70,7 +72,7 @@ def jittered_grid(rng):
 
 def make_micrograph(density, xy, euler_deg, defocus, rng):
     """Dark protein through an astigmatic CTF, in noise as strong as the signal inside a particle."""
-    clean = place((SIDE, SIDE), project(density, euler_deg), xy)
+    clean = place_projections((SIDE, SIDE), project(density, euler_deg), xy)
     names = ("defocus_u_angstrom", "defocus_v_angstrom", "defocus_angle_deg")
     seen = -through_ctf(clean, pixel_size=PIXEL_SIZE, **OPTICS, **dict(zip(names, defocus, strict=True)))
     return (seen + rng.normal(scale=1.5 * seen.std(), size=seen.shape)).astype(np.float32)
@@ -88,7 +90,7 @@ def folder(tmp_path_factory):
         angles.append(draw_rotations(len(xy), rng))
         image = make_micrograph(density, xy, angles[-1], defocus, rng)
         write_mrc(folder / PATHS[name], image, pixel_size=PIXEL_SIZE, dtype=np.float32)
-        stacks.append(extract(image, xy, box_px=BOX, bg_radius_px=BG_RADIUS).stack)
+        stacks.append(extract_particles(image, xy, box_px=BOX, bg_radius_px=BG_RADIUS).stack)
         tables.append(coordinates_table([name] * len(xy), *xy.T, score=rng.uniform(size=len(xy))))
     picks = pd.concat(tables, ignore_index=True)
     write_stack(folder / "particles.mrcs", stacks, size_px=BOX, pixel_size=PIXEL_SIZE)
@@ -239,7 +241,7 @@ def tiff_project(tmp_path_factory):
     picks = coordinates_table(["t"] * len(xy), *xy.T, score=rng.uniform(size=len(xy)))
     image = read_micrograph(tiff, pixel_size=PIXEL_SIZE).image
     paths = {"t": f"Import/job001/{exported_name(tiff)}"}
-    write_stack(folder / "p.mrcs", [window(image, xy, box_px=BOX)], size_px=BOX, pixel_size=PIXEL_SIZE)
+    write_stack(folder / "p.mrcs", [cut_boxes(image, xy, box_px=BOX)], size_px=BOX, pixel_size=PIXEL_SIZE)
     table = particles_table(picks, stack="p.mrcs", micrograph_paths=paths, ctf=ctf)
     write_particles_star(folder / "p.star", optics(), table)
     write_micrographs_ctf(folder / "ours.star", MicrographsCtf(ctf, groups), paths, pixel_size=PIXEL_SIZE)

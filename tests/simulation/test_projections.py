@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.simulation import projections
-from crisp_core.simulation.micrograph import draw_rotations
-from crisp_core.simulation.projections import fourier_shifted, place, project
+from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.projections import place_projections, project, shift_images
 from tests.densities import ball
 
 
@@ -63,7 +63,7 @@ def test_no_rotations_give_no_projections():
 
 def test_shift_by_whole_pixels_rolls_and_by_fractions_moves_the_centre_of_mass():
     image = ball(32, 5)[16]
-    rolled, moved = fourier_shifted(np.stack([image, image]), np.array([[3, -2], [0.3, -0.45]]))
+    rolled, moved = shift_images(np.stack([image, image]), np.array([[3, -2], [0.3, -0.45]]))
     np.testing.assert_allclose(rolled, np.roll(image, (-2, 3), axis=(0, 1)), atol=1e-5)
     np.testing.assert_allclose(
         ndimage.center_of_mass(moved), np.add(ndimage.center_of_mass(image), [-0.45, 0.3]), atol=0.01
@@ -73,17 +73,19 @@ def test_shift_by_whole_pixels_rolls_and_by_fractions_moves_the_centre_of_mass()
 def test_particles_lie_at_their_coordinates_and_overlap_adds():
     spot = ball(24, 3)[12]
     xy = np.array([[30.3, 25.8], [70.0, 61.5]])
-    image = place((90, 110), np.stack([spot, spot]), xy)
+    image = place_projections((90, 110), np.stack([spot, spot]), xy)
     assert image.sum() == pytest.approx(2 * spot.sum(), rel=1e-4)
     for (x, y), half in zip(xy, (image[:44], image[44:]), strict=True):
         row, column = ndimage.center_of_mass(half)
         np.testing.assert_allclose([column, row + (44 if y > 44 else 0)], [x, y], atol=0.02)
-    np.testing.assert_allclose(place((90, 110), np.stack([spot] * 2), xy[[0, 0]]).max(), 2 * spot.max(), rtol=0.05)
+    np.testing.assert_allclose(
+        place_projections((90, 110), np.stack([spot] * 2), xy[[0, 0]]).max(), 2 * spot.max(), rtol=0.05
+    )
 
 
 def test_particle_over_the_edge_is_cut():
     spot = ball(24, 3)[12]
     whole = np.pad(spot, 30)
-    image = place((15, 18), spot[None], np.array([[1.0, 13.0]]))
+    image = place_projections((15, 18), spot[None], np.array([[1.0, 13.0]]))
     np.testing.assert_allclose(image, whole[42 - 13 : 42 + 2, 42 - 1 : 42 + 17], atol=1e-5)
-    assert place((15, 18), spot[None], np.array([[-50.0, 400.0]])).sum() == 0
+    assert place_projections((15, 18), spot[None], np.array([[-50.0, 400.0]])).sum() == 0

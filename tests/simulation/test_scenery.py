@@ -8,20 +8,11 @@ from scipy.spatial import cKDTree
 from crisp_core.classes import CARBON, CONTAMINANT
 from crisp_core.ctf import through_ctf
 from crisp_core.settings.checks import FillingValidator
+from crisp_core.simulation.carbon import carbon_depth, draw_carbon
+from crisp_core.simulation.contaminants import OUTLINE_ANGLES, draw_contaminant
 from crisp_core.simulation.micrograph import simulate_micrograph
-from crisp_core.simulation.scenery import (
-    OUTLINE_ANGLES,
-    Scenery,
-    carbon_depth,
-    class_map,
-    coloured,
-    draw_carbon,
-    draw_contaminant,
-    draw_scenery,
-    grain,
-    matter,
-    uneven_ice,
-)
+from crisp_core.simulation.noise import colour_noise, draw_grain, draw_uneven_ice
+from crisp_core.simulation.scenery import Scenery, class_map, draw_scenery, project_scenery
 from crisp_core.simulation.volumes import phantom
 
 SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
@@ -86,7 +77,7 @@ def class_at(micrograph):
 
 def test_coloured_noise_has_the_stated_spectrum_and_the_variance_of_the_white():
     white = np.random.default_rng(0).normal(0, 3, (512, 512)).astype(np.float32)
-    noise = coloured(white, pixel_size=2.0, coloured_share=0.4, length_angstrom=100.0, falloff_angstrom=4.0)
+    noise = colour_noise(white, pixel_size=2.0, coloured_share=0.4, length_angstrom=100.0, falloff_angstrom=4.0)
     assert noise.std() == pytest.approx(white.std(), rel=1e-3)
     # Divided ring by ring by the white noise's own power, chance is gone.
     ratio = radial_mean(np.abs(np.fft.fft2(noise)) ** 2) / radial_mean(np.abs(np.fft.fft2(white)) ** 2)
@@ -101,11 +92,11 @@ def test_coloured_noise_has_the_stated_spectrum_and_the_variance_of_the_white():
 
 def test_noise_that_is_not_to_be_coloured_is_left_alone():
     white = np.random.default_rng(0).standard_normal((16, 16), dtype=np.float32)
-    assert coloured(white, pixel_size=2.0, coloured_share=0, length_angstrom=100.0, falloff_angstrom=0) is white
+    assert colour_noise(white, pixel_size=2.0, coloured_share=0, length_angstrom=100.0, falloff_angstrom=0) is white
 
 
 def test_uneven_ice_is_slow_and_has_unit_variance():
-    fields = [uneven_ice((256, 256), length_px=32.0, rng=np.random.default_rng(i)) for i in range(40)]
+    fields = [draw_uneven_ice((256, 256), length_px=32.0, rng=np.random.default_rng(i)) for i in range(40)]
     assert np.mean(np.square(fields)) == pytest.approx(1, abs=0.15)
     window = np.hanning(256)[:, None] * np.hanning(256)
     power = np.mean([radial_mean(np.abs(np.fft.fft2(field * window)) ** 2) for field in fields], axis=0)
@@ -113,8 +104,8 @@ def test_uneven_ice_is_slow_and_has_unit_variance():
 
 
 def test_grain_is_the_same_material_at_every_pixel_size():
-    fine = grain((512, 512), 0.7, 6.0 / 1.5, np.random.default_rng(0))
-    coarse = grain((256, 256), 0.7, 6.0 / 6.0, np.random.default_rng(0))
+    fine = draw_grain((512, 512), 0.7, 6.0 / 1.5, np.random.default_rng(0))
+    coarse = draw_grain((256, 256), 0.7, 6.0 / 6.0, np.random.default_rng(0))
     assert fine.std() == pytest.approx(0.7, rel=0.03)
     # Power per area at 1 / 100 Å to 1 / 50 Å
     fine_power = radial_mean(np.abs(np.fft.fft2(fine)) ** 2)[8:16].mean() * 1.5**2 / 512**2
@@ -166,7 +157,7 @@ def test_area_of_a_contaminant_in_the_class_map_is_that_of_its_outline(crystal):
 def test_contaminants_are_dark_and_as_thick_as_was_drawn():
     settings = scenery_settings(ice={"n_per_micrograph": [1, 1], "texture": 0, "density": [3, 3]})
     scene = draw_scenery(SHAPE, settings, pixel_size=PIXEL_SIZE, diameter_px=25, **OWN)
-    density, absorbed = matter(scene, SHAPE, settings, offset_px=0, pixel_size=PIXEL_SIZE, **OWN)
+    density, absorbed = project_scenery(scene, SHAPE, settings, offset_px=0, pixel_size=PIXEL_SIZE, **OWN)
     assert density.max() == pytest.approx(3, rel=1e-3)
     np.testing.assert_allclose(absorbed, 0.3 * density, rtol=1e-5)
     np.testing.assert_array_equal(density > 0, class_map(scene, SHAPE) == CONTAMINANT)

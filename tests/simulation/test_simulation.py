@@ -15,8 +15,11 @@ from crisp_core.formats.images import read_volume, write_mrc
 from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.preparation.normalization import fourier_downsample
-from crisp_core.simulation.micrograph import draw_centers, draw_rotations, noise_sd, simulate_micrograph, write_truth
+from crisp_core.simulation.centers import draw_centers, draw_rotations
+from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.noise import noise_sd
 from crisp_core.simulation.projections import project
+from crisp_core.simulation.truth import write_truth
 from crisp_core.simulation.volumes import phantom
 from tests.densities import ball, contrast_transfer
 from tests.simulation.test_scenery import scenery_settings

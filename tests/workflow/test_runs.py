@@ -195,7 +195,7 @@ def rules_that_import(folder, module):
     [
         ("formats.star", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
         ("figures.style", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
-        ("particles.extraction", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
+        ("particles.background", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
         ("picking.finders.nms", "SIGMA_DIAMETERS = 0.18", "SIGMA_DIAMETERS = 0.19"),
     ],
 )

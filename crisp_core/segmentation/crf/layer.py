@@ -8,15 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from crisp_core.errors import UserError
-from crisp_core.segmentation.crf.kernels import (
-    NORMALIZATIONS,
-    Filter,
-    brute_kernel,
-    gaussian_kernel,
-    grid_kernel,
-    normalized_filter,
-    pooled_kernel,
-)
+from crisp_core.segmentation.crf.dense import brute_kernel, pooled_kernel
+from crisp_core.segmentation.crf.grid import grid_kernel
+from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, Filter, gaussian_kernel, normalized_filter
 from crisp_core.segmentation.crf.solvers import (
     REGULARIZERS,
     STEP_RULES,

@@ -7,14 +7,9 @@ import torch
 from torch.autograd import gradcheck
 
 from crisp_core.errors import UserError
-from crisp_core.segmentation.crf.kernels import (
-    NORMALIZATIONS,
-    brute_kernel,
-    gaussian_kernel,
-    grid_kernel,
-    normalized_filter,
-    pooled_kernel,
-)
+from crisp_core.segmentation.crf.dense import brute_kernel, pooled_kernel
+from crisp_core.segmentation.crf.grid import grid_kernel
+from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, gaussian_kernel, normalized_filter
 
 APPEARANCE = {
     "brute": brute_kernel,

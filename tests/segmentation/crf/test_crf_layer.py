@@ -3,7 +3,8 @@ import torch
 from torch.autograd import gradcheck
 
 from crisp_core.errors import UserError
-from crisp_core.segmentation.crf.kernels import brute_kernel, gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.dense import brute_kernel
+from crisp_core.segmentation.crf.kernels import gaussian_kernel, normalized_filter
 from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_passed, normalized_over_channels
 from crisp_core.segmentation.crf.solvers import Solver, Term, mean_field, solve
 

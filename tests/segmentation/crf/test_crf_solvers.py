@@ -5,7 +5,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 from torch.autograd import gradcheck
 
-from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, brute_kernel, gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.dense import brute_kernel
+from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, gaussian_kernel, normalized_filter
 from crisp_core.segmentation.crf.solvers import (
     REGULARIZERS,
     Solver,

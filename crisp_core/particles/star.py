@@ -1,4 +1,4 @@
-"""Star file of extracted particles, as all rules that extract write it."""
+"""Star file of extracted particles; every rule that extracts writes it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 
 from crisp_core.formats.star import optics_table, particles_table, write_particles_star
-from crisp_core.particles.extraction import Boxes
+from crisp_core.particles.boxes import Boxes
 
 
-def write_extracted(
+def write_extracted_star(
     path: str | Path,
     kept: pd.DataFrame,
     boxes: Boxes,

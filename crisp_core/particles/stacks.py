@@ -1,0 +1,60 @@
+"""Stacks of particle images as MRC files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from crisp_core.formats.images import mrc_header
+
+
+def write_stack(
+    path: str | Path,
+    chunks: Iterable[np.ndarray],
+    *,
+    size_px: int,
+    pixel_size: float,
+    dtype: np.typing.DTypeLike = np.float32,
+) -> int:
+    """Write particle images to one `.mrcs` file, chunk after chunk, never holding more than one chunk.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write; equal input gives equal bytes.
+    chunks : iterable of np.ndarray
+        Stacks `(m, size_px, size_px)`; m may be 0. Without any image the file has a header that counts none.
+    size_px : int
+        Side of every image.
+    pixel_size : float
+        Å/px of the images.
+    dtype : DTypeLike
+        float32 or float16.
+
+    Returns
+    -------
+    int
+        Number of images written.
+    """
+    count, low, high, total, squares = 0, np.inf, -np.inf, 0.0, 0.0
+    with open(path, "wb") as file:
+        file.write(mrc_header((0, size_px, size_px), dtype=dtype, pixel_size=pixel_size, stack=True))
+        for chunk in chunks:
+            if chunk.shape[1:] != (size_px, size_px):
+                raise ValueError(f"images of {chunk.shape[1:]} do not fit a stack of {size_px}²")
+            if len(chunk) == 0:
+                continue
+            data = np.ascontiguousarray(chunk, dtype=np.dtype(dtype).newbyteorder("<"))
+            file.write(data.data)
+            count += len(data)
+            low, high = min(low, float(data.min())), max(high, float(data.max()))
+            for image in data.reshape(len(data), -1):
+                values = image.astype(np.float64)
+                total, squares = total + values.sum(), squares + np.einsum("i,i", values, values)
+        if count:
+            mean, mean_square = total / (count * size_px**2), squares / (count * size_px**2)
+            statistics = (low, high, mean, np.sqrt(max(mean_square - mean**2, 0)))
+            shape = (count, size_px, size_px)
+            file.seek(0)
+            file.write(mrc_header(shape, dtype=dtype, pixel_size=pixel_size, statistics=statistics, stack=True))
+    return count

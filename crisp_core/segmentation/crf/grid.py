@@ -1,0 +1,173 @@
+"""Appearance kernel by a bilateral grid (Chen, Paris & Durand 2007)."""
+
+import itertools
+import math
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch.autograd.function import once_differentiable
+
+from crisp_core.errors import UserError
+from crisp_core.segmentation.crf.kernels import Bandwidth, Kernel, convolve_axis, pixel_coordinates
+
+# cells of a bilateral grid: 512 MiB in float32 with their eight corners
+GRID_CELLS = 2**24
+
+
+class BilateralGrid(NamedTuple):
+    """A bilateral grid as linear maps between values (b, m, n) and nodes (b, nodes …, m).
+
+    `blurred` takes the order of the Gaussian's derivative by axis, 0 where none is given: 1 is ∂/∂a_i of
+    k = exp(−½ (a_i − a_j)²), and 2 is (a_i − a_j)² k, the derivative by the logarithm of the bandwidth.
+    """
+
+    splat: Kernel
+    blurred: Callable[[torch.Tensor, Mapping[int, int]], torch.Tensor]
+    sliced: Kernel
+
+
+def grid_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, samples: int) -> Kernel:
+    """Appearance by a bilateral grid: multilinear splat, separable blur, slice (Chen, Paris & Durand 2007).
+
+    Meant for one feature; the grid grows with the product of all ranges.
+
+    Parameters
+    ----------
+    features : (b, c, h, w) tensor
+    alpha, beta : float or 0-d tensor
+        As for `brute_kernel`. Gradients come from derivatives of the blur, so they are as good as the values; the
+        derivative of the interpolation would not be.
+    samples : int
+        Nodes per standard deviation.
+
+    Raises
+    ------
+    UserError
+        If the grid would not fit into memory.
+    """
+    alpha, beta = (torch.as_tensor(b, dtype=features.dtype, device=features.device) for b in (alpha, beta))
+    grid = lay_grid(pixel_coordinates(features, alpha, beta).detach().flatten(2), samples)
+    return lambda x: _GridFilter.apply(x.flatten(2), features.flatten(2), alpha, beta, grid).view_as(x)
+
+
+def lay_grid(coordinates: torch.Tensor, samples: int) -> BilateralGrid:
+    """Lay a grid with `samples` nodes per unit of the coordinates (b, d, n) over every tile."""
+    batch, dimensions, n = coordinates.shape
+    scaled = (coordinates - coordinates.amin(2, keepdim=True)) * samples
+    lower = scaled.floor()
+    # of the largest tile: smaller ones leave the rest of their grid empty
+    cells = [int(c) + 1 for c in lower.amax((0, 2)).tolist()]
+    n_cells = batch * math.prod(cells)
+    if n_cells > GRID_CELLS:
+        raise UserError(
+            f"crf/operator: a grid of {' × '.join(map(str, cells))} cells is too large; raise alpha_px or beta, or use "
+            "pooled"
+        )
+    weights = _corner_weights(scaled - lower)
+    index = _cell_index(lower.long(), cells)
+    taps = grid_taps(samples, like=scaled)
+
+    def splat(x: torch.Tensor) -> torch.Tensor:
+        rows = (x.transpose(1, 2).reshape(batch * n, -1, 1) * weights[:, None]).flatten(1)
+        corners = rows.new_zeros(n_cells, rows.shape[1]).index_add_(0, index, rows)
+        return _add_corners(corners.view(batch, *cells, x.shape[1], -1))
+
+    def blurred(nodes: torch.Tensor, orders: Mapping[int, int]) -> torch.Tensor:
+        for axis in range(dimensions):
+            nodes = convolve_axis(nodes, taps[orders.get(axis, 0)], axis + 1)
+        return nodes
+
+    def sliced(nodes: torch.Tensor) -> torch.Tensor:
+        corners = _split_into_corners(nodes, cells).view(n_cells, nodes.shape[-1], -1)
+        return corners.index_select(0, index).mul_(weights[:, None]).sum(2).view(batch, n, -1).transpose(1, 2)
+
+    return BilateralGrid(splat, blurred, sliced)
+
+
+def grid_taps(samples: int, *, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Taps of the blur and of its two derivatives (see `BilateralGrid`), for nodes 1 / `samples` apart.
+
+    Splat and slice widen a kernel by 1/6 node² each, so the Gaussian's variance is less by that, at the same mass. With
+    e = exp(−½ (t/r)²) the derivatives are r e' and r² e'' + e = (t/r)² e.
+    """
+    radius = 4 * samples
+    steps = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
+    variance = samples**2 - 1 / 3
+    gaussian = torch.exp(-0.5 * steps**2 / variance) * (samples / math.sqrt(variance))
+    # a step is from a_i to a_j
+    first = gaussian * steps * (samples / variance)
+    second = gaussian * (1 + samples**2 * (steps**2 / variance - 1) / variance)
+    return gaussian, first, second
+
+
+def _corner_weights(fractions: torch.Tensor) -> torch.Tensor:
+    """Multilinear weights (b · n, 2^d) of a cell's corners from the places (b, d, n) within it."""
+    columns = [fractions.new_ones(())]
+    for fraction in fractions.unbind(1):
+        columns = [column * share for column in columns for share in (1 - fraction, fraction)]
+    return torch.stack(columns, dim=-1).flatten(0, 1)
+
+
+def _cell_index(lower: torch.Tensor, cells: list[int]) -> torch.Tensor:
+    """Number (b · n) of each pixel's cell from the cells (b, d, n) along the axes, all tiles counted through."""
+    index = torch.arange(len(lower), device=lower.device)[:, None]
+    for along_axis, count in zip(lower.unbind(1), cells, strict=True):
+        index = index * count + along_axis
+    return index.flatten()
+
+
+def _add_corners(corners: torch.Tensor) -> torch.Tensor:
+    """Add the corners (b, cells …, m, 2^d) of neighbouring cells up to nodes (b, cells + 1 …, m)."""
+    batch, *cells, channels, _ = corners.shape
+    grid = corners.new_zeros(batch, *(c + 1 for c in cells), channels)
+    for corner, shift in enumerate(itertools.product((0, 1), repeat=len(cells))):
+        grid[_corner_slices(shift, cells)] += corners[..., corner]
+    return grid
+
+
+def _split_into_corners(grid: torch.Tensor, cells: list[int]) -> torch.Tensor:
+    """Corners (b, cells …, m, 2^d) of the cells between nodes (b, cells + 1 …, m)."""
+    shifts = itertools.product((0, 1), repeat=len(cells))
+    return torch.stack([grid[_corner_slices(shift, cells)] for shift in shifts], dim=-1)
+
+
+def _corner_slices(shift: tuple[int, ...], cells: list[int]) -> tuple[slice, ...]:
+    return (slice(None), *(slice(s, s + c) for s, c in zip(shift, cells, strict=True)))
+
+
+class _GridFilter(torch.autograd.Function):
+    """Values (b, m, n) filtered by a grid made for features (b, c, n) / beta and positions / alpha."""
+
+    @staticmethod
+    def forward(
+        ctx, x: torch.Tensor, features: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor, grid: BilateralGrid
+    ) -> torch.Tensor:
+        nodes = grid.splat(x)
+        ctx.save_for_backward(x, nodes, alpha, beta)
+        ctx.grid, ctx.axes = grid, range(2, 2 + features.shape[1])
+        return grid.sliced(grid.blurred(nodes, {}))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, nodes, alpha, beta = ctx.saved_tensors
+        grid, needed = ctx.grid, ctx.needs_input_grad
+        g_nodes = grid.splat(g)
+        of_x = grid.sliced(grid.blurred(g_nodes, {}))
+        of_features = of_alpha = of_beta = None
+        if needed[1]:
+            pulls = [
+                g * _derivative_along(grid, nodes, axis) + x * _derivative_along(grid, g_nodes, axis)
+                for axis in ctx.axes
+            ]
+            of_features = torch.stack([pull.sum(1) for pull in pulls], dim=1) / beta
+        if needed[2]:
+            of_alpha = sum((g_nodes * grid.blurred(nodes, {axis: 2})).sum() for axis in (0, 1)) / alpha
+        if needed[3]:
+            of_beta = sum((g_nodes * grid.blurred(nodes, {axis: 2})).sum() for axis in ctx.axes) / beta
+        return of_x, of_features, of_alpha, of_beta, None
+
+
+def _derivative_along(grid: BilateralGrid, nodes: torch.Tensor, axis: int) -> torch.Tensor:
+    return grid.sliced(grid.blurred(nodes, {axis: 1}))

@@ -1,0 +1,62 @@
+"""Carbon film around a hole, as part of the scenery of a simulated micrograph."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crisp_core.geometry import Shape, angstrom_to_px
+
+# Number of waves in the outline of a hole.
+EDGE_WAVES = 6
+
+
+class Carbon(NamedTuple):
+    """Carbon film around a round hole."""
+
+    x: float  # centre of the hole, px
+    y: float
+    radius_px: float
+    waves: np.ndarray  # (k, 3): amplitude in px, periods per turn, and phase of the edge's unevenness
+
+
+def draw_carbon(
+    shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, rng: np.random.Generator
+) -> Carbon | None:
+    """Draw a carbon film that covers about a drawn share of the micrograph from one side, or none.
+
+    Settings: probability, area_share, hole_radius_angstrom, edge_waviness_angstrom.
+    """
+    if rng.random() >= settings["probability"]:
+        return None
+    direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(*settings["area_share"])
+    radius = angstrom_to_px(settings["hole_radius_angstrom"], pixel_size)
+    towards = np.array([np.cos(direction), np.sin(direction)])
+    extent = np.abs(towards) @ (shape[1], shape[0])
+    x, y = np.array([shape[1] - 1, shape[0] - 1]) / 2 + towards * ((0.5 - share) * extent - radius)
+    # Waves of 300 to 3,000 Å along the edge.
+    periods = np.rint(2 * np.pi * settings["hole_radius_angstrom"] / np.geomspace(300, 3000, EDGE_WAVES))
+    amplitude = angstrom_to_px(settings["edge_waviness_angstrom"], pixel_size) * np.sqrt(2 / EDGE_WAVES)
+    phases = rng.uniform(-np.pi, np.pi, EDGE_WAVES)
+    return Carbon(x, y, radius, np.column_stack([np.full(EDGE_WAVES, amplitude), np.maximum(periods, 1), phases]))
+
+
+def carbon_depth(carbon: Carbon, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Distance in px from the edge of the hole, positive on the carbon, of positions that broadcast."""
+    x, y = np.asarray(x - carbon.x, dtype=np.float32), np.asarray(y - carbon.y, dtype=np.float32)
+    angle = np.arctan2(y, x)
+    depth = np.hypot(x, y) - np.float32(carbon.radius_px)
+    for amplitude, periods, phase in carbon.waves.astype(np.float32):
+        depth += amplitude * np.cos(periods * angle + phase)
+    return depth
+
+
+def carbon_film(carbon: Carbon, canvas: Shape, *, offset_px: int, edge_px: float) -> np.ndarray:
+    """Thickness of the film, 0 to 1 over `edge_px`, on a canvas as in `project_scenery`."""
+    y, x = np.ogrid[-offset_px : canvas[0] - offset_px, -offset_px : canvas[1] - offset_px]
+    depth = np.hypot(np.float32(x - carbon.x), np.float32(y - carbon.y)) - np.float32(carbon.radius_px)
+    edge_px = max(edge_px, 1.0)
+    # The waves matter near the edge only, and are slow.
+    rows, columns = np.nonzero(np.abs(depth) < carbon.waves[:, 0].sum() + edge_px)
+    depth[rows, columns] = carbon_depth(carbon, columns - offset_px, rows - offset_px)
+    return np.clip(depth / np.float32(edge_px) + np.float32(0.5), 0, 1)
