@@ -1,7 +1,4 @@
-"""All figures. The captions of the report page, the table of the documentation and a test come from this list.
-
-`python -m crisp_core.figures.registry > docs/figures.md` writes the page of the documentation.
-"""
+"""All figures. The captions of the report page, a page of the documentation and the tests come from this list."""
 
 import re
 from pathlib import PurePath
@@ -50,23 +47,3 @@ def figure_of_file(path: str) -> FigureEntry | None:
     """Return the entry of a figure's file, None for a file that is not a figure of the registry."""
     written = [entry for entry in FIGURES if entry.file != REPORT_PAGE]
     return next((entry for entry in written if PurePath(path).match(re.sub(r"<\w+>", "*", entry.file))), None)
-
-
-def documentation_page() -> str:
-    """Write the page `docs/figures.md`."""
-    lines = [
-        "# Figures",
-        "",
-        "Generated from `crisp_core/figures/registry.py`. CONTRIBUTING.md shows how to add a figure.",
-        "",
-        "| figure | how to read it | file | data |",
-        "|---|---|---|---|",
-    ]
-    for entry in FIGURES:
-        file = entry.file if entry.file == REPORT_PAGE else f"`{entry.file}`"
-        lines.append(f"| {entry.title} | {entry.caption} | {file} | `{entry.source}` |")
-    return "\n".join(lines) + "\n"
-
-
-if __name__ == "__main__":
-    print(documentation_page(), end="")

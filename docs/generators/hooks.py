@@ -19,6 +19,7 @@ from docs.generators.api import api_page  # noqa: E402
 from docs.generators.choices import choices_page  # noqa: E402
 from docs.generators.config_page import config_page  # noqa: E402
 from docs.generators.examples import examples_page  # noqa: E402
+from docs.generators.figures import figures_page  # noqa: E402
 from docs.generators.rules import rules_page  # noqa: E402
 
 GENERATED: dict[str, Callable[[Path], str]] = {
@@ -29,6 +30,7 @@ GENERATED: dict[str, Callable[[Path], str]] = {
     "reference/config.md": config_page,
     "reference/rules.md": rules_page,
     "reference/choices.md": choices_page,
+    "reference/figures.md": figures_page,
     "reference/examples.md": examples_page,
     "reference/api.md": api_page,
 }
