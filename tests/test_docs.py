@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from crisp_core import write_coordinates, write_mrc
+from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from docs.generators.rules import rules_of
 from tests.conftest import ROOT
 
@@ -33,11 +35,12 @@ def blocks(mark):
 
 
 def commands():
-    """Calls of snakemake in the blocks that are planned here, each once."""
+    """Calls of snakemake in the blocks that are planned here, and in the README's table of three ways."""
     for _, _, text in blocks(PLANNED):
         yield from (
             line for line in text.replace("\\\n", " ").splitlines() if line.strip() and not line.startswith("#")
         )
+    yield from re.findall(r"`(snakemake [^`]+)`", (ROOT / "README.md").read_text())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -69,12 +72,18 @@ def planned_folder(tmp_path_factory, shared_data):
     (folder / "picks").mkdir()
     for index in range(9):
         image = np.random.default_rng(index).normal(size=(512, 512)).astype("float32")
-        write_mrc(folder / f"movies/MotionCorr/mic{index}.mrc", image, pixel_size=1.06)
-        table = pd.DataFrame({"micrograph": f"mic{index}", "x": [200.0, 300.0], "y": [200.0, 300.0]})
+        write_mrc(folder / f"movies/MotionCorr/mic{index}.mrc", image, pixel_size=1.06, dtype="float32")
+        table = pd.DataFrame({"micrograph": f"mic{index}", "x": [200.0, 300.0], "y": [200.0, 300.0], "score": 1.0})
         write_coordinates(folder / f"picks/mic{index}.star", table, format="relion")
     shutil.copy(ROOT / "examples/your-own-data.yaml", folder / "my-data.yaml")
     for link, target in (("examples", ROOT / "examples"), ("config.yaml", ROOT / "config.yaml")):
         (folder / link).symlink_to(target)
+    # the network that examples/micrographs-only.yaml takes from examples/empiar-10017.yaml
+    network = folder / "results/empiar-10017/discs/network.pt"
+    network.parent.mkdir(parents=True)
+    torch.save({}, network)
+    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "gaussian_mixture", 0.0), {})
+    write_facts(network, facts)
     (above / "shared").mkdir()
     (above / "shared/data").symlink_to(shared_data)
     return folder

@@ -65,7 +65,7 @@ def test_killed_runs_end_with_the_files_of_an_undisturbed_one(tiny_run, tmp_path
             shutil.rmtree(folder / "results")
             continue
         kills += 1
-        # what the README says of a killed run
+        # what docs/running.md says of a killed run
         run_snakemake("--unlock", *ARGUMENTS, cwd=folder)
     run_snakemake(*ARGUMENTS, cwd=folder)
     made = contents(folder)

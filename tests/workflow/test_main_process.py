@@ -18,7 +18,7 @@ from .conftest import ROOT, write_config
 
 pytestmark = pytest.mark.slow
 
-# the README says the same
+# docs/running.md says the same
 NEEDED = ["numpy", "pandas", "scipy", "h5py", "mrcfile", "starfile", "tifffile", "pillow", "gemmi", "pooch"]
 
 REFUSE = """
@@ -93,5 +93,5 @@ def test_real_files_are_planned_with_few_packages(short_of_packages, tmp_path):
     assert re.search(r"^train +1$", output, re.M), output[-3000:]
 
 
-def test_the_readme_names_the_packages():
-    assert f"`snakemake {' '.join(NEEDED)}`" in " ".join((ROOT / "README.md").read_text().split())
+def test_the_documentation_names_the_packages():
+    assert f"`snakemake {' '.join(NEEDED)}`" in " ".join((ROOT / "docs/running.md").read_text().split())
