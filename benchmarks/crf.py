@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.segmentation.crf.dense import brute_kernel
 from crisp_core.segmentation.crf.kernels import normalized_filter
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_passed
+from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_pass_images
 from crisp_core.segmentation.crf.solvers import Term, mean_field, solve
 
 SIDE, SMALL = 512, 64
@@ -35,7 +35,7 @@ def drawn_tile(side: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
 
     def noise(sigma: float) -> torch.Tensor:
-        field = low_passed(torch.randn(1, 1, side, side, generator=generator), sigma)
+        field = low_pass_images(torch.randn(1, 1, side, side, generator=generator), sigma)
         return field / field.std()
 
     particles = (noise(10) > 0.5).float()
@@ -98,7 +98,7 @@ def report_accuracy(device: str, *, with_densecrf: bool) -> None:
             accuracy_row(name, operator, CrfLayer(layer_settings(name, **changes), 2), logits, seen, exact, allowed)
     # pooling is exact for what varies slowly over a node
     for sigma in (0.0, 4.0, 16.0):
-        name, seen = "160 / 0.05 / 3", low_passed(image, sigma)
+        name, seen = "160 / 0.05 / 3", low_pass_images(image, sigma)
         for stride in (2, 4, 8):
             layer = CrfLayer(layer_settings(name, operator="pooled", stride_px=stride), 2)
             exact = brute_marginals(logits, seen, name)

@@ -24,7 +24,7 @@ from crisp_core.labels.thresholds import threshold_label
 from crisp_core.picking.search import FINDERS, choose, scores_by_setting, search_table
 from crisp_core.preparation.normalization import fourier_downsample
 from crisp_core.simulation.micrograph import simulate_micrograph
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 DIAMETER_ANGSTROM = 180
@@ -50,7 +50,7 @@ SIMULATION = {
 
 def simulated_masks(n: int, working_px: int) -> tuple[list[tuple[str, np.ndarray]], pd.DataFrame]:
     """Labels of `n` simulated micrographs on a grid of `working_px`², and the true centres on it."""
-    density = resampled_volume(*read_volume(DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"), SIMULATION["pixel_size"])
+    density = resample_volume(*read_volume(DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"), SIMULATION["pixel_size"])
     masks, truth = [], []
     for i in range(n):
         simulated = simulate_micrograph(density, name=f"m{i}", **SIMULATION)

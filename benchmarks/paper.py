@@ -18,7 +18,7 @@ import torch
 from crisp_core.evaluation.pixels import f1, iou, pool_pixels, recall
 from crisp_core.logs import start_log
 from crisp_core.segmentation.devices import start_torch
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 PUBLISHED = {"iou": 0.9233, "recall": 0.9569, "f1": 0.9601}
 NETWORK = {
@@ -39,7 +39,7 @@ SMALL_TRAINING = {"epochs": 8, "crop_px": 256, "crops_per_micrograph": 24}
 def density() -> np.ndarray:
     """Map at the micrographs' pixel size: 80³ values at 3.54 Å/px after a header of 1024 bytes."""
     values = np.fromfile(synthetic.MAP, dtype="<f4", offset=1024).reshape(80, 80, 80)
-    return resampled_volume(values, synthetic.MAP_PIXEL_SIZE, synthetic.PIXEL_SIZE)
+    return resample_volume(values, synthetic.MAP_PIXEL_SIZE, synthetic.PIXEL_SIZE)
 
 
 def main() -> None:

@@ -31,16 +31,16 @@ from crisp_core.formats.images import read_micrograph, read_volume
 from crisp_core.formats.poses import ANGLES, ORIGINS
 from crisp_core.formats.star import CTF_LABELS, optics_table, particles_table
 from crisp_core.labels.discs import disc_label
-from crisp_core.labels.outlines import merged, outline_density, projected_outlines
+from crisp_core.labels.outlines import merge_outlines, outline_density, project_outlines
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack
 from crisp_core.preparation.normalization import fourier_downsample
-from crisp_core.reconstruction.engines import CORRELATION, orientations
+from crisp_core.reconstruction.engines import CORRELATION, find_orientations
 from crisp_core.reconstruction.matching import direction_vectors
 from crisp_core.reconstruction.stacks import coarse_boxes, volume_in_box
 from crisp_core.simulation.micrograph import simulate_micrograph
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 DATA = Path(os.environ.get("CRISP_TEST_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
 MAP = DATA / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"
@@ -87,7 +87,7 @@ class Sample(NamedTuple):
 
 def simulated_samples() -> Iterator[Sample]:
     """Micrographs with known labels."""
-    volume = resampled_volume(*read_volume(MAP), WORKING_PIXEL_SIZE)
+    volume = resample_volume(*read_volume(MAP), WORKING_PIXEL_SIZE)
     for i in range(6):
         made = simulate_micrograph(volume, name=f"simulated_{i + 1:04d}", **SIMULATION)
         truth = threshold_label(made.ctf_free, method="li").astype(bool)
@@ -138,7 +138,7 @@ def stacked(samples: list[Sample], diameter_angstrom: float, folder: Path) -> tu
 def outlined(samples: list[Sample], particles: pd.DataFrame, volume: np.ndarray, pixel_size: float) -> list[np.ndarray]:
     """Labels of the samples from particles with angles and origins, and the map (Å per voxel)."""
     density = outline_density(
-        resampled_volume(volume, pixel_size, WORKING_PIXEL_SIZE),
+        resample_volume(volume, pixel_size, WORKING_PIXEL_SIZE),
         None,
         pixel_size=WORKING_PIXEL_SIZE,
         lowpass_angstrom=OUTLINE_LOWPASS_ANGSTROM,
@@ -149,8 +149,8 @@ def outlined(samples: list[Sample], particles: pd.DataFrame, volume: np.ndarray,
         rows = particles[particles["rlnMicrographName"] == f"{sample.name}.mrc"]
         xy = rows[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy()
         xy = (xy - rows[list(ORIGINS.values())].to_numpy() / sample.pixel_size) * SIDE / len(sample.image)
-        outlines = projected_outlines(density, xy, rows[list(ANGLES.values())].to_numpy(), threshold=THRESHOLD)
-        labels.append(merged((SIDE, SIDE), range(1, len(rows) + 1), outlines) > 0)
+        outlines = project_outlines(density, xy, rows[list(ANGLES.values())].to_numpy(), threshold=THRESHOLD)
+        labels.append(merge_outlines((SIDE, SIDE), range(1, len(rows) + 1), outlines) > 0)
     return labels
 
 
@@ -188,7 +188,7 @@ def found(engine: str, samples: list[Sample], diameter_angstrom: float) -> tuple
         volume = volume_in_box(*read_volume(MAP), pixel_size, size_px) if name == engine else None
         reach = {"diameter_angstrom": diameter_angstrom, "shift_range_angstrom": diameter_angstrom / 6}
         start = time.perf_counter()
-        particles, volume = orientations(name, optics, particles, volume, folder=folder, **reach, **SETTINGS)
+        particles, volume = find_orientations(name, optics, particles, volume, folder=folder, **reach, **SETTINGS)
         seconds = time.perf_counter() - start
         report_angles(particles)
         return outlined(samples, particles, volume, pixel_size), seconds

@@ -22,7 +22,7 @@ from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
 from crisp_core.picking.search import choose, scores_by_setting, search_table
 from crisp_core.segmentation.devices import start_torch
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 SIDE_PX, N_MICROGRAPHS, N_PARTICLES = 4096, 12, (100, 200)
 PARTS = {"train": range(6), "validation": range(6, 8), "test": range(8, 12)}
@@ -92,7 +92,7 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     start_log(given.folder / "log.txt")
     device = start_torch(threads=torch.get_num_threads(), gpus=int(given.device == "cuda"))
-    volume = resampled_volume(*read_volume(synthetic.MAP), synthetic.PIXEL_SIZE)
+    volume = resample_volume(*read_volume(synthetic.MAP), synthetic.PIXEL_SIZE)
     truth = synthetic.simulate(
         *(given.folder, volume),
         n=N_MICROGRAPHS,

@@ -8,7 +8,7 @@ import pandas as pd
 from crisp_core.formats.arrays import array_grids, write_array
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.labels.outlines import disc_outlines, label_arrays, merged
+from crisp_core.labels.outlines import disc_outlines, label_arrays, merge_outlines
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ with h5py.File(snakemake.output.labels, "w") as output:
         xy = coordinates.loc[coordinates["micrograph"] == name, ["x", "y"]].to_numpy()
         xy = rescaled_xy(xy, grid.full_shape, grid.shape)
         radius_px = angstrom_to_px(snakemake.params.radius_angstrom, grid.pixel_size)
-        instances = merged(grid.shape, range(1, len(xy) + 1), disc_outlines(xy, radius_px=radius_px))
+        instances = merge_outlines(grid.shape, range(1, len(xy) + 1), disc_outlines(xy, radius_px=radius_px))
         for kind, array in label_arrays(instances, with_instances=snakemake.params.instances).items():
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         log.info("labelled %s, %d discs", name, len(xy))

@@ -12,7 +12,7 @@ from crisp_core.formats.poses import read_poses, upside_down
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.labels.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
 from crisp_core.logs import start_log
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params, settings = snakemake.params, snakemake.params.labels
 volume, mask = (
-    resampled_volume(*read_volume(paths[0]), params.pixel_size) if paths else None
+    resample_volume(*read_volume(paths[0]), params.pixel_size) if paths else None
     for paths in (snakemake.input.map, snakemake.input.mask)
 )
 threshold = settings["threshold"]

@@ -9,7 +9,7 @@ import numpy as np
 from crisp_core.formats.images import read_volume, write_mrc
 from crisp_core.formats.star import write_particles_star
 from crisp_core.logs import start_log
-from crisp_core.reconstruction.engines import orientations
+from crisp_core.reconstruction.engines import find_orientations
 from crisp_core.reconstruction.stacks import read_particles, volume_in_box
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if snakemake.input.map:
 log.info("%d particles of %d px at %.2f Å/px, by %s", len(particles), size_px, pixel_size, source)
 # beside the results, since RELION follows relative paths only
 with tempfile.TemporaryDirectory(prefix=f"{source}-", dir=Path(snakemake.output.poses).parent) as folder:
-    particles, volume = orientations(
+    particles, volume = find_orientations(
         source,
         optics,
         particles,

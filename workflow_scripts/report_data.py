@@ -15,18 +15,18 @@ from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.report.picked import (
     chosen_threshold,
+    fill_missing_scores,
+    mark_outliers,
+    match_micrographs,
     pick_counts,
-    picked_micrographs,
     pooled_counts,
     score_groups,
-    scored,
     threshold_grid,
-    with_outliers,
 )
 from crisp_core.report.previews import figure_uri, png_file_uri
 from crisp_core.report.sheet import files_by_name, sheet_and_views
 from crisp_core.report.tables import table_rows
-from crisp_core.report.view import particle_figures, sampled_particles
+from crisp_core.report.view import draw_particle_figures, sample_particles
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -38,7 +38,9 @@ params, given = snakemake.params, snakemake.input
 labelled = "split" in given.keys()
 parts = parts_of(given.split, given.names) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
-candidates = scored(pd.concat([read_coordinates_star(path) for path in given.candidates], ignore_index=True))
+candidates = fill_missing_scores(
+    pd.concat([read_coordinates_star(path) for path in given.candidates], ignore_index=True)
+)
 settings = {"threshold": None}
 for path in [given.threshold] if isinstance(given.threshold, str) else given.threshold:
     settings = yaml.safe_load(Path(path).read_text())
@@ -49,13 +51,13 @@ thresholds = threshold_grid(chosen, scores)
 files = {"image": files_by_name(given.images, "image")}
 files |= {kind: files_by_name(given.get(key, []), kind) for kind, key in (("probability",) * 2, ("label", "labels"))}
 diameter_px = angstrom_to_px(params.diameter_angstrom, params.pixel_size)
-found = picked_micrographs(candidates, truth, files["image"], parts, diameter_px=diameter_px)
-counts = with_outliers(pick_counts(found, chosen))
+found = match_micrographs(candidates, truth, files["image"], parts, diameter_px=diameter_px)
+counts = mark_outliers(pick_counts(found, chosen))
 previews = {"diameter_angstrom": params.diameter_angstrom, "n_previews": params.n_previews}
 sheet, views = sheet_and_views(found, counts, files, parts, **previews)
 
 star = read_blocks(given.particles)
-particles = sampled_particles(given.stacks, AVERAGED)
+particles = sample_particles(given.stacks, AVERAGED)
 stack_pixel_size = float(star["optics"]["rlnImagePixelSize"].iloc[0])
 tables = {
     key: given[key]
@@ -89,6 +91,6 @@ data = {
         "scores": figure_uri(draw_score_histogram(score_groups(found), threshold=chosen)),
         "picks_per_micrograph": figure_uri(draw_pick_counts(counts)),
     }
-    | particle_figures(particles, diameter_px=params.diameter_angstrom / stack_pixel_size),
+    | draw_particle_figures(particles, diameter_px=params.diameter_angstrom / stack_pixel_size),
 }
 Path(snakemake.output[0]).write_text(json.dumps(data, allow_nan=False))

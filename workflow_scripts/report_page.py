@@ -10,7 +10,7 @@ import yaml
 
 from crisp_core.evaluation.performance import rule_costs
 from crisp_core.logs import start_log
-from crisp_core.report.page import render_page, run_command, run_links, summary
+from crisp_core.report.page import render_page, run_command, run_links, summarise_run
 from crisp_core.report.previews import png_file_uri
 from crisp_core.report.tables import table_rows
 
@@ -27,7 +27,7 @@ for about, path in zip(params.runs, snakemake.input.data, strict=True):
     costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
     run["performance"] = table_rows(costs.sort_values("seconds", ascending=False).reset_index())["rows"]
     run["command"] = run_command(params.configfiles, overrides=params.overrides)
-    run["summary"] = summary(run)
+    run["summary"] = summarise_run(run)
     run["links"] = run_links(run["dataset"], run["experiment"])
     extra = params.extra[run["name"]]
     run["extra_tables"] = {p: table_rows(pd.read_csv(p, sep="\t")) for p in extra if p.endswith(".tsv")}

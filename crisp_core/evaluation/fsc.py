@@ -15,7 +15,7 @@ from skimage.filters import threshold_otsu
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS
-from crisp_core.simulation.volumes import low_passed
+from crisp_core.simulation.volumes import low_pass_volume
 
 RESOLUTION_LEVEL = 0.143
 # Phases are randomised from where the unmasked curve falls below this.
@@ -48,22 +48,22 @@ def shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.divide(shared, power, out=np.zeros_like(shared), where=power > 0)
 
 
-def transform(volume: np.ndarray) -> np.ndarray:
+def fourier_transform(volume: np.ndarray) -> np.ndarray:
     """Transform of a map (n, n, n) on `rfftn`'s half space, complex128."""
     return scipy.fft.rfftn(volume.astype(float), workers=FFT_THREADS)
 
 
 def fourier_shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Fourier shell correlation of two maps (n, n, n), (n // 2 + 1,): shell i is the frequency i / (n pixel_size)."""
-    return shell_correlation(transform(first), transform(second))
+    return shell_correlation(fourier_transform(first), fourier_transform(second))
 
 
 def random_phases(n: int, rng: np.random.Generator) -> np.ndarray:
     """Phases of white noise on `rfftn`'s half space of an n³ map: uniform, and those of a real map."""
-    return np.angle(transform(rng.standard_normal((n, n, n))))
+    return np.angle(fourier_transform(rng.standard_normal((n, n, n))))
 
 
-def phase_randomised(volume: np.ndarray, phases: np.ndarray, *, from_shell: int) -> np.ndarray:
+def randomise_phases(volume: np.ndarray, phases: np.ndarray, *, from_shell: int) -> np.ndarray:
     """Map (n, n, n) whose amplitudes are kept, and whose phases at and beyond a frequency are the given ones.
 
     Parameters
@@ -77,12 +77,12 @@ def phase_randomised(volume: np.ndarray, phases: np.ndarray, *, from_shell: int)
     n = len(volume)
     full, half = scipy.fft.fftfreq(n, 1 / n), scipy.fft.rfftfreq(n, 1 / n)
     beyond = full[:, None, None] ** 2 + full[:, None] ** 2 + half**2 >= from_shell**2
-    spectrum = transform(volume)
+    spectrum = fourier_transform(volume)
     spectrum[beyond] = np.abs(spectrum[beyond]) * np.exp(1j * phases[beyond])
     return scipy.fft.irfftn(spectrum, s=volume.shape, workers=FFT_THREADS)
 
 
-def corrected_correlation(masked: np.ndarray, randomised: np.ndarray, *, from_shell: int) -> np.ndarray:
+def correct_correlation(masked: np.ndarray, randomised: np.ndarray, *, from_shell: int) -> np.ndarray:
     """Take from a masked curve what the mask alone adds: (masked − randomised) / (1 − randomised).
 
     Parameters
@@ -130,9 +130,9 @@ def half_map_curves(
         randomised, corrected = np.full_like(masked, np.nan), masked
     else:
         maps = zip((first, second), phases, strict=True)
-        blurred = [phase_randomised(volume, own, from_shell=from_shell) * mask for volume, own in maps]
+        blurred = [randomise_phases(volume, own, from_shell=from_shell) * mask for volume, own in maps]
         randomised = fourier_shell_correlation(*blurred)
-        corrected = corrected_correlation(masked, randomised, from_shell=from_shell)
+        corrected = correct_correlation(masked, randomised, from_shell=from_shell)
     shell = np.arange(len(unmasked))
     curves = {"unmasked": unmasked, "masked": masked, "randomised": randomised, "corrected": corrected}
     return pd.DataFrame({"shell": shell, "frequency": shell / (len(first) * pixel_size), **curves})
@@ -193,7 +193,7 @@ def soft_mask(
     UserError
         If no voxel is above the threshold, or all are.
     """
-    smooth = low_passed(volume, pixel_size, lowpass_angstrom)
+    smooth = low_pass_volume(volume, pixel_size, lowpass_angstrom)
     level = float(threshold_otsu(smooth)) if threshold is None else threshold
     parts, n_parts = scipy.ndimage.label(smooth > level)
     if n_parts == 0 or parts.all():

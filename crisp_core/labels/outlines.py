@@ -19,20 +19,20 @@ from crisp_core.geometry import Shape, angstrom_to_px, rescaled_xy
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.thresholds import GLOBAL_THRESHOLDS, threshold_label
 from crisp_core.simulation.projections import chunk_slices, project, shift_images
-from crisp_core.simulation.volumes import low_passed
+from crisp_core.simulation.volumes import low_pass_volume
 
 SILHOUETTE = "silhouette"
 OUTLINE_THRESHOLDS = (*GLOBAL_THRESHOLDS, SILHOUETTE)
 # Parts of a map with fewer voxels than this share of its largest part are noise.
-LEAST_PART = 0.1
+MIN_PART = 0.1
 # Empty voxels around the cut-out density, for the Fourier shift.
 MARGIN_PX = 2
 # Directions from which the mean area of an outline is measured.
 N_DIRECTIONS = 48
 # What the list of unmatched rows says.
-WITH_DISC = "particle without orientation, labelled by a disc"
+LABELLED_BY_DISC = "particle without orientation, labelled by a disc"
 LEFT_OUT = "particle without orientation, left out"
-IGNORED = "orientation without coordinate, ignored"
+WITHOUT_COORDINATE = "orientation without coordinate, ignored"
 
 
 class Outline(NamedTuple):
@@ -43,7 +43,7 @@ class Outline(NamedTuple):
     center: tuple[float, float]  # x, y of the particle
 
 
-class Matched(NamedTuple):
+class MatchedPoses(NamedTuple):
     """Rows of a coordinates table and of a table of orientations that belong together, and those that don't."""
 
     particles: np.ndarray  # rows of the coordinates, rising
@@ -96,18 +96,18 @@ def label_particles(
     origins = poses[["origin_x_angstrom", "origin_y_angstrom"]].to_numpy(dtype=float)
     centers = (pose_xy - angstrom_to_px(origins, grid.pixel_size))[matched.poses]
     angles = poses[["rot", "tilt", "psi"]].to_numpy(dtype=float)[matched.poses]
-    outlines = projected_outlines(density, centers, angles, threshold=threshold)
+    outlines = project_outlines(density, centers, angles, threshold=threshold)
     rows = matched.particles
     if disc_radius_angstrom is not None:
         radius_px = angstrom_to_px(disc_radius_angstrom, grid.pixel_size)
         outlines = chain(outlines, disc_outlines(xy[matched.without_orientation], radius_px=radius_px))
         rows = np.concatenate([rows, matched.without_orientation])
     kinds = {
-        LEFT_OUT if disc_radius_angstrom is None else WITH_DISC: coordinates.iloc[matched.without_orientation],
-        IGNORED: poses.iloc[matched.without_coordinate],
+        LEFT_OUT if disc_radius_angstrom is None else LABELLED_BY_DISC: coordinates.iloc[matched.without_orientation],
+        WITHOUT_COORDINATE: poses.iloc[matched.without_coordinate],
     }
     unmatched = pd.concat([table[["micrograph", "x", "y"]].assign(what=what) for what, table in kinds.items()])
-    return ParticleLabels(merged(grid.shape, rows + 1, outlines), unmatched.reset_index(drop=True))
+    return ParticleLabels(merge_outlines(grid.shape, rows + 1, outlines), unmatched.reset_index(drop=True))
 
 
 def map_mask(density: np.ndarray) -> np.ndarray:
@@ -126,7 +126,7 @@ def map_mask(density: np.ndarray) -> np.ndarray:
     parts, n = scipy.ndimage.label(threshold_label(density))
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     sizes[0] = 0
-    return scipy.ndimage.binary_fill_holes((sizes >= max(1, LEAST_PART * sizes.max()))[parts])
+    return scipy.ndimage.binary_fill_holes((sizes >= max(1, MIN_PART * sizes.max()))[parts])
 
 
 def outline_density(
@@ -168,7 +168,7 @@ def outline_density(
             f"labels/mask: is {len(mask)} voxels wide on the labels' grid, and labels/map {len(volume)}; "
             "give a mask that was made for this map"
         )
-    density = None if volume is None else low_passed(volume, pixel_size, lowpass_angstrom)
+    density = None if volume is None else low_pass_volume(volume, pixel_size, lowpass_angstrom)
     if mask is not None:
         inside = np.clip(mask, 0, 1)
     elif density is not None:
@@ -191,7 +191,7 @@ def _reach_px(inside: np.ndarray) -> int:
     return int(np.ceil(np.sqrt(((voxels - len(inside) // 2) ** 2).sum(axis=1).max())))
 
 
-def outline(projection: np.ndarray, threshold: str) -> np.ndarray:
+def outline_of_projection(projection: np.ndarray, threshold: str) -> np.ndarray:
     """Pixels (n, n) bool of a projection that belong to the particle.
 
     For the threshold it lies on empty ground of twice its side: without any, the threshold of a soft density rises.
@@ -203,7 +203,7 @@ def outline(projection: np.ndarray, threshold: str) -> np.ndarray:
     return label[ground_px:-ground_px, ground_px:-ground_px]
 
 
-def projected_outlines(
+def project_outlines(
     density: np.ndarray, xy: np.ndarray, euler_deg: np.ndarray, *, threshold: str
 ) -> Iterator[Outline]:
     """Outlines of particles from their orientations, to a fraction of a pixel.
@@ -225,7 +225,7 @@ def projected_outlines(
         whole = np.floor(places + 0.5).astype(int)
         projections = project(density, euler_deg[step])
         for projection, (x, y), place in zip(shift_images(projections, places - whole), whole, places, strict=True):
-            yield Outline(outline(projection, threshold), (x - n // 2, y - n // 2), tuple(place))
+            yield Outline(outline_of_projection(projection, threshold), (x - n // 2, y - n // 2), tuple(place))
 
 
 def disc_outlines(xy: np.ndarray, *, radius_px: float) -> Iterator[Outline]:
@@ -242,7 +242,7 @@ def label_arrays(instances: np.ndarray, *, with_instances: bool) -> dict[str, np
     return {"label": (instances > 0).astype(np.uint8)} | ({"instance": instances} if with_instances else {})
 
 
-def merged(shape: Shape, ids: Iterable[int], outlines: Iterable[Outline]) -> np.ndarray:
+def merge_outlines(shape: Shape, ids: Iterable[int], outlines: Iterable[Outline]) -> np.ndarray:
     """Put outlines on one micrograph.
 
     Parameters
@@ -279,10 +279,10 @@ def equivalent_radius_px(density: np.ndarray, *, threshold: str) -> float:
 
     rotations = Rotation.from_quat(np.random.default_rng(0).normal(size=(N_DIRECTIONS, 4)))
     projections = project(density, rotations.as_euler("ZYZ", degrees=True))
-    return float(np.sqrt(np.mean([outline(image, threshold).sum() for image in projections]) / np.pi))
+    return float(np.sqrt(np.mean([outline_of_projection(image, threshold).sum() for image in projections]) / np.pi))
 
 
-def match_poses(xy: np.ndarray, pose_xy: np.ndarray, *, tolerance_px: float) -> Matched:
+def match_poses(xy: np.ndarray, pose_xy: np.ndarray, *, tolerance_px: float) -> MatchedPoses:
     """Find the orientation of each particle: the nearest pair first, each particle and orientation once.
 
     Parameters
@@ -305,4 +305,4 @@ def match_poses(xy: np.ndarray, pose_xy: np.ndarray, *, tolerance_px: float) -> 
         if pose_of[i] < 0 and free[j]:
             pose_of[i], free[j] = j, False
     particles = np.flatnonzero(pose_of >= 0)
-    return Matched(particles, pose_of[particles], np.flatnonzero(pose_of < 0), np.flatnonzero(free))
+    return MatchedPoses(particles, pose_of[particles], np.flatnonzero(pose_of < 0), np.flatnonzero(free))

@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
-from crisp_core.reconstruction.matching import image_spectra, match, prepare_search, soft_circle
+from crisp_core.reconstruction.matching import image_spectra, match_projections, prepare_search, soft_circle
 from crisp_core.simulation.projections import shift_images
 
 # Particles that are classified (time and memory grow with their square) and particles per class average.
@@ -27,7 +27,7 @@ MAX_PARTICLES, NEIGHBOURS = 2000, 30
 COMPONENTS = 200
 BATCH = 512
 # share of the largest
-LEAST_EIGENVALUE = 1e-6
+MIN_EIGENVALUE = 1e-6
 # What an average shares with one chosen before it: members of its nearest third are not chosen again.
 NEAREST = 10
 ALIGNMENT_SHIFT_PX, ALIGNMENT_ANGLES = 2, 180
@@ -81,17 +81,17 @@ def ab_initio_map(
     averages = class_averages(images, pixel_size, n_class_averages, seed)
     log.info("%d class averages", len(averages))
     rotations = common_line_rotations(averages, pixel_size, symmetry, seed)
-    volume = back_projected(averages, rotations, pixel_size, symmetry)
+    volume = back_project(averages, rotations, pixel_size, symmetry)
     for round_number, lowpass_angstrom in enumerate(ROUNDS_ANGSTROM, start=1):
         search = prepare_search(volume, symmetry=symmetry, lowpass_px=lowpass_angstrom / pixel_size)
         spectra = image_spectra(averages, search.band, diameter_px=diameter_angstrom / pixel_size)
-        found = match(spectra, search, shift_range_px=diameter_angstrom / 8 / pixel_size)
+        found = match_projections(spectra, search, shift_range_px=diameter_angstrom / 8 / pixel_size)
         log.info(
             "round %d of %d, mean correlation of the averages %.3f",
             *(round_number, len(ROUNDS_ANGSTROM), found.correlation.mean()),
         )
         turns = Rotation.from_euler("ZYZ", found.euler_deg, degrees=True).as_matrix()
-        volume = back_projected(shift_images(averages, -found.offset_px), turns, pixel_size, symmetry)
+        volume = back_project(shift_images(averages, -found.offset_px), turns, pixel_size, symmetry)
     return volume * soft_sphere(len(volume), diameter_angstrom / pixel_size)
 
 
@@ -112,7 +112,7 @@ def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> 
     source = image_source(images, pixel_size, "C1")
     components = FSPCABasis(source, components=COMPONENTS, batch_size=BATCH)
     # ASPIRE 0.14 takes the logarithm of vanishing eigenvalues from memory that it has not initialised
-    components._eigvals = np.maximum(components.eigvals, LEAST_EIGENVALUE * components.eigvals.max())
+    components._eigvals = np.maximum(components.eigvals, MIN_EIGENVALUE * components.eigvals.max())
     classifier = RIRClass2D(
         source,
         components,
@@ -123,13 +123,13 @@ def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> 
         seed=seed,
     )
     classes, reflections, distances = classifier.classify()
-    chosen = dissimilar(classes, distances)[:n]
+    chosen = choose_dissimilar(classes, distances)[:n]
     basis = FFBBasis2D(images.shape[-1], dtype=np.float32)
     averager = BFTAverager2D(basis, source, radius=ALIGNMENT_SHIFT_PX, n_angles=ALIGNMENT_ANGLES)
     return averager.average(classes[chosen], reflections[chosen]).asnumpy().astype(np.float32)
 
 
-def dissimilar(classes: np.ndarray, distances: np.ndarray) -> np.ndarray:
+def choose_dissimilar(classes: np.ndarray, distances: np.ndarray) -> np.ndarray:
     """Rows of a table of neighbours (n, m), the tightest classes first, none among the nearest of one before it."""
     taken = np.zeros(len(classes), dtype=bool)
     chosen = []
@@ -162,7 +162,7 @@ def common_line_rotations(averages: np.ndarray, pixel_size: float, symmetry: str
     return np.asarray(estimator.rotations, dtype=np.float32)
 
 
-def back_projected(images: np.ndarray, rotations: np.ndarray, pixel_size: float, symmetry: str) -> np.ndarray:
+def back_project(images: np.ndarray, rotations: np.ndarray, pixel_size: float, symmetry: str) -> np.ndarray:
     """Map (size, size, size) whose projections along the rotations are nearest to the images, by ASPIRE."""
     with quiet_aspire():
         from aspire.reconstruction import MeanEstimator

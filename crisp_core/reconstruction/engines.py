@@ -17,8 +17,10 @@ from crisp_core.errors import UserError
 from crisp_core.formats.poses import ANGLES, ORIGINS
 from crisp_core.formats.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 from crisp_core.geometry import FFT_THREADS
-from crisp_core.reconstruction import matching, relion
+from crisp_core.reconstruction import matching
 from crisp_core.reconstruction.aspire_map import MAX_PARTICLES, ab_initio_map, check_symmetry
+from crisp_core.reconstruction.matching import MatchedProjections, match_projections
+from crisp_core.reconstruction.relion import refine_with_relion
 from crisp_core.reconstruction.stacks import read_images
 
 # Particles whose images are in memory at once.
@@ -28,7 +30,7 @@ CORRELATION = "rlnParticleFigureOfMerit"
 log = logging.getLogger("crisp")
 
 
-def orientations(
+def find_orientations(
     engine: str,
     optics: pd.DataFrame,
     particles: pd.DataFrame,
@@ -86,11 +88,11 @@ def orientations(
         "shift_range_angstrom": shift_range_angstrom,
     }
     if engine == "relion":
-        return relion.refine(
+        return refine_with_relion(
             optics, particles, volume, folder=folder, iterations=iterations, threads=threads, seed=seed, **options
         )
     if engine == "aspire":
-        volume = first_map(
+        volume = make_first_map(
             optics,
             particles,
             diameter_angstrom=diameter_angstrom,
@@ -100,10 +102,10 @@ def orientations(
         )
     if volume is None:
         raise UserError("labels/map: matching compares particles with a map; give one, or set labels/source to relion")
-    return matched(optics, particles, volume, **options), volume
+    return match_to_map(optics, particles, volume, **options), volume
 
 
-def first_map(
+def make_first_map(
     optics: pd.DataFrame,
     particles: pd.DataFrame,
     *,
@@ -112,13 +114,13 @@ def first_map(
     n_class_averages: int,
     seed: int,
 ) -> np.ndarray:
-    """Map by ASPIRE from a part of the particles, evenly spaced in their table; see `orientations`."""
+    """Map by ASPIRE from a part of the particles, evenly spaced in their table; see `find_orientations`."""
     check_symmetry(symmetry)
     some = particles.iloc[:: -(-len(particles) // MAX_PARTICLES)]
     images = read_images(some["rlnImageName"])
     planes = ctf_of_particles(optics, some)
     return ab_initio_map(
-        images if planes is None else phase_flipped(images, planes),
+        images if planes is None else flip_phases(images, planes),
         pixel_size=float(optics["rlnImagePixelSize"].iloc[0]),
         diameter_angstrom=diameter_angstrom,
         symmetry=symmetry,
@@ -127,7 +129,7 @@ def first_map(
     )
 
 
-def matched(
+def match_to_map(
     optics: pd.DataFrame,
     particles: pd.DataFrame,
     volume: np.ndarray,
@@ -137,20 +139,20 @@ def matched(
     lowpass_angstrom: float,
     shift_range_angstrom: float,
 ) -> pd.DataFrame:
-    """Particles with the angles, origins and correlations that projection matching finds; see `orientations`."""
+    """Particles with the angles, origins and correlations that projection matching finds; see `find_orientations`."""
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     search = matching.prepare_search(volume, symmetry=symmetry, lowpass_px=lowpass_angstrom / pixel_size)
     parts = []
     for start in range(0, len(particles), PARTICLES_PER_READ):
         part = particles.iloc[start : start + PARTICLES_PER_READ]
         images, planes = read_images(part["rlnImageName"]), ctf_of_particles(optics, part)
-        found = matching.match(
+        found = match_projections(
             matching.image_spectra(images, search.band, diameter_px=diameter_angstrom / pixel_size),
             search,
             shift_range_px=shift_range_angstrom / pixel_size,
             ctf=None if planes is None else planes[:, search.band.rows, search.band.columns],
         )
-        parts.append(with_poses(part, found, pixel_size=pixel_size))
+        parts.append(add_poses(part, found, pixel_size=pixel_size))
         log.info(
             "matched %d of %d particles, mean correlation %.3f",
             *(start + len(part), len(particles), found.correlation.mean()),
@@ -179,13 +181,13 @@ def ctf_of_particles(optics: pd.DataFrame, particles: pd.DataFrame) -> np.ndarra
     return np.stack(planes)[lens_of.ravel()]
 
 
-def phase_flipped(images: np.ndarray, ctf_planes: np.ndarray) -> np.ndarray:
+def flip_phases(images: np.ndarray, ctf_planes: np.ndarray) -> np.ndarray:
     """Images (n, size, size) with the sign of their CTF (n, size, size // 2 + 1) undone."""
     spectra = scipy.fft.rfft2(images, workers=FFT_THREADS) * np.where(ctf_planes < 0, -1, 1).astype(np.float32)
     return scipy.fft.irfft2(spectra, s=images.shape[1:], workers=FFT_THREADS)
 
 
-def with_poses(particles: pd.DataFrame, match: matching.Match, *, pixel_size: float) -> pd.DataFrame:
+def add_poses(particles: pd.DataFrame, match: MatchedProjections, *, pixel_size: float) -> pd.DataFrame:
     """Add a match to a table of particles, as RELION's columns; `pixel_size` in Å/px of the particle images."""
     table = particles.copy()
     table[list(ANGLES.values())] = match.euler_deg

@@ -13,8 +13,8 @@ from crisp_core.formats.images import read_volume, write_mrc
 from crisp_core.formats.poses import ANGLES, ORIGINS
 from crisp_core.formats.star import CTF_LABELS
 from crisp_core.programs import run_program
-from crisp_core.reconstruction.aspire_map import back_projected
-from crisp_core.reconstruction.engines import ctf_of_particles, phase_flipped
+from crisp_core.reconstruction.aspire_map import back_project
+from crisp_core.reconstruction.engines import ctf_of_particles, flip_phases
 from crisp_core.reconstruction.stacks import read_images
 from crisp_core.simulation.projections import shift_images
 
@@ -23,7 +23,7 @@ RECONSTRUCT = "relion_reconstruct"
 HALF = "rlnRandomSubset"
 
 
-def chosen_program(program: str | None) -> str:
+def choose_program(program: str | None) -> str:
     """The program that reconstructs: the given one, or RELION where it is installed and else ASPIRE.
 
     Raises
@@ -93,7 +93,7 @@ def aspire_half(optics: pd.DataFrame, particles: pd.DataFrame, *, symmetry: str)
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     images, planes = read_images(particles["rlnImageName"]), ctf_of_particles(optics, particles)
     if planes is not None:
-        images = phase_flipped(images, planes)
+        images = flip_phases(images, planes)
     offset_px = particles[list(ORIGINS.values())].to_numpy(dtype=float) / pixel_size
     turns = Rotation.from_euler("ZYZ", particles[list(ANGLES.values())].to_numpy(dtype=float), degrees=True)
-    return back_projected(shift_images(images, offset_px), turns.as_matrix(), pixel_size, symmetry)
+    return back_project(shift_images(images, offset_px), turns.as_matrix(), pixel_size, symmetry)

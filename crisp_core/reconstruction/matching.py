@@ -55,7 +55,7 @@ class Search(NamedTuple):
     size_px: int
 
 
-class Match(NamedTuple):
+class MatchedProjections(NamedTuple):
     """Per particle: rot, tilt, psi (n, 3) in degrees, its centre relative to pixel size // 2 (n, 2), correlation."""
 
     euler_deg: np.ndarray
@@ -172,7 +172,9 @@ def prepare_search(volume: np.ndarray, *, symmetry: str, lowpass_px: float) -> S
     return Search(band, coarse, fine, nearness.argmax(axis=1) % len(coarse.directions_deg), len(volume))
 
 
-def match(spectra: np.ndarray, search: Search, *, shift_range_px: float, ctf: np.ndarray | None = None) -> Match:
+def match_projections(
+    spectra: np.ndarray, search: Search, *, shift_range_px: float, ctf: np.ndarray | None = None
+) -> MatchedProjections:
     """Find each particle's orientation and shift.
 
     Parameters
@@ -201,7 +203,7 @@ def coarse_search(
     offsets = np.empty((len(spectra), n_kept, 2))
     for start in range(0, len(spectra), PARTICLES_PER_STEP):
         part = slice(start, start + PARTICLES_PER_STEP)
-        scores = correlations(spectra[part], ctf[part], search.coarse.spectra, shifts, search.band).max(axis=-1)
+        scores = correlate(spectra[part], ctf[part], search.coarse.spectra, shifts, search.band).max(axis=-1)
         by_direction = scores.max(axis=1)
         kept[part] = np.argsort(-by_direction, axis=1, kind="stable")[:, :n_kept]
         best_shift = np.take_along_axis(scores.argmax(axis=1), kept[part], axis=1)
@@ -209,10 +211,12 @@ def coarse_search(
     return kept, offsets
 
 
-def fine_search(spectra: np.ndarray, ctf: np.ndarray, search: Search, kept: np.ndarray, offsets: np.ndarray) -> Match:
+def fine_search(
+    spectra: np.ndarray, ctf: np.ndarray, search: Search, kept: np.ndarray, offsets: np.ndarray
+) -> MatchedProjections:
     """Best fine direction, psi and shift around the kept coarse ones."""
     n = len(spectra)
-    found = Match(np.zeros((n, 3)), np.zeros((n, 2)), np.full(n, -np.inf, dtype=np.float32))
+    found = MatchedProjections(np.zeros((n, 3)), np.zeros((n, 2)), np.full(n, -np.inf, dtype=np.float32))
     shifts = shift_grid(1.5 * FINE_SHIFT_PX, FINE_SHIFT_PX)
     lengths = np.linalg.norm(spectra, axis=1)
     for coarse in np.unique(kept):
@@ -223,8 +227,8 @@ def fine_search(spectra: np.ndarray, ctf: np.ndarray, search: Search, kept: np.n
         for start in range(0, len(members), PARTICLES_PER_STEP):
             part = members[start : start + PARTICLES_PER_STEP]
             offset = offsets[part, rank[start : start + PARTICLES_PER_STEP]]
-            centred = spectra[part] * phases(search.band, offset)
-            scores = correlations(centred, ctf[part], search.fine.spectra[fine], shifts, search.band)
+            centred = spectra[part] * shift_phases(search.band, offset)
+            scores = correlate(centred, ctf[part], search.fine.spectra[fine], shifts, search.band)
             best = scores.reshape(len(part), -1).argmax(axis=1)
             shift, direction, psi = np.unravel_index(best, scores.shape[1:])
             score = scores.reshape(len(part), -1).max(axis=1) / lengths[part]
@@ -237,7 +241,7 @@ def fine_search(spectra: np.ndarray, ctf: np.ndarray, search: Search, kept: np.n
     return found
 
 
-def correlations(
+def correlate(
     spectra: np.ndarray, ctf: np.ndarray, references: np.ndarray, shifts: np.ndarray, band: Band
 ) -> np.ndarray:
     """Products of particles, moved back by each shift, with references through the CTF, over the latter's length.
@@ -255,7 +259,7 @@ def correlations(
         The correlation coefficient times the particle's length.
     """
     flat = np.ascontiguousarray(references.reshape(-1, references.shape[-1]))
-    moved = (spectra * ctf)[:, None] * phases(band, shifts)
+    moved = (spectra * ctf)[:, None] * shift_phases(band, shifts)
     # Real part of Σ a b*: the product of (re, im) pairs.
     products = moved.reshape(-1, flat.shape[1]).view(np.float32) @ flat.view(np.float32).T
     lengths = np.sqrt(np.square(ctf) @ (np.square(flat.real) + np.square(flat.imag)).T)
@@ -263,7 +267,7 @@ def correlations(
     return scores.reshape(len(spectra), len(shifts), *references.shape[:2])
 
 
-def phases(band: Band, offsets: np.ndarray) -> np.ndarray:
+def shift_phases(band: Band, offsets: np.ndarray) -> np.ndarray:
     """Factors (m, k) complex64 that move an image's content from each offset (m, 2) px to its centre."""
     return np.exp(2j * np.pi * offsets @ band.frequency.T).astype(np.complex64)
 

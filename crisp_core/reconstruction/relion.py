@@ -25,7 +25,7 @@ SGD_ITERATIONS, SGD_SUBSETS = (25, 50, 25), (100, 300)
 Options = dict[str, object]
 
 
-def refine(
+def refine_with_relion(
     optics: pd.DataFrame,
     particles: pd.DataFrame,
     volume: np.ndarray | None,
@@ -91,7 +91,7 @@ def refine(
     run_program(command_line(common | {"--o": folder / "run"} | options), install=INSTALL)
     last = f"{folder}/run_it{iterations:03d}"
     density = read_volume(f"{last}_class001.mrc", pixel_size=pixel_size).density
-    return in_given_order(read_blocks(f"{last}_data.star")["particles"], particles), density
+    return restore_order(read_blocks(f"{last}_data.star")["particles"], particles), density
 
 
 def common_options(
@@ -165,7 +165,7 @@ def command_line(options: Options) -> list[str]:
     return [PROGRAM, *(word for pair in words for word in pair)]
 
 
-def in_given_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFrame:
+def restore_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFrame:
     """Angles and origins of RELION's table (which it sorts by its own rule), added to the particles as given."""
     rows = refined.set_index("rlnImageName").loc[particles["rlnImageName"]]
     return particles.assign(

@@ -11,7 +11,7 @@ from crisp_core.errors import UserError, opening
 from crisp_core.formats.star import joined_particles, read_blocks
 from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import Boxes, choose_boxes
-from crisp_core.simulation.volumes import resampled_volume
+from crisp_core.simulation.volumes import resample_volume
 
 # A diameter of 25 px shows the outline; finer detail costs time and changes no label.
 PIXELS_PER_DIAMETER = 25
@@ -76,7 +76,7 @@ def read_images(names: Sequence[str]) -> np.ndarray:
 
 def volume_in_box(volume: np.ndarray, pixel_size: float, new_pixel_size: float, size_px: int) -> np.ndarray:
     """Map (n, n, n) at another pixel size (Å per voxel), cropped or zero-padded to (size, size, size), size even."""
-    resampled = resampled_volume(volume, pixel_size, new_pixel_size)
+    resampled = resample_volume(volume, pixel_size, new_pixel_size)
     margin = (size_px - len(resampled)) // 2
     if margin >= 0:
         return np.pad(resampled, margin)

@@ -39,20 +39,25 @@ def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "share": share, "duration": duration, "pooled": pooled_rows}
+    environment.filters |= {
+        "number": format_number,
+        "share": format_share,
+        "duration": format_duration,
+        "pooled": pooled_rows,
+    }
     environment.filters["figure_entry"] = figure_of_file
     environment.globals["figure_entries"] = BY_NAME
     return environment.get_template("page.html").render(
         runs=runs,
         made=made,
-        versions=versions(),
+        versions=find_versions(),
         style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
         viewer=Markup((FOLDER / "viewer.js").read_text(encoding="utf-8")),
         data=embedded_json([run["viewer"] for run in runs]),
     )
 
 
-def summary(run: Mapping[str, Any]) -> dict[str, Any]:
+def summarise_run(run: Mapping[str, Any]) -> dict[str, Any]:
     """What stands at the top of a run: counts, and the scores of the test part, or of the last part that has any."""
     counts = {key: run[key] for key in ("n_micrographs", "n_picks", "n_particles")}
     counts["n_quarantined"] = len(run["quarantine"]["rows"])
@@ -81,7 +86,7 @@ def embedded_json(data: object) -> Markup:
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
-def versions() -> dict[str, str]:
+def find_versions() -> dict[str, str]:
     """Versions of CRISP, Python and the packages that compute, and the machine's kind."""
     found = {"CRISP": crisp_core.__version__, "Python": platform.python_version()}
     for package in PACKAGES:
@@ -109,7 +114,7 @@ def _from_here(path: str | Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_absolute() and path.is_relative_to(Path.cwd()) else str(path)
 
 
-def number(value: object) -> str:
+def format_number(value: object) -> str:
     """A number as a person reads it: thousands apart, four digits of a fraction; other values as text."""
     if value is None:
         return "–"
@@ -118,12 +123,12 @@ def number(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def share(value: float | None) -> str:
+def format_share(value: float | None) -> str:
     """A share with three decimals."""
     return "–" if value is None else f"{value:.3f}"
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as 12.3 s, 4 min 05 s or 2 h 03 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"

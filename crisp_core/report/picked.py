@@ -27,7 +27,7 @@ class Picked(NamedTuple):
     truth: pd.DataFrame | None  # x, y, found: the highest threshold at which a pick has it, NaN if none
 
 
-def picked(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px: float) -> Picked:
+def match_candidates(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px: float) -> Picked:
     """Say of every candidate whether it is true at the thresholds that keep it, and of every particle when it is found.
 
     Parameters
@@ -53,7 +53,7 @@ def picked(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px:
     return Picked(ranked.assign(true=true), truth[["x", "y"]].assign(found=found))
 
 
-def picked_micrographs(
+def match_micrographs(
     candidates: pd.DataFrame,
     truth: pd.DataFrame | None,
     names: Iterable[str],
@@ -61,16 +61,16 @@ def picked_micrographs(
     *,
     diameter_px: float,
 ) -> dict[str, Picked]:
-    """`picked` of every micrograph; only those in a part of the split have a truth, which may be empty."""
+    """`match_candidates` of every micrograph; only those in a part of the split have a truth, which may be empty."""
     found = {}
     for name in names:
         known = truth[truth["micrograph"] == name] if truth is not None and name in parts else None
         rows = candidates[candidates["micrograph"] == name]
-        found[name] = picked(rows, known, diameter_px=diameter_px)
+        found[name] = match_candidates(rows, known, diameter_px=diameter_px)
     return found
 
 
-def scored(candidates: pd.DataFrame) -> pd.DataFrame:
+def fill_missing_scores(candidates: pd.DataFrame) -> pd.DataFrame:
     """Candidates with the least score of all in place of none (NaN), and 0 where nothing has a score."""
     least = candidates["score"].min()
     return candidates.assign(score=candidates["score"].fillna(0.0 if np.isnan(least) else least))
@@ -93,7 +93,7 @@ def threshold_grid(chosen: float, scores: np.ndarray) -> np.ndarray:
     return np.unique(np.append(low + np.arange(STEPS + 1) * (high - low) / STEPS, chosen))
 
 
-def n_at_least(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def count_at_least(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Return how many scores are at least each of the thresholds."""
     return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
 
@@ -108,25 +108,25 @@ def pooled_counts(
     dict
         By part: n_micrographs, n_picks (list over the thresholds) and, for parts, n_truth and n_true (list).
     """
-    every = {"n_micrographs": len(micrographs), **_picks_at(micrographs.values(), thresholds)}
+    every = {"n_micrographs": len(micrographs), **_count_picks(micrographs.values(), thresholds)}
     pooled: dict[str, dict[str, object]] = {"all": every}
     for part in dict.fromkeys(parts.values()):
         members = [one for name, one in micrographs.items() if parts.get(name) == part]
         true = _scores(one.candidates[one.candidates["true"]] for one in members)
         pooled[part] = {
             "n_micrographs": len(members),
-            **_picks_at(members, thresholds),
+            **_count_picks(members, thresholds),
             "n_truth": sum(len(one.truth) for one in members if one.truth is not None),
-            "n_true": n_at_least(true, thresholds).tolist(),
+            "n_true": count_at_least(true, thresholds).tolist(),
         }
     return pooled
 
 
-def _picks_at(members: Iterable[Picked], thresholds: np.ndarray) -> dict[str, list[int]]:
-    return {"n_picks": n_at_least(_scores(one.candidates for one in members), thresholds).tolist()}
+def _count_picks(members: Iterable[Picked], thresholds: np.ndarray) -> dict[str, list[int]]:
+    return {"n_picks": count_at_least(_scores(one.candidates for one in members), thresholds).tolist()}
 
 
-def with_outliers(counts: pd.Series) -> pd.DataFrame:
+def mark_outliers(counts: pd.Series) -> pd.DataFrame:
     """Mark the micrographs whose number of picks is beyond three robust standard deviations of the median.
 
     The deviation is 1.4826 × the median absolute deviation, and at least the counting noise √median: where most counts

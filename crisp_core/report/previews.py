@@ -31,7 +31,7 @@ def preview_side(n_previews: int) -> int:
     return int(PREVIEW_PX * min(1.0, math.sqrt(FULL_PREVIEWS / max(1, min(n_previews, MAX_VIEWED)))))
 
 
-def share_of_run(n: int, n_page: int, most: int) -> int:
+def share_of_page(n: int, n_page: int, most: int) -> int:
     """How many of a run's `n` micrographs are shown, so that the `n_page` of all runs become at most `most`."""
     return n if n_page <= most else max(1, n * most // n_page)
 
@@ -47,21 +47,21 @@ def grey_preview(image: np.ndarray, shape: Shape, *, diameter_px: float) -> np.n
     """Low-passed micrograph as uint8 of `shape`; `diameter_px` is the particle's in the image's pixels."""
     smooth = ndimage.gaussian_filter(np.nan_to_num(np.asarray(image, np.float32)), diameter_px * LOWPASS_DIAMETERS)
     low, high = grey_limits(smooth)
-    return _resized(np.clip(255 * (smooth - low) / (high - low), 0, 255), shape)
+    return _resize(np.clip(255 * (smooth - low) / (high - low), 0, 255), shape)
 
 
 def map_preview(probability: np.ndarray, shape: Shape) -> np.ndarray:
     """Probability (0 to 1) as uint8 of `shape`."""
-    return _resized(255 * np.clip(np.nan_to_num(np.asarray(probability, np.float32)), 0, 1), shape)
+    return _resize(255 * np.clip(np.nan_to_num(np.asarray(probability, np.float32)), 0, 1), shape)
 
 
 def outline_preview(label: np.ndarray, shape: Shape) -> np.ndarray:
     """Rim of the label's regions, bool of `shape`, two pixels wide."""
-    mask = _resized(255.0 * (np.asarray(label) == 1), shape) > 127
+    mask = _resize(255.0 * (np.asarray(label) == 1), shape) > 127
     return mask & ~ndimage.binary_erosion(mask, iterations=2, border_value=1)
 
 
-def _resized(values: np.ndarray, shape: Shape) -> np.ndarray:
+def _resize(values: np.ndarray, shape: Shape) -> np.ndarray:
     picture = Image.fromarray(np.round(values).astype(np.uint8))
     return np.asarray(picture.resize(shape[::-1], Image.Resampling.BOX))
 
@@ -100,7 +100,9 @@ def _uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def chosen_for_view(micrographs: Sequence[str], parts: Mapping[str, str], outliers: set[str], limit: int) -> list[str]:
+def choose_micrographs(
+    micrographs: Sequence[str], parts: Mapping[str, str], outliers: set[str], limit: int
+) -> list[str]:
     """At most `limit` micrographs, in their order: the test part's first, then outliers, then evenly spaced ones."""
     rank = {name: 0 if parts.get(name) == "test" else 1 if name in outliers else 2 for name in micrographs}
     spread = evenly_spaced(len(micrographs), limit)

@@ -9,8 +9,8 @@ import pandas as pd
 
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.report.picked import Picked
-from crisp_core.report.previews import MAX_SHEET, MAX_VIEWED, chosen_for_view, preview_side, share_of_run
-from crisp_core.report.view import micrograph_view, thumbnail
+from crisp_core.report.previews import MAX_SHEET, MAX_VIEWED, choose_micrographs, preview_side, share_of_page
+from crisp_core.report.view import draw_thumbnail, micrograph_view
 
 log = logging.getLogger("crisp")
 
@@ -45,8 +45,8 @@ def sheet_and_views(
         Micrographs of all runs on the page.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
-    on_sheet = chosen_for_view(names, parts, outliers, share_of_run(len(names), n_previews, MAX_SHEET))
-    viewed = chosen_for_view(on_sheet, parts, outliers, share_of_run(len(names), n_previews, MAX_VIEWED))
+    on_sheet = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHEET))
+    viewed = choose_micrographs(on_sheet, parts, outliers, share_of_page(len(names), n_previews, MAX_VIEWED))
     n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
     sheet: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
@@ -55,7 +55,7 @@ def sheet_and_views(
         image = read_array(files["image"][name], "image", name)
         place = len(views) if name in viewed else None
         facts = {"n_picks": n_picks[name], "outlier": name in outliers, "view": place}
-        sheet.append(about | facts | {"thumbnail": thumbnail(image, diameter_angstrom=diameter_angstrom)})
+        sheet.append(about | facts | {"thumbnail": draw_thumbnail(image, diameter_angstrom=diameter_angstrom)})
         if name in viewed:
             maps = [_data(files[kind], kind, name) for kind in ("probability", "label")]
             sizes: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}

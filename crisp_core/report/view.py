@@ -74,7 +74,7 @@ def micrograph_view(
     }
 
 
-def thumbnail(image: Array, *, diameter_angstrom: float) -> str:
+def draw_thumbnail(image: Array, *, diameter_angstrom: float) -> str:
     """Small picture of a micrograph for the contact sheet."""
     shape = preview_shape(image.data.shape, THUMBNAIL_PX)
     grey = grey_preview(image.data, shape, diameter_px=diameter_angstrom / image.pixel_size)
@@ -96,7 +96,7 @@ def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[st
     return columns
 
 
-def sampled_particles(stacks: Sequence[str | Path], n: int) -> np.ndarray:
+def sample_particles(stacks: Sequence[str | Path], n: int) -> np.ndarray:
     """At most `n` particle images (k, box, box) at equal distances in the stacks, read one by one."""
     sizes = [_stack_size(path) for path in stacks]
     starts = np.cumsum([0, *sizes])
@@ -124,19 +124,19 @@ def mean_particle(particles: Iterable[np.ndarray]) -> np.ndarray:
     return (total / max(1, n)).astype(np.float32)
 
 
-def low_passed_particles(particles: np.ndarray, *, diameter_px: float) -> np.ndarray:
+def low_pass_particles(particles: np.ndarray, *, diameter_px: float) -> np.ndarray:
     """Particle images blurred as the micrographs are, and thinned out to about 64 pixels a side."""
     sigma = diameter_px * LOWPASS_DIAMETERS
     step = max(1, particles.shape[-1] // 64)
     return ndimage.gaussian_filter(particles, (0, sigma, sigma))[:, ::step, ::step]
 
 
-def particle_figures(particles: np.ndarray, *, diameter_px: float) -> dict[str, str]:
+def draw_particle_figures(particles: np.ndarray, *, diameter_px: float) -> dict[str, str]:
     """Pictures `montage` and `average` of particle images (n, box, box); none without particles."""
     if not len(particles):
         return {}
     shown = particles[sorted(evenly_spaced(len(particles), MONTAGE))]
-    low_passed = low_passed_particles(shown, diameter_px=diameter_px)
+    low_passed = low_pass_particles(shown, diameter_px=diameter_px)
     return {
         "montage": figure_uri(draw_montage(low_passed, columns=MONTAGE_COLUMNS)),
         "average": figure_uri(draw_montage(mean_particle(particles)[None], columns=1)),

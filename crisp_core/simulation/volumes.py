@@ -48,7 +48,7 @@ def phantom(diameter_px: float, *, seed: int) -> np.ndarray:
         PHANTOM_VOXELS, 1, order=2, K=PHANTOM_BLOBS, alpha=PHANTOM_BLOB_SIZE, seed=seed, dtype=np.float32
     ).generate()
     density = density.asnumpy()[0] / density.asnumpy().max()
-    return resampled_volume(density, 1.0, measured_diameter_px(density) / diameter_px)
+    return resample_volume(density, 1.0, measured_diameter_px(density) / diameter_px)
 
 
 class Source(NamedTuple):
@@ -128,7 +128,7 @@ def read_density(
         name = str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"]))
     if kind in ("pdb", "model"):
         return model_density(name, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
-    return resampled_volume(*read_volume(name, pixel_size=volume_pixel_size), pixel_size)
+    return resample_volume(*read_volume(name, pixel_size=volume_pixel_size), pixel_size)
 
 
 def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
@@ -164,7 +164,7 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
     Form factors: Peng et al. 1996 (doi 10.1107/S0108767395014371), five Gaussians, from International Tables C
     4.3.2.2. The resolution is defined as ChimeraX's molmap defines it.
     """
-    model = _assembled_model(Path(path))
+    model = _read_assembly(Path(path))
     atoms = [site.atom for site in model.all()]
     positions = np.array([atom.pos.tolist() for atom in atoms]) - model.calculate_center_of_mass().tolist()
     # The reach of a blurred atom stays free on every side, so that nothing comes in from the opposite one.
@@ -177,10 +177,10 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
         atom.pos, atom.b_iso, atom.aniso = gemmi.Position(*position), 0, gemmi.SMat33f(0, 0, 0, 0, 0, 0)
     calculator.add_model_density_to_grid(model)
     density = np.array(calculator.grid, copy=False).T
-    return np.ascontiguousarray(density if samples == 1 else resampled_volume(density, 1, samples), dtype=np.float32)
+    return np.ascontiguousarray(density if samples == 1 else resample_volume(density, 1, samples), dtype=np.float32)
 
 
-def _assembled_model(path: Path) -> gemmi.Model:
+def _read_assembly(path: Path) -> gemmi.Model:
     """First model of a file, as its first biological assembly, without hydrogen and water."""
     try:
         check_unpacked(path, most_bytes=MAX_MODEL_BYTES)
@@ -219,7 +219,7 @@ def measured_diameter_px(volume: np.ndarray) -> float:
     return 2 * float(radius[order][np.searchsorted(mass, PARTICLE_MASS * mass[-1])])
 
 
-def resampled_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: float) -> np.ndarray:
+def resample_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: float) -> np.ndarray:
     """Resample a density (Å per voxel) by padding it with zeros, then cropping or padding its Fourier transform.
 
     Returns
@@ -234,15 +234,17 @@ def resampled_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: floa
     wanted = sides * pixel_size / new_pixel_size
     new_sides = 2 * np.round(wanted / 2).astype(int)
     best = int(np.argmin(np.abs(new_sides / wanted - 1).round(6)))
-    padded = _centred(np.asarray(volume, dtype=np.float32), int(sides[best]))
+    padded = _crop_or_pad(np.asarray(volume, dtype=np.float32), int(sides[best]))
     spectrum = scipy.fft.fftshift(scipy.fft.fftn(scipy.fft.ifftshift(padded), workers=FFT_THREADS))
     n = int(new_sides[best])
-    resized = scipy.fft.ifftn(scipy.fft.ifftshift(_without_nyquist(_centred(spectrum, n))), workers=FFT_THREADS)
+    resized = scipy.fft.ifftn(scipy.fft.ifftshift(_without_nyquist(_crop_or_pad(spectrum, n))), workers=FFT_THREADS)
     resized = scipy.fft.fftshift(resized.real) * np.float32((n / sides[best]) ** 3)
-    return np.ascontiguousarray(_centred(resized, even_fft_size(side * pixel_size / new_pixel_size)), dtype=np.float32)
+    return np.ascontiguousarray(
+        _crop_or_pad(resized, even_fft_size(side * pixel_size / new_pixel_size)), dtype=np.float32
+    )
 
 
-def low_passed(volume: np.ndarray, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
+def low_pass_volume(volume: np.ndarray, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
     """Blur a density (n, n, n) by a Gaussian that halves the amplitudes at `resolution_angstrom`; 0 changes nothing."""
     if not resolution_angstrom:
         return volume
@@ -255,7 +257,7 @@ def low_passed(volume: np.ndarray, pixel_size: float, resolution_angstrom: float
     return scipy.fft.irfftn(spectrum, s=volume.shape, workers=FFT_THREADS)
 
 
-def _centred(array: np.ndarray, side: int) -> np.ndarray:
+def _crop_or_pad(array: np.ndarray, side: int) -> np.ndarray:
     """Crop or zero-pad to a cube, so that element n // 2 of every axis becomes element side // 2."""
     for axis, n in enumerate(array.shape):
         before = side // 2 - n // 2

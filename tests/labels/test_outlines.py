@@ -18,24 +18,24 @@ from crisp_core.formats.poses import write_poses
 from crisp_core.formats.star import write_coordinates_star
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.outlines import (
-    IGNORED,
+    LABELLED_BY_DISC,
     LEFT_OUT,
     OUTLINE_THRESHOLDS,
-    WITH_DISC,
+    WITHOUT_COORDINATE,
     Outline,
     disc_outlines,
     equivalent_radius_px,
     label_particles,
     map_mask,
     match_poses,
-    merged,
+    merge_outlines,
     outline_density,
-    projected_outlines,
+    project_outlines,
 )
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.micrograph import simulate_micrograph
-from crisp_core.simulation.volumes import low_passed, phantom, resampled_volume
+from crisp_core.simulation.volumes import low_pass_volume, phantom, resample_volume
 from tests.densities import ball
 from tests.workflow.conftest import run_snakemake, write_config
 
@@ -66,16 +66,16 @@ def pose_table(xy, *, euler_deg=None, origins=0.0, micrograph="a"):
 
 
 def projected(shape, density, xy, euler_deg, *, threshold="li"):
-    outlines = projected_outlines(density, xy, euler_deg, threshold=threshold)
-    return merged(shape, range(1, len(xy) + 1), outlines)
+    outlines = project_outlines(density, xy, euler_deg, threshold=threshold)
+    return merge_outlines(shape, range(1, len(xy) + 1), outlines)
 
 
 def test_low_pass_halves_the_amplitude_at_its_resolution():
     x = np.arange(32) * 2.0
     for period, share in ((16.0, 0.5), (32.0, 0.5**0.25), (8.0, 0.5**4)):
         wave = np.broadcast_to(3 + np.cos(2 * np.pi * x / period), (32, 32, 32))
-        np.testing.assert_allclose(low_passed(wave, 2.0, 16.0) - 3, share * (wave - 3), atol=1e-5)
-    assert low_passed(wave, 2.0, 0) is wave
+        np.testing.assert_allclose(low_pass_volume(wave, 2.0, 16.0) - 3, share * (wave - 3), atol=1e-5)
+    assert low_pass_volume(wave, 2.0, 0) is wave
 
 
 def test_mask_of_a_map_has_no_specks_and_no_holes():
@@ -145,7 +145,7 @@ def test_where_outlines_overlap_the_nearest_centre_wins_and_the_label_is_their_u
     xy = rng.uniform(-4, 60, (40, 2))
     shape, radius = (48, 57), 7.3
     numbers = rng.permutation(40) + 1
-    instances = merged(shape, numbers, disc_outlines(xy, radius_px=radius))
+    instances = merge_outlines(shape, numbers, disc_outlines(xy, radius_px=radius))
     y, x = np.mgrid[: shape[0], : shape[1]]
     distances = np.array([np.hypot(x - a, y - b) for a, b in xy])
     expected = np.where(distances.min(axis=0) <= radius, numbers[distances.argmin(axis=0)], 0)
@@ -157,12 +157,12 @@ def test_where_outlines_overlap_the_nearest_centre_wins_and_the_label_is_their_u
 def test_of_two_particles_as_near_the_first_wins():
     square = np.ones((3, 3), dtype=bool)
     outlines = [Outline(square, (1, 1), (2.0, 2.0)), Outline(square, (1, 1), (2.0, 2.0))]
-    assert set(np.unique(merged((5, 5), [8, 9], outlines))) == {0, 8}
+    assert set(np.unique(merge_outlines((5, 5), [8, 9], outlines))) == {0, 8}
 
 
 def test_nothing_to_label_is_background():
-    assert merged((5, 6), [], []).tolist() == np.zeros((5, 6)).tolist()
-    assert list(projected_outlines(ball(8, 2), np.empty((0, 2)), np.empty((0, 3)), threshold="li")) == []
+    assert merge_outlines((5, 6), [], []).tolist() == np.zeros((5, 6)).tolist()
+    assert list(project_outlines(ball(8, 2), np.empty((0, 2)), np.empty((0, 3)), threshold="li")) == []
 
 
 def test_matching_takes_the_nearest_pair_first_and_each_once():
@@ -177,7 +177,7 @@ def test_matching_takes_the_nearest_pair_first_and_each_once():
     assert match_poses(xy, np.empty((0, 2)), tolerance_px=5).without_orientation.tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize(("radius_angstrom", "what"), [(20.0, WITH_DISC), (None, LEFT_OUT)])
+@pytest.mark.parametrize(("radius_angstrom", "what"), [(20.0, LABELLED_BY_DISC), (None, LEFT_OUT)])
 def test_particles_without_orientation_get_a_disc_or_are_left_out_and_are_listed(radius_angstrom, what):
     # the micrograph has 4 Å/px, 160 × 200 pixels; the label half of that
     grid = Grid((80, 100), 8.0, (160, 200))
@@ -199,7 +199,7 @@ def test_particles_without_orientation_get_a_disc_or_are_left_out_and_are_listed
         np.testing.assert_allclose([x, y], center, atol=0.1)
     disc = disc_label(grid.shape, [[60.0, 30.0]], radius_px=2.5)
     np.testing.assert_array_equal(instances == 2, disc if radius_angstrom else 0 * disc)
-    expected = [["a", 120.0, 60.0, what], ["a", 150.0, 150.0, IGNORED]]
+    expected = [["a", 120.0, 60.0, what], ["a", 150.0, 150.0, WITHOUT_COORDINATE]]
     assert unmatched.to_numpy().tolist() == expected and list(unmatched) == ["micrograph", "x", "y", "what"]
 
 
@@ -229,7 +229,7 @@ def test_outlines_of_the_phantom_are_those_of_its_clean_micrograph():
 @pytest.mark.slow
 @pytest.mark.parametrize(("pixel_size", "side", "least"), [(7.08, 512, 0.90), (3.54, 1024, 0.88)])
 def test_outlines_of_a_real_shape_beat_every_disc(shared_data, pixel_size, side, least):
-    volume = resampled_volume(*read_volume(shared_data / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"), pixel_size)
+    volume = resample_volume(*read_volume(shared_data / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"), pixel_size)
     label, truth, xy = round_trip(volume, pixel_size, side)
     assert iou(label, truth) >= least
     assert best_disc(truth, xy, pixel_size) < 0.75
@@ -299,7 +299,7 @@ def test_batches_change_no_label(run_label_outline):
         np.testing.assert_array_equal(together["label"][name], together["instance"][name] > 0)
         assert together["instance"][name].max() == 7
     pd.testing.assert_frame_equal(pd.concat([table for _, table in alone], ignore_index=True), unmatched)
-    assert unmatched["micrograph"].tolist() == ["mic_a", "mic_b"] and (unmatched["what"] == WITH_DISC).all()
+    assert unmatched["micrograph"].tolist() == ["mic_a", "mic_b"] and (unmatched["what"] == LABELLED_BY_DISC).all()
 
 
 def test_particles_without_orientation_are_left_out_by_config_and_ids_are_off_by_default(run_label_outline, tmp_path):

@@ -15,6 +15,7 @@ from crisp_core.formats.star import optics_table, particles_table, write_particl
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack
 from crisp_core.reconstruction import half_maps
+from crisp_core.reconstruction.half_maps import choose_program
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.projections import place_projections, project
 
@@ -105,6 +106,6 @@ def test_false_picks_cost_correlation(tmp_path, picked):
 
 def test_relion_that_is_missing_is_said_at_once(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert half_maps.chosen_program(None) == "aspire"
+    assert choose_program(None) == "aspire"
     with pytest.raises(UserError, match=r"^resolution/program: relion_reconstruct is not on PATH; install RELION"):
-        half_maps.chosen_program("relion")
+        choose_program("relion")

@@ -10,7 +10,11 @@ from crisp_core.errors import UserError
 from crisp_core.formats.poses import ANGLES, ORIGINS, read_poses
 from crisp_core.formats.star import optics_table, particles_table, write_particles_star
 from crisp_core.particles.stacks import write_stack
-from crisp_core.reconstruction import aspire_map, engines, matching, relion, stacks
+from crisp_core.reconstruction import engines, matching, stacks
+from crisp_core.reconstruction.aspire_map import choose_dissimilar
+from crisp_core.reconstruction.engines import find_orientations, flip_phases, match_to_map
+from crisp_core.reconstruction.matching import correlate, match_projections
+from crisp_core.reconstruction.relion import restore_order
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.projections import project, shift_images
 from crisp_core.simulation.volumes import phantom
@@ -142,7 +146,7 @@ def test_correlations_are_those_of_the_images(density):
     )
     shifts = np.array([[0.0, 0.0], [2.0, -1.0]])
     spectra = matching.image_spectra(images, band)
-    scores = matching.correlations(spectra, np.ones(spectra.shape, np.float32), references.spectra, shifts, band)
+    scores = correlate(spectra, np.ones(spectra.shape, np.float32), references.spectra, shifts, band)
     whole = project(
         density, [[rot, tilt, psi] for rot, tilt in references.directions_deg for psi in references.psi_deg]
     )
@@ -166,7 +170,7 @@ def test_correlations_are_those_of_the_images(density):
 def test_matching_finds_known_rotations_and_shifts(density, search):
     images, euler_deg, shifts = make_particles(density, 60, noise=0)
     spectra = matching.image_spectra(images, search.band, diameter_px=DIAMETER_PX)
-    found = matching.match(spectra, search, shift_range_px=3)
+    found = match_projections(spectra, search, shift_range_px=3)
     # half a fine step in each of three angles is 4.3°
     assert np.median(angle_error_deg(found.euler_deg, euler_deg)) < 3.5
     assert np.percentile(angle_error_deg(found.euler_deg, euler_deg), 90) < 6
@@ -176,7 +180,7 @@ def test_matching_finds_known_rotations_and_shifts(density, search):
 
 def test_matching_bears_noise(density, search):
     images, euler_deg, shifts = make_particles(density, 60, noise=1)
-    found = matching.match(
+    found = match_projections(
         matching.image_spectra(images, search.band, diameter_px=DIAMETER_PX), search, shift_range_px=3
     )
     assert np.median(angle_error_deg(found.euler_deg, euler_deg)) < 8
@@ -192,8 +196,8 @@ def test_matching_needs_the_ctf_where_there_is_one(tmp_path, density):
     keys = ("diameter_angstrom", "symmetry", "lowpass_angstrom", "shift_range_angstrom")
     options = {key: OPTIONS[key] for key in keys} | {"lowpass_angstrom": 20.0}
     angles = list(ANGLES.values())
-    with_ctf = engines.matched(optics, particles, density, **options)
-    without = engines.matched(optics, particles.drop(columns=["rlnDefocusU"]), density, **options)
+    with_ctf = match_to_map(optics, particles, density, **options)
+    without = match_to_map(optics, particles.drop(columns=["rlnDefocusU"]), density, **options)
     assert np.median(angle_error_deg(with_ctf[angles], euler_deg)) < 8
     assert with_ctf[engines.CORRELATION].mean() > without[engines.CORRELATION].mean() + 0.05
 
@@ -202,8 +206,8 @@ def test_matching_needs_the_ctf_where_there_is_one(tmp_path, density):
 def test_matching_is_the_same_however_particles_are_divided(density, search):
     images, _, _ = make_particles(density, 40, noise=1)
     spectra = matching.image_spectra(images, search.band, diameter_px=DIAMETER_PX)
-    whole = matching.match(spectra, search, shift_range_px=2)
-    parts = [matching.match(spectra[rows], search, shift_range_px=2) for rows in (slice(0, 7), slice(7, 40))]
+    whole = match_projections(spectra, search, shift_range_px=2)
+    parts = [match_projections(spectra[rows], search, shift_range_px=2) for rows in (slice(0, 7), slice(7, 40))]
     np.testing.assert_array_equal(whole.euler_deg, np.concatenate([part.euler_deg for part in parts]))
     np.testing.assert_array_equal(whole.offset_px, np.concatenate([part.offset_px for part in parts]))
 
@@ -212,7 +216,7 @@ def test_matching_is_the_same_however_particles_are_divided(density, search):
 def test_poses_go_through_a_star_file_with_relions_sign(tmp_path, density):
     images, euler_deg, shifts = make_particles(density, 20, noise=0)
     optics, particles = written(tmp_path, images)
-    posed, volume = engines.orientations("matching", optics, particles, density, folder=tmp_path, **OPTIONS)
+    posed, volume = find_orientations("matching", optics, particles, density, folder=tmp_path, **OPTIONS)
     write_particles_star(tmp_path / "poses.star", optics, posed)
     poses = read_poses(tmp_path / "poses.star")
     np.testing.assert_array_equal(volume, density)
@@ -227,7 +231,7 @@ def test_poses_go_through_a_star_file_with_relions_sign(tmp_path, density):
 def test_matching_without_a_map_is_refused(tmp_path, density):
     optics, particles = written(tmp_path, make_particles(density, 2, noise=0)[0])
     with pytest.raises(UserError, match=r"^labels/map: matching compares particles with a map; give one"):
-        engines.orientations("matching", optics, particles, None, folder=tmp_path, **OPTIONS)
+        find_orientations("matching", optics, particles, None, folder=tmp_path, **OPTIONS)
 
 
 def test_flipped_phases_make_every_transfer_positive():
@@ -237,7 +241,7 @@ def test_flipped_phases_make_every_transfer_positive():
     planes = np.stack([contrast_transfer(s, d) for d in (20000.0, 40000.0)]).astype(np.float32)
     seen = np.fft.irfft2(np.fft.rfft2(truth) * planes, s=(SIZE, SIZE))
     expected = np.fft.irfft2(np.fft.rfft2(truth) * np.abs(planes), s=(SIZE, SIZE))
-    np.testing.assert_allclose(engines.phase_flipped(seen, planes), expected, atol=1e-5)
+    np.testing.assert_allclose(flip_phases(seen, planes), expected, atol=1e-5)
 
 
 def test_ctf_of_particles_is_relions(tmp_path):
@@ -297,7 +301,7 @@ def test_missing_relion_is_named_with_its_cure(tmp_path, density, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     optics, particles = written(tmp_path, make_particles(density, 2, noise=0)[0])
     with pytest.raises(UserError) as error:
-        engines.orientations("relion", optics, particles, density, folder=tmp_path, **OPTIONS)
+        find_orientations("relion", optics, particles, density, folder=tmp_path, **OPTIONS)
     assert str(error.value) == (
         "relion_refine: not found; install RELION (Debian: apt install relion), "
         "or set labels/source to matching or aspire"
@@ -309,7 +313,7 @@ def test_relions_table_is_put_into_the_given_order():
     refined = pd.DataFrame({"rlnImageName": ["1@b", "1@a", "2@a"]})
     for i, label in enumerate([*ANGLES.values(), *ORIGINS.values()]):
         refined[label] = np.array([3.0, 1.0, 2.0]) + 10 * i
-    ordered = relion.in_given_order(refined, given)
+    ordered = restore_order(refined, given)
     assert ordered["kept"].tolist() == [7, 8, 9]
     assert ordered["rlnAngleRot"].tolist() == [1, 2, 3] and ordered["rlnOriginYAngst"].tolist() == [41, 42, 43]
 
@@ -323,7 +327,7 @@ def test_relion_finds_known_rotations_and_shifts_again_with_the_same_seed(tmp_pa
     for name in ("first", "second"):
         folder = tmp_path / name
         folder.mkdir()
-        results.append(engines.orientations("relion", optics, particles, density, folder=folder, **OPTIONS))
+        results.append(find_orientations("relion", optics, particles, density, folder=folder, **OPTIONS))
     posed, volume = results[0]
     # relion's grid has 7.5° steps
     assert np.median(angle_error_deg(posed[list(ANGLES.values())], euler_deg)) < 8
@@ -339,8 +343,8 @@ def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density, monke
     monkeypatch.chdir(tmp_path)
     images, _, _ = make_particles(density, 220, noise=0.5)
     optics, particles = written(tmp_path, images / (0.5 * images.std()))
-    posed, volume = engines.orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)
-    best = engines.matched(optics, particles, density, **{key: OPTIONS[key] for key in list(OPTIONS)[:4]})
+    posed, volume = find_orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)
+    best = match_to_map(optics, particles, density, **{key: OPTIONS[key] for key in list(OPTIONS)[:4]})
     assert volume.shape == density.shape
     assert posed[engines.CORRELATION].mean() > best[engines.CORRELATION].mean() - 0.1
     with mrcfile.mmap(tmp_path / "particles.mrcs") as stack:
@@ -352,12 +356,12 @@ def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density, monke
 def test_aspire_refuses_groups_it_cannot_do(tmp_path, density):
     optics, particles = written(tmp_path, make_particles(density, 2, noise=0)[0])
     with pytest.raises(UserError, match=r"aspire can do Cn and D2, not O; use one of its subgroups"):
-        engines.orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS | {"symmetry": "O"})
+        find_orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS | {"symmetry": "O"})
     with pytest.raises(UserError, match=r"aspire needs at least 200 particles, there are 2"):
-        engines.orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)
+        find_orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)
 
 
 def test_dissimilar_classes_are_the_tightest_that_share_no_near_member():
     classes = np.array([[0, 1, 2], [1, 0, 2], [2, 1, 0], [3, 4, 5], [4, 3, 5], [5, 4, 3]])
     distances = np.array([[0, 2, 2], [0, 1, 1], [0, 3, 3], [0, 5, 5], [0, 4, 4], [0, 6, 6.0]])
-    assert aspire_map.dissimilar(classes, distances).tolist() == [1, 4]
+    assert choose_dissimilar(classes, distances).tolist() == [1, 4]

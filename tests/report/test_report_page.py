@@ -23,22 +23,22 @@ from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
-from crisp_core.report.page import duration, embedded_json, number, run_command, summary
+from crisp_core.report.page import embedded_json, format_duration, format_number, run_command, summarise_run
 from crisp_core.report.picked import (
     chosen_threshold,
-    n_at_least,
+    count_at_least,
+    fill_missing_scores,
+    mark_outliers,
+    match_candidates,
+    match_micrographs,
     pick_counts,
-    picked,
-    picked_micrographs,
     pooled_counts,
     score_groups,
-    scored,
     threshold_grid,
-    with_outliers,
 )
 from crisp_core.report.previews import (
     MAX_VIEWED,
-    chosen_for_view,
+    choose_micrographs,
     evenly_spaced,
     figure_uri,
     jpeg_uri,
@@ -46,10 +46,10 @@ from crisp_core.report.previews import (
     outline_preview,
     preview_shape,
     preview_side,
-    share_of_run,
+    share_of_page,
 )
 from crisp_core.report.tables import table_rows
-from crisp_core.report.view import mean_particle, micrograph_view, sampled_particles
+from crisp_core.report.view import mean_particle, micrograph_view, sample_particles
 
 points = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=9)
 
@@ -70,7 +70,7 @@ def largest_matching(truth, picks, reach):
 @given(points, points, st.randoms(use_true_random=False))
 def test_every_threshold_shows_a_maximum_matching(truth_xy, picks_xy, random):
     scores = [random.randint(0, 5) / 5 for _ in picks_xy]
-    one = picked(coordinates(picks_xy, score=scores), coordinates(truth_xy), diameter_px=6)
+    one = match_candidates(coordinates(picks_xy, score=scores), coordinates(truth_xy), diameter_px=6)
     truth, ranked = one.truth[["x", "y"]].to_numpy(), one.candidates
     for threshold in (0.0, 0.5, 0.8):
         kept = ranked[ranked["score"] >= threshold]
@@ -95,7 +95,7 @@ def test_the_chosen_threshold_has_the_numbers_of_the_table_of_picks():
     )
     parts = {"a": "test", "b": "test", "c": "train"}
     thresholds = threshold_grid(0.4321, candidates["score"].to_numpy())
-    found = picked_micrographs(candidates, truth, names, parts, diameter_px=20)
+    found = match_micrographs(candidates, truth, names, parts, diameter_px=20)
     pooled = pooled_counts(found, parts, thresholds)
     for threshold in (0.1, 0.4321, 0.75):
         i = int(np.flatnonzero(thresholds == threshold)[0])
@@ -110,7 +110,7 @@ def test_the_chosen_threshold_has_the_numbers_of_the_table_of_picks():
 
 def test_a_micrograph_without_a_part_has_no_truth():
     candidates = coordinates([[1, 1]], score=[0.5], micrograph=["a"])
-    found = picked_micrographs(candidates, None, ["a", "b"], {}, diameter_px=4)
+    found = match_micrographs(candidates, None, ["a", "b"], {}, diameter_px=4)
     assert found["a"].truth is None and "true" not in found["a"].candidates and found["b"].candidates.empty
     assert pooled_counts(found, {}, np.array([0.0, 0.5, 0.6]))["all"] == {"n_micrographs": 2, "n_picks": [1, 1, 0]}
 
@@ -120,25 +120,25 @@ def test_thresholds_hold_the_chosen_one_and_cover_the_scores():
     assert grid[0] == 0 and grid[-1] == 1 and len(grid) == 1002 and 1 / 3 in grid and 0.25 in grid
     wide = threshold_grid(-2.5, np.array([-7.3, 4.2]))
     assert wide[0] == -8 and wide[-1] == 5 and (np.diff(wide) > 0).all()
-    assert n_at_least(np.array([0.1, 0.5, 0.5, 0.9]), np.array([0.1, 0.5, 0.51, 1])).tolist() == [4, 3, 1, 0]
+    assert count_at_least(np.array([0.1, 0.5, 0.5, 0.9]), np.array([0.1, 0.5, 0.51, 1])).tolist() == [4, 3, 1, 0]
 
 
 def test_other_pickers_without_a_threshold_keep_everything():
-    table = scored(coordinates([[0, 0], [1, 1]], score=[np.nan, 2.0]))
+    table = fill_missing_scores(coordinates([[0, 0], [1, 1]], score=[np.nan, 2.0]))
     assert table["score"].tolist() == [2.0, 2.0]
-    assert scored(coordinates([[0, 0]], score=[np.nan]))["score"].tolist() == [0.0]
+    assert fill_missing_scores(coordinates([[0, 0]], score=[np.nan]))["score"].tolist() == [0.0]
     assert chosen_threshold("published", pd.Series([3.0, 2.0])) == 2 and chosen_threshold(0.4, np.array([1.0])) == 0.4
     assert chosen_threshold(None, np.zeros(0)) == 0
 
 
 def test_outliers_are_beyond_three_robust_deviations():
     counts = pd.Series([100, 104, 96, 108, 92, 100, 10], index=list("abcdefg"))
-    table = with_outliers(counts)
+    table = mark_outliers(counts)
     assert table.loc[table["outlier"], "micrograph"].tolist() == ["g"]
     # median 100, median absolute deviation 4 → 5.9; the counting noise is 10
     assert table["deviation"].iloc[-1] == pytest.approx(-9)
-    assert not with_outliers(pd.Series([100, 100, 100, 101], index=list("abcd")))["outlier"].any()
-    assert with_outliers(pd.Series([], dtype=int)).empty
+    assert not mark_outliers(pd.Series([100, 100, 100, 101], index=list("abcd")))["outlier"].any()
+    assert mark_outliers(pd.Series([], dtype=int)).empty
 
 
 def test_previews_share_one_number_of_pixels():
@@ -151,12 +151,14 @@ def test_previews_share_one_number_of_pixels():
 
 def test_the_viewer_prefers_the_test_part_then_outliers():
     names = [f"m{i}" for i in range(10)]
-    chosen = chosen_for_view(names, {"m7": "test", "m3": "train"}, {"m4"}, 4)
+    chosen = choose_micrographs(names, {"m7": "test", "m3": "train"}, {"m4"}, 4)
     assert chosen == ["m0", "m4", "m7", "m9"] or {"m4", "m7"} < set(chosen)
     assert len(chosen) == 4 and chosen == sorted(chosen)
-    assert chosen_for_view(names, {}, set(), 99) == names
+    assert choose_micrographs(names, {}, set(), 99) == names
     assert evenly_spaced(7, 3) == {0, 3, 6} and evenly_spaced(0, 3) == set()
-    assert share_of_run(50, 100, 120) == 50 and share_of_run(500, 1000, 120) == 60 and share_of_run(1, 9000, 120) == 1
+    assert (
+        share_of_page(50, 100, 120) == 50 and share_of_page(500, 1000, 120) == 60 and share_of_page(1, 9000, 120) == 1
+    )
 
 
 def pixels_of(uri):
@@ -179,7 +181,7 @@ def test_a_view_has_its_marks_where_the_picture_has_the_particle():
     data[28:33, 88:93] = -5
     image = Array(data, 8.0, (240, 480))
     candidates = coordinates([[360, 120]], score=[0.7], expected_precision=[0.61234])
-    one = picked(candidates, coordinates([[360, 120], [20, 20]]), diameter_px=40)
+    one = match_candidates(candidates, coordinates([[360, 120], [20, 20]]), diameter_px=40)
     view = micrograph_view(one, image, data < 0, None, diameter_angstrom=80, side_px=120)
     assert (view["width"], view["height"], view["diameter"]) == (120, 60, 10) and view["label"] is None
     dark = np.argwhere(pixels_of(view["image"]) < 40)
@@ -195,7 +197,7 @@ def test_twenty_large_micrographs_stay_below_15_mb():
     image = Array(rng.normal(size=(1400, 1400)).astype(np.float32), 1.77 * 4096 / 1400, (4096, 4096))
     n = 800
     table = coordinates(rng.uniform(0, 4096, (n, 2)), score=rng.random(n).round(9))
-    one = picked(table, table[["x", "y"]] + 3, diameter_px=108)
+    one = match_candidates(table, table[["x", "y"]] + 3, diameter_px=108)
     probability = 0.5 + 10 * gaussian_filter(image.data, 5)
     view = micrograph_view(one, image, probability, probability > 0.7, diameter_angstrom=191, side_px=preview_side(20))
     # 1 MB for plots, thumbnails and text
@@ -213,11 +215,11 @@ def test_summary_takes_the_test_part_or_the_last_there_is():
     rows = [["train", "a", 0.1], ["train", "all", 0.2], ["validation", "all", 0.3]]
     run = {"n_micrographs": 2, "n_picks": 3, "n_particles": 3, "labelled": True, "quarantine": {"rows": [["a"]]}}
     run["scores"] = {"picks": {"columns": columns, "rows": rows}}
-    assert summary(run)["part"] == "validation" and summary(run)["picks"]["f1"] == 0.3
-    assert summary(run)["n_quarantined"] == 1 and summary(run)["pixels"] is None
+    assert summarise_run(run)["part"] == "validation" and summarise_run(run)["picks"]["f1"] == 0.3
+    assert summarise_run(run)["n_quarantined"] == 1 and summarise_run(run)["pixels"] is None
     run["scores"]["picks"]["rows"] = [["test", "all", 0.4], *rows]
-    assert summary(run)["part"] == "test"
-    assert summary(run | {"labelled": False})["part"] is None
+    assert summarise_run(run)["part"] == "test"
+    assert summarise_run(run | {"labelled": False})["part"] is None
 
 
 def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
@@ -230,8 +232,13 @@ def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
 
 
 def test_numbers_read_well():
-    assert (number(12345), number(0.123456), number(None), number("a<b")) == ("12\u202f345", "0.1235", "–", "a<b")
-    assert (duration(3.14), duration(245), duration(7380)) == ("3.1 s", "4 min 05 s", "2 h 03 min")
+    assert (format_number(12345), format_number(0.123456), format_number(None), format_number("a<b")) == (
+        "12\u202f345",
+        "0.1235",
+        "–",
+        "a<b",
+    )
+    assert (format_duration(3.14), format_duration(245), format_duration(7380)) == ("3.1 s", "4 min 05 s", "2 h 03 min")
     table = table_rows(pd.DataFrame({"a": ["x", None], "n": [1, 2], "f": [np.nan, 0.5], "g": [-np.inf, 1.0]}))
     assert table == {"columns": ["a", "n", "f", "g"], "rows": [["x", 1, None, None], [None, 2, 0.5, 1.0]]}
 
@@ -240,11 +247,11 @@ def test_particles_are_sampled_at_equal_distances_whatever_the_stacks(tmp_path):
     images = np.arange(10, dtype=np.float32)[:, None, None] * np.ones((1, 4, 4), np.float32)
     for name, part in (("one", images), ("a", images[:3]), ("b", images[3:])):
         mrcfile.write(tmp_path / f"{name}.mrcs", part)
-    whole = sampled_particles([tmp_path / "one.mrcs"], 4)
+    whole = sample_particles([tmp_path / "one.mrcs"], 4)
     np.testing.assert_array_equal(whole[:, 0, 0], [0, 3, 6, 9])
-    np.testing.assert_array_equal(sampled_particles([tmp_path / "a.mrcs", tmp_path / "b.mrcs"], 4), whole)
+    np.testing.assert_array_equal(sample_particles([tmp_path / "a.mrcs", tmp_path / "b.mrcs"], 4), whole)
     np.testing.assert_allclose(mean_particle(images), 4.5)
-    assert len(sampled_particles([], 4)) == 0
+    assert len(sample_particles([], 4)) == 0
 
 
 def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
@@ -254,9 +261,9 @@ def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
             write_array(file, "image", name, data, pixel_size=8.0, full_shape=(40, 60))
             write_array(file, "label", name, (data > 0).astype(np.uint8), pixel_size=8.0, full_shape=(40, 60))
     files = {kind: sheet.files_by_name([tmp_path / "images.h5"], kind) for kind in ("image", "probability", "label")}
-    none = scored(coordinates([], score=[], micrograph=[]))
-    found = picked_micrographs(none, none, names, {"m3": "test"}, diameter_px=4)
-    counts = with_outliers(pick_counts(found, 0.5))
+    none = fill_missing_scores(coordinates([], score=[], micrograph=[]))
+    found = match_micrographs(none, none, names, {"m3": "test"}, diameter_px=4)
+    counts = mark_outliers(pick_counts(found, 0.5))
     # so many micrographs on the page that two of these five are on the sheet, and one in the viewer
     options = {"diameter_angstrom": 80, "n_previews": 400}
     on_sheet, (view,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options)

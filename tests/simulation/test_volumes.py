@@ -15,7 +15,7 @@ from crisp_core.simulation.volumes import (
     model_density,
     phantom,
     read_density,
-    resampled_volume,
+    resample_volume,
     volume_source,
 )
 from tests.densities import ball
@@ -47,7 +47,7 @@ def test_diameter_of_a_ball_holds_its_mass():
 @pytest.mark.parametrize("side", [40, 41])
 def test_resampled_ball_has_its_size_its_density_and_its_centre(side, new_pixel_size):
     volume = ball(side, 10, softness=2.0)
-    result = resampled_volume(volume, 2.0, new_pixel_size)
+    result = resample_volume(volume, 2.0, new_pixel_size)
     assert len(result) % 2 == 0 and len(set(result.shape)) == 1
     expected = ball(len(result), 10 * 2.0 / new_pixel_size, softness=2.0 * 2.0 / new_pixel_size)
     np.testing.assert_allclose(result, expected, atol=0.03)
@@ -55,7 +55,7 @@ def test_resampled_ball_has_its_size_its_density_and_its_centre(side, new_pixel_
 
 def test_resampling_pads_a_box_that_is_not_a_cube():
     volume = ball(40, 8)[4:36, :, 6:34]
-    np.testing.assert_allclose(resampled_volume(volume, 1.0, 1.0), ball(40, 8), atol=1e-3)
+    np.testing.assert_allclose(resample_volume(volume, 1.0, 1.0), ball(40, 8), atol=1e-3)
 
 
 @pytest.mark.parametrize(

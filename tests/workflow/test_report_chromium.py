@@ -15,7 +15,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from crisp_core.formats.star import read_coordinates_star
-from crisp_core.report.page import render_page, summary
+from crisp_core.report.page import render_page, summarise_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see requirements-test.txt")
 
@@ -274,7 +274,7 @@ def made_run(name, *, labelled):
         table = {key: view["candidates"][key] for key in ("x", "y", "score")}
         run["viewer"]["micrographs"].append(view | {"name": "loose", "part": None, "truth": None, "candidates": table})
     run["viewer"] |= {"name": name, "experiment": "e", "entry": "centers", "command": "snakemake"}
-    return run | {"summary": summary(run)}
+    return run | {"summary": summarise_run(run)}
 
 
 def test_several_runs_share_a_page_and_text_stays_text(tmp_path, opened):

@@ -149,9 +149,9 @@ class CrfLayer(nn.Module):
         elif features is None:
             raise ValueError(f"features: {kind} needs the {'image' if kind == 'intensity' else 'feature map'}")
         elif kind == "intensity":
-            chosen = low_passed(features.to(logits), self.settings["lowpass_px"])
+            chosen = low_pass_images(features.to(logits), self.settings["lowpass_px"])
         else:
-            chosen = normalized_over_channels(self.projection(features.to(logits)))
+            chosen = normalize_over_channels(self.projection(features.to(logits)))
         if chosen.shape[2:] != logits.shape[2:]:
             chosen = F.interpolate(chosen, logits.shape[2:], mode="bilinear", align_corners=False)
         return chosen if self.settings["learn_kernel"] else chosen.detach()
@@ -235,12 +235,12 @@ def logit_difference(logits: torch.Tensor) -> torch.Tensor:
     return (logits[:, 1:] - logits[:, :1]) / 2**0.5
 
 
-def low_passed(image: torch.Tensor, sigma_px: float) -> torch.Tensor:
+def low_pass_images(image: torch.Tensor, sigma_px: float) -> torch.Tensor:
     """Image (b, c, h, w) smoothed by a Gaussian that takes no account of what lies beyond the edge."""
     return normalized_filter(gaussian_kernel(sigma_px), image[:1], "row").apply(image) if sigma_px else image
 
 
-def normalized_over_channels(features: torch.Tensor) -> torch.Tensor:
+def normalize_over_channels(features: torch.Tensor) -> torch.Tensor:
     """Features (b, c, h, w) with mean 0 and variance 1 over the channels of every pixel.
 
     Their unit is fixed, so that beta has a meaning, and does not depend on the tile that a pixel lies in.

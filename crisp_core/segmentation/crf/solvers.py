@@ -18,7 +18,7 @@ REGULARIZERS = ("negentropy", "l2")
 STEP_RULES = ("fixed", "diminishing", "learnable", "line_search")
 
 # probability that stands for zero where a logarithm is taken
-LEAST_PROBABILITY = 1e-12
+MIN_PROBABILITY = 1e-12
 BISECTIONS = 20
 
 
@@ -110,24 +110,24 @@ def solve(
         if step is None:
             step = line_search(problem, x, target, descent, solver.regularization)
         if i == len(solver.steps) - 1:
-            log_x = _log_blend(step, form.log_response(values), partial(form.log_marginals, x))
-        x = target if _is(step, 1) else x + step * (target - x)
-    return _log_blend(solver.initial_weight, log_start, lambda: log_x)
+            log_x = _blend_logs(step, form.log_response(values), partial(form.log_marginals, x))
+        x = target if _is_constant(step, 1) else x + step * (target - x)
+    return _blend_logs(solver.initial_weight, log_start, lambda: log_x)
 
 
-def _is(step: float | torch.Tensor, value: int) -> bool:
+def _is_constant(step: float | torch.Tensor, value: int) -> bool:
     return not isinstance(step, torch.Tensor) and step == value
 
 
-def _log_blend(weight: float | torch.Tensor, log_a: torch.Tensor, log_b: Callable[[], torch.Tensor]) -> torch.Tensor:
+def _blend_logs(weight: float | torch.Tensor, log_a: torch.Tensor, log_b: Callable[[], torch.Tensor]) -> torch.Tensor:
     """log(weight · a + (1 − weight) · b) from logarithms."""
-    if _is(weight, 1):
+    if _is_constant(weight, 1):
         return log_a
-    if _is(weight, 0):
+    if _is_constant(weight, 0):
         return log_b()
     weight = torch.as_tensor(weight, dtype=log_a.dtype, device=log_a.device)
     # the ends, where the logarithm has no gradient, are moved by less than rounding
-    weight = weight.clamp(LEAST_PROBABILITY, 1 - torch.finfo(log_a.dtype).eps)
+    weight = weight.clamp(MIN_PROBABILITY, 1 - torch.finfo(log_a.dtype).eps)
     return torch.logaddexp(log_a + weight.log(), log_b() + (-weight).log1p())
 
 
@@ -218,7 +218,7 @@ def sparsemax(values: torch.Tensor) -> torch.Tensor:
 
 
 def _log(x: torch.Tensor) -> torch.Tensor:
-    return x.clamp_min(LEAST_PROBABILITY).log()
+    return x.clamp_min(MIN_PROBABILITY).log()
 
 
 def _log_pair(q: torch.Tensor) -> torch.Tensor:

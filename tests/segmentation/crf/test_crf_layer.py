@@ -5,7 +5,7 @@ from torch.autograd import gradcheck
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crf.dense import brute_kernel
 from crisp_core.segmentation.crf.kernels import gaussian_kernel, normalized_filter
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_passed, normalized_over_channels
+from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_pass_images, normalize_over_channels
 from crisp_core.segmentation.crf.solvers import Solver, Term, mean_field, solve
 
 CHANNELS = 6
@@ -173,7 +173,7 @@ def test_a_saved_layer_gives_the_same(couplings, tmp_path):
 
 def test_learned_features_sort_out_what_the_logits_cannot_tell():
     torch.manual_seed(1)
-    truth = low_passed(torch.randn(1, 1, 32, 32), 3.0) > 0
+    truth = low_pass_images(torch.randn(1, 1, 32, 32), 3.0) > 0
     features = torch.randn(1, CHANNELS, 32, 32)
     features[:, 2:3] += truth * 4.0
     logits = torch.randn(1, 2, 32, 32) + torch.cat([~truth, truth], dim=1) * 0.5
@@ -199,8 +199,8 @@ def test_a_smaller_feature_map_is_interpolated():
 
 def test_learned_features_have_unit_variance_whatever_the_scale():
     features = torch.randn(2, 4, 5, 5) * 30
-    torch.testing.assert_close(normalized_over_channels(features), normalized_over_channels(features * 100 + 7))
-    variance = normalized_over_channels(features).var(1, unbiased=False)
+    torch.testing.assert_close(normalize_over_channels(features), normalize_over_channels(features * 100 + 7))
+    variance = normalize_over_channels(features).var(1, unbiased=False)
     torch.testing.assert_close(variance, torch.ones_like(variance), rtol=1e-3, atol=0)
 
 
