@@ -16,7 +16,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.evaluation.curves import best_threshold, counts_at_threshold
 from crisp_core.evaluation.scores import f1, score_picks
-from crisp_core.picking.search import FINDERS, choose, find_centers, scores_by_setting, search_table
+from crisp_core.picking.finders import FINDERS, all_settings
+from crisp_core.picking.search import choose, find_centers, scores_by_setting, search_table
 
 N_PARTICLES = 650
 DIAMETER_PX = 27
@@ -73,10 +74,8 @@ def main() -> None:
         scores_by_setting(((name, image) for name, (image, _) in maps.items()), truths, diameter_px=DIAMETER_PX)
     )
     print(f"search, {len(rows)} settings × 6 maps of 1024²: {time.perf_counter() - start:.1f} s")
-    winner = rows.set_index(["finder", "e", "s"]).loc[choose(rows)]
-    print(
-        "winner: {} e {:g} s {:g}".format(*choose(rows)), "AP {ap:.3f}, F1 {f1:.3f} at {threshold:.3f}".format(**winner)
-    )
+    best = choose(rows)
+    print(f"winner: {all_settings()[best]}, " + "AP {ap:.3f}, F1 {f1:.3f} at {threshold:.3f}".format(**rows.loc[best]))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from crisp_core.formats.coordinates.registry import onto_grids
 from crisp_core.formats.images import read_volume
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.labels.thresholds import threshold_label
-from crisp_core.picking.search import FINDERS, choose, scores_by_setting, search_table
+from crisp_core.picking.finders import FINDERS, all_settings
+from crisp_core.picking.search import choose, scores_by_setting, search_table
 from crisp_core.preparation.normalization import fourier_downsample
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import resample_volume
@@ -81,12 +82,13 @@ def header() -> str:
 def compare(search_maps: Iterable, search_truth: pd.DataFrame, maps: Sequence, truth: pd.DataFrame, diameter: float):
     """Search each finder's nine settings on one set of maps, and print what the best reaches on another."""
     rows = search_table(scores_by_setting(search_maps, search_truth, diameter_px=diameter))
-    best = {name: choose(rows[rows["finder"] == name]) for name in FINDERS}
+    settings, places = all_settings(), {name: choose(rows[rows["finder"] == name]) for name in FINDERS}
+    best = {name: settings[place] for name, place in places.items()}
     scored = scores_by_setting(maps, truth, diameter_px=diameter, settings=list(best.values()))
     print(header())
     for name, setting in best.items():
-        threshold = rows.set_index(["finder", "e", "s"]).loc[tuple(setting), "threshold"]
-        print(row(f"{name} e {setting.e:g} s {setting.s:g} from {threshold:.2f}", scored[setting], threshold))
+        threshold = rows.loc[places[name], "threshold"]
+        print(row(f"{setting} from {threshold:.2f}", scored[setting], threshold))
     return best
 
 

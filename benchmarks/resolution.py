@@ -20,6 +20,7 @@ from crisp_core.evaluation.pixels import iou, pool_pixels
 from crisp_core.evaluation.scores import f1
 from crisp_core.formats.images import read_volume
 from crisp_core.logs import start_log
+from crisp_core.picking.finders import all_settings
 from crisp_core.picking.search import choose, scores_by_setting, search_table
 from crisp_core.segmentation.devices import start_torch
 from crisp_core.simulation.volumes import resample_volume
@@ -74,8 +75,8 @@ def pick_f1(names: dict[str, list[str]], maps: dict[str, np.ndarray], truth: pd.
     given = {part: on_grid[on_grid["micrograph"].isin(names[part])] for part in names}
     of_part = {part: [(name, maps[name]) for name in names[part]] for part in ("validation", "test")}
     rows = search_table(scores_by_setting(of_part["validation"], given["validation"], diameter_px=diameter_px))
-    best = choose(rows)
-    threshold = rows.set_index(["finder", "e", "s"]).loc[best, "threshold"]
+    best = all_settings()[choose(rows)]
+    threshold = rows.loc[choose(rows), "threshold"]
     scored = scores_by_setting(of_part["test"], given["test"], diameter_px=diameter_px, settings=[best])[best]
     return float(f1(counts_at_threshold(scored, threshold)))
 

@@ -1,7 +1,8 @@
 """The whole chain on one micrograph, as a notebook calls it: prepare, predict, find centres, drop by rule."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,8 @@ from crisp_core.classes import channel, file_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.picking.finders import DEFAULT
+from crisp_core.picking.finders.finder import Finder
 from crisp_core.picking.removal import apply_rules
 from crisp_core.picking.search import find_centers
 from crisp_core.preparation.normalization import Prepared, prepare
@@ -51,9 +54,7 @@ def pick_micrograph(
     *,
     diameter_angstrom: float,
     threshold: float = 0.5,
-    finder: str = "nms",
-    e: float | None = None,
-    s: float | None = None,
+    finder: str | Mapping[str, Any] | Finder = DEFAULT,
     margin_angstrom: float = 0.0,
     tile_px: int = 512,
     overlap_px: int = 64,
@@ -74,8 +75,8 @@ def pick_micrograph(
         Longest extent of the particle, in Å. The image is brought to the size at which the network saw its particles.
     threshold : float
         Lowest score of a pick, 0 to 1.
-    finder, e, s
-        As in `centers.search.find_centers`.
+    finder : str, mapping or Finder
+        Finder of centers, as in `picking.search.find_centers`, such as the entry `finder` of a `centers.yaml`.
     margin_angstrom : float
         Edge that does not count, in Å.
     tile_px, overlap_px, turns, device
@@ -97,9 +98,7 @@ def pick_micrograph(
     # the workflow keeps its maps in 16 bits
     probability = channels[channel(names, "particle")].astype(np.float16).astype(np.float32)
     classes = file_label(channels.argmax(axis=0), names) if len(names) > 2 else None
-    found = find_centers(
-        probability, finder, diameter_px=angstrom_to_px(diameter_angstrom, prepared.pixel_size), e=e, s=s
-    )
+    found = find_centers(probability, finder, diameter_px=angstrom_to_px(diameter_angstrom, prepared.pixel_size))
     kept, dropped = apply_rules(
         found,
         Grid(probability.shape, prepared.pixel_size, image.shape),

@@ -12,6 +12,7 @@ from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.star import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.picking.finders import finder_of_file
 from crisp_core.picking.removal import apply_rules
 from crisp_core.picking.search import find_centers
 
@@ -22,6 +23,7 @@ log = start_log(snakemake.log[0])
 params, probability = snakemake.params, snakemake.input.probability
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
+finder = finder_of_file(centers)
 threshold = centers["threshold"] if params.threshold is None else params.threshold
 columns = {"micrograph": str, "x": float, "y": float, "score": float}
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
@@ -31,10 +33,8 @@ for name, grid in array_grids(probability, "probability").items():
     probabilities = read_array(probability, "probability", name).data.astype(np.float32)
     found = find_centers(
         probabilities,
-        centers["finder"],
+        finder,
         diameter_px=angstrom_to_px(params.diameter_angstrom, grid.pixel_size),
-        e=centers["e"],
-        s=centers["s"],
     )
     found.insert(0, "micrograph", name)
     kept, gone = apply_rules(
@@ -53,7 +53,7 @@ for name, grid in array_grids(probability, "probability").items():
     log.info("%s: %d picks of %d candidates%s", name, (kept["score"] >= threshold).sum(), len(kept), reasons)
 
 table = pd.concat(candidates, ignore_index=True)
-# without a validation part nothing says what to expect
+# the calibration comes from the validation part
 if "calibration" in centers:
     table = add_expected_precision(table, pd.DataFrame(centers["calibration"]))
 write_coordinates_star(snakemake.output.candidates, table)

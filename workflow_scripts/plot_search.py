@@ -8,6 +8,7 @@ import yaml
 from crisp_core.figures.search import draw_search
 from crisp_core.figures.style import save_figure
 from crisp_core.logs import start_log
+from crisp_core.picking.finders import finder_of_file
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,5 +17,6 @@ start_log(snakemake.log[0])
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
 rows = pd.read_csv(snakemake.input.search, sep="\t")
-chosen = (centers["finder"], centers["e"], centers["s"])
+finder = finder_of_file(centers)
+chosen = {"finder": finder.name} | finder.shown()
 save_figure(draw_search(rows, snakemake.params.criterion, chosen=chosen), snakemake.output[0])

@@ -13,6 +13,7 @@ from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.star import read_blocks, read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.picking.finders import finder_of_file
 from crisp_core.report.picked import (
     chosen_threshold,
     fill_missing_scores,
@@ -67,7 +68,7 @@ tables = {
 tables = {key: table_rows(pd.read_csv(path, sep="\t", dtype={"micrograph": str})) for key, path in tables.items()}
 data = {
     "labelled": labelled,
-    "finder": {key: settings[key] for key in ("finder", "e", "s") if key in settings},
+    "finder": str(finder_of_file(settings)) if "finder" in settings else "",
     "n_micrographs": len(counts),
     "n_viewed": len(views),
     "n_picks": int(counts["n_picks"].sum()),

@@ -15,11 +15,10 @@ from crisp_core.formats.coordinates.registry import onto_grids
 from crisp_core.formats.star import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
+from crisp_core.picking.finders import settings_to_try
 from crisp_core.picking.removal import kept_on_map
 from crisp_core.picking.search import (
-    ALL_SETTINGS,
     choose,
-    default_setting,
     pick_settings,
     scores_by_setting,
     search_table,
@@ -64,7 +63,7 @@ def label_maps() -> Iterator[tuple[str, np.ndarray]]:
 
 
 def kept(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """What leaves of a micrograph's centres those that `pick` would keep."""
+    """Return a filter that keeps the centres of a micrograph which rule `pick` would keep."""
     path = files[name]
     return partial(
         kept_on_map,
@@ -78,11 +77,11 @@ def kept(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
 
 
 maps = {"predicted": predicted_maps, "labels": label_maps}[params.maps]
-settings = ALL_SETTINGS if params.finder == "search" else [default_setting(params.finder)]
+settings = settings_to_try(params.finder)
 scored = scores_by_setting(maps(), truth, diameter_px=diameter_px, settings=settings, keep=kept)
 rows = search_table(scored, params.target_precision)
 rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
-best = choose(rows, params.criterion)
+best = settings[choose(rows, params.criterion)]
 if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions
     scored = scores_by_setting(predicted_maps(), truth, diameter_px=diameter_px, settings=[best], keep=kept)
@@ -90,7 +89,7 @@ chosen = {"network": params.network} | pick_settings(best, scored[best], params.
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
 log.info(
-    "%s e %g s %g, picks from %.3f; on the validation part precision %.3f, recall %.3f",
-    *best,
+    "%s, threshold %.3f; precision %.3f and recall %.3f on the validation part",
+    best,
     *(chosen[key] for key in ("threshold", "expected_precision", "expected_recall")),
 )

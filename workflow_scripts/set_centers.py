@@ -15,4 +15,4 @@ params = snakemake.params
 chosen = {"network": params.network} | given_settings(params.finder, params.threshold)
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
-log.info("%s, picks from %.3f, as the config says", chosen["finder"], chosen["threshold"])
+log.info("%s, threshold %.3f, as the config says", chosen["finder"]["name"], chosen["threshold"])

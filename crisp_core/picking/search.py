@@ -1,9 +1,8 @@
-"""Every finder with its published settings, and the search for the best setting on validation maps."""
+"""Centers on a probability map, and the search for the best finder and its parameters on validation maps."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import groupby
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,9 +18,10 @@ from crisp_core.evaluation.curves import (
     widen_threshold,
 )
 from crisp_core.evaluation.scores import PickScore, f1, pool_scores, precision, recall, score_picks
-from crisp_core.picking.finders import crocker_grier, morphology, nms
+from crisp_core.picking.finders import DEFAULT, all_settings, chosen_finder
+from crisp_core.picking.finders.finder import Finder, FinderMap
 from crisp_core.picking.finders.footprint import LEAST_SCORE, centers_table
-from crisp_core.picking.splitting import measure_depths, split_merged
+from crisp_core.picking.splitting import split_merged
 
 CRITERIA = ("ap", "f1", "map_paper")
 NOTHING_USABLE = (
@@ -30,67 +30,17 @@ NOTHING_USABLE = (
 )
 
 
-class Setting(NamedTuple):
-    """A finder with its two hyper-parameters."""
-
-    finder: str
-    e: float
-    s: float
-
-
-class Finder(NamedTuple):
-    """A finder in three steps, so that settings share what they have in common: map → per `e` → per `s`."""
-
-    prepare: Callable[..., Any]  # (probability, diameter_px=) → prepared
-    propose: Callable[..., Any]  # (prepared, e=) → proposed
-    select: Callable[..., np.ndarray]  # (proposed, diameter_px=, s=) → (n, 2) x, y
-    e: tuple[float, ...]
-    s: tuple[float, ...]
-    default_e: float
-    default_s: float
-
-
-FINDERS = {
-    "morphology": Finder(
-        *(morphology.prepare, morphology.propose, morphology.select, morphology.E, morphology.S),
-        *(morphology.DEFAULT_E, morphology.DEFAULT_S),
-    ),
-    "crocker_grier": Finder(
-        *(crocker_grier.prepare, crocker_grier.propose, crocker_grier.select, crocker_grier.E, crocker_grier.S),
-        *(crocker_grier.DEFAULT_E, crocker_grier.DEFAULT_S),
-    ),
-    "nms": Finder(nms.prepare, nms.propose, nms.select, nms.E, nms.S, nms.DEFAULT_E, nms.DEFAULT_S),
-}
-
-
-ALL_SETTINGS = tuple(Setting(name, e, s) for name, finder in FINDERS.items() for e in finder.e for s in finder.s)
-
-
-def default_setting(name: str) -> Setting:
-    """The setting that a finder takes where none is searched."""
-    finder = _finder(name)
-    return Setting(name, finder.default_e, finder.default_s)
-
-
-def given_settings(finder: str, threshold: float) -> dict[str, str | float]:
-    """What `pick` takes where the config gives the threshold: a finder, nms where none is named, with its defaults."""
-    setting = default_setting("nms" if finder == "search" else finder)
-    return {"finder": setting.finder, "e": setting.e, "s": setting.s, "threshold": float(threshold)}
-
-
-def _finder(name: str) -> Finder:
-    if name not in FINDERS:
-        raise UserError(f"There is no finder of centres called {name}: choose one of {', '.join(FINDERS)}.")
-    return FINDERS[name]
+def given_settings(finder: str | Mapping[str, Any] | Finder, threshold: float) -> dict[str, Any]:
+    """Contents of a `centers.yaml` where the config gives the threshold; `search` takes the default finder."""
+    setting = chosen_finder(DEFAULT if finder == "search" else finder)
+    return {"finder": setting.model_dump(), "threshold": float(threshold)}
 
 
 def find_centers(
     probability: np.ndarray,  # (h, w)
-    finder: str,
+    finder: str | Mapping[str, Any] | Finder,
     *,
     diameter_px: float,
-    e: float | None = None,
-    s: float | None = None,
     threshold: float = 0.0,
 ) -> pd.DataFrame:
     """Centres on one probability map, best score first; centres of merged outlines are split (see `splitting`).
@@ -99,23 +49,19 @@ def find_centers(
     ----------
     probability : (h, w) float array
         Probability of the particle class.
-    finder : str
-        morphology, crocker_grier or nms.
+    finder : str, mapping or Finder
+        Name of a finder, which then has its default parameters; a mapping with `name` and parameters; or the model.
     diameter_px : float
         Particle diameter in px of the map.
-    e, s : float, optional
-        The finder's settings for candidates and filtering; its defaults when not given.
     threshold : float
-        Least score of a centre (inclusive).
+        Lowest score of a centre (inclusive).
 
     Returns
     -------
     DataFrame
         Columns x, y (sub-pixel, px of the map) and score (mean probability under the particle's middle).
     """
-    tools = _finder(finder)
-    setting = Setting(finder, tools.default_e if e is None else e, tools.default_s if s is None else s)
-    ((_, xy),) = _centers_by_setting(probability, [setting], diameter_px)
+    ((_, xy),) = _centers_by_setting(probability, [chosen_finder(finder)], diameter_px)
     table = centers_table(probability, xy, diameter_px)
     return table[table["score"] >= threshold].reset_index(drop=True)
 
@@ -125,9 +71,9 @@ def scores_by_setting(
     truth: pd.DataFrame,
     *,
     diameter_px: float,
-    settings: Sequence[Setting] = ALL_SETTINGS,
+    settings: Sequence[Finder] | None = None,
     keep: Callable[[str], Callable[[pd.DataFrame], pd.DataFrame]] | None = None,
-) -> dict[Setting, PickScore]:
+) -> dict[Finder, PickScore]:
     """Score of every setting, pooled over the maps; each map is read once, and no step repeated.
 
     Parameters
@@ -138,18 +84,19 @@ def scores_by_setting(
         Columns micrograph, x, y in px of the maps.
     diameter_px : float
         Particle diameter in px of the maps.
-    settings : sequence of Setting
-        What to try.
+    settings : sequence of Finder, optional
+        Finders with their parameters; the grids of all finders when not given.
     keep : function of a micrograph, optional
         Returns the function that takes its centres and gives back those that stay: what will be dropped by rule must
         not count. Asked once per micrograph.
     """
-    scored: dict[Setting, list[PickScore]] = {}
+    tried = all_settings() if settings is None else settings
+    scored: dict[Finder, list[PickScore]] = {}
     truths = {stem: rows[["x", "y"]].to_numpy(float) for stem, rows in truth.groupby("micrograph")}
     for micrograph, probability in maps:
         true_xy = truths.get(micrograph, np.zeros((0, 2)))
         staying = keep(micrograph) if keep is not None else None
-        for setting, xy in _centers_by_setting(probability, settings, diameter_px):
+        for setting, xy in _centers_by_setting(probability, tried, diameter_px):
             found = centers_table(probability, xy, diameter_px)
             if staying is not None:
                 found = staying(found)
@@ -157,34 +104,31 @@ def scores_by_setting(
             scored.setdefault(setting, []).append(score)
     if not scored:
         raise UserError("The search for centres got no validation map: put a micrograph into the validation part.")
-    return {setting: pool_scores(scored[setting]) for setting in settings}
+    return {setting: pool_scores(scored[setting]) for setting in tried}
 
 
 def _centers_by_setting(
-    probability: np.ndarray, settings: Sequence[Setting], diameter_px: float
-) -> Iterable[tuple[Setting, np.ndarray]]:
-    depths = measure_depths(probability, diameter_px=diameter_px)
-    for name, of_finder in groupby(sorted(settings), key=lambda setting: setting.finder):
-        tools = _finder(name)
-        known = tools.prepare is measure_depths
-        prepared = depths if known else tools.prepare(probability, diameter_px=diameter_px)
-        for e, of_e in groupby(of_finder, key=lambda setting: setting.e):
-            proposed = tools.propose(prepared, e=e)
-            for setting in of_e:
-                yield setting, split_merged(depths, tools.select(proposed, diameter_px=diameter_px, s=setting.s))
+    probability: np.ndarray, settings: Sequence[Finder], diameter_px: float
+) -> Iterator[tuple[Finder, np.ndarray]]:
+    seen = FinderMap(probability, diameter_px)
+    for setting in settings:
+        yield setting, split_merged(seen.depths, setting.find(seen))
 
 
-def search_table(scored: Mapping[Setting, PickScore], target_precision: float | None = None) -> pd.DataFrame:
+def search_table(scored: Mapping[Finder, PickScore], target_precision: float | None = None) -> pd.DataFrame:
     """Table of `scores_by_setting`, one row per setting.
 
     Returns
     -------
     DataFrame
-        finder, e, s, ap (of all centres, one-to-one over box IoU), f1, threshold, map_paper, precision, recall,
-        n_picks, n_truth. The threshold is the one of best F1, or the lowest that reaches `target_precision`; f1 to
-        n_picks are of the centres that reach it, pooled over the maps. Where none reaches that precision, they are NaN.
+        finder, a column for each parameter that the search varies (NaN where a finder does not have it), ap (of all
+        centres, one-to-one over box IoU), f1, threshold, map_paper, precision, recall, n_picks, n_truth. The threshold
+        is the one of best F1, or the lowest that reaches `target_precision`; f1 to n_picks are of the centres that
+        reach it, pooled over the maps. Where none reaches that precision, they are NaN.
     """
-    return pd.DataFrame([setting._asdict() | _summary(score, target_precision) for setting, score in scored.items()])
+    measures = [_summary(score, target_precision) for score in scored.values()]
+    settings = pd.DataFrame([{"finder": setting.name} | setting.shown() for setting in scored])
+    return pd.concat([settings, pd.DataFrame(measures)], axis=1)
 
 
 def _summary(score: PickScore, target_precision: float | None) -> dict[str, float]:
@@ -212,8 +156,8 @@ def _threshold(score: PickScore, target_precision: float | None) -> float:
         return math.nan
 
 
-def choose(rows: pd.DataFrame, criterion: str = "ap") -> Setting:
-    """Best setting of a `search_table` by `criterion` (ap, f1 or map_paper), of equals by F1, then the first.
+def choose(rows: pd.DataFrame, criterion: str = "ap") -> int:
+    """Index of the best row of a `search_table` by `criterion` (ap, f1 or map_paper), of equals by F1, then the first.
 
     Raises
     ------
@@ -225,16 +169,16 @@ def choose(rows: pd.DataFrame, criterion: str = "ap") -> Setting:
     usable = rows[rows["threshold"].notna() & rows[criterion].notna()]
     if usable.empty:
         raise UserError(NOTHING_USABLE)
-    best = usable.sort_values([criterion, "f1"], ascending=False, kind="stable").iloc[0]
-    return Setting(best["finder"], float(best["e"]), float(best["s"]))
+    return int(usable.sort_values([criterion, "f1"], ascending=False, kind="stable").index[0])
 
 
-def pick_settings(setting: Setting, score: PickScore, target_precision: float | None = None) -> dict[str, Any]:
-    """What `pick` needs to apply a setting elsewhere, as plain values for a YAML file.
+def pick_settings(setting: Finder, score: PickScore, target_precision: float | None = None) -> dict[str, Any]:
+    """Contents of a `centers.yaml`, with which `pick` applies a setting to all micrographs; plain values.
 
     Parameters
     ----------
-    setting : Setting
+    setting : Finder
+        Chosen finder with its parameters.
     score : PickScore
         Of this setting on predicted maps of the validation part.
     target_precision : float, optional
@@ -243,8 +187,8 @@ def pick_settings(setting: Setting, score: PickScore, target_precision: float | 
     Returns
     -------
     dict
-        finder, e, s, threshold, expected_precision and expected_recall of the picks that reach the threshold, and
-        calibration: lists score and precision, the knots of `evaluation.calibration.apply_calibration`.
+        finder (name and all parameters), threshold, expected_precision and expected_recall of the picks that reach the
+        threshold, and calibration: lists score and precision, the knots of `evaluation.calibration.apply_calibration`.
 
     Raises
     ------
@@ -255,7 +199,7 @@ def pick_settings(setting: Setting, score: PickScore, target_precision: float | 
     if math.isnan(measures["threshold"]) or not score.scores.size:
         raise UserError(NOTHING_USABLE)
     return {
-        **setting._asdict(),
+        "finder": setting.model_dump(),
         "threshold": float(measures["threshold"]),
         "expected_precision": measures["precision"],
         "expected_recall": measures["recall"],

@@ -4,39 +4,15 @@ A finder sees one maximum where two particles overlap by half. Their outline giv
 half than most others on the micrograph.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from scipy import ndimage
-from skimage.segmentation import watershed
 
-from crisp_core.picking.finders.footprint import unscaled, working_map
+from crisp_core.picking.finders.depths import Depths
+from crisp_core.picking.finders.footprint import unscaled
 
-LEVEL = 0.5
-MAP_SIGMA_DIAMETERS = 0.06
-DEPTH_SIGMA_DIAMETERS = 0.05
 # At 1.5 noisy outlines of single particles are split, at 1.8 fewer merged ones are: benchmarks/centers.py, finders.py.
 MERGED_AREA = 1.6
 KMEANS_STEPS = 20
-
-
-class Depths(NamedTuple):
-    """Distance in px of the working grid to the outline, raw and smoothed; zero outside of outlines."""
-
-    depth: np.ndarray  # (h, w)
-    smooth_depth: np.ndarray  # (h, w)
-    factor: int
-    diameter_px: float
-
-
-def measure_depths(probability: np.ndarray, *, diameter_px: float) -> Depths:
-    """Outline the map at half of its maximum and measure how deep each pixel lies inside of an outline."""
-    working = working_map(probability, diameter_px)
-    smooth = ndimage.gaussian_filter(working.image, MAP_SIGMA_DIAMETERS * working.diameter_px, mode="constant")
-    inside = smooth > LEVEL * smooth.max(initial=0)
-    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    smooth_depth = ndimage.gaussian_filter(depth, DEPTH_SIGMA_DIAMETERS * working.diameter_px)
-    return Depths(depth, smooth_depth, working.factor, working.diameter_px)
 
 
 def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
@@ -70,6 +46,8 @@ def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
 
 def _regions(depths: Depths, xy: np.ndarray) -> np.ndarray:
     """Number of the centre (from 1) to which each pixel of the outlines belongs."""
+    from skimage.segmentation import watershed
+
     height, width = depths.depth.shape
     x, y = np.rint((xy + 0.5) / depths.factor - 0.5).astype(int).T
     markers = np.zeros(depths.depth.shape, dtype=np.int32)

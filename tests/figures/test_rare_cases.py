@@ -27,9 +27,17 @@ def history(n=5, *, validation=True):
     )
 
 
+CHOSEN = {"finder": "nms", "cell_diameters": 0.4, "min_distance_diameters": 0.4}
+
+
 def searched():
-    settings = [(name, e, s) for name in ("nms", "morphology") for e in (0.4, 0.5) for s in (0.4, 0.7)]
-    return pd.DataFrame(settings, columns=["finder", "e", "s"]).assign(ap=[0.1, 0.2, 0.3, 0.9, 0.5, np.nan, 0.4, 0.2])
+    settings = [("nms", cell, distance) for cell in (0.4, 0.5) for distance in (0.4, 0.7)]
+    rows = pd.DataFrame(settings, columns=["finder", "cell_diameters", "min_distance_diameters"])
+    return rows.assign(ap=[0.1, 0.2, np.nan, 0.9])
+
+
+def searched_without_parameters():
+    return pd.DataFrame({"finder": ["rings"], "ap": [0.4]})
 
 
 def compared(seeds):
@@ -49,7 +57,9 @@ CASES = {
     "one epoch": lambda: draw_training(history(1)),
     "overlay of picks alone": lambda: overlay(label=None, truth=None),
     "overlay without picks": lambda: overlay(picks=scene()[3].iloc[:0], truth=scene()[4].assign(matched=False)),
-    "search of one setting": lambda: draw_search(searched().iloc[[0]], "ap", chosen=("nms", 0.4, 0.4)),
+    "search of one setting": lambda: draw_search(searched().iloc[[0]], "ap", chosen=CHOSEN),
+    "search of one parameter": lambda: draw_search(searched().drop(columns="cell_diameters"), "ap", chosen=CHOSEN),
+    "search without parameters": lambda: draw_search(searched_without_parameters(), "ap", chosen={"finder": "rings"}),
     "table of one seed": lambda: draw_experiments(compared([1]).replace({"pixel_iou": np.nan})),
     "histograms": lambda: draw_histograms(histograms(["plain", "plain", "logits"])),
     "no curves": lambda: draw_precision_recall({}),

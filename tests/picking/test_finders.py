@@ -6,8 +6,9 @@ from scipy import ndimage
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import match_one_to_one
+from crisp_core.picking.finders import FINDERS
 from crisp_core.picking.finders.footprint import WORKING_DIAMETER_PX, footprint_score, working_map
-from crisp_core.picking.search import FINDERS, find_centers
+from crisp_core.picking.search import find_centers
 from tests.picking.discs import discs, scattered
 
 finders = pytest.mark.parametrize("finder", FINDERS)
@@ -176,9 +177,7 @@ def test_too_small_a_diameter_is_refused(finder):
 def test_unknown_finder_is_refused():
     with pytest.raises(UserError) as error:
         find_centers(np.zeros((40, 40)), "hough", diameter_px=10)
-    assert str(error.value) == (
-        "There is no finder of centres called hough: choose one of morphology, crocker_grier, nms."
-    )
+    assert str(error.value) == "centers/finder: 'hough' is not known; use one of morphology, crocker_grier, nms"
 
 
 def test_footprint_of_a_disc_at_the_edge_is_what_lies_inside():

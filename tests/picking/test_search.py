@@ -8,12 +8,12 @@ from crisp_core.evaluation import scores as picks
 from crisp_core.evaluation.calibration import apply_calibration
 from crisp_core.evaluation.curves import counts_at_threshold, map_paper
 from crisp_core.evaluation.scores import pool_scores, precision, score_micrographs
+from crisp_core.picking.finders import FINDERS, all_settings, chosen_finder, finder_of_file, settings_to_try
+from crisp_core.picking.finders.nms import Nms
 from crisp_core.picking.search import (
-    FINDERS,
-    Setting,
     choose,
-    default_setting,
     find_centers,
+    given_settings,
     pick_settings,
     scores_by_setting,
     search_table,
@@ -21,7 +21,7 @@ from crisp_core.picking.search import (
 from tests.picking.discs import discs, scattered
 
 D = 20.0
-NMS = [Setting("nms", e, s) for e in (0.4, 0.5, 0.6) for s in (0.4, 0.7, 1.0)]
+NMS = Nms.settings()
 
 
 def search(maps, truth, *, target_precision=None, **options):
@@ -48,13 +48,66 @@ def rows(validation):
     return search(maps.items(), truth)
 
 
+# e and s of the published method, by finder
+PUBLISHED = {
+    "morphology": ((2, 4, 6), (0.6, 1.0, 1.4)),
+    "crocker_grier": ((0.15, 0.25, 0.35), (0.4, 0.7, 1.0)),
+    "nms": ((0.4, 0.5, 0.6), (0.4, 0.7, 1.0)),
+}
+
+
 def test_search_tries_the_published_nine_settings_of_each_finder(rows):
-    assert len(rows) == len(rows[["finder", "e", "s"]].drop_duplicates()) == 27
-    assert rows.groupby("finder")["e"].unique().map(list).to_dict() == {
-        "morphology": [2, 4, 6],
-        "crocker_grier": [0.15, 0.25, 0.35],
-        "nms": [0.4, 0.5, 0.6],
-    }
+    published = [
+        FINDERS[name].from_published(e, s) for name, (all_e, all_s) in PUBLISHED.items() for e in all_e for s in all_s
+    ]
+    assert all_settings() == published and len(set(published)) == len(rows) == 27
+    assert rows["finder"].tolist() == [setting.name for setting in published]
+
+
+@pytest.mark.parametrize("name", FINDERS)
+def test_a_name_alone_is_in_the_grid_of_its_finder(name):
+    assert settings_to_try(name) == [FINDERS[name]()] and FINDERS[name]() in FINDERS[name].settings()
+
+
+def test_a_file_of_an_earlier_version_is_read():
+    old = {"network": "network.pt", "finder": "morphology", "e": 4.0, "s": 1.0, "threshold": 0.4}
+    setting = finder_of_file(old)
+    # r/8 + r/8 of the radius, and 50 px of a particle of 100 px
+    assert setting.erosion_diameters == 0.125 and setting.min_area_squared_diameters == 0.005
+    assert finder_of_file({"finder": setting.model_dump(), "threshold": 0.4}) == setting
+    with pytest.raises(UserError, match=r"centers\.yaml, finder: hough is not known; use one of morphology"):
+        finder_of_file(old | {"finder": "hough"})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"name": "nms", "e": 0.5}, "/nms: has no option 'e'; it takes cell_diameters, min_distance"),
+        (
+            {"name": "nms", "cell_diameters": 0},
+            r"/nms/cell_diameters: 0 is not allowed \(input should be greater than 0",
+        ),
+        ({"name": "nms", "cell_diameters": "0.5"}, "/nms/cell_diameters: '0.5' is not allowed"),
+        ({}, ": 'None' is not known; use one of morphology, crocker_grier, nms"),
+    ],
+)
+def test_wrong_parameters_are_refused_in_one_line(given, message):
+    with pytest.raises(UserError, match=f"^centers/finder{message}"):
+        settings_to_try(given)
+
+
+def test_parameters_of_the_config_are_in_the_table_and_in_the_file(validation):
+    maps, truth = validation
+    given = {"name": "nms", "min_distance_diameters": 0.6, "sigma_diameters": 0.2}
+    settings = settings_to_try(given)
+    scored = scores_by_setting(maps.items(), truth, diameter_px=D, settings=settings)
+    (row,) = search_table(scored).to_dict("records")
+    assert {key: row[key] for key in given if key != "name"} == {key: given[key] for key in given if key != "name"}
+    assert pick_settings(settings[0], scored[settings[0]])["finder"] == Nms(**given).model_dump()
+    assert given_settings(given, 0.5) == {"finder": Nms(**given).model_dump(), "threshold": 0.5}
+    assert given_settings("search", 0.5)["finder"]["name"] == "nms"
+    shown = "nms (cell_diameters 0.5, min_distance_diameters 0.6, sigma_diameters 0.2)"
+    assert str(settings[0]) == shown
 
 
 @pytest.mark.parametrize("number", [0, 7, 13, 20, 26])
@@ -63,7 +116,7 @@ def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, numb
     row = rows.iloc[number]
     found = []
     for name, image in maps.items():
-        table = find_centers(image, row["finder"], diameter_px=D, e=row["e"], s=row["s"], threshold=row["threshold"])
+        table = find_centers(image, all_settings()[number], diameter_px=D, threshold=row["threshold"])
         found.append(table.assign(micrograph=name))
     scored = score_micrographs(truth, pd.concat(found), maps, diameter_px=D)
     pooled = pool_scores(list(scored.values()))
@@ -75,24 +128,21 @@ def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, numb
 
 
 def test_choice_is_the_best_row_by_its_criterion(rows):
-    by_setting = rows.set_index(["finder", "e", "s"])
     for criterion in ("ap", "f1", "map_paper"):
-        assert by_setting.loc[choose(rows, criterion), criterion] == rows[criterion].max()
-    assert by_setting.loc[choose(rows), "f1"] > 0.9
+        assert rows.loc[choose(rows, criterion), criterion] == rows[criterion].max()
+    assert rows.loc[choose(rows), "f1"] > 0.9
 
 
 def test_equals_are_settled_by_f1_then_by_order():
     rows = pd.DataFrame(
         {
             "finder": list("abcd"),
-            "e": 1,
-            "s": 2,
             "ap": [0.5, 0.7, 0.7, 0.7],
             "f1": [0.9, 0.6, 0.8, 0.8],
             "threshold": 0.1,
         }
     )
-    assert choose(rows) == ("c", 1, 2)
+    assert choose(rows) == 2
 
 
 def test_target_precision_sets_the_threshold(validation):
@@ -108,7 +158,7 @@ def test_target_precision_sets_the_threshold(validation):
 def test_maps_may_come_from_a_generator(validation, rows):
     maps, truth = validation
     again = search(((name, image) for name, image in maps.items()), truth, settings=NMS)
-    pd.testing.assert_frame_equal(again, rows[rows["finder"] == "nms"].reset_index(drop=True))
+    pd.testing.assert_frame_equal(again, rows.loc[rows["finder"] == "nms", again.columns].reset_index(drop=True))
 
 
 def test_micrograph_without_truth_and_empty_map_count(validation):
@@ -134,7 +184,7 @@ def test_threshold_lies_halfway_to_the_next_candidate():
     for place, height in zip(places, (0.9, 0.9, 0.6), strict=True):
         image += height * discs(image.shape, place[None], D)
     truth = pd.DataFrame({"micrograph": "a", "x": places[:2, 0], "y": places[:2, 1]})
-    settings = [default_setting(name) for name in FINDERS]
+    settings = [chosen_finder(name) for name in FINDERS]
     for row in search([("a", image)], truth, settings=settings).itertuples():
         assert row.f1 == 1
         assert row.threshold == pytest.approx(0.75, abs=0.01)
@@ -142,17 +192,14 @@ def test_threshold_lies_halfway_to_the_next_candidate():
 
 def test_order_of_the_settings_changes_no_score(validation, rows):
     maps, truth = validation
-    mixed = [NMS[4], default_setting("morphology"), NMS[0], NMS[3]]
+    mixed = [NMS[4], chosen_finder("morphology"), NMS[0], NMS[3]]
     some = search(maps.items(), truth, settings=mixed)
-    assert list(some[["finder", "e", "s"]].itertuples(index=False, name=None)) == [tuple(s) for s in mixed]
-    together = some.merge(rows, on=["finder", "e", "s"], suffixes=("", "_all"))
-    assert len(together) == 4
-    np.testing.assert_array_equal(together["ap"], together["ap_all"])
+    np.testing.assert_array_equal(some["ap"], rows["ap"].iloc[[all_settings().index(setting) for setting in mixed]])
 
 
 def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
     maps, truth = validation
-    setting = default_setting("nms")
+    setting = chosen_finder("nms")
     score = scores_by_setting(maps.items(), truth, diameter_px=D, settings=[setting])[setting]
     chosen = pick_settings(setting, score)
     assert yaml.safe_load(yaml.safe_dump(chosen)) == chosen
@@ -172,7 +219,7 @@ def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
 
 def test_what_a_rule_drops_does_not_count(validation):
     maps, truth = validation
-    setting = default_setting("nms")
+    setting = chosen_finder("nms")
     left = truth[truth["x"] < 80]
 
     asked = []

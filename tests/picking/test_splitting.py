@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from crisp_core.picking.splitting import measure_depths, split_merged
+from crisp_core.picking.finders.finder import FinderMap
+from crisp_core.picking.splitting import split_merged
 from tests.picking.discs import discs, scattered
 
 D = 26.0
@@ -15,7 +16,7 @@ def test_only_the_large_outline_is_split_into_its_halves(factor):
     wide = discs((240, 240), [[x - 6, y - 4], [x + 6, y + 4]], D)
     image = np.kron(np.maximum(image, wide), np.ones((factor, factor), np.float32))
     fine = (places + 0.5) * factor - 0.5
-    xy = split_merged(measure_depths(image, diameter_px=factor * D), fine)
+    xy = split_merged(FinderMap(image, factor * D).depths, fine)
     assert len(xy) == 10
     np.testing.assert_array_equal(xy[:8], np.delete(fine, 4, axis=0))
     assert xy[8:].mean(axis=0) == pytest.approx(fine[4], abs=0.6 * factor)
@@ -24,15 +25,15 @@ def test_only_the_large_outline_is_split_into_its_halves(factor):
 
 def test_equal_outlines_and_empty_input_stay_as_they_are():
     places = scattered(9, 240, 1.2 * D, margin=30, seed=1)
-    depths = measure_depths(discs((240, 240), places, D), diameter_px=D)
+    depths = FinderMap(discs((240, 240), places, D), D).depths
     np.testing.assert_array_equal(split_merged(depths, places), places)
     np.testing.assert_array_equal(split_merged(depths, places[:1] + 100), places[:1] + 100)
     assert split_merged(depths, np.zeros((0, 2))).shape == (0, 2)
-    nothing = measure_depths(np.zeros((240, 240), np.float32), diameter_px=D)
+    nothing = FinderMap(np.zeros((240, 240), np.float32), D).depths
     np.testing.assert_array_equal(split_merged(nothing, places), places)
 
 
 def test_centres_outside_of_all_outlines_are_kept():
     places = np.array([[40.0, 40.0], [100.0, 40.0], [200.0, 200.0]])
-    depths = measure_depths(discs((240, 240), places[:2], D), diameter_px=D)
+    depths = FinderMap(discs((240, 240), places[:2], D), D).depths
     np.testing.assert_array_equal(split_merged(depths, places), places)

@@ -97,7 +97,11 @@ def test_the_file_of_a_network_picks_where_no_coordinates_are(finished):
     assert recall(read_coordinates_star(finished / "results/coarse/coordinates.star"), picks) > 0.5
     assert not (finished / "results/files/given/network.pt").exists()
     given = yaml.safe_load((finished / "results/files/given/centers-given.yaml").read_text())
-    assert given["threshold"] == 0.5 and given["finder"] == "nms" and given["network"] == "../../../mine/network.pt"
+    assert (
+        given["threshold"] == 0.5
+        and given["finder"]["name"] == "nms"
+        and given["network"] == "../../../mine/network.pt"
+    )
 
 
 def recall(truth, picks):

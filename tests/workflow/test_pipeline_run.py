@@ -20,7 +20,7 @@ COLUMNS = ["x", "y", "score"]
 
 def test_picks_are_those_of_the_workflow(tiny_run):
     centers = yaml.safe_load((tiny_run / "results/tiny/small/centers.yaml").read_text())
-    settings = {key: centers[key] for key in ("finder", "e", "s", "threshold")}
+    settings = {key: centers[key] for key in ("finder", "threshold")}
     for batch in ("0000", "0001"):
         picks = read_coordinates_star(tiny_run / f"results/tiny/small/picks/{batch}.star")
         for name, rows in picks.groupby("micrograph"):

@@ -253,7 +253,7 @@ def made_run(name, *, labelled):
         "labelled": labelled,
         "simulated": False,
         "picker": None if labelled else "topaz",
-        "finder": {"finder": "nms", "e": 0.5, "s": 0.4} if labelled else {},
+        "finder": "nms (cell_diameters 0.5)" if labelled else "",
         **{"n_micrographs": 1, "n_viewed": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},
         "sheet": [
             {"name": nasty, "part": view["part"], "n_picks": 2, "outlier": True, "view": 0, "thumbnail": pixel},

@@ -1,47 +1,82 @@
-"""Centres as local maxima of the map smoothed to the particle's size, with suppression of overlapping ones.
+"""Centers as local maxima of the smoothed map, with suppression of close maxima.
 
-The Gaussian's standard deviation is 0.18 diameters: at 0.25 neighbours nearer than a diameter melt together and
-touching ones attract each other, at 0.15 noise splits single particles.
+At a standard deviation of 0.25 diameters, neighbours closer than a diameter merge and touching ones attract each other;
+at 0.15, noise splits single particles.
 """
 
-from typing import NamedTuple
+from typing import ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from crisp_core.picking.finders.footprint import LEAST_SCORE, WorkingMap, unscaled, working_map
-
-E = (0.4, 0.5, 0.6)
-S = (0.4, 0.7, 1.0)
-DEFAULT_E = 0.5
-DEFAULT_S = 0.4
-SIGMA_DIAMETERS = 0.18
+from crisp_core.picking.finders.finder import Finder, FinderMap
+from crisp_core.picking.finders.footprint import LEAST_SCORE, WorkingMap, unscaled
 
 
-class Peaks(NamedTuple):
-    """Local maxima on the given map, highest first."""
+class Nms(Finder):
+    """Local maxima of the map smoothed with a Gaussian, and greedy non-maximum suppression."""
 
-    xy: np.ndarray  # (n, 2)
+    name: Literal["nms"] = "nms"
+    cell_diameters: float = Field(
+        default=0.5,
+        gt=0,
+        description="side of the grid cells, in particle diameters; a climb to a local maximum starts in each of them",
+    )
+    min_distance_diameters: float = Field(
+        default=0.4,
+        gt=0,
+        description="smallest distance of two centers, in particle diameters; the lower one is removed",
+    )
+    sigma_diameters: float = Field(
+        default=0.18, gt=0, description="standard deviation of the Gaussian that smooths the map, in particle diameters"
+    )
+    grid: ClassVar = {"cell_diameters": (0.4, 0.5, 0.6), "min_distance_diameters": (0.4, 0.7, 1.0)}
+
+    @classmethod
+    def from_published(cls, e: float, s: float) -> Self:
+        """Setting of the published e ∈ {0.4, 0.5, 0.6} and s ∈ {0.4, 0.7, 1.0}."""
+        return cls(cell_diameters=e, min_distance_diameters=s)
+
+    def find(self, seen: FinderMap) -> np.ndarray:
+        """Local maxima from the highest down, without those closer than the smallest distance to a kept one."""
+        peaks = seen.once(find_peaks, self.sigma_diameters, self.cell_diameters)
+        return suppress_close(peaks, self.min_distance_diameters * seen.diameter_px)
 
 
-def prepare(probability: np.ndarray, *, diameter_px: float) -> WorkingMap:
-    """Correlate the map with a Gaussian of the particle's size."""
-    working = working_map(probability, diameter_px)
-    sigma = SIGMA_DIAMETERS * working.diameter_px
-    smooth = ndimage.gaussian_filter(working.image, sigma, mode="constant", truncate=3.0)
-    return working._replace(image=smooth)
+def smooth_map(seen: FinderMap, sigma_diameters: float) -> WorkingMap:
+    """Smooth the map with a Gaussian whose standard deviation is given in particle diameters."""
+    working = seen.working
+    sigma = sigma_diameters * working.diameter_px
+    return working._replace(image=ndimage.gaussian_filter(working.image, sigma, mode="constant", truncate=3.0))
 
 
-def propose(smoothed: WorkingMap, *, e: float) -> Peaks:
-    """Climb from the best pixel of every grid cell of `e` diameters to a local maximum; each maximum counts once."""
+def find_peaks(seen: FinderMap, sigma_diameters: float, cell_diameters: float) -> np.ndarray:
+    """Climb from the highest pixel of every grid cell to a local maximum.
+
+    Parameters
+    ----------
+    seen : FinderMap
+        Map to search.
+    sigma_diameters : float
+        Standard deviation of the Gaussian, in particle diameters.
+    cell_diameters : float
+        Side of a grid cell, in particle diameters.
+
+    Returns
+    -------
+    (n, 2) array
+        Each maximum once as x, y in pixels of the given map, the highest first.
+    """
+    smoothed = seen.once(smooth_map, sigma_diameters)
     height_map = smoothed.image
-    starts = _cell_maxima(height_map, max(1, round(e * smoothed.diameter_px)))
+    starts = _cell_maxima(height_map, max(1, round(cell_diameters * smoothed.diameter_px)))
     starts = starts[height_map.ravel()[starts] >= LEAST_SCORE]
     peaks = np.unique(_climbed(height_map, starts))
     peaks = peaks[np.argsort(-height_map.ravel()[peaks], kind="stable")]
     rows, columns = np.unravel_index(peaks, height_map.shape)
-    return Peaks(unscaled(_refined(height_map, rows, columns), smoothed.factor))
+    return unscaled(_refined(height_map, rows, columns), smoothed.factor)
 
 
 def _cell_maxima(image: np.ndarray, cell: int) -> np.ndarray:
@@ -86,16 +121,21 @@ def _parabola_top(before: np.ndarray, here: np.ndarray, after: np.ndarray) -> np
     return top.clip(-0.5, 0.5)
 
 
-def select(peaks: Peaks, *, diameter_px: float, s: float) -> np.ndarray:
-    """Drop of two discs that overlap by more than d (1 − s) the lower one, from the highest down.
+def suppress_close(peaks: np.ndarray, min_distance_px: float) -> np.ndarray:
+    """Greedy non-maximum suppression: discard every peak closer than a distance to a higher one that is kept.
 
-    A peak that was dropped drops nothing itself; of equals the upper, then the left one stays. Returns (n, 2) x, y.
+    Parameters
+    ----------
+    peaks : (n, 2) array
+        Positions x, y, the highest first; of equals the upper, then the left one is first.
+    min_distance_px : float
+        Smallest distance of two kept peaks, in the pixels of the positions.
     """
-    if len(peaks.xy) == 0:
-        return peaks.xy
-    kept = np.ones(len(peaks.xy), dtype=bool)
-    close = cKDTree(peaks.xy).query_pairs(s * diameter_px * (1 - 1e-9), output_type="ndarray")
-    # Peaks come highest first, so the first of a pair is the higher, and its fate is settled before its turn.
+    if len(peaks) == 0:
+        return peaks
+    kept = np.ones(len(peaks), dtype=bool)
+    close = cKDTree(peaks).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
+    # The first of a pair is the higher one, and all pairs in which it is the lower one come before.
     for higher, lower in close[np.lexsort(close.T[::-1])]:
         kept[lower] &= not kept[higher]
-    return peaks.xy[kept]
+    return peaks[kept]

@@ -12,7 +12,7 @@ class CrossEntropy(LossTerm):
 
     name: Literal["cross_entropy"] = "cross_entropy"
     label_smoothing: float = Field(
-        0.0, ge=0, lt=1, description="share of the target that is spread evenly over all labels"
+        default=0.0, ge=0, lt=1, description="share of the target that is spread evenly over all labels"
     )
 
     def build(self) -> Loss:

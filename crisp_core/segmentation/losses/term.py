@@ -17,7 +17,7 @@ Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 class LossTerm(Options):
     """One term of the loss. A subclass adds `name`, its own options and `build`."""
 
-    weight: float = Field(1.0, gt=0, description="weight of this term in the sum of the losses")
+    weight: float = Field(default=1.0, gt=0, description="weight of this term in the sum of the losses")
 
     def build(self) -> Loss:
         """Function of logits (1, l, 1, n) and labels (1, 1, n) of the n valid pixels; returns the scalar loss.

@@ -15,8 +15,8 @@ class Tversky(LossTerm):
     """1 − TP / (TP + α FP + β FN), mean over the labels; α = β = 0.5 is Dice, α = β = 1 is Jaccard."""
 
     name: Literal["tversky"] = "tversky"
-    alpha: float = Field(0.3, ge=0, description="weight of false positives")
-    beta: float = Field(0.7, ge=0, description="weight of false negatives")
+    alpha: float = Field(default=0.3, ge=0, description="weight of false positives")
+    beta: float = Field(default=0.7, ge=0, description="weight of false negatives")
 
     def build(self) -> Loss:
         """Tversky loss from soft counts over all crops of the step together."""
