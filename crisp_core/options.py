@@ -5,7 +5,7 @@ method that does the work. The main process of Snakemake reads the models to che
 torch, scikit-image, trackpy and the like within functions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -41,6 +41,7 @@ def chosen(
     *,
     place: str,
     key: Literal["name", "program"] = "name",
+    others: Sequence[str] = (),
 ) -> Entry:
     """Entry that the config names, with its options.
 
@@ -53,6 +54,8 @@ def chosen(
         Key of the config, for messages.
     key : str
         Key of the name in a mapping.
+    others : sequence of str
+        Further values that the config takes here, for messages.
 
     Raises
     ------
@@ -64,7 +67,7 @@ def chosen(
     options: dict[str, Any] = {key: given} if isinstance(given, str) else dict(given)
     name = str(options.get(key))
     if name not in registry:
-        raise UserError(f"{place}: {name!r} is not known; use one of {', '.join(registry)}")
+        raise UserError(f"{place}: {name!r} is not known; use one of {', '.join([*others, *registry])}")
     try:
         return registry[name](**options)
     except ValidationError as error:

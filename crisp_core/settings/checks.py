@@ -20,6 +20,7 @@ from crisp_core.segmentation.checkpoints import (
     network_input,
     read_facts,
 )
+from crisp_core.settings.named import check_finder, check_losses
 
 # Width of a particle on the images of a network that nothing else decides: docs/performance.md, working resolution.
 PIXELS_PER_DIAMETER = 25
@@ -392,6 +393,7 @@ def label_source(dataset: Mapping[str, Any]) -> str:
 
 def check_recipe(place: str, entry: Mapping[str, Any]) -> None:
     """Refuse combinations of the sections that networks and experiments share which no schema can see."""
+    check_losses(place, entry["training"])
     prediction = entry["prediction"]
     if 2 * prediction["overlap_px"] > prediction["tile_px"]:
         raise UserError(
@@ -408,6 +410,7 @@ def check_recipe(place: str, entry: Mapping[str, Any]) -> None:
 def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
     """Refuse combinations of an experiment's settings that no schema can see."""
     place, resolution = f"config, experiments/{name}", experiment["resolution"]
+    check_finder(place, experiment["centers"])
     if resolution["program"] == "aspire" and resolution["symmetry"][0].upper() not in "CD":
         raise UserError(
             f"{place}/resolution/symmetry: aspire reconstructs with Cn and Dn, not {resolution['symmetry']}; "

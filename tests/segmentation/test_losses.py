@@ -1,11 +1,8 @@
 from math import log
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from jsonschema import Draft202012Validator
 from sklearn.metrics import f1_score, jaccard_score, log_loss
 
 from crisp_core.classes import IGNORED
@@ -150,23 +147,6 @@ def test_a_wrong_loss_or_option_is_refused_in_one_line(term, message):
     with pytest.raises(UserError) as caught:
         make_loss([term])
     assert str(caught.value) == f"training/loss{message}"
-
-
-SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
-
-
-@pytest.mark.parametrize("option", [{}, {"alpha": 0.5}, {"beta": 0.5}, {"label_smoothing": 0.1}, {"gamma": 1}])
-@pytest.mark.parametrize("name", [*LOSSES, "focal"])
-def test_the_config_takes_what_the_losses_take(name, option):
-    items = SCHEMA["$defs"]["training"]["properties"]["loss"]["items"]
-    entries = Draft202012Validator(items | {"$defs": SCHEMA["$defs"]})
-    for term in ({"name": name, "weight": 2, **option}, *([] if option else [name])):
-        try:
-            make_loss([term])
-        except UserError:
-            assert not entries.is_valid(term)
-        else:
-            assert entries.is_valid(term)
 
 
 def test_without_a_pixel_that_counts_the_loss_is_zero():

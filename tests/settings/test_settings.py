@@ -101,8 +101,26 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
         ("experiments/unet/training/lr", 1, "experiments/unet/training: unknown key 'lr'; known are .*learning_rate"),
         ("experiments/unet/training/learning_rate", "1e-3", "'1e-3' is text, not a number .*write 1.0e-3"),
         ("experiments/unet/training/epochs", 0, "experiments/unet/training/epochs: 0 is less than the minimum of 1"),
-        ("experiments/unet/training/loss", ["mse"], "'mse' is not one of"),
-        ("experiments/unet/centers/finder", "blob", "'blob' is not one of"),
+        (
+            "experiments/unet/training/loss",
+            ["mse"],
+            "experiments/unet/training/loss: 'mse' is not known; use one of dice",
+        ),
+        (
+            "experiments/unet/training/loss",
+            [{"name": "dice", "weight": 0}],
+            "training/loss/dice/weight: 0 is not allowed",
+        ),
+        (
+            "experiments/unet/centers/finder",
+            "blob",
+            "centers/finder: 'blob' is not known; use one of search, morphology",
+        ),
+        (
+            "experiments/unet/centers/finder",
+            {"name": "nms", "s": 0.4},
+            "centers/finder/nms: has no option 's'; it takes",
+        ),
         ("experiments/unet/prediction/overlap_px", 300, "overlap_px 300 is more than half of tile_px 512"),
         (
             "experiments/unet/particles",

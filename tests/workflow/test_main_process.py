@@ -19,7 +19,7 @@ from .conftest import ROOT, write_config
 pytestmark = pytest.mark.slow
 
 # docs/running.md says the same
-NEEDED = ["numpy", "pandas", "scipy", "h5py", "mrcfile", "starfile", "tifffile", "pillow", "gemmi", "pooch"]
+NEEDED = ["numpy", "pandas", "scipy", "h5py", "mrcfile", "starfile", "tifffile", "pillow", "gemmi", "pooch", "pydantic"]
 
 REFUSE = """
 import sys
