@@ -1,11 +1,12 @@
 """The page of everything that a config chooses by name: made from the registries."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from crisp_core.labels.thresholds import THRESHOLDS
+from crisp_core.picking.finders import FINDERS
 from crisp_core.segmentation.losses import LOSSES
 
 INTRODUCTION = """# Choices by name
@@ -15,6 +16,7 @@ A name in the config chooses one of these entries. To set its options, write a m
 # title, key of the config, entries by name
 REGISTRIES: list[tuple[str, str, Mapping[str, object]]] = [
     ("Losses", "training/loss", LOSSES),
+    ("Finders of centers", "centers/finder", FINDERS),
     ("Thresholds of scikit-image", "simulation/threshold", dict.fromkeys(THRESHOLDS)),
 ]
 
@@ -53,5 +55,12 @@ def options(entry: object) -> str:
     if not (isinstance(entry, type) and issubclass(entry, BaseModel)):
         return ""
     fields = {name: field for name, field in entry.model_fields.items() if name not in ("name", "program")}
-    lines = [f"`{name}: {field.default}` {field.description or ''}" for name, field in fields.items()]
+    lines = [f"`{name}: {shown(field.default)}` {field.description or ''}" for name, field in fields.items()]
+    grid: Mapping[str, Sequence[float]] = getattr(entry, "grid", {})
+    lines += [f"search tries `{name}` {', '.join(map(shown, values))}" for name, values in grid.items()]
     return "<br>".join(line.replace("|", "\\|") for line in lines)
+
+
+def shown(value: object) -> str:
+    """Value with four digits at most."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
