@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/partial_labels.py FOLDER [--missing 0.5] [--micrographs 6] [--seeds 1 2 3]
 
-Simulates micrographs like the default run's, drops particles at random from the labels of the training and the
+Simulates micrographs like those of examples/plain.yaml, drops particles at random from the labels of the training and the
 validation part, trains on what is left, and compares on the whole truth of the test part:
 FOLDER/results/partial/tables/partial.tsv, and histograms of the probabilities beside it.
 """
@@ -24,11 +24,11 @@ from crisp_core.formats.star import read_blocks, write_blocks  # noqa: E402
 LABELLED = "partial.star"
 FURTHER = {"epochs": 3, "network_learning_rate": 1.0e-4, "crf_learning_rate": 1.0e-2}
 DATASET = {
-    "micrographs": "results/embedded/micrographs/*.mrc",
+    "micrographs": "results/plain/micrographs/*.mrc",
     "pixel_size": 7.08,
     "particle_diameter_angstrom": 180,
     "coordinates": {"files": LABELLED, "format": "relion-particles", "origin": "top-left"},
-    "labels": {"source": "poses", "poses": LABELLED, "map": "results/embedded/density.mrc"},
+    "labels": {"source": "poses", "poses": LABELLED, "map": "results/plain/density.mrc"},
 }
 EXPERIMENTS = {
     "net": {"network": {"encoder_weights": None}, "training": {"epochs": 5, "crops_per_micrograph": 128}},
@@ -40,11 +40,11 @@ EXPERIMENTS = {
 
 
 def snakemake(folder: Path, config: dict, *targets: str) -> None:
-    """Run the workflow in a folder with a config laid over the default one."""
+    """Run the workflow in a folder with a config laid over examples/plain.yaml."""
     (folder / "study.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     command += ["--workflow-profile", str(ROOT / "profiles/default"), "--cores", "2"]
-    configs = [str(ROOT / "config.yaml"), str(folder / "study.yaml")]
+    configs = [str(ROOT / "examples/plain.yaml"), str(folder / "study.yaml")]
     subprocess.run([*command, "--configfile", *configs, "--", *targets], check=True)
 
 
@@ -66,14 +66,14 @@ if __name__ == "__main__":
     given = parser.parse_args()
     given.folder.mkdir(parents=True, exist_ok=True)
 
-    simulation = {"datasets": {"embedded": {"simulation": {"n_micrographs": given.micrographs}}}}
-    simulation["datasets"]["embedded"]["split"] = {"train": 1, "validation": 1, "test": "rest"}
-    snakemake(given.folder, simulation, "results/embedded/micrographs", "results/embedded/simulation/0000.star")
+    simulation = {"datasets": {"plain": {"simulation": {"n_micrographs": given.micrographs}}}}
+    simulation["datasets"]["plain"]["split"] = {"train": 1, "validation": 1, "test": "rest"}
+    snakemake(given.folder, simulation, "results/plain/micrographs", "results/plain/simulation/0000.star")
 
     names = [f"simulated_{i + 1:04d}" for i in range(given.micrographs)]
     n_test = max(1, given.micrographs // 3)
     split = {"train": names[: -n_test - 1], "validation": names[-n_test - 1 : -n_test], "test": names[-n_test:]}
-    truth = given.folder / "results/embedded/simulation/0000.star"
+    truth = given.folder / "results/plain/simulation/0000.star"
     drop_particles(truth, given.folder / LABELLED, split["train"] + split["validation"], given.missing)
 
     table = {"rows": list(EXPERIMENTS), "seeds": given.seeds}

@@ -15,7 +15,8 @@ SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 BASES = {
     "paper-tables.yaml": "empiar-10017-synthetic.yaml",
     "compare-empiar-10017.yaml": "empiar-10017.yaml",
-    **dict.fromkeys(["crf.yaml", "crf-few.yaml", "working-pixel-size.yaml"], "../config.yaml"),
+    **dict.fromkeys(["crf.yaml", "crf-few.yaml"], "plain.yaml"),
+    "working-pixel-size.yaml": "../config.yaml",
 }
 VALID = {
     "run": ["mine/unet"],

@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from .conftest import copy_workflow, write_config
+from .conftest import ROOT, copy_workflow, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -95,7 +95,7 @@ def running(rule):
 
 @pytest.fixture(scope="module")
 def cluster_run(slurm, tmp_path_factory):
-    """The default run on Slurm, trained for less; one of its jobs was killed from outside. Its folder, and all jobs."""
+    """examples/plain.yaml on Slurm, trained for less; one of its jobs was killed from outside. Its folder, and all jobs."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
     # two batches, so that two GPU jobs are in the queue at once
     short = {"micrographs_per_job": 6, "experiments": {"unet": {"training": {"epochs": 3}}}}
@@ -103,7 +103,7 @@ def cluster_run(slurm, tmp_path_factory):
     (folder / "slurm").symlink_to("profiles/slurm")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
     command += ["--slurm-init-seconds-before-status-checks", "2"]
-    command += ["--configfile", "config.yaml", change.name]
+    command += ["--configfile", str(ROOT / "examples/plain.yaml"), change.name]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
@@ -117,9 +117,9 @@ def cluster_run(slurm, tmp_path_factory):
     return folder, slurm_jobs(), victim["JobId"]
 
 
-def test_the_default_run_ends_with_all_its_results(cluster_run):
+def test_the_run_ends_with_all_its_results(cluster_run):
     folder, jobs, _ = cluster_run
-    run = folder / "results/embedded/unet"
+    run = folder / "results/plain/unet"
     for name in ("particles.star", "autopick.star", "plots/training.png"):
         assert (run / name).is_file()
     assert (folder / "results/report.html").is_file()
