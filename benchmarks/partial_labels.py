@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/partial_labels.py FOLDER [--missing 0.5] [--micrographs 6] [--seeds 1 2 3]
 
-Simulates micrographs like those of examples/plain.yaml, drops particles at random from the labels of the training and the
+Simulates micrographs like examples/plain.yaml, drops particles at random from the labels of the training and the
 validation part, trains on what is left, and compares on the whole truth of the test part:
 FOLDER/results/partial/tables/partial.tsv, and histograms of the probabilities beside it.
 """

@@ -95,7 +95,7 @@ def running(rule):
 
 @pytest.fixture(scope="module")
 def cluster_run(slurm, tmp_path_factory):
-    """examples/plain.yaml on Slurm, trained for less; one of its jobs was killed from outside. Its folder, and all jobs."""
+    """Folder and jobs of a shortened run of examples/plain.yaml on Slurm; one of its jobs was killed from outside."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
     # two batches, so that two GPU jobs are in the queue at once
     short = {"micrographs_per_job": 6, "experiments": {"unet": {"training": {"epochs": 3}}}}
