@@ -61,7 +61,7 @@ def simulate_micrograph(
     Parameters
     ----------
     volume : (n, n, n) array [z, y, x]
-        Density, protein positive, at `pixel_size` (see `resampled_volume` and `phantom`), n even.
+        Density, protein positive, at `pixel_size` (see `resample_volume` and `phantom`), n even.
     name : str
         Micrograph; with `seed` it determines every random draw.
     shape : (int, int)

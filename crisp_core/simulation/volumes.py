@@ -121,14 +121,20 @@ def read_density(
     UserError
         If the form is unknown, a download fails, or the file is not a usable map or model.
     """
+    kind, path = local_source(volume, downloads)
+    if kind == "model":
+        return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
+    return resample_volume(*read_volume(path, pixel_size=volume_pixel_size), pixel_size)
+
+
+def local_source(volume: str, downloads: Mapping[str, Any]) -> Source:
+    """Find the file of a density, map or model; the file of an entry of a data bank is fetched: see `read_density`."""
     kind, name = volume_source(volume)
     if kind == "emdb":
-        name = str(fetch(emdb_map_url(name, downloads["emdb_url"]), folder=downloads["folder"]))
-    elif kind == "pdb":
-        name = str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"]))
-    if kind in ("pdb", "model"):
-        return model_density(name, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
-    return resample_volume(*read_volume(name, pixel_size=volume_pixel_size), pixel_size)
+        return Source("map", str(fetch(emdb_map_url(name, downloads["emdb_url"]), folder=downloads["folder"])))
+    if kind == "pdb":
+        return Source("model", str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"])))
+    return Source(kind, name)
 
 
 def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
@@ -164,7 +170,11 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
     Form factors: Peng et al. 1996 (doi 10.1107/S0108767395014371), five Gaussians, from International Tables C
     4.3.2.2. The resolution is defined as ChimeraX's molmap defines it.
     """
-    model = _read_assembly(Path(path))
+    return density_of_atoms(read_model(Path(path)), pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
+
+
+def density_of_atoms(model: gemmi.Model, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
+    """Make the density of a model that `read_model` returned, as `model_density` does; the model is changed."""
     atoms = [site.atom for site in model.all()]
     positions = np.array([atom.pos.tolist() for atom in atoms]) - model.calculate_center_of_mass().tolist()
     # The reach of a blurred atom stays free on every side, so that nothing comes in from the opposite one.
@@ -180,8 +190,14 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
     return np.ascontiguousarray(density if samples == 1 else resample_volume(density, 1, samples), dtype=np.float32)
 
 
-def _read_assembly(path: Path) -> gemmi.Model:
-    """First model of a file, as its first biological assembly, without hydrogen and water."""
+def read_model(path: Path) -> gemmi.Model:
+    """Read the first model of a file, as its first biological assembly, without hydrogen and water.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or broken, or holds no atoms.
+    """
     try:
         check_unpacked(path, most_bytes=MAX_MODEL_BYTES)
         structure = gemmi.read_structure(str(path))
