@@ -21,21 +21,20 @@ from crisp_core.particles.rescaling import rescale_images
 from crisp_core.particles.stacks import write_stack
 
 log = logging.getLogger("crisp")
-# Reasons for a coordinate without particle image, empty for a kept one.
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
 WITHOUT_CTF = "micrograph without CTF"
 CHANGED = "micrograph replaced or damaged since it was picked"
 
 
 class ExtractedImages(NamedTuple):
-    """Images (m, size, size), float32, and one reason per coordinate (n,), empty for a kept one."""
+    """Extracted images (m, size, size), float32, and one reason per coordinate (n,): empty where it was kept."""
 
     stack: np.ndarray
     reasons: np.ndarray
 
 
 class ExtractedRows(NamedTuple):
-    """Coordinates with an image, in the order of the stack, and coordinates without one, with the column reason."""
+    """Coordinates that gave an image, in the order of the stack, and those that gave none, with the column reason."""
 
     kept: pd.DataFrame
     dropped: pd.DataFrame
@@ -50,28 +49,28 @@ def extract_particles(
     rescale_px: int | None = None,
     invert: bool = True,
 ) -> ExtractedImages:
-    """Cut out, rescale, normalise and invert the particles of one micrograph.
+    """Cut out, rescale, normalise and invert particles.
 
     Parameters
     ----------
     image : np.ndarray
-        Micrograph (h, w).
+        `(y, x)` micrograph.
     xy : np.ndarray
-        Centres (n, 2) as (x, y), in px of `image`.
+        `(n, 2)` centres as (x, y) in pixels of `image`.
     box_px : int
-        Side of a box in px of `image`, even.
+        Side of the window, even.
     bg_radius_px : float
-        Radius of the particle's circle in px of the rescaled image, at most half its side; pixels outside of it are
-        background.
+        Pixels farther than this from the centre are background; in pixels of the image that is written (so after
+        rescaling), at most half its side.
     rescale_px : int, optional
-        Side of the rescaled image, even; without it, images are not rescaled.
+        Side after Fourier rescaling, even.
     invert : bool
-        Multiply by −1, so that dark particles become bright.
+        Multiply by −1, so that protein is white.
 
     Returns
     -------
     Particles
-        Kept images in the order of `xy`, and the reason for each dropped one.
+        The kept particles in the order of `xy`, and why each of the others was dropped.
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     inside = boxes_touching_image(image.shape, xy, box_px=box_px)
@@ -102,42 +101,39 @@ def extract_stack(
     Parameters
     ----------
     path : str or Path
-        Stack to write, see `write_stack`.
+        Stack to write, as `write_stack` does.
     coordinates : DataFrame
-        Columns micrograph, x, y in px of the micrographs; further columns are kept.
+        micrograph, x, y in px of the micrographs, and any others.
     micrographs : mapping of name to path
-        Files of the micrographs.
     boxes : Boxes
-        Sizes, from `choose_boxes`.
     pixel_size : float
-        Pixel size of the micrographs, Å/px.
+        Å/px of the micrographs.
     invert : bool
         As in `extract_particles`.
     float16 : bool
-        Write 16-bit floats: half the file size, with about three digits.
+        Half the digits and half the file.
     ctf : DataFrame, optional
-        Table with the column micrograph. Coordinates on other micrographs get no image, since RELION needs a CTF for
-        all particles or for none.
+        Table with the column micrograph; coordinates on others give no image, since CTF is for all particles or none.
     shapes : mapping of name to (height, width), optional
-        Shapes of the micrographs at the time of picking. A micrograph with another shape now, or an unreadable one,
-        gets no images.
+        Shapes of the micrographs when their coordinates were found. One that has another shape by now, or that cannot
+        be read any more, gives no image.
 
     Returns
     -------
     Extracted
-        Rows of `coordinates`; kept rows are in the order of the stack.
+        Rows of `coordinates`, in the order of the stack.
     """
     usable = coordinates["micrograph"].isin(coordinates["micrograph"] if ctf is None else ctf["micrograph"])
     kept, dropped = [coordinates.iloc[:0]], [coordinates[~usable].assign(reason=WITHOUT_CTF)]
     for name in dropped[0]["micrograph"].unique():
-        log.warning("%s: has no CTF; its coordinates get no particle images", name)
+        log.warning("%s has no CTF: its coordinates give no particle images", name)
 
     def stacks() -> Iterator[np.ndarray]:
         for name, rows in coordinates[usable].groupby("micrograph", sort=False):
             try:
                 image = _read_unchanged(micrographs[name], name, pixel_size, (shapes or {}).get(name))
             except UserError as error:
-                log.warning("%s: no particle images; %s", name, error)
+                log.warning("no particle images of %s: %s", name, error)
                 dropped.append(rows.assign(reason=CHANGED))
                 continue
             particles = extract_particles(
@@ -160,11 +156,11 @@ def extract_stack(
 
 
 def _read_unchanged(path: str, name: str, pixel_size: float, shape: Shape | None) -> np.ndarray:
-    """Read a micrograph and check its shape, if a shape is given."""
+    """Image of a micrograph, which must have the shape that is given."""
     image = read_micrograph(path, name=name, pixel_size=pixel_size).image
     if shape is not None and image.shape != tuple(shape):
         raise UserError(
-            f"{path}: has {image.shape[1]} × {image.shape[0]} pixels now, but had {shape[1]} × {shape[0]} when it was "
-            "picked; run with --forcerun prepare to pick it again"
+            f"{path}: has {image.shape[1]} × {image.shape[0]} pixels, and had {shape[1]} × {shape[0]} when it was "
+            "picked; run again with --forcerun prepare, which picks it anew"
         )
     return image

@@ -1,8 +1,8 @@
-"""Noise patches from the predicted background of micrographs, and their power spectrum.
+"""Patches of pure noise for denoisers, from where a probability map calls background, and their power spectrum.
 
-The periodogram of a patch leaks: since a patch is not periodic, strong low frequencies, as in ice, spread over all
-other frequencies. A Hann window prevents this. The window and the subtraction of the mean remove power from the two
-lowest shells, so that spectra begin at shell 2.
+A periodogram of a patch leaks: what is strong at low frequency, as noise of ice is, spreads over all others, since the
+patch does not continue periodically. A Hann window ends that, and costs the two lowest shells: its width and the mean
+that is subtracted take power from them, so spectra begin at shell 2.
 
 Source: Harris 1978, Proc. IEEE 66:51 (windows); Welch 1967, IEEE Trans. Audio Electroacoust. 15:70 (averaging).
 """
@@ -18,18 +18,18 @@ from scipy import ndimage
 from crisp_core.geometry import Shape, angstrom_to_px
 from crisp_core.seeds import named_rng
 
-# First shell of a spectrum: window and mean remove power from lower shells.
+# What the window and the mean leave of the lowest shells is not the noise's power.
 FIRST_SHELL = 2
-# Maximum number of positions that are tried per patch; more take time and find hardly any more room.
+# Places that are tried for each patch; more find hardly any more room, and take time.
 TRIES = 100
-# Name of the pooled spectrum in the column micrograph.
+# The pooled spectrum's name among the micrographs.
 POOLED = "all"
 
 
 class NoisePatches(NamedTuple):
-    """Patches of one micrograph, the first pixel (x, y) of each, and the background's share of the micrograph."""
+    """Patches of one micrograph, the first pixel (x, y) of each, and the share of the micrograph that is background."""
 
-    stack: np.ndarray  # (n, side, side) float32, grey values of the micrograph
+    stack: np.ndarray  # (n, side, side) float32, as in the micrograph
     corners: np.ndarray  # (n, 2) int
     background_share: float
 
@@ -42,20 +42,18 @@ def find_background(
     margin_px: float,
     classes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Return the background of a probability map, without a margin around everything else.
+    """Pixels that a map calls background, away from all others.
 
     Parameters
     ----------
-    probability : (h, w) array
-        Probability of the particle class.
-    valid : (h, w) array
-        True on valid area.
+    probability, valid : (h, w) arrays
+        Of a particle; what counts.
     threshold : float
-        Minimum probability of a particle pixel.
+        Probability from which on a pixel is particle.
     margin_px : float
-        Minimum distance from particles and masked area; the edge of the image needs no distance.
+        Least distance from particle and masked area; the edge of the image is none.
     classes : (h, w) array, optional
-        Predicted class of each pixel; only class 0 is background.
+        Label that the network gives each pixel; anything but 0 is not background either.
 
     Returns
     -------
@@ -70,19 +68,19 @@ def find_background(
 
 
 def find_free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> np.ndarray:
-    """Find the first pixels (x, y) of all patches on free area, (n, 2) int, one per pixel of the coarser grid.
+    """First pixels (x, y) of patches that lie on free area, (n, 2) int, one per pixel of the coarser grid.
 
     Parameters
     ----------
     free : (h, w) bool array
-        Free area of the micrograph, at the same or a coarser pixel size.
+        On any grid over the micrograph, not finer than its own.
     full_shape : (int, int)
-        Shape of the micrograph.
+        Of the micrograph.
     side_px : int
-        Side of a patch in px of the micrograph.
+        Of a patch, in pixels of the micrograph.
     """
     scale = np.array(full_shape) / free.shape
-    # Maximum number of grid pixels that a patch touches.
+    # A patch touches at most so many pixels of the grid, wherever it begins.
     rows, columns = np.minimum(np.floor(side_px / scale).astype(int) + 2, free.shape)
     sums = np.pad(np.cumsum(np.cumsum(~free, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
     blocked = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
@@ -94,32 +92,13 @@ def find_free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> n
 def choose_corners(
     corners: np.ndarray, n: int, *, side_px: int, overlap: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw up to `n` corners such that no two patches overlap too much.
-
-    Parameters
-    ----------
-    corners : (m, 2) int array
-        First pixels (x, y) of all possible patches.
-    n : int
-        Maximum number of patches.
-    side_px : int
-        Side of a patch in px.
-    overlap : float
-        Maximum share of its area that a patch has in common with another one.
-    rng : numpy Generator
-        Source of random numbers.
-
-    Returns
-    -------
-    (k, 2) int array
-        Drawn corners.
-    """
+    """Up to `n` of the corners (m, 2), drawn so that no two patches share more than `overlap` of their area."""
     left = corners[rng.permutation(len(corners))[: n * TRIES]]
     taken: list[np.ndarray] = []
     while len(left) and len(taken) < n:
         taken.append(left[0])
         shared = np.clip(side_px - np.abs(left - left[0]), 0, None).prod(axis=1) / side_px**2
-        # the patch itself is removed from the list
+        # its own patch shares all
         left = left[(shared <= overlap) & (np.arange(len(left)) > 0)]
     return np.array(taken, dtype=int).reshape(-1, 2)
 
@@ -139,7 +118,7 @@ def sample_noise(
     seed: int,
     classes: np.ndarray | None = None,
 ) -> NoisePatches:
-    """Cut patches at random positions out of the background of one micrograph.
+    """Patches of one micrograph at random places of its background.
 
     Parameters
     ----------
@@ -148,13 +127,12 @@ def sample_noise(
     probability, valid, classes : arrays of one shape
         As in `find_background`, on the network's grid.
     name : str
-        Micrograph; name and seed determine the positions.
+        Micrograph; with `seed` it determines the places.
     pixel_size : float
-        Pixel size of the network, Å/px.
+        Å/px of the network's grid.
     side_px, patches_per_micrograph, threshold, margin_angstrom, overlap
-        Settings of the section `noise`.
+        The config's section `noise`.
     seed : int
-        Seed of the random positions.
     """
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
     free = find_background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
@@ -167,10 +145,10 @@ def sample_noise(
 
 
 def power_spectrum(stack: np.ndarray) -> np.ndarray:
-    """Return the mean radial power spectrum of at least one patch (n, side, side): (side // 2 + 1 - FIRST_SHELL,).
+    """Mean radial power spectrum of patches (n, side, side), (side // 2 + 1 - FIRST_SHELL,), n at least 1.
 
-    The weighted mean of every patch is subtracted, so that brightness does not leak. White noise of variance v has
-    power v at every frequency. Shell i, from `FIRST_SHELL` to Nyquist, is the frequency i / (side · pixel size).
+    Of every patch its mean under the window is subtracted, so that no brightness leaks. White noise of variance v has v
+    at every frequency. Shell i, from `FIRST_SHELL` to Nyquist, is the frequency i / (side · pixel size).
     """
     side = stack.shape[-1]
     hann = np.sin(np.pi * np.arange(side) / side) ** 2
@@ -186,23 +164,23 @@ def power_spectrum(stack: np.ndarray) -> np.ndarray:
 
 
 def patches_table(name: str, patches: NoisePatches, *, stack: str, first: int) -> pd.DataFrame:
-    """List the patches of a micrograph with their positions.
+    """Where the patches of a micrograph came from.
 
     Parameters
     ----------
     name : str
         Micrograph.
     patches : NoisePatches
-        Patches of the micrograph.
     stack : str
-        File with the images of the patches.
+        File that they are written to.
     first : int
-        Number of images in the file before these patches.
+        Images in it before them.
 
     Returns
     -------
     DataFrame
-        Columns image (`000001@stack`), micrograph, x, y (first pixel of the patch), mean and sd of its pixels.
+        Columns image (`000001@stack`), micrograph, x, y (the patch's first pixel on the micrograph), mean and sd of
+        its pixels.
     """
     n = len(patches.stack)
     pixels = patches.stack.reshape(n, patches.stack.shape[-1] ** 2).astype(float)
@@ -219,21 +197,21 @@ def patches_table(name: str, patches: NoisePatches, *, stack: str, first: int) -
 
 
 def spectra_table(spectra: Mapping[str, tuple[int, np.ndarray]], *, side_px: int, pixel_size: float) -> pd.DataFrame:
-    """List the spectra of micrographs.
+    """Spectra of micrographs as a table.
 
     Parameters
     ----------
     spectra : mapping of micrograph to (number of patches, spectrum)
-        Spectra are results of `power_spectrum`.
+        Of `power_spectrum`.
     side_px : int
-        Side of a patch in px.
+        Of the patches.
     pixel_size : float
-        Pixel size of the patches, Å/px.
+        Å/px of the patches.
 
     Returns
     -------
     DataFrame
-        Columns micrograph, n_patches, frequency (1/Å), power; a table without rows if there are no patches.
+        Columns micrograph, n_patches, frequency (1/Å), power; no row without any patch.
     """
     frequency = np.arange(FIRST_SHELL, side_px // 2 + 1) / (side_px * pixel_size)
     tables = [pd.DataFrame(columns=["micrograph", "n_patches", "frequency", "power"])]
@@ -245,7 +223,7 @@ def spectra_table(spectra: Mapping[str, tuple[int, np.ndarray]], *, side_px: int
 
 
 def add_pooled_spectrum(spectra: pd.DataFrame) -> pd.DataFrame:
-    """Add the mean spectrum of all patches, under the name `POOLED`, to a result of `spectra_table`."""
+    """Spectra of micrographs, and of all their patches together, under the name `POOLED`; see `spectra_table`."""
     if spectra.empty:
         return spectra
     total = spectra.assign(power=spectra["n_patches"] * spectra["power"])

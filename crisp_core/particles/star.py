@@ -29,21 +29,21 @@ def write_extracted_star(
     path : str or Path
         File to write.
     kept : DataFrame
-        Kept rows of `extraction.extract_stack`: columns micrograph, x, y, score, in the order of the stack.
+        Of `particles.extract_to_stack`: columns micrograph, x, y and score, in the order of the stack.
     boxes : Boxes
-        Sizes of the images in the stack.
+        Of the stack.
     stack : str
-        Path of the stack in the star file.
+        Path of the stack, as the star file names it.
     star_paths : mapping of str to str
-        Paths of the micrographs in the star file, by name.
+        Paths by which the star file names the micrographs.
     pixel_size : float
-        Pixel size of the micrographs, Å/px.
+        Å/px of the micrographs.
     microscope : mapping
-        Optics: voltage_kv, spherical_aberration_mm, amplitude_contrast.
+        voltage_kv, spherical_aberration_mm, amplitude_contrast.
     ctf, groups : DataFrame, optional
-        CTF and optics groups of the micrographs, results of `formats.star.read_micrographs_ctf`.
+        CTF of the micrographs and their optics groups, as `star.read_micrographs_ctf` returns them.
     poses : DataFrame, optional
-        Further columns, such as orientations, one row per particle.
+        More columns, one row per particle.
     """
     table = particles_table(kept, stack=stack, micrograph_paths=star_paths, ctf=ctf)
     optics = optics_table(

@@ -13,6 +13,10 @@ Each section lists the rules of one file of `rules/`, in the order of the Snakef
 entry `plan.…` is a function of `crisp_core.plan`, which returns the files of the job. To make only some of these files:
 [run parts](../running.md).
 """
+# a rule of its own, or one that inherits from a kind of job
+RULE = re.compile(r"^(?:use rule \w+ as|rule) (\w+)(?: with)?:\n((?:(?: {4}.*)?\n)+)", re.M)
+SECTION = re.compile(r"^ {4}(\w+):(.*\n(?:(?: {8}.*)?\n)*)", re.M)
+SCRIPT = re.compile(r'workflow_scripts/(\w+)\.py|run_script\("(\w+)"\)')
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,11 @@ def rules_page(root: Path) -> str:
 
 def rules_of(path: Path) -> Iterator[Rule]:
     """Rules of a .smk file that run a script."""
-    for name, body in re.findall(r"^rule (\w+):\n((?:(?: {4}.*)?\n)+)", path.read_text(), re.M):
-        sections = dict(re.findall(r"^ {4}(\w+):(.*\n(?:(?: {8}.*)?\n)*)", body, re.M))
-        if "script" in sections:
-            yield Rule(name, paths(sections.get("input", "")), paths(sections["output"]), paths(sections["script"])[0])
+    for name, body in RULE.findall(path.read_text()):
+        sections = dict(SECTION.findall(body))
+        script = SCRIPT.search(body)
+        if script and "output" in sections:
+            yield Rule(name, paths(sections.get("input", "")), paths(sections["output"]), script[1] or script[2])
 
 
 def paths(section: str) -> list[str]:
@@ -62,7 +67,7 @@ def file_section(name: str, rules: list[Rule], root: Path) -> str:
 
 def purpose(rule: Rule, root: Path) -> str:
     """First paragraph of the docstring of the rule's script."""
-    text = ast.get_docstring(ast.parse((root / "rules" / rule.script).read_text())) or ""
+    text = ast.get_docstring(ast.parse((root / "workflow_scripts" / f"{rule.script}.py").read_text())) or ""
     sentence = " ".join(text.partition("\n\n")[0].split()).removeprefix(f"Rule {rule.name}: ").replace("|", "\\|")
     return sentence[:1].upper() + sentence[1:]
 

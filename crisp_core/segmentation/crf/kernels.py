@@ -15,12 +15,12 @@ import torch.nn.functional as F
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 Bandwidth = torch.Tensor | float
 NORMALIZATIONS = ("symmetric", "row")
-# Number of outputs of a convolution per matrix product.
+# outputs of a convolution that share a matrix product
 BLOCK = 64
 
 
 class Filter(NamedTuple):
-    """A normalised kernel F and its adjoint Fᵀ as maps of (b, m, h, w) tensors."""
+    """A normalised kernel F and its adjoint Fᵀ, maps of (b, m, h, w) tensors."""
 
     apply: Kernel
     adjoint: Kernel
@@ -32,11 +32,11 @@ def normalized_filter(kernel: Kernel, like: torch.Tensor, normalization: str) ->
     Parameters
     ----------
     kernel : callable
-        Kernel K, a symmetric linear map of (b, m, h, w) tensors.
+        Symmetric linear map of (b, m, h, w) tensors.
     like : (b, ..., h, w) tensor
-        Tensor with batch, size, type and device of the tensors to filter.
+        Tells the batch, the size, the type and the device of what will be filtered.
     normalization : {"symmetric", "row"}
-        symmetric: D^-½ K D^-½, its own adjoint (Krähenbühl & Koltun 2011); row: D^-1 K, which keeps constants.
+        D^-½ K D^-½, its own adjoint (Krähenbühl & Koltun 2011), or D^-1 K, which keeps constants.
     """
     degree = kernel(torch.ones_like(like[:, :1]))
     if normalization == "row":
@@ -50,12 +50,12 @@ def normalized_filter(kernel: Kernel, like: torch.Tensor, normalization: str) ->
 
 
 def gaussian_kernel(gamma: Bandwidth) -> Kernel:
-    """Make the smoothness kernel: positions only, separable, exact up to its truncation at 4σ.
+    """Smoothness: positions only, separable and exact up to its truncation at 4σ.
 
     Parameters
     ----------
     gamma : float or 0-d tensor
-        Standard deviation in pixels, differentiable.
+        Standard deviation in pixels; gradients reach it.
     """
     sigma = gamma if isinstance(gamma, torch.Tensor) else torch.tensor(gamma, dtype=torch.float64)
     radius = max(1, math.ceil(4 * sigma.item()))
@@ -65,32 +65,23 @@ def gaussian_kernel(gamma: Bandwidth) -> Kernel:
 
 
 def convolve_axis(x: torch.Tensor, taps: torch.Tensor, axis: int) -> torch.Tensor:
-    """Convolve along one axis, with zeros beyond the ends.
+    """Convolve along one axis with an odd number of taps, zeros beyond the ends.
 
-    Blocks of the axis are multiplied by a band matrix. This is as fast as a convolution on a CPU, gives the same
-    numbers on a GPU (whose convolutions round to 10 bits by default), and is differentiable in the taps.
-
-    Parameters
-    ----------
-    x : tensor
-        Values.
-    taps : (k,) tensor
-        Kernel with an odd number of taps.
-    axis : int
-        Axis of the convolution.
+    Blocks of the axis are multiplied by a band matrix: as quick as a convolution on a CPU, the same numbers on a GPU
+    (whose convolutions round to 10 bits by default), and differentiable in the taps.
     """
     length, radius = x.shape[axis], len(taps) // 2
     block = min(BLOCK, length)
     n_blocks = -(-length // block)
     rows = F.pad(x.movedim(axis, -1), (radius, n_blocks * block - length + radius))
     windows = rows.unfold(-1, block + 2 * radius, block)
-    # one large product is several times faster than a stack of small products
+    # one large product; a stack of small ones is several times slower
     products = (windows.reshape(-1, windows.shape[-1]) @ _band_matrix(taps, block)).view(*windows.shape[:-1], block)
     return products.flatten(-2)[..., :length].movedim(-1, axis)
 
 
 def _band_matrix(taps: torch.Tensor, block: int) -> torch.Tensor:
-    """Return the band matrix (block + taps − 1, block): column j contains the taps from row j on."""
+    """Band matrix (block + taps − 1, block) whose column j holds the taps from row j on."""
     size = block + len(taps) - 1
     offsets = torch.arange(size, device=taps.device)[:, None] - torch.arange(block, device=taps.device)
     inside = (offsets >= 0) & (offsets < len(taps))
@@ -98,18 +89,9 @@ def _band_matrix(taps: torch.Tensor, block: int) -> torch.Tensor:
 
 
 def pixel_coordinates(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> torch.Tensor:
-    """Return the coordinates (b, 2 + c, h, w) of the appearance kernel: (y, x) / alpha and features / beta.
+    """Coordinates (b, 2 + c, h, w) of the appearance kernel: (y, x) / alpha and features (b, c, h, w) / beta.
 
-    Both are centred, which keeps all differences and reduces rounding errors.
-
-    Parameters
-    ----------
-    features : (b, c, h, w) tensor
-        Features of the pixels.
-    alpha : float or 0-d tensor
-        Bandwidth of positions in pixels.
-    beta : float or 0-d tensor
-        Bandwidth of features in their own unit.
+    Both are centred, which changes no difference and saves digits.
     """
     height, width = features.shape[-2:]
     rows, columns = (
