@@ -18,6 +18,7 @@ resource_scopes:
 
 
 include: "rules/common.smk"
+include: "rules/jobs.smk"
 include: "rules/simulate.smk"
 include: "rules/prepare.smk"
 include: "rules/reconstruct.smk"
@@ -28,7 +29,6 @@ include: "rules/predict.smk"
 include: "rules/centers.smk"
 include: "rules/pickers.smk"
 include: "rules/extract.smk"
-include: "rules/maps.smk"
 include: "rules/evaluate.smk"
 include: "rules/tables.smk"
 include: "rules/compare.smk"

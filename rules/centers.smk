@@ -35,9 +35,7 @@ rule search_centers:
         finder=lookup("experiments/{experiment}/centers/finder", within=config),
         criterion=lookup("experiments/{experiment}/centers/criterion", within=config),
         maps=lookup("experiments/{experiment}/centers/maps", within=config),
-        target_precision=lookup(
-            "experiments/{experiment}/centers/target_precision", within=config
-        ),
+        target_precision=lookup("experiments/{experiment}/centers/target_precision", within=config),
         diameter_px=ask_value(datasets.particle_diameter_px),
         edge_box_px=ask_value(experiments.edge_box_px),
         removal=lookup("experiments/{experiment}/removal", within=config),

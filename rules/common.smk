@@ -86,6 +86,28 @@ def core_digest(script):
     return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
 
 
+def run_script(name):
+    """Parameters of a rule whose kind (jobs.smk) runs the script workflow_scripts/<name>.py."""
+    return {"script": name, "code": core_digest(name)}
+
+
+# the wildcards of a result name its subject in Snakemake's own report
+SUBJECTS = {
+    "network": "{network}",
+    "comparison": "{dataset}: {comparison}",
+    "table": "{dataset}: {table}",
+    "experiment": "{dataset}/{experiment}",
+    "dataset": "{dataset}",
+}
+
+
+def shown(path, caption, category, **labels):
+    """Result that Snakemake's own report shows, with a caption of rules/report and a label that names its subject."""
+    subject = next(name for name in SUBJECTS if f"{{{name}}}" in path)
+    labels = {subject: SUBJECTS[subject]} | labels
+    return report(path, caption=f"report/{caption}.rst", category=category, labels=labels)
+
+
 # scripts inherit both, on a cluster from the job's own Snakemake
 add_to_python_path(os.environ, ROOT)
 wait_asleep(os.environ)
@@ -99,9 +121,7 @@ config = or_exit(
     config,
     yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text()),
 )
-PLAN = or_exit(
-    micrographs.make_plan, config, is_main=workflow.is_main_process, prefix=PREFIX
-)
+PLAN = or_exit(micrographs.make_plan, config, is_main=workflow.is_main_process, prefix=PREFIX)
 # a job's own process skips this: what becomes of other files meanwhile should not end it
 if workflow.is_main_process:
     or_exit(check_plan, PLAN)

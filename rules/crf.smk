@@ -1,4 +1,4 @@
-rule train_crf:
+use rule train as train_crf with:
     input:
         network=ask(networks.before_crf),
         splits=ask(networks.training_splits),
@@ -7,58 +7,37 @@ rule train_crf:
     output:
         network="results/{network}/crf.pt",
         history="results/{network}/history_crf.tsv",
-    log:
-        "logs/{network}/train_crf.log",
-    benchmark:
-        "results/{network}/performance/train_crf.tsv"
+    pathvars:
+        job="train_crf",
     wildcard_constraints:
         network=one_of(networks.finetuned(PLAN)),
-    conda:
-        "../envs/crisp.yaml"
-    threads: 8
-    resources:
-        gpu=1,
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
-        runtime="12h",
     params:
+        **run_script("train_crf"),
         crf=ask_value(networks.training_section, "crf"),
-        # what costs only time or memory may change without a new training; the script takes it from the config
-        training=ask_value(networks.training_section, "training", "workers"),
-        prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),
-        datasets=ask_value(networks.training_sources),
-        seed=ask_value(networks.training_seed),
-        # not an output, which Snakemake would delete when the job is killed
         resume=below_prefix("results/{network}/training/last_crf.pt"),
-        code=core_digest("train_crf"),
-    script:
-        "../workflow_scripts/train_crf.py"
 
 
-rule plot_crf:
+use rule plot_training as plot_training_crf with:
+    input:
+        history="results/{network}/history_crf.tsv",
+    output:
+        shown("results/{network}/plots/training_crf.png", "training", "Training", plot="with crf"),
+    pathvars:
+        job="plot_training_crf",
+    localrule: True
+
+
+use rule network_job as plot_crf with:
     input:
         network="results/{network}/crf.pt",
         split=ask(networks.shown_split),
         images=ask(networks.shown_files, "results/{dataset}/images/{batch}.h5"),
     output:
-        report(
-            "results/{network}/plots/crf.png",
-            caption="report/crf.rst",
-            category="Training",
-            labels={
-                "network": "{network}",
-                "plot": "what the CRF does",
-            },
-        ),
-    log:
-        "logs/{network}/plot_crf.log",
+        shown("results/{network}/plots/crf.png", "crf", "Training", plot="effect of the CRF"),
+    pathvars:
+        job="plot_crf",
     wildcard_constraints:
         network=one_of(networks.with_crf(PLAN)),
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
     params:
-        diameter_angstrom=ask_value(networks.shown_diameter),
-        code=core_digest("plot_crf"),
-    script:
-        "../workflow_scripts/plot_crf.py"
+        **run_script("plot_crf"),
+        dataset=ask_value(networks.shown_sizes),

@@ -1,4 +1,4 @@
-rule extract:
+use rule run_job as extract with:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
@@ -9,102 +9,55 @@ rule extract:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
         particles="results/{dataset}/{experiment}/particles/{batch}.star",
         dropped="results/{dataset}/{experiment}/particles/{batch}-dropped.tsv",
-    log:
-        "logs/{dataset}/{experiment}/extract/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/extract/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="2h",
+    pathvars:
+        job="extract/{batch}",
     params:
+        **run_script("extract"),
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
         dataset=ask_value(datasets.dataset_optics),
         particles=lookup("experiments/{experiment}/particles", within=config),
-        code=core_digest("extract"),
-    script:
-        "../workflow_scripts/extract.py"
 
 
-rule join_particles:
+use rule local_run_job as join_particles with:
     input:
-        particles=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/particles/{batch}.star",
-        ),
-        stacks=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/particles/{batch}.mrcs",
-        ),
+        particles=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.star"),
+        stacks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.mrcs"),
     output:
         particles="results/{dataset}/{experiment}/particles.star",
-    log:
-        "logs/{dataset}/{experiment}/join_particles.log",
+    pathvars:
+        job="join_particles",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("join_particles"),
-    script:
-        "../workflow_scripts/join_particles.py"
+        **run_script("join_particles"),
 
 
-rule count_dropped:
+use rule local_run_job as count_dropped with:
     input:
-        picking=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/dropped/{batch}.tsv",
-        ),
-        extraction=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv",
-        ),
-        picks=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/picks/{batch}.star",
-        ),
-        particles=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/particles/{batch}.star",
-        ),
+        picking=ask(micrographs.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
+        extraction=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"),
+        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        particles=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.star"),
     output:
-        report(
-            "results/{dataset}/{experiment}/dropped.tsv",
-            caption="report/dropped.rst",
-            category="Data",
-            labels={"dataset": "{dataset}/{experiment}", "table": "dropped picks"},
-        ),
-    log:
-        "logs/{dataset}/{experiment}/count_dropped.log",
+        shown("results/{dataset}/{experiment}/dropped.tsv", "dropped", "Data", table="dropped picks"),
+    pathvars:
+        job="count_dropped",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("count_dropped"),
-    script:
-        "../workflow_scripts/count_dropped.py"
+        **run_script("count_dropped"),
 
 
-rule cryosparc_picks:
+use rule local_run_job as cryosparc_picks with:
     input:
         exposures=ask(datasets.optional_file, "exposures"),
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/picks/{batch}.star",
-        ),
+        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         picks="results/{dataset}/{experiment}/cryosparc/picks.cs",
         group="results/{dataset}/{experiment}/cryosparc/picks.csg",
         names="results/{dataset}/{experiment}/cryosparc/names.tsv",
-    log:
-        "logs/{dataset}/{experiment}/cryosparc_picks.log",
+    pathvars:
+        job="cryosparc_picks",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("cryosparc_picks"),
-    script:
-        "../workflow_scripts/cryosparc_picks.py"
+        **run_script("cryosparc_picks"),

@@ -1,67 +1,42 @@
-rule label_simulated:
+use rule dataset_job as label_simulated with:
     input:
         simulation="results/{dataset}/simulation/{batch}.h5",
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
         quarantine="results/{dataset}/quarantine/label-{batch}.tsv",
-    log:
-        "logs/{dataset}/label/{batch}.log",
-    benchmark:
-        "results/{dataset}/performance/label/{batch}.tsv"
+    pathvars:
+        job="label/{batch}",
     wildcard_constraints:
         dataset=one_of(PLAN.labels_come_from("truth")),
-    conda:
-        "../envs/crisp.yaml"
     threads: 2
-    resources:
-        mem_mb=2000,
-        runtime="1h",
     params:
+        **run_script("label_simulated"),
         micrographs=ask_value(micrographs.batch_paths),
         threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("label_simulated"),
-    script:
-        "../workflow_scripts/label_simulated.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule label_disc:
+use rule dataset_job as label_disc with:
     input:
-        coordinates=ask(
-            micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"
-        ),
-        names=ask(
-            micrographs.batch_addition,
-            "results/{dataset}/coordinates/{addition}-names.tsv",
-        ),
+        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
-    log:
-        "logs/{dataset}/label/{batch}.log",
-    benchmark:
-        "results/{dataset}/performance/label/{batch}.tsv"
+    pathvars:
+        job="label/{batch}",
     wildcard_constraints:
         dataset=one_of(PLAN.labels_come_from("disc")),
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=2000,
-        runtime="1h",
     params:
+        **run_script("label_disc"),
         radius_angstrom=ask_value(datasets.disc_radius_angstrom),
         instances=lookup("datasets/{dataset}/labels/instances", within=config),
-        code=core_digest("label_disc"),
-    script:
-        "../workflow_scripts/label_disc.py"
 
 
-rule label_outline:
+use rule dataset_job as label_outline with:
     input:
-        coordinates=ask(
-            micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"
-        ),
+        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
         names=ask(micrographs.labelled_names),
         images="results/{dataset}/images/{batch}.h5",
         poses=ask(datasets.outline_poses),
@@ -70,25 +45,26 @@ rule label_outline:
     output:
         labels="results/{dataset}/labels/{batch}.h5",
         unmatched="results/{dataset}/labels/{batch}-unmatched.tsv",
-    log:
-        "logs/{dataset}/label/{batch}.log",
-    benchmark:
-        "results/{dataset}/performance/label/{batch}.tsv"
+    pathvars:
+        job="label/{batch}",
     wildcard_constraints:
         dataset=one_of(PLAN.labels_come_from("poses", "relion", "aspire", "matching")),
-    conda:
-        "../envs/crisp.yaml"
     threads: 2
-    resources:
-        mem_mb=4000,
-        runtime="1h",
     params:
+        **run_script("label_outline"),
         labels=ask_value(datasets.outline_settings),
         poses_origin=ask_value(datasets.poses_origin),
-        pixel_size=lookup(
-            "datasets/{dataset}/preparation/working_pixel_size", within=config
-        ),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("label_outline"),
-    script:
-        "../workflow_scripts/label_outline.py"
+        working_pixel_size=lookup("datasets/{dataset}/preparation/working_pixel_size", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
+use rule dataset_job as label_maps with:
+    input:
+        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+    output:
+        directory("results/{dataset}/label_maps"),
+    pathvars:
+        job="label_maps",
+    params:
+        **run_script("label_maps"),

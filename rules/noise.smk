@@ -1,4 +1,4 @@
-rule sample_noise:
+use rule run_job as sample_noise with:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
@@ -9,75 +9,39 @@ rule sample_noise:
         patches="results/{dataset}/{experiment}/noise/patches/{batch}.tsv",
         spectra="results/{dataset}/{experiment}/noise/spectra/{batch}.tsv",
         micrographs="results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv",
-    log:
-        "logs/{dataset}/{experiment}/sample_noise/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/sample_noise/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="2h",
+    pathvars:
+        job="sample_noise/{batch}",
     params:
+        **run_script("sample_noise"),
         micrographs=ask_value(micrographs.batch_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
         noise=lookup("experiments/{experiment}/noise", within=config),
         seed=config["seed"],
-        code=core_digest("sample_noise"),
-    script:
-        "../workflow_scripts/sample_noise.py"
 
 
-rule pool_noise:
+use rule local_run_job as pool_noise with:
     input:
-        patches=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/noise/patches/{batch}.tsv",
-        ),
-        spectra=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/noise/spectra/{batch}.tsv",
-        ),
-        micrographs=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv",
-        ),
+        patches=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/patches/{batch}.tsv"),
+        spectra=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/spectra/{batch}.tsv"),
+        micrographs=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv"),
     output:
         patches="results/{dataset}/{experiment}/noise/patches.tsv",
         spectra="results/{dataset}/{experiment}/noise/spectra.tsv",
-        micrographs=report(
-            "results/{dataset}/{experiment}/noise/micrographs.tsv",
-            caption="report/noise.rst",
-            category="Noise",
-            labels={"experiment": "{dataset}/{experiment}", "as": "numbers"},
-        ),
-    log:
-        "logs/{dataset}/{experiment}/pool_noise.log",
+        micrographs=shown("results/{dataset}/{experiment}/noise/micrographs.tsv", "noise", "Noise", form="numbers"),
+    pathvars:
+        job="pool_noise",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("pool_noise"),
-    script:
-        "../workflow_scripts/pool_noise.py"
+        **run_script("pool_noise"),
 
 
-rule plot_noise:
+use rule local_run_job as plot_noise with:
     input:
         spectra="results/{dataset}/{experiment}/noise/spectra.tsv",
     output:
-        report(
-            "results/{dataset}/{experiment}/noise/spectra.png",
-            caption="report/noise.rst",
-            category="Noise",
-            labels={"experiment": "{dataset}/{experiment}", "as": "spectra"},
-        ),
-    log:
-        "logs/{dataset}/{experiment}/plot_noise.log",
+        shown("results/{dataset}/{experiment}/noise/spectra.png", "noise", "Noise", form="spectra"),
+    pathvars:
+        job="plot_noise",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("plot_noise"),
-    script:
-        "../workflow_scripts/plot_noise.py"
+        **run_script("plot_noise"),

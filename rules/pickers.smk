@@ -72,9 +72,7 @@ rule pick_topaz:
         runtime="4h",
     params:
         micrographs=ask_value(micrographs.batch_paths),
-        picker=ask_value(
-            pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"
-        ),
+        picker=ask_value(pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"),
         diameter_angstrom=ask_value(datasets.diameter_angstrom),
         code=core_digest("pick_topaz"),
     script:

@@ -1,26 +1,31 @@
-rule predict:
+use rule run_job as predict with:
     input:
         network=ask(networks.predicting_network),
         images="results/{dataset}/images/{batch}.h5",
     output:
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
         quarantine="results/{dataset}/{experiment}/quarantine/predict-{batch}.tsv",
-    log:
-        "logs/{dataset}/{experiment}/predict/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/predict/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="predict/{batch}",
     threads: 4
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime="2h",
     params:
+        **run_script("predict"),
         micrographs=ask_value(micrographs.batch_paths),
         prediction=lookup("experiments/{experiment}/prediction", within=config),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("predict"),
-    script:
-        "../workflow_scripts/predict.py"
+        dataset=ask_value(datasets.dataset_sizes),
+
+
+use rule run_job as probability_maps with:
+    input:
+        probability=ask(micrographs.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
+    output:
+        directory("results/{dataset}/{experiment}/maps"),
+    pathvars:
+        job="probability_maps",
+    params:
+        **run_script("probability_maps"),

@@ -1,94 +1,67 @@
-rule prepare:
+use rule dataset_job as prepare with:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
     output:
         images="results/{dataset}/images/{batch}.h5",
         quarantine="results/{dataset}/quarantine/prepare-{batch}.tsv",
-    log:
-        "logs/{dataset}/prepare/{batch}.log",
-    benchmark:
-        "results/{dataset}/performance/prepare/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="prepare/{batch}",
     threads: 2
-    resources:
-        mem_mb=4000,
-        runtime="2h",
     params:
+        **run_script("prepare"),
         micrographs=ask_value(micrographs.batch_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
         preparation=lookup("datasets/{dataset}/preparation", within=config),
-        diameter_px=ask_value(datasets.particle_diameter_px),
         header_pixel_size=ask_value(micrographs.header_pixel_size),
         files=ask_value(micrographs.file_states),
-        code=core_digest("prepare"),
-    script:
-        "../workflow_scripts/prepare.py"
 
 
-rule list_micrographs:
+use rule local_dataset_job as list_micrographs with:
     input:
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        quarantine=ask(
-            micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
-        ),
+        quarantine=ask(micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
     output:
         "results/{dataset}/micrographs.tsv",
-    log:
-        "logs/{dataset}/list_micrographs.log",
+    pathvars:
+        job="list_micrographs",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("list_micrographs"),
         micrographs=ask_value(micrographs.dataset_paths),
         star_paths=ask_value(micrographs.star_paths),
-        code=core_digest("list_micrographs"),
-    script:
-        "../workflow_scripts/list_micrographs.py"
 
 
-rule convert_micrographs:
+use rule dataset_job as convert_micrographs with:
     input:
         micrographs=ask(micrographs.batch_files),
         images="results/{dataset}/images/{batch}.h5",
     output:
         directory("results/{dataset}/converted/{batch}"),
-    log:
-        "logs/{dataset}/convert_micrographs/{batch}.log",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="2h",
+    pathvars:
+        job="convert_micrographs/{batch}",
     params:
+        **run_script("convert_micrographs"),
         micrographs=ask_value(micrographs.batch_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        code=core_digest("convert_micrographs"),
-    script:
-        "../workflow_scripts/convert_micrographs.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule link_micrographs:
+use rule local_dataset_job as link_micrographs with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         simulation=ask(datasets.simulation_batches),
         converted=ask(micrographs.converted_batches),
     output:
         directory("results/{dataset}/micrographs"),
-    log:
-        "logs/{dataset}/link_micrographs.log",
+    pathvars:
+        job="link_micrographs",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        code=core_digest("link_micrographs"),
-    script:
-        "../workflow_scripts/link_micrographs.py"
+        **run_script("link_micrographs"),
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule import_coordinates:
+use rule dataset_job as import_coordinates with:
     input:
         coordinates=ask(datasets.coordinate_files),
         listed=ask(datasets.listed_coordinates),
@@ -98,158 +71,105 @@ rule import_coordinates:
         names="results/{dataset}/coordinates/{addition}-names.tsv",
         quarantine="results/{dataset}/coordinates/{addition}-quarantine.tsv",
         notices="results/{dataset}/coordinates/{addition}-notices.tsv",
-    log:
-        "logs/{dataset}/import_coordinates/{addition}.log",
-    benchmark:
-        "results/{dataset}/performance/import_coordinates/{addition}.tsv"
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=2000,
-        runtime="1h",
+    pathvars:
+        job="import_coordinates/{addition}",
     params:
+        **run_script("import_coordinates"),
         coordinates=ask_value(datasets.coordinate_settings),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("import_coordinates"),
-    script:
-        "../workflow_scripts/import_coordinates.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule import_ctf:
+use rule local_dataset_job as import_ctf with:
     input:
         images="results/{dataset}/images/{batch}.h5",
     output:
         ctf="results/{dataset}/ctf/{batch}.star",
         quarantine="results/{dataset}/quarantine/ctf-{batch}.tsv",
-    log:
-        "logs/{dataset}/import_ctf/{batch}.log",
+    pathvars:
+        job="import_ctf/{batch}",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("import_ctf"),
         ctf=ask_value(datasets.batch_ctf),
         refused=ask_value(datasets.refused_ctf),
         file=lookup("datasets/{dataset}/ctf", within=config),
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        code=core_digest("import_ctf"),
-    script:
-        "../workflow_scripts/import_ctf.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule join_coordinates:
+use rule local_dataset_job as join_coordinates with:
     input:
-        coordinates=ask(
-            micrographs.all_additions, "results/{dataset}/coordinates/{addition}.star"
-        ),
-        names=ask(
-            micrographs.all_additions,
-            "results/{dataset}/coordinates/{addition}-names.tsv",
-        ),
-        quarantine=ask(
-            micrographs.all_additions,
-            "results/{dataset}/coordinates/{addition}-quarantine.tsv",
-        ),
+        coordinates=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        quarantine=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}-quarantine.tsv"),
         strangers=ask(datasets.stranger_files),
     output:
         coordinates="results/{dataset}/coordinates.star",
         names="results/{dataset}/coordinate_names.tsv",
         quarantine="results/{dataset}/quarantine/coordinates.tsv",
-    log:
-        "logs/{dataset}/join_coordinates.log",
+    pathvars:
+        job="join_coordinates",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("join_coordinates"),
         coordinates=ask_value(datasets.coordinate_settings),
         micrographs=ask_value(micrographs.micrograph_names),
-        code=core_digest("join_coordinates"),
-    script:
-        "../workflow_scripts/join_coordinates.py"
 
 
-rule draw_split:
+use rule local_dataset_job as draw_split with:
     input:
-        names=ask(
-            micrographs.trained_additions,
-            "results/{dataset}/coordinates/{addition}-names.tsv",
-        ),
+        names=ask(micrographs.trained_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
     output:
         split="results/{dataset}/split/drawn.tsv",
-    log:
-        "logs/{dataset}/draw_split.log",
+    pathvars:
+        job="draw_split",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("draw_split"),
         micrographs=ask_value(micrographs.drawn_micrographs),
         split=ask_value(micrographs.drawn_parts),
         seed=config["seed"],
-        code=core_digest("draw_split"),
-    script:
-        "../workflow_scripts/draw_split.py"
 
 
-rule split:
+use rule local_dataset_job as split with:
     input:
         drawn="results/{dataset}/split/drawn.tsv",
         names="results/{dataset}/coordinate_names.tsv",
     output:
         split="results/{dataset}/split.tsv",
-    log:
-        "logs/{dataset}/split.log",
+    pathvars:
+        job="split",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("split"),
         micrographs=ask_value(micrographs.dataset_paths),
         drawn_from=ask_value(micrographs.drawn_micrographs),
         split=lookup("datasets/{dataset}/split", within=config),
-        code=core_digest("split"),
-    script:
-        "../workflow_scripts/split.py"
 
 
-rule quarantine:
+use rule local_dataset_job as quarantine with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         coordinate_notices=ask(datasets.coordinate_notices),
         pick_notices=ask(pickers.run_notices),
-        prepare=ask(
-            micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"
-        ),
+        prepare=ask(micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
         coordinates=ask(datasets.coordinate_quarantine),
         ctf=ask(datasets.ctf_quarantine),
         labels=ask(datasets.label_quarantine),
         runs=ask(pickers.run_quarantine),
     output:
-        quarantine=report(
-            "results/{dataset}/quarantine.tsv",
-            caption="report/quarantine.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "table": "quarantine"},
-        ),
-        left_out=report(
-            "results/{dataset}/left_out.tsv",
-            caption="report/left_out.rst",
-            category="Data",
-            labels={"dataset": "{dataset}", "table": "left out"},
-        ),
+        quarantine=shown("results/{dataset}/quarantine.tsv", "quarantine", "Data", table="quarantine"),
+        left_out=shown("results/{dataset}/left_out.tsv", "left_out", "Data", table="left out"),
         notices="results/{dataset}/notices.tsv",
-    log:
-        "logs/{dataset}/quarantine.log",
+    pathvars:
+        job="quarantine",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("quarantine"),
         left_out=ask_value(micrographs.left_out_paths),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
         ctf_notices=ask_value(datasets.ctf_notices),
-        code=core_digest("quarantine"),
-    script:
-        "../workflow_scripts/quarantine.py"
 
 
 rule strict:

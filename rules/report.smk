@@ -1,4 +1,4 @@
-rule report_data:
+use rule run_job as report_data with:
     input:
         unpack(ask(reports.report_input)),
         micrographs="results/{dataset}/micrographs.tsv",
@@ -6,35 +6,21 @@ rule report_data:
         notices="results/{dataset}/notices.tsv",
         left_out="results/{dataset}/left_out.tsv",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        candidates=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/candidates/{batch}.star",
-        ),
+        candidates=ask(micrographs.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
         dropped="results/{dataset}/{experiment}/dropped.tsv",
         particles="results/{dataset}/{experiment}/particles.star",
-        stacks=ask(
-            micrographs.all_batches,
-            "results/{dataset}/{experiment}/particles/{batch}.mrcs",
-        ),
+        stacks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.mrcs"),
         plots=ask(reports.report_plots),
         names=ask(pickers.picked_names),
     output:
         "results/{dataset}/{experiment}/report.json",
-    log:
-        "logs/{dataset}/{experiment}/report_data.log",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=2000,
-        runtime="1h",
+    pathvars:
+        job="report_data",
     params:
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
+        **run_script("report_data"),
+        dataset=ask_value(datasets.dataset_sizes),
         threshold=ask_value(reports.given_threshold),
         n_previews=reports.n_previews(PLAN),
-        code=core_digest("report_data"),
-    script:
-        "../workflow_scripts/report_data.py"
 
 
 rule report_page:
@@ -53,10 +39,7 @@ rule report_page:
         default_config=str(ROOT / "config.yaml"),
         overrides=dict(workflow.config_settings.config),
         extra=ask_value(reports.extra_results),
-        template=files_digest(
-            ROOT / "crisp_core/report" / name
-            for name in ("page.html", "style.css", "viewer.js")
-        ),
+        template=files_digest(ROOT / "crisp_core/report" / name for name in ("page.html", "style.css", "viewer.js")),
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"

@@ -1,4 +1,4 @@
-rule tabulate:
+use rule dataset_job as tabulate with:
     input:
         pixels=ask(networks.table_files, "metrics/pixels.tsv"),
         picks=ask(networks.table_files, "metrics/picks.tsv"),
@@ -6,64 +6,39 @@ rule tabulate:
         networks=ask(networks.table_networks),
         checkpoints=ask(networks.table_checkpoints),
     output:
-        table=report(
-            "results/{dataset}/tables/{table}.tsv",
-            caption="report/table.rst",
-            category="Tables",
-            labels={"table": "{dataset}: {table}", "as": "numbers"},
-        ),
-    log:
-        "logs/{dataset}/tables/{table}.log",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="1h",
+        table=shown("results/{dataset}/tables/{table}.tsv", "table", "Tables", form="numbers"),
+    pathvars:
+        job="tables/{table}",
     params:
+        **run_script("tabulate"),
         runs=ask_value(networks.table_runs),
-        code=core_digest("tabulate"),
-    script:
-        "../workflow_scripts/tabulate.py"
 
 
-rule plot_histograms:
+use rule local_dataset_job as plot_histograms with:
     input:
         maps=ask(networks.table_files, "metrics/maps.tsv"),
     output:
-        report(
+        shown(
             "results/{dataset}/tables/{table}/histograms.png",
-            caption="report/histograms.rst",
-            category="Tables",
-            labels={"table": "{dataset}: {table}", "as": "histograms"},
+            "histograms",
+            "Tables",
+            form="histograms",
         ),
-    log:
-        "logs/{dataset}/tables/{table}-histograms.log",
+    pathvars:
+        job="tables/{table}-histograms",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("plot_histograms"),
         runs=ask_value(networks.table_runs),
-        code=core_digest("plot_histograms"),
-    script:
-        "../workflow_scripts/plot_histograms.py"
 
 
-rule plot_table:
+use rule local_dataset_job as plot_table with:
     input:
         table="results/{dataset}/tables/{table}.tsv",
     output:
-        report(
-            "results/{dataset}/tables/{table}.png",
-            caption="report/table.rst",
-            category="Tables",
-            labels={"table": "{dataset}: {table}", "as": "plot"},
-        ),
-    log:
-        "logs/{dataset}/tables/{table}-plot.log",
+        shown("results/{dataset}/tables/{table}.png", "table", "Tables", form="plot"),
+    pathvars:
+        job="tables/{table}-plot",
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("plot_table"),
-    script:
-        "../workflow_scripts/plot_table.py"
+        **run_script("plot_table"),

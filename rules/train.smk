@@ -1,4 +1,4 @@
-rule train:
+use rule network_job as train with:
     input:
         splits=ask(networks.training_splits),
         images=ask(networks.training_files, "results/{dataset}/images/{batch}.h5"),
@@ -6,26 +6,32 @@ rule train:
     output:
         network="results/{network}/network.pt",
         history="results/{network}/history.tsv",
-    log:
-        "logs/{network}/train.log",
-    benchmark:
-        "results/{network}/performance/train.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="train",
     threads: 8
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
+        **run_script("train"),
         network=ask_value(networks.training_section, "network"),
-        # what costs only time or memory may change without a new training; the script takes it from the config
+        # settings that change only time or memory are no parameters; the script takes them from the config
         training=ask_value(networks.training_section, "training", "workers"),
         prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),
         datasets=ask_value(networks.training_sources),
         seed=ask_value(networks.training_seed),
         # not an output, which Snakemake would delete when the job is killed
         resume=below_prefix("results/{network}/training/last.pt"),
-        code=core_digest("train"),
-    script:
-        "../workflow_scripts/train.py"
+
+
+use rule local_network_job as plot_training with:
+    input:
+        history="results/{network}/history.tsv",
+    output:
+        shown("results/{network}/plots/training.png", "training", "Training", plot="loss and IoU"),
+    pathvars:
+        job="plot_training",
+    localrule: True
+    params:
+        **run_script("plot_training"),

@@ -47,9 +47,9 @@ def stars(kind: str) -> dict[str, pd.DataFrame]:
 
 
 truth, picks, candidates = read_coordinates_star(snakemake.input.coordinates), stars("picks"), stars("candidates")
-agreed = consensus_picks(picks, names, diameter_px=params.diameter_px, at_least=at_least)
+agreed = consensus_picks(picks, names, diameter_px=params.dataset["diameter_px"], at_least=at_least)
 write_coordinates_star(snakemake.output.consensus, agreed)
-overlap = shares_of_matched_picks(picks, names, diameter_px=params.diameter_px)
+overlap = shares_of_matched_picks(picks, names, diameter_px=params.dataset["diameter_px"])
 overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
 
 valid = (
@@ -65,8 +65,8 @@ scored, curves = score_entries(
     candidates,
     names,
     part=part,
-    diameter_px=params.diameter_px,
-    pixel_size=params.pixel_size,
+    diameter_px=params.dataset["diameter_px"],
+    pixel_size=params.dataset["pixel_size"],
     seed=params.seed,
 )
 leaks = {fact["leak"] for fact in params.facts.values()}

@@ -19,7 +19,7 @@ for name in array_names(snakemake.input.images, "image"):
     if is_mrc(path):
         continue
     try:
-        export_mrc(path, folder / exported_name(path), name=name, pixel_size=params.pixel_size)
+        export_mrc(path, folder / exported_name(path), name=name, pixel_size=params.dataset["pixel_size"])
         log.info("converted %s", path)
     except UserError as error:
         log.warning("not converted, so that RELION will not find it: %s", error)

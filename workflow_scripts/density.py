@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crisp_core.formats.images import write_mrc
-from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import phantom, read_density
 
@@ -14,16 +13,17 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
-if params.volume is None:
-    density = phantom(angstrom_to_px(params.diameter_angstrom, params.pixel_size), seed=params.seed)
+settings, pixel_size = params.simulation, params.dataset["pixel_size"]
+if settings["volume"] is None:
+    density = phantom(params.dataset["diameter_px"], seed=params.seed)
 else:
     density = read_density(
-        params.volume,
-        pixel_size=params.pixel_size,
-        volume_pixel_size=params.volume_pixel_size,
-        resolution_angstrom=params.resolution_angstrom,
-        # no parameter of the rule, since another mirror or folder is no reason to make everything again
+        settings["volume"],
+        pixel_size=pixel_size,
+        volume_pixel_size=settings["volume_pixel_size"],
+        resolution_angstrom=settings["model_resolution_angstrom"],
+        # no parameter of the rule, since another mirror or folder should rerun nothing
         downloads=snakemake.config["downloads"],
     )
-write_mrc(snakemake.output.density, density, pixel_size=params.pixel_size, dtype=np.float32)
-log.info("%s: a cube of %d voxels of %g Å", params.volume or "phantom", len(density), params.pixel_size)
+write_mrc(snakemake.output.density, density, pixel_size=pixel_size, dtype=np.float32)
+log.info("%s: a cube of %d voxels of %g Å", settings["volume"] or "phantom", len(density), pixel_size)

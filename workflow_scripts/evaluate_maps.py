@@ -43,7 +43,9 @@ candidates = pd.concat([read_coordinates_star(path) for path in snakemake.input.
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
 knots = pd.DataFrame(centers["calibration"]) if "calibration" in centers else None
-calibration = calibration_table(truth, candidates, parts, knots=knots, diameter_px=snakemake.params.diameter_px)
+calibration = calibration_table(
+    truth, candidates, parts, knots=knots, diameter_px=snakemake.params.dataset["diameter_px"]
+)
 calibration.to_csv(snakemake.output.calibration, sep="\t", index=False, float_format="%.6g")
 for row in pixels.query("micrograph == 'all'").itertuples():
     log.info("%s: pixel IoU %.3f", row.part, row.iou)

@@ -33,12 +33,12 @@ scored = picks_table(
     flag_masked_picks(picks, valid),
     parts,
     candidates=candidates,
-    diameter_px=params.diameter_px,
-    pixel_size=params.pixel_size,
+    diameter_px=params.dataset["diameter_px"],
+    pixel_size=params.dataset["pixel_size"],
     seed=params.seed,
 )
 scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
-curve = curve_table(truth, candidates, parts, diameter_px=params.diameter_px)
+curve = curve_table(truth, candidates, parts, diameter_px=params.dataset["diameter_px"])
 curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
 for row in scored.query("micrograph == 'all'").itertuples():
     log.info("%s: F1 of the picks %.3f", row.part, row.f1)

@@ -13,12 +13,11 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-dataset = dict(snakemake.params.dataset)
-diameter_angstrom = dataset.pop("particle_diameter_angstrom")
-pixel_size = dataset.pop("pixel_size")
+dataset = snakemake.params.dataset
+pixel_size = dataset["pixel_size"]
 settings = dict(snakemake.params.particles)
 invert, float16 = settings.pop("invert_contrast"), settings.pop("float16")
-boxes = choose_boxes(pixel_size, diameter_angstrom, **settings)
+boxes = choose_boxes(pixel_size, dataset["diameter_angstrom"], **settings)
 ctf, groups = read_micrographs_ctf(snakemake.input.ctf[0]) if snakemake.input.ctf else (None, None)
 extracted = extract_stack(
     snakemake.output.stack,
@@ -38,7 +37,7 @@ write_extracted_star(
     stack=snakemake.output.stack,
     star_paths=snakemake.params.star_paths,
     pixel_size=pixel_size,
-    microscope=dataset,
+    microscope=dataset["microscope"],
     ctf=ctf,
     groups=groups,
 )

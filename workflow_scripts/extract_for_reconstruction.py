@@ -19,10 +19,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-dataset = dict(snakemake.params.dataset)
-diameter_angstrom = dataset.pop("particle_diameter_angstrom")
-pixel_size = dataset.pop("pixel_size")
-boxes = coarse_boxes(pixel_size, diameter_angstrom, stack_pixel_size=snakemake.params.stack_pixel_size)
+dataset = snakemake.params.dataset
+pixel_size = dataset["pixel_size"]
+boxes = coarse_boxes(pixel_size, dataset["diameter_angstrom"], stack_pixel_size=snakemake.params.stack_pixel_size)
 coordinates = read_coordinates_star(snakemake.input.coordinates)
 coordinates = coordinates[coordinates["micrograph"].isin(snakemake.params.micrographs.keys())].copy()
 # the pixel that becomes the middle of the box, so that the origins found later refer to it
@@ -49,7 +48,7 @@ write_extracted_star(
     stack=snakemake.output.stack,
     star_paths=snakemake.params.star_paths,
     pixel_size=pixel_size,
-    microscope=dataset,
+    microscope=dataset["microscope"],
     ctf=ctf,
     groups=groups,
 )

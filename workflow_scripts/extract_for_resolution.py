@@ -8,7 +8,6 @@ from crisp_core.evaluation.particle_sets import PICKS, join_sets, refined_partic
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.coordinates.registry import match_names, read_coordinates
 from crisp_core.formats.star import read_coordinates_star
-from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import extract_stack
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-params, dataset = snakemake.params, dict(snakemake.params.dataset)
-diameter_angstrom, pixel_size = dataset.pop("particle_diameter_angstrom"), dataset.pop("pixel_size")
+params, dataset = snakemake.params, snakemake.params.dataset
+pixel_size = dataset["pixel_size"]
 shapes = {name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()}
 listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
 star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
@@ -41,13 +40,12 @@ else:
         read_coordinates_star(snakemake.input.truth),
         {name: shape for name, shape in shapes.items() if name in set(kept["micrograph"])},
         false_share=max(params.false_sets.values(), default=0),
-        diameter_px=angstrom_to_px(diameter_angstrom, pixel_size),
+        diameter_px=dataset["diameter_px"],
         pixel_size=pixel_size,
         seed=params.seed,
     )
-boxes = choose_boxes(
-    pixel_size, diameter_angstrom, box_angstrom=params.box_angstrom, stack_pixel_size=params.pixel_size
-)
+sizes = {"box_angstrom": params.box_angstrom, "stack_pixel_size": params.stack_pixel_size}
+boxes = choose_boxes(pixel_size, dataset["diameter_angstrom"], **sizes)
 extracted = extract_stack(
     snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size, shapes=shapes
 )
@@ -59,6 +57,6 @@ write_extracted_star(
     stack=snakemake.output.stack,
     star_paths=star_paths,
     pixel_size=pixel_size,
-    microscope=dataset,
+    microscope=dataset["microscope"],
     poses=extracted.kept.drop(columns=["micrograph", "x", "y", "score"]),
 )

@@ -18,7 +18,7 @@ required = snakemake.wildcards.addition == "0"
 imported = import_checked(
     list(snakemake.input.coordinates),
     list(snakemake.input.images),
-    diameter_angstrom=snakemake.params.diameter_angstrom,
+    diameter_angstrom=snakemake.params.dataset["diameter_angstrom"],
     source=f"datasets/{snakemake.wildcards.dataset}/coordinates",
     required=required,
     **snakemake.params.coordinates,
@@ -32,7 +32,7 @@ write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
 notices = pixel_size_notices(
     list(snakemake.input.coordinates),
-    pixel_size=snakemake.params.pixel_size,
+    pixel_size=snakemake.params.dataset["pixel_size"],
     scale=snakemake.params.coordinates.get("scale", 1.0),
 )
 pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)

@@ -20,6 +20,6 @@ usable = {name: params.micrographs[name] for name in array_names(snakemake.input
 refused = without_ctf(usable, ctf, params.refused, source=params.file)
 for path, _, reason in refused:
     log.warning("no CTF of %s: %s", path, reason)
-write_micrographs_ctf(snakemake.output.ctf, ctf, params.star_paths, pixel_size=params.pixel_size)
+write_micrographs_ctf(snakemake.output.ctf, ctf, params.star_paths, pixel_size=params.dataset["pixel_size"])
 write_quarantine(snakemake.output.quarantine, refused)
 log.info("CTF of %d micrographs, %d optics groups", len(ctf.micrographs), len(ctf.groups))

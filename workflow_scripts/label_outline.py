@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params, settings = snakemake.params, snakemake.params.labels
 volume, mask = (
-    resample_volume(*read_volume(paths[0]), params.pixel_size) if paths else None
+    resample_volume(*read_volume(paths[0]), params.working_pixel_size) if paths else None
     for paths in (snakemake.input.map, snakemake.input.mask)
 )
 threshold = settings["threshold"]
 lowpass_angstrom = settings["map_lowpass_angstrom"]
 density = outline_density(
-    volume, mask, pixel_size=params.pixel_size, lowpass_angstrom=lowpass_angstrom, threshold=threshold
+    volume, mask, pixel_size=params.working_pixel_size, lowpass_angstrom=lowpass_angstrom, threshold=threshold
 )
 disc_radius_angstrom = None
 if settings["without_orientation"] == "disc":
     disc_radius_angstrom = settings["disc_radius_angstrom"]
     if disc_radius_angstrom is None:
-        disc_radius_angstrom = params.pixel_size * equivalent_radius_px(density, threshold=threshold)
+        disc_radius_angstrom = params.working_pixel_size * equivalent_radius_px(density, threshold=threshold)
 
 coordinates = read_coordinates_star(snakemake.input.coordinates)
 names = [pd.read_csv(path, sep="\t", dtype=str)["micrograph"] for path in snakemake.input.names]
@@ -54,7 +54,7 @@ with h5py.File(snakemake.output.labels, "w") as output:
             grid,
             density,
             threshold=threshold,
-            tolerance_angstrom=params.diameter_angstrom / 8,
+            tolerance_angstrom=params.dataset["diameter_angstrom"] / 8,
             disc_radius_angstrom=disc_radius_angstrom,
         )
         for kind, array in label_arrays(instances, with_instances=settings["instances"]).items():

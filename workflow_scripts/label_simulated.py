@@ -26,7 +26,7 @@ with_classes, refused = set(array_names(simulation, "scenery")), {}
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
         particles = fourier_downsample(read_array(simulation, "ctf_free", name).data, grid.shape)
-        window_px = local_window_px(angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size))
+        window_px = local_window_px(angstrom_to_px(snakemake.params.dataset["diameter_angstrom"], grid.pixel_size))
         try:
             label = threshold_label(particles, method=snakemake.params.threshold, window_px=window_px)
         except UserError as error:

@@ -25,7 +25,7 @@ for row in micrographs.itertuples():
         elif linkable(row.path):
             target.symlink_to(Path(row.path).resolve())
         else:
-            export_mrc(row.path, target, name=row.micrograph, pixel_size=snakemake.params.pixel_size)
+            export_mrc(row.path, target, name=row.micrograph, pixel_size=snakemake.params.dataset["pixel_size"])
     except UserError as error:
         log.warning("left out of %s: %s", folder, error)
 log.info("%d micrographs in %s", len(micrographs), folder)

@@ -35,7 +35,7 @@ panels = {
     "probability after": steps.after,
     "after − before": steps.after - steps.before,
 }
-diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, image.pixel_size)
+diameter_px = angstrom_to_px(snakemake.params.dataset["diameter_angstrom"], image.pixel_size)
 title = f"{snakemake.wildcards.network}: {name}, where the CRF changes most"
 square = image.data[y : y + height, x : x + width]
 save_figure(

@@ -42,7 +42,7 @@ for images, labels, probability, picks_path in zip(
     picks = onto_grids(read_coordinates_star(picks_path), grids)
     truth_px = onto_grids(truth, grids)
     for name, grid in grids.items():
-        diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, grid.pixel_size)
+        diameter_px = angstrom_to_px(snakemake.params.dataset["diameter_angstrom"], grid.pixel_size)
         true, found = flag_matched_rows(
             truth_px[truth_px["micrograph"] == name], picks[picks["micrograph"] == name], diameter_px=diameter_px
         )

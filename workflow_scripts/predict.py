@@ -22,10 +22,9 @@ log = start_log(snakemake.log[0])
 device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 trained = load_network(snakemake.input.network, device=device)
 classes = trained.facts.classes
-given = network_input(snakemake.params.preparation, snakemake.params.diameter_angstrom)
-check_input(
-    trained.facts.input, given, path=snakemake.input.network, diameter_angstrom=snakemake.params.diameter_angstrom
-)
+diameter_angstrom = snakemake.params.dataset["diameter_angstrom"]
+given = network_input(snakemake.params.preparation, diameter_angstrom)
+check_input(trained.facts.input, given, path=snakemake.input.network, diameter_angstrom=diameter_angstrom)
 
 names, refused = array_names(snakemake.input.images, "image"), {}
 with h5py.File(snakemake.output.probability, "w") as output:

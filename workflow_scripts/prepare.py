@@ -27,9 +27,9 @@ with h5py.File(snakemake.output.images, "w") as output:
             check_name(path, name)
             if name == "all":
                 raise UserError(f"{path}: in the tables of scores all is the row of all micrographs; rename it")
-            image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.pixel_size)
+            image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.dataset["pixel_size"])
             check_stated_pixel_size(path, snakemake.params.header_pixel_size)
-            check_room(path, image.shape, diameter_px=snakemake.params.diameter_px)
+            check_room(path, image.shape, diameter_px=snakemake.params.dataset["diameter_px"])
             prepared = prepare(image, pixel_size, **snakemake.params.preparation)
         except UserError as error:
             # the preparation knows an image and no path

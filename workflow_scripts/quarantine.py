@@ -21,7 +21,7 @@ for path, stage, reason in refused:
 write_quarantine(snakemake.output.quarantine, refused)
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"path": str})
 stated = dict(zip(micrographs["path"], micrographs["header_pixel_size"], strict=True))
-notices = [*header_notices(stated, snakemake.params.pixel_size), *snakemake.params.ctf_notices]
+notices = [*header_notices(stated, snakemake.params.dataset["pixel_size"]), *snakemake.params.ctf_notices]
 for path in (*snakemake.input.coordinate_notices, *snakemake.input.pick_notices):
     notices += pd.read_csv(path, sep="\t", dtype=str)["notice"].tolist()
 # a file of many micrographs is read for every addition

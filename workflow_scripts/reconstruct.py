@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 settings, source = dict(snakemake.params.reconstruction), snakemake.params.source
-diameter_angstrom = snakemake.params.diameter_angstrom
+diameter_angstrom = snakemake.params.dataset["diameter_angstrom"]
 optics, particles = read_particles(snakemake.input.particles)
 pixel_size, size_px = float(optics["rlnImagePixelSize"].iloc[0]), int(optics["rlnImageSize"].iloc[0])
 volume = None

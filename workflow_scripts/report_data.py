@@ -11,7 +11,6 @@ from crisp_core.datasets.splits import parts_of
 from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.star import read_blocks, read_coordinates_star
-from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
 from crisp_core.report.picked import (
@@ -51,10 +50,9 @@ thresholds = threshold_grid(chosen, scores)
 
 files = {"image": files_by_name(given.images, "image")}
 files |= {kind: files_by_name(given.get(key, []), kind) for kind, key in (("probability",) * 2, ("label", "labels"))}
-diameter_px = angstrom_to_px(params.diameter_angstrom, params.pixel_size)
-found = match_micrographs(candidates, truth, files["image"], parts, diameter_px=diameter_px)
+found = match_micrographs(candidates, truth, files["image"], parts, diameter_px=params.dataset["diameter_px"])
 counts = mark_outliers(pick_counts(found, chosen))
-previews = {"diameter_angstrom": params.diameter_angstrom, "n_previews": params.n_previews}
+previews = {"diameter_angstrom": params.dataset["diameter_angstrom"], "n_previews": params.n_previews}
 sheet, views = sheet_and_views(found, counts, files, parts, **previews)
 
 star = read_blocks(given.particles)
@@ -92,6 +90,6 @@ data = {
         "scores": figure_uri(draw_score_histogram(score_groups(found), threshold=chosen)),
         "picks_per_micrograph": figure_uri(draw_pick_counts(counts)),
     }
-    | draw_particle_figures(particles, diameter_px=params.diameter_angstrom / stack_pixel_size),
+    | draw_particle_figures(particles, diameter_px=params.dataset["diameter_angstrom"] / stack_pixel_size),
 }
 Path(snakemake.output[0]).write_text(json.dumps(data, allow_nan=False))

@@ -28,7 +28,7 @@ def stacks() -> Iterator[np.ndarray]:
     """Patches of one micrograph after the other; what is said of them goes into the tables."""
     for name in names:
         try:
-            image = read_micrograph(params.micrographs[name], name=name, pixel_size=params.pixel_size).image
+            image = read_micrograph(params.micrographs[name], name=name, pixel_size=params.dataset["pixel_size"]).image
         except UserError as error:
             log.warning("no patches of %s: %s", name, error)
             rows.append((name, 0, 0.0, str(error)))
@@ -56,8 +56,8 @@ def stacks() -> Iterator[np.ndarray]:
         yield patches.stack
 
 
-write_stack(output.stack, stacks(), size_px=side_px, pixel_size=params.pixel_size)
-spectra = spectra_table(spectra, side_px=side_px, pixel_size=params.pixel_size)
+write_stack(output.stack, stacks(), size_px=side_px, pixel_size=params.dataset["pixel_size"])
+spectra = spectra_table(spectra, side_px=side_px, pixel_size=params.dataset["pixel_size"])
 micrographs = pd.DataFrame(rows, columns=["micrograph", "n_patches", "background_share", "reason"])
 for table, path in ((pd.concat(tables), output.patches), (spectra, output.spectra), (micrographs, output.micrographs)):
     table.to_csv(path, sep="\t", index=False, float_format="%.6g")

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-settings, optics = dict(snakemake.params.simulation), dict(snakemake.params.dataset)
-pixel_size = optics.pop("pixel_size")
-diameter_angstrom = optics.pop("particle_diameter_angstrom")
+settings, dataset = dict(snakemake.params.simulation), snakemake.params.dataset
+pixel_size, diameter_angstrom = dataset["pixel_size"], dataset["diameter_angstrom"]
 margin_angstrom = settings.pop("margin_angstrom")
-for key in ("volume", "volume_pixel_size", "model_resolution_angstrom", "threshold"):
-    del settings[key]
 volume = read_volume(snakemake.input.density, pixel_size=pixel_size).density
 
 tables = []
@@ -36,7 +33,7 @@ with h5py.File(snakemake.output.images, "w") as output:
             pixel_size=pixel_size,
             diameter_angstrom=diameter_angstrom,
             margin_angstrom=diameter_angstrom / 2 if margin_angstrom is None else margin_angstrom,
-            optics=optics,
+            optics=dataset["microscope"],
             **{key: value for key, value in settings.items() if key != "shape_px"},
         )
         grid = {"pixel_size": pixel_size, "full_shape": simulated.image.shape}
@@ -53,4 +50,4 @@ with h5py.File(snakemake.output.images, "w") as output:
         del simulated
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
-write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=optics)
+write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=dataset["microscope"])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from crisp_core.datasets.importing_ctf import ImportedCtf
 
 MICROSCOPE = ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast")
+VOLUME_KEYS = ("volume", "volume_pixel_size", "model_resolution_angstrom")
 OUTLINE_KEYS = ("map_lowpass_angstrom", "threshold", "without_orientation", "disc_radius_angstrom", "instances")
 
 
@@ -40,10 +41,15 @@ def microscope(plan: Plan, dataset: str) -> dict[str, float]:
     return {key: plan.dataset(dataset)[key] for key in MICROSCOPE}
 
 
-def dataset_optics(plan: Plan, *, dataset: str) -> dict[str, float]:
-    """Pixel size (Å/px), particle diameter (Å) and microscope of a dataset's entry."""
-    sizes = {key: plan.dataset(dataset)[key] for key in ("pixel_size", "particle_diameter_angstrom")}
-    return sizes | microscope(plan, dataset)
+def dataset_sizes(plan: Plan, *, dataset: str) -> dict[str, float]:
+    """Pixel size (Å/px) of a dataset, and the diameter of its particle in Å and in pixels of its micrographs."""
+    pixel_size, diameter = (plan.dataset(dataset)[key] for key in ("pixel_size", "particle_diameter_angstrom"))
+    return {"pixel_size": pixel_size, "diameter_angstrom": diameter, "diameter_px": diameter / pixel_size}
+
+
+def dataset_optics(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Sizes of a dataset and its microscope, for rules that compute or write a CTF."""
+    return dataset_sizes(plan, dataset=dataset) | {"microscope": microscope(plan, dataset)}
 
 
 def particle_diameter_px(plan: Plan, *, dataset: str) -> float:
@@ -56,10 +62,15 @@ def diameter_angstrom(plan: Plan, *, dataset: str) -> float:
     return plan.dataset(dataset)["particle_diameter_angstrom"]
 
 
+def volume_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Settings on which the density of a simulation depends."""
+    return {key: plan.dataset(dataset)["simulation"][key] for key in VOLUME_KEYS}
+
+
 def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
-    """Settings on which a simulated micrograph depends; their number is not among them."""
-    settings = plan.dataset(dataset)["simulation"]
-    return {key: value for key, value in settings.items() if key != "n_micrographs"}
+    """Settings on which a simulated micrograph depends, besides the density of its particles."""
+    apart = (*VOLUME_KEYS, "n_micrographs", "threshold")
+    return {key: value for key, value in plan.dataset(dataset)["simulation"].items() if key not in apart}
 
 
 def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:

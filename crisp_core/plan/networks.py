@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.sections import network_settings
@@ -105,9 +106,9 @@ def shown_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
     return all_batches(plan, pattern, dataset=training_of(plan, network).datasets[0])
 
 
-def shown_diameter(plan: Plan, *, network: str) -> float:
-    """Particle diameter (Å) of the first dataset of a network."""
-    return plan.dataset(training_of(plan, network).datasets[0])["particle_diameter_angstrom"]
+def shown_sizes(plan: Plan, *, network: str) -> dict[str, float]:
+    """Sizes of the first dataset of a network."""
+    return dataset_sizes(plan, dataset=training_of(plan, network).datasets[0])
 
 
 def network_folder(plan: Plan, dataset: str, experiment: str, *, after_crf: bool = False) -> str | None:
