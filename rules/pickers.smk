@@ -1,4 +1,4 @@
-rule import_picks:
+use rule run_job as import_picks with:
     input:
         picks=ask(pickers.picked_files),
         listed=ask(pickers.listed_picks),
@@ -9,24 +9,16 @@ rule import_picks:
         names="results/{dataset}/{experiment}/picked_names.tsv",
         quarantine="results/{dataset}/{experiment}/quarantine.tsv",
         notices="results/{dataset}/{experiment}/notices.tsv",
-    log:
-        "logs/{dataset}/{experiment}/import_picks.log",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=2000,
-        runtime="1h",
+    pathvars:
+        job="import_picks",
     params:
+        **run_script("import_picks"),
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
         micrographs=ask_value(micrographs.micrograph_names),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("import_picks"),
-    script:
-        "../workflow_scripts/import_picks.py"
 
 
-rule train_topaz:
+use rule run_job as train_topaz with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
@@ -34,52 +26,40 @@ rule train_topaz:
     output:
         detector="results/{dataset}/{experiment}/detector.sav",
         history="results/{dataset}/{experiment}/history_topaz.tsv",
-    log:
-        "logs/{dataset}/{experiment}/train_topaz.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/train_topaz.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="train_topaz",
     threads: 8
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
+        **run_script("train_topaz"),
         picker=ask_value(pickers.picker_training),
-        code=core_digest("train_topaz"),
-    script:
-        "../workflow_scripts/train_topaz.py"
 
 
-rule pick_topaz:
+use rule run_job as pick_topaz with:
     input:
         images="results/{dataset}/images/{batch}.h5",
         detector=ask(pickers.topaz_detector),
     output:
         found="results/{dataset}/{experiment}/found/topaz/{batch}.star",
         quarantine="results/{dataset}/{experiment}/quarantine/topaz-{batch}.tsv",
-    log:
-        "logs/{dataset}/{experiment}/pick_topaz/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/pick_topaz/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="pick_topaz/{batch}",
     threads: 4
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
     params:
+        **run_script("pick_topaz"),
         micrographs=ask_value(micrographs.batch_paths),
         picker=ask_value(pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("pick_topaz"),
-    script:
-        "../workflow_scripts/pick_topaz.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule pick_relion_log:
+use rule run_job as pick_relion_log with:
     input:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
@@ -87,16 +67,13 @@ rule pick_relion_log:
     output:
         found="results/{dataset}/{experiment}/found/relion-log/{batch}.star",
         quarantine="results/{dataset}/{experiment}/quarantine/relion-log-{batch}.tsv",
-    log:
-        "logs/{dataset}/{experiment}/pick_relion_log/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/pick_relion_log/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
+    pathvars:
+        job="pick_relion_log/{batch}",
     resources:
         mem_mb=4000,
         runtime="4h",
     params:
+        **run_script("pick_relion_log"),
         micrographs=ask_value(micrographs.batch_paths),
         picker=ask_value(
             pickers.picker_keys,
@@ -106,28 +83,18 @@ rule pick_relion_log:
             "lowpass_angstrom",
             "white_particles",
         ),
-        pixel_size=lookup("datasets/{dataset}/pixel_size", within=config),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("pick_relion_log"),
-    script:
-        "../workflow_scripts/pick_relion_log.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule pick_skimage_log:
+use rule run_job as pick_skimage_log with:
     input:
         images="results/{dataset}/images/{batch}.h5",
     output:
         "results/{dataset}/{experiment}/found/skimage-log/{batch}.star",
-    log:
-        "logs/{dataset}/{experiment}/pick_skimage_log/{batch}.log",
-    benchmark:
-        "results/{dataset}/{experiment}/performance/pick_skimage_log/{batch}.tsv"
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=2000,
-        runtime="1h",
+    pathvars:
+        job="pick_skimage_log/{batch}",
     params:
+        **run_script("pick_skimage_log"),
         picker=ask_value(
             pickers.picker_keys,
             "diameters",
@@ -136,13 +103,10 @@ rule pick_skimage_log:
             "overlap",
             "white_particles",
         ),
-        diameter_angstrom=ask_value(datasets.diameter_angstrom),
-        code=core_digest("pick_skimage_log"),
-    script:
-        "../workflow_scripts/pick_skimage_log.py"
+        dataset=ask_value(datasets.dataset_sizes),
 
 
-rule choose_threshold:
+use rule run_job as choose_threshold with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
@@ -151,21 +115,17 @@ rule choose_threshold:
         names=ask(pickers.picked_names),
     output:
         threshold="results/{dataset}/{experiment}/threshold.yaml",
-    log:
-        "logs/{dataset}/{experiment}/choose_threshold.log",
+    pathvars:
+        job="choose_threshold",
     wildcard_constraints:
         experiment=one_of(PLAN.pickers),
-    conda:
-        "../envs/crisp.yaml"
     params:
-        diameter_px=ask_value(datasets.particle_diameter_px),
+        **run_script("choose_threshold"),
+        dataset=ask_value(datasets.dataset_sizes),
         edge_box_px=ask_value(experiments.edge_box_px),
-        code=core_digest("choose_threshold"),
-    script:
-        "../workflow_scripts/choose_threshold.py"
 
 
-rule keep_picks:
+use rule run_job as keep_picks with:
     input:
         images="results/{dataset}/images/{batch}.h5",
         found=ask(pickers.found_picks),
@@ -174,15 +134,11 @@ rule keep_picks:
         candidates="results/{dataset}/{experiment}/candidates/{batch}.star",
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
         dropped="results/{dataset}/{experiment}/dropped/{batch}.tsv",
-    log:
-        "logs/{dataset}/{experiment}/keep_picks/{batch}.log",
+    pathvars:
+        job="keep_picks/{batch}",
     wildcard_constraints:
         experiment=one_of(PLAN.pickers),
-    conda:
-        "../envs/crisp.yaml"
     params:
+        **run_script("keep_picks"),
         threshold=lookup("experiments/{experiment}/picker/threshold", within=config),
         edge_box_px=ask_value(experiments.edge_box_px),
-        code=core_digest("keep_picks"),
-    script:
-        "../workflow_scripts/keep_picks.py"

@@ -31,7 +31,7 @@ chosen = choose_threshold(
     read_coordinates_star(snakemake.input.coordinates),
     joined(candidates),
     sorted(validation),
-    diameter_px=snakemake.params.diameter_px,
+    diameter_px=snakemake.params.dataset["diameter_px"],
 )
 with open(snakemake.output.threshold, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)

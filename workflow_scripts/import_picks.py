@@ -17,7 +17,7 @@ micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"microgr
 imported = import_checked(
     list(snakemake.input.picks),
     list(snakemake.input.images),
-    diameter_angstrom=snakemake.params.diameter_angstrom,
+    diameter_angstrom=snakemake.params.dataset["diameter_angstrom"],
     source=f"experiments/{snakemake.wildcards.experiment}/picker",
     **snakemake.params.coordinates,
 )
@@ -31,7 +31,7 @@ write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
 imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
 notices = pixel_size_notices(
     list(snakemake.input.picks),
-    pixel_size=snakemake.params.pixel_size,
+    pixel_size=snakemake.params.dataset["pixel_size"],
     scale=snakemake.params.coordinates.get("scale", 1.0),
 )
 pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)

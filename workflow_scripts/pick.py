@@ -34,7 +34,7 @@ for name, grid in array_grids(probability, "probability").items():
     found = find_centers(
         probabilities,
         finder,
-        diameter_px=angstrom_to_px(params.diameter_angstrom, grid.pixel_size),
+        diameter_px=angstrom_to_px(params.dataset["diameter_angstrom"], grid.pixel_size),
     )
     found.insert(0, "micrograph", name)
     kept, gone = apply_rules(
@@ -43,7 +43,7 @@ for name, grid in array_grids(probability, "probability").items():
         valid=read_array(snakemake.input.images, "valid", name).data,
         label=read_array(probability, "class", name).data if name in classified else None,
         removal=params.removal,
-        diameter_px=params.diameter_px,
+        diameter_px=params.dataset["diameter_px"],
         box_px=params.edge_box_px,
     )
     gone = gone[gone["score"] >= threshold]

@@ -20,8 +20,8 @@ with tempfile.TemporaryDirectory(prefix="relion-", dir=Path(snakemake.output.fou
     found, failed = relion_log.pick(
         {name: params.micrographs[name] for name in readable},
         folder=folder,
-        pixel_size=params.pixel_size,
-        diameter_angstrom=params.diameter_angstrom,
+        pixel_size=params.dataset["pixel_size"],
+        diameter_angstrom=params.dataset["diameter_angstrom"],
         settings=params.picker,
     )
 for reason in failed.values():

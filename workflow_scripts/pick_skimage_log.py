@@ -16,7 +16,7 @@ log = start_log(snakemake.log[0])
 tables = []
 for name in array_names(snakemake.input.images, "image"):
     image = read_array(snakemake.input.images, "image", name)
-    diameter_px = angstrom_to_px(snakemake.params.diameter_angstrom, image.pixel_size)
+    diameter_px = angstrom_to_px(snakemake.params.dataset["diameter_angstrom"], image.pixel_size)
     found = pick(image.data, diameter_px=diameter_px, settings=snakemake.params.picker)
     found[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), image.data.shape, image.full_shape)
     tables.append(found.assign(micrograph=name))

@@ -21,7 +21,7 @@ with tempfile.TemporaryDirectory(prefix="topaz-", dir=Path(snakemake.output.foun
         images,
         folder=folder,
         detector=Path(*snakemake.input.detector).absolute() if snakemake.input.detector else params.picker["model"],
-        diameter_angstrom=params.diameter_angstrom,
+        diameter_angstrom=params.dataset["diameter_angstrom"],
         settings=params.picker,
         threads=snakemake.threads,
         gpus=snakemake.resources.gpu,

@@ -45,7 +45,7 @@ if not grids:
         f"in results/{snakemake.wildcards.dataset}/{snakemake.wildcards.experiment}/quarantine"
     )
 truth = onto_grids(pd.concat(map(read_coordinates_star, snakemake.input.coordinates)), grids)
-diameter_px = angstrom_to_px(params.diameter_angstrom, next(iter(grids.values())).pixel_size)
+diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], next(iter(grids.values())).pixel_size)
 
 
 def predicted_maps() -> Iterator[tuple[str, np.ndarray]]:
@@ -71,7 +71,7 @@ def kept(name: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
         valid=read_array(images[name], "valid", name).data,
         label=read_array(path, "class", name).data if name in array_names(path, "class") else None,
         removal=params.removal,
-        diameter_px=params.diameter_px,
+        diameter_px=params.dataset["diameter_px"],
         box_px=params.edge_box_px,
     )
 

@@ -52,16 +52,6 @@ def dataset_optics(plan: Plan, *, dataset: str) -> dict[str, Any]:
     return dataset_sizes(plan, dataset=dataset) | {"microscope": microscope(plan, dataset)}
 
 
-def particle_diameter_px(plan: Plan, *, dataset: str) -> float:
-    """Diameter of a dataset's particle in pixels of its micrographs."""
-    return plan.dataset(dataset)["particle_diameter_angstrom"] / plan.dataset(dataset)["pixel_size"]
-
-
-def diameter_angstrom(plan: Plan, *, dataset: str) -> float:
-    """Longest extent of a dataset's particle, in Å."""
-    return plan.dataset(dataset)["particle_diameter_angstrom"]
-
-
 def volume_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which the density of a simulation depends."""
     return {key: plan.dataset(dataset)["simulation"][key] for key in VOLUME_KEYS}
@@ -244,7 +234,7 @@ def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
 def disc_radius_angstrom(plan: Plan, *, dataset: str) -> float:
     """Radius of disc labels; a quarter of the diameter unless the dataset's entry says otherwise."""
     radius = plan.dataset(dataset)["labels"]["disc_radius_angstrom"]
-    return diameter_angstrom(plan, dataset=dataset) / 4 if radius is None else radius
+    return plan.dataset(dataset)["particle_diameter_angstrom"] / 4 if radius is None else radius
 
 
 def outline_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:

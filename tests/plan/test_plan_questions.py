@@ -47,7 +47,9 @@ def test_a_simulation_has_its_own_truth():
     files = datasets.coordinate_files(asked, **sim, addition="0")
     assert files == ["results/sim/simulation/0000.star", "results/sim/simulation/0001.star"]
     assert datasets.stranger_files(asked, **sim) == []
-    assert "n_micrographs" not in datasets.simulation_settings(asked, **sim)
+    # neither more micrographs nor another label simulates anew
+    settings = datasets.simulation_settings(asked, **sim)
+    assert not {"n_micrographs", "threshold", "volume"} & settings.keys() and "snr" in settings
     assert datasets.volume_file(asked, **sim) == []
 
 
@@ -66,7 +68,10 @@ def test_radius_and_box_follow_from_the_dataset():
     asked = plan(datasets=labelled(disc_radius_angstrom=20), experiments={"edge": {"removal": {"edge": True}}})
     assert datasets.disc_radius_angstrom(asked, dataset="mine") == 20
     assert datasets.disc_radius_angstrom(plan(), dataset="mine") == 150 / 4
-    assert datasets.particle_diameter_px(asked, dataset="mine") == 100
+    sizes = {"pixel_size": 1.5, "diameter_angstrom": 150, "diameter_px": 100}
+    assert datasets.dataset_sizes(asked, dataset="mine") == sizes
+    microscope = {"voltage_kv": 300, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
+    assert datasets.dataset_optics(asked, dataset="mine") == sizes | {"microscope": microscope}
     assert experiments.edge_box_px(asked, dataset="mine", experiment="unet") == 0
     assert experiments.edge_box_px(asked, dataset="mine", experiment="edge") == 150
 
