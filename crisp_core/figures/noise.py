@@ -16,7 +16,7 @@ def draw_noise(spectra: pd.DataFrame) -> Figure:
     Parameters
     ----------
     spectra : DataFrame
-        Result of `particles.noise.with_pooled`.
+        Result of `particles.noise.add_pooled_spectrum`.
     """
     figure = new_figure(8.2, 4.6)
     axes = figure.subplots()

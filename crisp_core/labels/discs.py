@@ -4,15 +4,16 @@ import numpy as np
 
 
 def disc_label(shape: tuple[int, int], xy: np.ndarray, *, radius_px: float) -> np.ndarray:
-    """Label the pixels whose centre is within `radius_px` of any of the positions.
+    """Label the pixels whose centres are within a radius of any position.
 
     Parameters
     ----------
     shape : (int, int)
-        Height and width.
+        Height and width of the label in px.
     xy : (n, 2) array
-        Positions as (x, y) in px; discs that reach over the edge are cut.
+        Positions as (x, y) in px; discs are cut off at the edge.
     radius_px : float
+        Radius of the discs in px.
 
     Returns
     -------

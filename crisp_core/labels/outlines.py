@@ -1,7 +1,7 @@
 """Labels from orientations: the outline of each particle is its re-projected density above a threshold.
 
-The density is the map, low-passed and cut out by a mask. The mask's own silhouette is no good outline: it is as wide as
-the mask is generous, and almost nothing scatters at its rim.
+The density is the map, low-passed and multiplied by a mask. The silhouette of the mask itself would be too wide, since
+masks are larger than the particle and almost nothing scatters at their rim.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,13 +23,13 @@ from crisp_core.simulation.volumes import low_pass_volume
 
 SILHOUETTE = "silhouette"
 OUTLINE_THRESHOLDS = (*GLOBAL_THRESHOLDS, SILHOUETTE)
-# Parts of a map with fewer voxels than this share of its largest part are noise.
+# Minimum size of a connected part of a map, as a share of its largest part; smaller parts are noise.
 MIN_PART = 0.1
 # Empty voxels around the cut-out density, for the Fourier shift.
 MARGIN_PX = 2
-# Directions from which the mean area of an outline is measured.
+# Number of directions over which the area of outlines is averaged.
 N_DIRECTIONS = 48
-# What the list of unmatched rows says.
+# Texts in the list of unmatched rows.
 LABELLED_BY_DISC = "particle without orientation, labelled by a disc"
 LEFT_OUT = "particle without orientation, left out"
 WITHOUT_COORDINATE = "orientation without coordinate, ignored"
@@ -39,23 +39,23 @@ class Outline(NamedTuple):
     """Pixels of one particle."""
 
     inside: np.ndarray  # (h, w) bool
-    corner: tuple[int, int]  # x, y of the first pixel; may lie outside the micrograph
+    corner: tuple[int, int]  # x, y of the first pixel; may be outside of the micrograph
     center: tuple[float, float]  # x, y of the particle
 
 
 class MatchedPoses(NamedTuple):
-    """Rows of a coordinates table and of a table of orientations that belong together, and those that don't."""
+    """Matched and unmatched rows of a table of coordinates and a table of orientations."""
 
-    particles: np.ndarray  # rows of the coordinates, rising
-    poses: np.ndarray  # the orientation of each of them
-    without_orientation: np.ndarray  # the other rows of the coordinates
-    without_coordinate: np.ndarray  # the other rows of the orientations
+    particles: np.ndarray  # rows of the coordinates with an orientation, increasing
+    poses: np.ndarray  # rows of their orientations
+    without_orientation: np.ndarray  # unmatched rows of the coordinates
+    without_coordinate: np.ndarray  # unmatched rows of the orientations
 
 
 class ParticleLabels(NamedTuple):
-    """Labels of one micrograph, and what did not go into them as it should."""
+    """Labels of one micrograph, and the unmatched rows of its tables."""
 
-    instances: np.ndarray  # (h, w) int32: 0 background, else the row of the coordinates, from 1
+    instances: np.ndarray  # (h, w) int32: 0 background, otherwise row of the coordinates, from 1
     unmatched: pd.DataFrame  # micrograph, x, y (full-resolution px), what
 
 
@@ -69,25 +69,25 @@ def label_particles(
     tolerance_angstrom: float,
     disc_radius_angstrom: float | None,
 ) -> ParticleLabels:
-    """Outline the particles of one micrograph.
+    """Label the particles of one micrograph by their outlines.
 
     Parameters
     ----------
     coordinates : pd.DataFrame
-        Particles to label: micrograph, x, y in full-resolution px. Each is labelled where its orientation's origin
-        says, which may be a few Å away.
+        Particles to label: micrograph, x, y in px of the full micrograph. The centre of a label is that of the
+        orientation, which may be a few Å away.
     poses : pd.DataFrame
-        Orientations of this micrograph, see `crisp_core.formats.poses`.
+        Orientations of this micrograph, see `formats.poses`.
     grid : Grid
-        Of the label.
+        Shape and pixel size of the label.
     density : (n, n, n) array
-        As `outline_density` makes it, at the grid's pixel size.
+        Result of `outline_density` at the pixel size of the label.
     threshold : str
-        One of `OUTLINE_THRESHOLDS`.
+        Method, one of `OUTLINE_THRESHOLDS`.
     tolerance_angstrom : float
-        Farthest distance of a particle's position in the two tables, Å.
+        Maximum distance between the positions of a particle in the two tables, Å.
     disc_radius_angstrom : float or None
-        Disc for a particle without orientation, Å; None leaves it out.
+        Radius of the disc for a particle without orientation, Å; None leaves such particles out.
     """
     xy, pose_xy = (
         rescaled_xy(table[["x", "y"]].to_numpy(), grid.full_shape, grid.shape) for table in (coordinates, poses)
@@ -111,17 +111,17 @@ def label_particles(
 
 
 def map_mask(density: np.ndarray) -> np.ndarray:
-    """Mask of a density's particle: above Li's threshold, without specks, holes filled.
+    """Mask the particle of a density: above Li's threshold, without specks, holes filled.
 
     Parameters
     ----------
     density : (n, n, n) array
-        Protein positive, low-passed.
+        Low-passed density, protein positive.
 
     Returns
     -------
     (n, n, n) bool array
-        The largest connected part and those with at least a tenth of its voxels.
+        Largest connected part, and parts with at least a tenth of its voxels.
     """
     parts, n = scipy.ndimage.label(threshold_label(density))
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
@@ -137,36 +137,36 @@ def outline_density(
     lowpass_angstrom: float,
     threshold: str,
 ) -> np.ndarray:
-    """Make the density whose projections are thresholded.
+    """Make the density for the projections from which outlines are made.
 
     Parameters
     ----------
     volume : (n, n, n) array or None
-        Map on the labels' pixel size, protein positive. Without it, the mask's thickness takes its place.
+        Map at the pixel size of the labels, protein positive. Without it, the thickness of the mask is used.
     mask : (n, n, n) array or None
-        The user's mask on the same grid, 1 inside, also soft; by default `map_mask` of the low-passed map.
+        Mask of the same shape, 1 inside, binary or soft; by default `map_mask` of the low-passed map.
     pixel_size : float
-        Å per voxel.
+        Pixel size of map and mask, Å per voxel.
     lowpass_angstrom : float
-        See `low_passed`.
+        Resolution of the low-pass filter, Å.
     threshold : str
-        One of `OUTLINE_THRESHOLDS`; silhouette makes the binary mask itself.
+        Method, one of `OUTLINE_THRESHOLDS`; silhouette returns the binary mask itself.
 
     Returns
     -------
     (m, m, m) float32 array, m even
-        Voxel m // 2 is where n // 2 was. Cut close around the mask, since the threshold of an outline depends a little
-        on how much empty ground there is.
+        Density, cut out close to the mask around voxel n // 2, since the threshold of an outline depends slightly on
+        the amount of empty background.
 
     Raises
     ------
     UserError
-        If map and mask have different shapes, or nothing is inside the mask.
+        If map and mask have different shapes, or the mask is empty.
     """
     if volume is not None and mask is not None and volume.shape != mask.shape:
         raise UserError(
-            f"labels/mask: is {len(mask)} voxels wide on the labels' grid, and labels/map {len(volume)}; "
-            "give a mask that was made for this map"
+            f"labels/mask: has {len(mask)} voxels per side at the pixel size of the labels, but labels/map has "
+            f"{len(volume)}; give a mask for this map"
         )
     density = None if volume is None else low_pass_volume(volume, pixel_size, lowpass_angstrom)
     if mask is not None:
@@ -184,17 +184,17 @@ def outline_density(
 
 
 def _reach_px(inside: np.ndarray) -> int:
-    """Distance of a mask's farthest voxel from voxel n // 2."""
+    """Return the largest distance of a mask voxel from voxel n // 2."""
     voxels = np.argwhere(inside)
     if not len(voxels):
-        raise UserError("labels: the map has nothing inside its mask; give another map or mask")
+        raise UserError("labels: the mask of the map is empty; give another map or mask")
     return int(np.ceil(np.sqrt(((voxels - len(inside) // 2) ** 2).sum(axis=1).max())))
 
 
 def outline_of_projection(projection: np.ndarray, threshold: str) -> np.ndarray:
-    """Pixels (n, n) bool of a projection that belong to the particle.
+    """Return the particle pixels (n, n) bool of a projection.
 
-    For the threshold it lies on empty ground of twice its side: without any, the threshold of a soft density rises.
+    The projection is padded to twice its side, since the threshold of a soft density is too high without background.
     """
     if threshold == SILHOUETTE:
         return projection > 0.5
@@ -206,18 +206,18 @@ def outline_of_projection(projection: np.ndarray, threshold: str) -> np.ndarray:
 def project_outlines(
     density: np.ndarray, xy: np.ndarray, euler_deg: np.ndarray, *, threshold: str
 ) -> Iterator[Outline]:
-    """Outlines of particles from their orientations, to a fraction of a pixel.
+    """Yield the outlines of particles from their orientations, with sub-pixel positions.
 
     Parameters
     ----------
     density : (n, n, n) array
-        As `outline_density` makes it.
+        Result of `outline_density`.
     xy : (k, 2) array of (x, y)
-        Where the axes of projection meet the micrograph, px.
+        Centres of the projections in px of the micrograph.
     euler_deg : (k, 3) array
-        rot, tilt, psi.
+        rot, tilt, psi in degrees.
     threshold : str
-        One of `OUTLINE_THRESHOLDS`, applied to each projection by itself.
+        Method, one of `OUTLINE_THRESHOLDS`; each projection has its own threshold.
     """
     n = len(density)
     for step in chunk_slices(len(xy), n):
@@ -229,7 +229,7 @@ def project_outlines(
 
 
 def disc_outlines(xy: np.ndarray, *, radius_px: float) -> Iterator[Outline]:
-    """Discs as outlines; the pixels are those of `disc_label`."""
+    """Yield discs as outlines, with the same pixels as `disc_label`."""
     reach = int(np.ceil(radius_px)) + 1
     side = (2 * reach + 1, 2 * reach + 1)
     for place in np.asarray(xy, dtype=float).reshape(-1, 2):
@@ -238,26 +238,27 @@ def disc_outlines(xy: np.ndarray, *, radius_px: float) -> Iterator[Outline]:
 
 
 def label_arrays(instances: np.ndarray, *, with_instances: bool) -> dict[str, np.ndarray]:
-    """Arrays of a label file by kind: the label of numbered particles, and their numbers where they are wanted."""
+    """Return the arrays of a label file by kind: label and, on request, numbers of the particles."""
     return {"label": (instances > 0).astype(np.uint8)} | ({"instance": instances} if with_instances else {})
 
 
 def merge_outlines(shape: Shape, ids: Iterable[int], outlines: Iterable[Outline]) -> np.ndarray:
-    """Put outlines on one micrograph.
+    """Merge outlines into one image of numbered particles.
 
     Parameters
     ----------
     shape : (int, int)
-        Height and width; what reaches over the edge is cut.
+        Height and width of the image; outlines are cut off at the edge.
     ids : iterable of int
         Number of each outline, from 1.
     outlines : iterable of Outline
+        Outlines in the order of the numbers.
 
     Returns
     -------
     shape int32 array
-        0 background, else the particle's number. Where particles overlap, the one with the nearest centre (of two as
-        near, the first).
+        0 background, otherwise the number of a particle. Overlapping pixels belong to the particle with the closest
+        centre, or to the first of two at equal distance.
     """
     instances = np.zeros(shape, dtype=np.int32)
     nearest = np.full(shape, np.inf, dtype=np.float32)
@@ -274,7 +275,7 @@ def merge_outlines(shape: Shape, ids: Iterable[int], outlines: Iterable[Outline]
 
 
 def equivalent_radius_px(density: np.ndarray, *, threshold: str) -> float:
-    """Radius of the disc that has the outlines' mean area over directions spread evenly at random (a fixed draw)."""
+    """Return the radius of a disc with the mean area of the outlines over random directions (fixed seed)."""
     from scipy.spatial.transform import Rotation
 
     rotations = Rotation.from_quat(np.random.default_rng(0).normal(size=(N_DIRECTIONS, 4)))
@@ -283,16 +284,16 @@ def equivalent_radius_px(density: np.ndarray, *, threshold: str) -> float:
 
 
 def match_poses(xy: np.ndarray, pose_xy: np.ndarray, *, tolerance_px: float) -> MatchedPoses:
-    """Find the orientation of each particle: the nearest pair first, each particle and orientation once.
+    """Match particles and orientations one to one, closest pairs first.
 
     Parameters
     ----------
     xy : (n, 2) array
-        Positions of one micrograph's particles.
+        Positions of the particles of one micrograph.
     pose_xy : (m, 2) array
-        Positions (not centres) in the table of orientations.
+        Positions in the table of orientations, before the shift by their origins.
     tolerance_px : float
-        Farthest distance of the two.
+        Maximum distance of a pair in px.
     """
     xy, pose_xy = (np.asarray(table, dtype=float).reshape(-1, 2) for table in (xy, pose_xy))
     trees = [scipy.spatial.cKDTree(table) for table in (xy, pose_xy)]

@@ -6,16 +6,16 @@ from crisp_core.classes import CARBON, CONTAMINANT, PARTICLE
 
 
 def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
-    """Lay contaminants and carbon over a label of particles.
+    """Add contaminants and carbon to a label of particles.
 
-    A contaminant (2) covers what is under it; a particle (1) stays visible on carbon (3); carbon covers background (0).
+    A contaminant (2) replaces every other class; carbon (3) replaces background (0), but not particles (1).
 
     Parameters
     ----------
     label : (h, w) uint8 array
         0 background, 1 particle.
     scenery : (H, W) uint8 array
-        Classes of the same micrograph on the same or a finer grid, sampled where the label's pixels are.
+        Classes of the same micrograph at the same or a finer pixel size, sampled at the pixels of the label.
 
     Returns
     -------
@@ -31,5 +31,5 @@ def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
 
 
 def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:
-    """Label (h, w) int8 for other programs: the classes' numbers, and −1 where pixels count for nothing."""
+    """Return a label (h, w) int8 for other programs: numbers of the classes, −1 on masked pixels."""
     return np.where(valid, label, -1).astype(np.int8)

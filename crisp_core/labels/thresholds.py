@@ -10,27 +10,29 @@ from crisp_core.errors import UserError
 GLOBAL_THRESHOLDS = ("li", "otsu", "yen", "isodata", "triangle", "minimum", "mean", "multiotsu", "hysteresis")
 LOCAL_THRESHOLDS = ("local", "niblack", "sauvola")
 THRESHOLDS = GLOBAL_THRESHOLDS + LOCAL_THRESHOLDS
-# Multi-Otsu tells background, thin and thick parts of the particles apart.
+# Multi-Otsu distinguishes background, thin and thick parts of particles.
 OTSU_CLASSES = 3
-# A window of the local thresholds that is wider than the particle by this shows it with its surroundings.
+# Side of the window of local thresholds in particle diameters: a particle with its surroundings.
 WINDOW_DIAMETERS = 1.5
 
 
 def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 51) -> np.ndarray:
     """Label the pixels above a threshold of scikit-image.
 
-    Meant for a clean micrograph without CTF, particles bright: there the contour of the projections is the label.
+    The image should be a clean micrograph without CTF, particles bright: the label is then the contour of the
+    projections.
 
     Parameters
     ----------
     image : (h, w) array
+        Image, particles bright.
     method : str
         Name of a `skimage.filters.threshold_…`: li, otsu, yen, isodata, triangle, minimum, mean (one threshold for the
-        image), multiotsu (the lower of the two between three classes), hysteresis (pixels above the lower one that are
-        connected to pixels above the higher one, of those two), or local, niblack, sauvola (one threshold per pixel,
-        and nowhere less than the image's mean, since they find one in an empty window, too).
+        image); multiotsu (the lower of two thresholds between three classes); hysteresis (pixels above that lower
+        threshold and connected to pixels above the higher one); local, niblack, sauvola (one threshold per pixel, at
+        least the mean of the image, since a window without particles would otherwise get a threshold in its noise).
     window_px : int
-        Side of the neighbourhood of the local ones, odd: see `local_window_px`.
+        Side of the window of local thresholds, odd; see `local_window_px`.
 
     Returns
     -------
@@ -40,30 +42,30 @@ def threshold_label(image: np.ndarray, *, method: str = "li", window_px: int = 5
     Raises
     ------
     UserError
-        If the method is unknown, or finds no threshold.
+        If the method is unknown or fails.
 
     References
     ----------
     Li & Tam 1998, Pattern Recognit. Lett. 19:771 (minimum cross-entropy).
     """
     if method not in THRESHOLDS:
-        raise UserError(f"threshold: {method} is not one; give one of {', '.join(THRESHOLDS)}")
+        raise UserError(f"threshold: {method} is unknown; give one of {', '.join(THRESHOLDS)}")
     if image.min() == image.max():
         return np.zeros(image.shape, dtype=np.uint8)
     try:
         return _above_threshold(image, method, window_px).astype(np.uint8)
     except (RuntimeError, ValueError) as error:
-        raise UserError(f"threshold: {method} finds none ({error}); choose another, for instance li") from None
+        raise UserError(f"threshold: {method} fails ({error}); choose another, such as li") from None
 
 
 def _above_threshold(image: np.ndarray, method: str, window_px: int) -> np.ndarray:
     if method == "li":
-        # The default, half the smallest gap between two values, never ends on a large float image.
+        # With the default tolerance, half the smallest gap between two values, a large float image takes forever.
         return image > skimage.filters.threshold_li(image, tolerance=1e-3 * float(image.std()))
     if method in LOCAL_THRESHOLDS:
         option = "block_size" if method == "local" else "window_size"
         threshold = getattr(skimage.filters, f"threshold_{method}")(image, **{option: window_px})
-        # A window without a particle has a threshold, too, and half of its faint ripple is above it.
+        # In a window without particles, half of the faint noise is above the local threshold.
         return image > np.maximum(threshold, image.mean(dtype=float))
     if method in ("multiotsu", "hysteresis"):
         low, high = skimage.filters.threshold_multiotsu(image, classes=OTSU_CLASSES)
@@ -72,5 +74,5 @@ def _above_threshold(image: np.ndarray, method: str, window_px: int) -> np.ndarr
 
 
 def local_window_px(diameter_px: float) -> int:
-    """Side of the local thresholds' window for particles of a diameter: the next odd number from one and a half on."""
+    """Return the side of the window of local thresholds: one and a half diameters, rounded up to an odd number."""
     return max(3, 2 * math.ceil((WINDOW_DIAMETERS * diameter_px - 1) / 2) + 1)

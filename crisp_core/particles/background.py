@@ -2,28 +2,28 @@
 
 import numpy as np
 
-# Images that are normalised together: few enough for the processor's cache.
+# Images per step; a step fits into the cache of the processor.
 IMAGES_PER_STEP = 8
 
 
 def normalize_background(stack: np.ndarray, *, bg_radius_px: float) -> tuple[np.ndarray, np.ndarray]:
-    """Flatten the background and bring it to mean 0 and population standard deviation 1.
+    """Normalise images so that their background is flat, with mean 0 and standard deviation 1.
 
-    A plane is fitted by least squares to the pixels farther than `bg_radius_px` from pixel size/2 and subtracted from
-    the whole image, which is then divided by the background's standard deviation.
+    A plane is fitted by least squares to the background: pixels farther than `bg_radius_px` from pixel size/2. It is
+    subtracted from the whole image, which is then divided by the (population) standard deviation of the background.
 
     Parameters
     ----------
     stack : np.ndarray
-        `(n, size, size)` images.
+        Images (n, size, size).
     bg_radius_px : float
-        Radius of the particle's circle in pixels, at most size / 2.
+        Radius of the particle's circle in px, at most size / 2.
 
     Returns
     -------
     tuple of np.ndarray
-        `(n, size, size)` float32 images, and `(n,)` whether there was a background to normalise by; an image without
-        (a constant one) is all zeros.
+        Images (n, size, size), float32, and bool (n,): False for an image with a constant background, which cannot be
+        normalised and is all zeros.
     """
     size = stack.shape[-1]
     if not 0 < 2 * bg_radius_px <= size:
@@ -42,13 +42,13 @@ def normalize_background(stack: np.ndarray, *, bg_radius_px: float) -> tuple[np.
         step = slice(start, start + IMAGES_PER_STEP)
         images = stack[step].reshape(-1, size**2).astype(float)
         largest = np.abs(images * outside).max(axis=1, initial=0)
-        # einsum and not a matrix product, whose threads wait for each other longer than they work
+        # einsum, since the threads of a matrix product this small wait longer than they work
         a, b, c = np.einsum("ij,kj->ki", images, fit)[:, :, None]
         squares = images.reshape(-1, size, size)
         squares -= (a * offset)[:, None, :]
         squares -= (b * offset + c)[:, :, None]
         deviation = np.sqrt(np.einsum("ij,ij,j->i", images, images, outside) / outside.sum())
-        # What a fit leaves of a constant or an exact plane is rounding, about 1e-7 of 32-bit grey values.
+        # The residuals of a constant or an exact plane are rounding errors, about 1e-7 of 32-bit grey values.
         normal[step] = deviation > 1e-6 * np.maximum(largest, np.finfo(np.float32).tiny)
         images *= np.where(normal[step], 1 / np.where(normal[step], deviation, 1), 0)[:, None]
         flat[step] = images.reshape(-1, size, size)

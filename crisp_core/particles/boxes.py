@@ -7,12 +7,12 @@ import numpy as np
 from crisp_core.errors import UserError
 from crisp_core.geometry import Shape, angstrom_to_px, even_fft_size
 
-# room for the signal that the CTF spreads around a particle
+# Default side of a box in particle diameters, with room for the signal that the CTF spreads around a particle.
 DIAMETERS_PER_BOX = 1.5
 
 
 class Boxes(NamedTuple):
-    """Side of the window in the micrograph, side of the image written, its background radius (px) and Å/px."""
+    """Sizes of boxes: side in the micrograph, side of the written image, its background radius (px) and pixel size."""
 
     box_px: int
     size_px: int
@@ -28,25 +28,26 @@ def choose_boxes(
     background_radius_angstrom: float | None = None,
     stack_pixel_size: float | None = None,
 ) -> Boxes:
-    """Box, background radius and rescaled size in pixels; None takes the default.
+    """Convert the sizes of boxes from Å to px; None takes the default.
 
     Parameters
     ----------
     pixel_size : float
-        Å/px of the micrographs.
+        Pixel size of the micrographs, Å/px.
     diameter_angstrom : float
-        Particle diameter in Å.
+        Particle diameter, Å.
     box_angstrom : float, optional
-        Side of the window; 1.5 diameters by default, even and fast to transform.
+        Side of the box, Å; by default 1.5 diameters, rounded to an even number of px with a fast Fourier transform.
     background_radius_angstrom : float, optional
-        37.5 % of the box by default, RELION's 75 % of the box as diameter.
+        Radius of the particle's circle, Å; by default 37.5 % of the box (RELION's default of 75 % is the diameter).
     stack_pixel_size : float, optional
-        Å/px of the stack; the micrographs' by default. What the even size makes of it is returned.
+        Pixel size of the stack, Å/px; by default that of the micrographs. The side of an image is even, so that the
+        pixel size of the result may differ slightly.
 
     Raises
     ------
     UserError
-        If the background circle does not fit into the box.
+        If the circle of the particle is larger than the box.
     """
     wanted = angstrom_to_px(DIAMETERS_PER_BOX * diameter_angstrom if box_angstrom is None else box_angstrom, pixel_size)
     box_px = even_fft_size(wanted)
@@ -58,34 +59,44 @@ def choose_boxes(
     if 2 * radius > size_px:
         raise UserError(
             f"particles/background_radius_angstrom: {background_radius_angstrom} Å does not fit into the box of "
-            f"{box_px * pixel_size:.0f} Å; make it smaller or box_angstrom larger"
+            f"{box_px * pixel_size:.0f} Å; lower it or raise box_angstrom"
         )
     return Boxes(box_px, size_px, radius, final_pixel_size)
 
 
 def boxes_touching_image(shape: Shape, xy: np.ndarray, *, box_px: int) -> np.ndarray:
-    """Whether each window `(n,)` holds at least one pixel of an image of `shape`."""
+    """Return whether each box contains at least one pixel of the image, bool (n,).
+
+    Parameters
+    ----------
+    shape : (height, width)
+        Shape of the image in px.
+    xy : (n, 2) array
+        Centres of the boxes as (x, y), in px.
+    box_px : int
+        Side of a box.
+    """
     corner = _box_corners(xy, box_px)
     width_height = np.array([shape[1], shape[0]])
     return np.all((corner + box_px > 0) & (corner < width_height), axis=1)
 
 
 def cut_boxes(image: np.ndarray, xy: np.ndarray, *, box_px: int) -> np.ndarray:
-    """Cut windows around particles.
+    """Cut boxes out of an image.
 
     Parameters
     ----------
     image : np.ndarray
-        `(y, x)` micrograph.
+        Micrograph (h, w).
     xy : np.ndarray
-        `(n, 2)` centres as (x, y) in pixels; truncated to integers, and pixel `box_px / 2` of the window lies there.
+        Centres (n, 2) as (x, y) in px. They are truncated to integers and become pixel `box_px / 2` of the box.
     box_px : int
-        Side, even.
+        Side of a box, even.
 
     Returns
     -------
     np.ndarray
-        `(n, box_px, box_px)` float32; beyond the edge the nearest pixel of the image.
+        Images (n, box_px, box_px), float32; outside of the micrograph, its nearest pixel is repeated.
     """
     if box_px % 2:
         raise ValueError(f"box_px must be even, not {box_px}")
@@ -97,5 +108,5 @@ def cut_boxes(image: np.ndarray, xy: np.ndarray, *, box_px: int) -> np.ndarray:
 
 
 def _box_corners(xy: np.ndarray, box_px: int) -> np.ndarray:
-    """First pixel (x, y) of each window; like RELION, the coordinate is cut towards zero and not rounded."""
+    """First pixel (x, y) of each box; coordinates are truncated towards zero, as in RELION."""
     return np.trunc(np.asarray(xy, dtype=float).reshape(-1, 2)).astype(int) - box_px // 2

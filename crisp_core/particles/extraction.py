@@ -21,20 +21,21 @@ from crisp_core.particles.rescaling import rescale_images
 from crisp_core.particles.stacks import write_stack
 
 log = logging.getLogger("crisp")
+# Reasons for a coordinate without particle image, empty for a kept one.
 KEPT, OUTSIDE, CONSTANT = "", "box wholly outside the micrograph", "constant background"
 WITHOUT_CTF = "micrograph without CTF"
 CHANGED = "micrograph replaced or damaged since it was picked"
 
 
 class ExtractedImages(NamedTuple):
-    """Extracted images (m, size, size), float32, and one reason per coordinate (n,): empty where it was kept."""
+    """Images (m, size, size), float32, and one reason per coordinate (n,), empty for a kept one."""
 
     stack: np.ndarray
     reasons: np.ndarray
 
 
 class ExtractedRows(NamedTuple):
-    """Coordinates that gave an image, in the order of the stack, and those that gave none, with the column reason."""
+    """Coordinates with an image, in the order of the stack, and coordinates without one, with the column reason."""
 
     kept: pd.DataFrame
     dropped: pd.DataFrame
@@ -49,28 +50,28 @@ def extract_particles(
     rescale_px: int | None = None,
     invert: bool = True,
 ) -> ExtractedImages:
-    """Cut out, rescale, normalise and invert particles.
+    """Cut out, rescale, normalise and invert the particles of one micrograph.
 
     Parameters
     ----------
     image : np.ndarray
-        `(y, x)` micrograph.
+        Micrograph (h, w).
     xy : np.ndarray
-        `(n, 2)` centres as (x, y) in pixels of `image`.
+        Centres (n, 2) as (x, y), in px of `image`.
     box_px : int
-        Side of the window, even.
+        Side of a box in px of `image`, even.
     bg_radius_px : float
-        Pixels farther than this from the centre are background; in pixels of the image that is written (so after
-        rescaling), at most half its side.
+        Radius of the particle's circle in px of the rescaled image, at most half its side; pixels outside of it are
+        background.
     rescale_px : int, optional
-        Side after Fourier rescaling, even.
+        Side of the rescaled image, even; without it, images are not rescaled.
     invert : bool
-        Multiply by −1, so that protein is white.
+        Multiply by −1, so that dark particles become bright.
 
     Returns
     -------
     Particles
-        The kept particles in the order of `xy`, and why each of the others was dropped.
+        Kept images in the order of `xy`, and the reason for each dropped one.
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     inside = boxes_touching_image(image.shape, xy, box_px=box_px)
@@ -101,39 +102,42 @@ def extract_stack(
     Parameters
     ----------
     path : str or Path
-        Stack to write, as `write_stack` does.
+        Stack to write, see `write_stack`.
     coordinates : DataFrame
-        micrograph, x, y in px of the micrographs, and any others.
+        Columns micrograph, x, y in px of the micrographs; further columns are kept.
     micrographs : mapping of name to path
+        Files of the micrographs.
     boxes : Boxes
+        Sizes, from `choose_boxes`.
     pixel_size : float
-        Å/px of the micrographs.
+        Pixel size of the micrographs, Å/px.
     invert : bool
         As in `extract_particles`.
     float16 : bool
-        Half the digits and half the file.
+        Write 16-bit floats: half the file size, with about three digits.
     ctf : DataFrame, optional
-        Table with the column micrograph; coordinates on others give no image, since CTF is for all particles or none.
+        Table with the column micrograph. Coordinates on other micrographs get no image, since RELION needs a CTF for
+        all particles or for none.
     shapes : mapping of name to (height, width), optional
-        Shapes of the micrographs when their coordinates were found. One that has another shape by now, or that cannot
-        be read any more, gives no image.
+        Shapes of the micrographs at the time of picking. A micrograph with another shape now, or an unreadable one,
+        gets no images.
 
     Returns
     -------
     Extracted
-        Rows of `coordinates`, in the order of the stack.
+        Rows of `coordinates`; kept rows are in the order of the stack.
     """
     usable = coordinates["micrograph"].isin(coordinates["micrograph"] if ctf is None else ctf["micrograph"])
     kept, dropped = [coordinates.iloc[:0]], [coordinates[~usable].assign(reason=WITHOUT_CTF)]
     for name in dropped[0]["micrograph"].unique():
-        log.warning("%s has no CTF: its coordinates give no particle images", name)
+        log.warning("%s: has no CTF; its coordinates get no particle images", name)
 
     def stacks() -> Iterator[np.ndarray]:
         for name, rows in coordinates[usable].groupby("micrograph", sort=False):
             try:
                 image = _read_unchanged(micrographs[name], name, pixel_size, (shapes or {}).get(name))
             except UserError as error:
-                log.warning("no particle images of %s: %s", name, error)
+                log.warning("%s: no particle images; %s", name, error)
                 dropped.append(rows.assign(reason=CHANGED))
                 continue
             particles = extract_particles(
@@ -156,11 +160,11 @@ def extract_stack(
 
 
 def _read_unchanged(path: str, name: str, pixel_size: float, shape: Shape | None) -> np.ndarray:
-    """Image of a micrograph, which must have the shape that is given."""
+    """Read a micrograph and check its shape, if a shape is given."""
     image = read_micrograph(path, name=name, pixel_size=pixel_size).image
     if shape is not None and image.shape != tuple(shape):
         raise UserError(
-            f"{path}: has {image.shape[1]} × {image.shape[0]} pixels, and had {shape[1]} × {shape[0]} when it was "
-            "picked; run again with --forcerun prepare, which picks it anew"
+            f"{path}: has {image.shape[1]} × {image.shape[0]} pixels now, but had {shape[1]} × {shape[0]} when it was "
+            "picked; run with --forcerun prepare to pick it again"
         )
     return image

@@ -1,8 +1,8 @@
-"""Patches of pure noise for denoisers, from where a probability map calls background, and their power spectrum.
+"""Noise patches from the predicted background of micrographs, and their power spectrum.
 
-A periodogram of a patch leaks: what is strong at low frequency, as noise of ice is, spreads over all others, since the
-patch does not continue periodically. A Hann window ends that, and costs the two lowest shells: its width and the mean
-that is subtracted take power from them, so spectra begin at shell 2.
+The periodogram of a patch leaks: since a patch is not periodic, strong low frequencies, as in ice, spread over all
+other frequencies. A Hann window prevents this. The window and the subtraction of the mean remove power from the two
+lowest shells, so that spectra begin at shell 2.
 
 Source: Harris 1978, Proc. IEEE 66:51 (windows); Welch 1967, IEEE Trans. Audio Electroacoust. 15:70 (averaging).
 """
@@ -18,18 +18,18 @@ from scipy import ndimage
 from crisp_core.geometry import Shape, angstrom_to_px
 from crisp_core.seeds import named_rng
 
-# What the window and the mean leave of the lowest shells is not the noise's power.
+# First shell of a spectrum: window and mean remove power from lower shells.
 FIRST_SHELL = 2
-# Places that are tried for each patch; more find hardly any more room, and take time.
+# Maximum number of positions that are tried per patch; more take time and find hardly any more room.
 TRIES = 100
-# The pooled spectrum's name among the micrographs.
+# Name of the pooled spectrum in the column micrograph.
 POOLED = "all"
 
 
 class NoisePatches(NamedTuple):
-    """Patches of one micrograph, the first pixel (x, y) of each, and the share of the micrograph that is background."""
+    """Patches of one micrograph, the first pixel (x, y) of each, and the background's share of the micrograph."""
 
-    stack: np.ndarray  # (n, side, side) float32, as in the micrograph
+    stack: np.ndarray  # (n, side, side) float32, grey values of the micrograph
     corners: np.ndarray  # (n, 2) int
     background_share: float
 
@@ -42,18 +42,20 @@ def find_background(
     margin_px: float,
     classes: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Pixels that a map calls background, away from all others.
+    """Return the background of a probability map, without a margin around everything else.
 
     Parameters
     ----------
-    probability, valid : (h, w) arrays
-        Of a particle; what counts.
+    probability : (h, w) array
+        Probability of the particle class.
+    valid : (h, w) array
+        True on valid area.
     threshold : float
-        Probability from which on a pixel is particle.
+        Minimum probability of a particle pixel.
     margin_px : float
-        Least distance from particle and masked area; the edge of the image is none.
+        Minimum distance from particles and masked area; the edge of the image needs no distance.
     classes : (h, w) array, optional
-        Label that the network gives each pixel; anything but 0 is not background either.
+        Predicted class of each pixel; only class 0 is background.
 
     Returns
     -------
@@ -68,19 +70,19 @@ def find_background(
 
 
 def find_free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> np.ndarray:
-    """First pixels (x, y) of patches that lie on free area, (n, 2) int, one per pixel of the coarser grid.
+    """Find the first pixels (x, y) of all patches on free area, (n, 2) int, one per pixel of the coarser grid.
 
     Parameters
     ----------
     free : (h, w) bool array
-        On any grid over the micrograph, not finer than its own.
+        Free area of the micrograph, at the same or a coarser pixel size.
     full_shape : (int, int)
-        Of the micrograph.
+        Shape of the micrograph.
     side_px : int
-        Of a patch, in pixels of the micrograph.
+        Side of a patch in px of the micrograph.
     """
     scale = np.array(full_shape) / free.shape
-    # A patch touches at most so many pixels of the grid, wherever it begins.
+    # Maximum number of grid pixels that a patch touches.
     rows, columns = np.minimum(np.floor(side_px / scale).astype(int) + 2, free.shape)
     sums = np.pad(np.cumsum(np.cumsum(~free, axis=0, dtype=np.int64), axis=1), ((1, 0), (1, 0)))
     blocked = sums[rows:, columns:] - sums[:-rows, columns:] - sums[rows:, :-columns] + sums[:-rows, :-columns]
@@ -92,13 +94,32 @@ def find_free_corners(free: np.ndarray, full_shape: Shape, *, side_px: int) -> n
 def choose_corners(
     corners: np.ndarray, n: int, *, side_px: int, overlap: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Up to `n` of the corners (m, 2), drawn so that no two patches share more than `overlap` of their area."""
+    """Draw up to `n` corners such that no two patches overlap too much.
+
+    Parameters
+    ----------
+    corners : (m, 2) int array
+        First pixels (x, y) of all possible patches.
+    n : int
+        Maximum number of patches.
+    side_px : int
+        Side of a patch in px.
+    overlap : float
+        Maximum share of its area that a patch has in common with another one.
+    rng : numpy Generator
+        Source of random numbers.
+
+    Returns
+    -------
+    (k, 2) int array
+        Drawn corners.
+    """
     left = corners[rng.permutation(len(corners))[: n * TRIES]]
     taken: list[np.ndarray] = []
     while len(left) and len(taken) < n:
         taken.append(left[0])
         shared = np.clip(side_px - np.abs(left - left[0]), 0, None).prod(axis=1) / side_px**2
-        # its own patch shares all
+        # the patch itself is removed from the list
         left = left[(shared <= overlap) & (np.arange(len(left)) > 0)]
     return np.array(taken, dtype=int).reshape(-1, 2)
 
@@ -118,7 +139,7 @@ def sample_noise(
     seed: int,
     classes: np.ndarray | None = None,
 ) -> NoisePatches:
-    """Patches of one micrograph at random places of its background.
+    """Cut patches at random positions out of the background of one micrograph.
 
     Parameters
     ----------
@@ -127,12 +148,13 @@ def sample_noise(
     probability, valid, classes : arrays of one shape
         As in `find_background`, on the network's grid.
     name : str
-        Micrograph; with `seed` it determines the places.
+        Micrograph; name and seed determine the positions.
     pixel_size : float
-        Å/px of the network's grid.
+        Pixel size of the network, Å/px.
     side_px, patches_per_micrograph, threshold, margin_angstrom, overlap
-        The config's section `noise`.
+        Settings of the section `noise`.
     seed : int
+        Seed of the random positions.
     """
     margin_px = angstrom_to_px(margin_angstrom, pixel_size)
     free = find_background(probability, valid, threshold=threshold, margin_px=margin_px, classes=classes)
@@ -145,10 +167,10 @@ def sample_noise(
 
 
 def power_spectrum(stack: np.ndarray) -> np.ndarray:
-    """Mean radial power spectrum of patches (n, side, side), (side // 2 + 1 - FIRST_SHELL,), n at least 1.
+    """Return the mean radial power spectrum of at least one patch (n, side, side): (side // 2 + 1 - FIRST_SHELL,).
 
-    Of every patch its mean under the window is subtracted, so that no brightness leaks. White noise of variance v has v
-    at every frequency. Shell i, from `FIRST_SHELL` to Nyquist, is the frequency i / (side · pixel size).
+    The weighted mean of every patch is subtracted, so that brightness does not leak. White noise of variance v has
+    power v at every frequency. Shell i, from `FIRST_SHELL` to Nyquist, is the frequency i / (side · pixel size).
     """
     side = stack.shape[-1]
     hann = np.sin(np.pi * np.arange(side) / side) ** 2
@@ -164,23 +186,23 @@ def power_spectrum(stack: np.ndarray) -> np.ndarray:
 
 
 def patches_table(name: str, patches: NoisePatches, *, stack: str, first: int) -> pd.DataFrame:
-    """Where the patches of a micrograph came from.
+    """List the patches of a micrograph with their positions.
 
     Parameters
     ----------
     name : str
         Micrograph.
     patches : NoisePatches
+        Patches of the micrograph.
     stack : str
-        File that they are written to.
+        File with the images of the patches.
     first : int
-        Images in it before them.
+        Number of images in the file before these patches.
 
     Returns
     -------
     DataFrame
-        Columns image (`000001@stack`), micrograph, x, y (the patch's first pixel on the micrograph), mean and sd of
-        its pixels.
+        Columns image (`000001@stack`), micrograph, x, y (first pixel of the patch), mean and sd of its pixels.
     """
     n = len(patches.stack)
     pixels = patches.stack.reshape(n, patches.stack.shape[-1] ** 2).astype(float)
@@ -197,21 +219,21 @@ def patches_table(name: str, patches: NoisePatches, *, stack: str, first: int) -
 
 
 def spectra_table(spectra: Mapping[str, tuple[int, np.ndarray]], *, side_px: int, pixel_size: float) -> pd.DataFrame:
-    """Spectra of micrographs as a table.
+    """List the spectra of micrographs.
 
     Parameters
     ----------
     spectra : mapping of micrograph to (number of patches, spectrum)
-        Of `power_spectrum`.
+        Spectra are results of `power_spectrum`.
     side_px : int
-        Of the patches.
+        Side of a patch in px.
     pixel_size : float
-        Å/px of the patches.
+        Pixel size of the patches, Å/px.
 
     Returns
     -------
     DataFrame
-        Columns micrograph, n_patches, frequency (1/Å), power; no row without any patch.
+        Columns micrograph, n_patches, frequency (1/Å), power; a table without rows if there are no patches.
     """
     frequency = np.arange(FIRST_SHELL, side_px // 2 + 1) / (side_px * pixel_size)
     tables = [pd.DataFrame(columns=["micrograph", "n_patches", "frequency", "power"])]
@@ -223,7 +245,7 @@ def spectra_table(spectra: Mapping[str, tuple[int, np.ndarray]], *, side_px: int
 
 
 def add_pooled_spectrum(spectra: pd.DataFrame) -> pd.DataFrame:
-    """Spectra of micrographs, and of all their patches together, under the name `POOLED`; see `spectra_table`."""
+    """Add the mean spectrum of all patches, under the name `POOLED`, to a result of `spectra_table`."""
     if spectra.empty:
         return spectra
     total = spectra.assign(power=spectra["n_patches"] * spectra["power"])

@@ -5,10 +5,10 @@ import scipy.fft
 
 
 def rescale_images(stack: np.ndarray, new_box: int) -> np.ndarray:
-    """Resample images (n, box, box) to (n, new_box, new_box) by cropping or zero-padding their Fourier transforms.
+    """Resample images (n, box, box) to (n, new_box, new_box) by cropping or padding their Fourier transforms.
 
-    Grey values keep their scale and the first pixel its place, so pixel box/2 becomes pixel new_box/2. Both sides must
-    be even.
+    Grey values are kept, and so is the position of the first pixel: pixel box/2 becomes pixel new_box/2. Both sides
+    must be even.
     """
     box = stack.shape[-1]
     if box % 2 or new_box % 2:
@@ -16,11 +16,11 @@ def rescale_images(stack: np.ndarray, new_box: int) -> np.ndarray:
     half = min(box, new_box) // 2
     source = scipy.fft.rfft2(stack)
     target = np.zeros((len(stack), new_box, new_box // 2 + 1), dtype=source.dtype)
-    # Rows 0 … half and 1 − half … −1: like RELION, the positive Nyquist row only.
+    # Rows 0 … half and 1 − half … −1: only the positive Nyquist row is kept, as in RELION.
     target[:, : half + 1, : half + 1] = source[:, : half + 1, : half + 1]
     if half > 1:
         target[:, 1 - half :, : half + 1] = source[:, 1 - half :, : half + 1]
-    if new_box > box:  # RELION enlarges from the circle within the Nyquist frequency, without the corners
+    if new_box > box:  # RELION enlarges without the corners beyond the Nyquist frequency
         rows = scipy.fft.fftfreq(new_box, 1 / new_box)[:, None]
         target *= np.hypot(rows, np.arange(new_box // 2 + 1)) <= half
     scale = (new_box / box) ** 2

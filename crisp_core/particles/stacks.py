@@ -16,20 +16,20 @@ def write_stack(
     pixel_size: float,
     dtype: np.typing.DTypeLike = np.float32,
 ) -> int:
-    """Write particle images to one `.mrcs` file, chunk after chunk, never holding more than one chunk.
+    """Write particle images to one `.mrcs` file, with one chunk in memory at a time.
 
     Parameters
     ----------
     path : str or Path
-        File to write; equal input gives equal bytes.
+        File to write. Equal input gives equal bytes.
     chunks : iterable of np.ndarray
-        Stacks `(m, size_px, size_px)`; m may be 0. Without any image the file has a header that counts none.
+        Stacks (m, size_px, size_px); m may be 0. Without images, the file is a header with 0 images.
     size_px : int
         Side of every image.
     pixel_size : float
-        Å/px of the images.
+        Pixel size of the images, Å/px.
     dtype : DTypeLike
-        float32 or float16.
+        Type of the grey values, float32 or float16.
 
     Returns
     -------

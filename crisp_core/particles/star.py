@@ -29,21 +29,21 @@ def write_extracted_star(
     path : str or Path
         File to write.
     kept : DataFrame
-        Of `particles.extract_to_stack`: columns micrograph, x, y and score, in the order of the stack.
+        Kept rows of `extraction.extract_stack`: columns micrograph, x, y, score, in the order of the stack.
     boxes : Boxes
-        Of the stack.
+        Sizes of the images in the stack.
     stack : str
-        Path of the stack, as the star file names it.
+        Path of the stack in the star file.
     star_paths : mapping of str to str
-        Paths by which the star file names the micrographs.
+        Paths of the micrographs in the star file, by name.
     pixel_size : float
-        Å/px of the micrographs.
+        Pixel size of the micrographs, Å/px.
     microscope : mapping
-        voltage_kv, spherical_aberration_mm, amplitude_contrast.
+        Optics: voltage_kv, spherical_aberration_mm, amplitude_contrast.
     ctf, groups : DataFrame, optional
-        CTF of the micrographs and their optics groups, as `star.read_micrographs_ctf` returns them.
+        CTF and optics groups of the micrographs, results of `formats.star.read_micrographs_ctf`.
     poses : DataFrame, optional
-        More columns, one row per particle.
+        Further columns, such as orientations, one row per particle.
     """
     table = particles_table(kept, stack=stack, micrograph_paths=star_paths, ctf=ctf)
     optics = optics_table(

@@ -12,20 +12,29 @@ EDGE_WAVES = 6
 
 
 class Carbon(NamedTuple):
-    """Carbon film around a round hole."""
+    """Position and outline of a round hole in a carbon film."""
 
     x: float  # centre of the hole, px
     y: float
     radius_px: float
-    waves: np.ndarray  # (k, 3): amplitude in px, periods per turn, and phase of the edge's unevenness
+    waves: np.ndarray  # (k, 3): amplitude (px), periods per turn and phase of the unevenness of the edge
 
 
 def draw_carbon(
     shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, rng: np.random.Generator
 ) -> Carbon | None:
-    """Draw a carbon film that covers about a drawn share of the micrograph from one side, or none.
+    """Draw a carbon film that covers a random share of the micrograph from one side, or return None.
 
-    Settings: probability, area_share, hole_radius_angstrom, edge_waviness_angstrom.
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    settings : mapping
+        probability, area_share, hole_radius_angstrom, edge_waviness_angstrom.
+    pixel_size : float
+        Pixel size of the micrograph, Å/px.
+    rng : numpy Generator
+        Source of random numbers.
     """
     if rng.random() >= settings["probability"]:
         return None
@@ -34,7 +43,7 @@ def draw_carbon(
     towards = np.array([np.cos(direction), np.sin(direction)])
     extent = np.abs(towards) @ (shape[1], shape[0])
     x, y = np.array([shape[1] - 1, shape[0] - 1]) / 2 + towards * ((0.5 - share) * extent - radius)
-    # Waves of 300 to 3,000 Å along the edge.
+    # Wavelengths of 300 to 3,000 Å along the edge.
     periods = np.rint(2 * np.pi * settings["hole_radius_angstrom"] / np.geomspace(300, 3000, EDGE_WAVES))
     amplitude = angstrom_to_px(settings["edge_waviness_angstrom"], pixel_size) * np.sqrt(2 / EDGE_WAVES)
     phases = rng.uniform(-np.pi, np.pi, EDGE_WAVES)
@@ -42,7 +51,15 @@ def draw_carbon(
 
 
 def carbon_depth(carbon: Carbon, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Distance in px from the edge of the hole, positive on the carbon, of positions that broadcast."""
+    """Return the distance of positions from the edge of the hole in px, positive on carbon.
+
+    Parameters
+    ----------
+    carbon : Carbon
+        Carbon film.
+    x, y : arrays
+        Positions in px, of shapes that broadcast.
+    """
     x, y = np.asarray(x - carbon.x, dtype=np.float32), np.asarray(y - carbon.y, dtype=np.float32)
     angle = np.arctan2(y, x)
     depth = np.hypot(x, y) - np.float32(carbon.radius_px)
@@ -52,11 +69,23 @@ def carbon_depth(carbon: Carbon, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def carbon_film(carbon: Carbon, canvas: Shape, *, offset_px: int, edge_px: float) -> np.ndarray:
-    """Thickness of the film, 0 to 1 over `edge_px`, on a canvas as in `project_scenery`."""
+    """Return the thickness of the film on a canvas: 0 in the hole, 1 on carbon, float32.
+
+    Parameters
+    ----------
+    carbon : Carbon
+        Carbon film.
+    canvas : (int, int)
+        Shape of the result.
+    offset_px : int
+        Row and column of the canvas at the first pixel of the micrograph.
+    edge_px : float
+        Width over which the thickness rises from 0 to 1.
+    """
     y, x = np.ogrid[-offset_px : canvas[0] - offset_px, -offset_px : canvas[1] - offset_px]
     depth = np.hypot(np.float32(x - carbon.x), np.float32(y - carbon.y)) - np.float32(carbon.radius_px)
     edge_px = max(edge_px, 1.0)
-    # The waves matter near the edge only, and are slow.
+    # The waves are slow to compute and matter near the edge only.
     rows, columns = np.nonzero(np.abs(depth) < carbon.waves[:, 0].sum() + edge_px)
     depth[rows, columns] = carbon_depth(carbon, columns - offset_px, rows - offset_px)
     return np.clip(depth / np.float32(edge_px) + np.float32(0.5), 0, 1)

@@ -14,9 +14,9 @@ from crisp_core.simulation.scenery import (
     is_free_for_particle,
 )
 
-# Tries per particle before a micrograph counts as full.
+# Maximum number of random positions per particle; without a free one, the micrograph is full.
 MAX_TRIES = 500
-# Positions that are tried to know which share of a micrograph is free for particles.
+# Number of random positions from which the free share of a micrograph is estimated.
 ROOM_SAMPLES = 1000
 
 
@@ -29,18 +29,20 @@ def draw_centers(
     rng: np.random.Generator,
     allowed: Callable[[np.ndarray], bool] | None = None,
 ) -> np.ndarray:
-    """Draw positions uniformly, keeping those that are far enough from all before (random sequential addition).
+    """Draw uniform positions with a minimum distance (random sequential addition).
 
     Parameters
     ----------
     shape : (int, int)
-        Height and width in px.
+        Height and width of the micrograph in px.
     n : int
+        Number of positions.
     min_distance_px, margin_px : float
-        Least distance of two centres, and of a centre from the outermost pixels.
+        Minimum distance of two centres, and of a centre from the outermost pixels.
     rng : numpy Generator
+        Source of random numbers.
     allowed : function, optional
-        Says of a position (x, y) whether it may be taken; it is asked about those that are far enough from the others.
+        Returns whether a position (x, y) is free. It is called for positions with the minimum distance only.
 
     Returns
     -------
@@ -49,14 +51,14 @@ def draw_centers(
     Raises
     ------
     UserError
-        If they do not fit.
+        If the positions do not fit.
     """
     low = np.array([margin_px, margin_px])
     high = np.array([shape[1] - 1 - margin_px, shape[0] - 1 - margin_px])
     if n and (high < low).any():
         raise UserError(
             f"simulation/shape_px: a particle with its margin of {margin_px:.0f} px does not fit into "
-            f"{shape[1]} × {shape[0]} pixels; give larger micrographs"
+            f"{shape[1]} × {shape[0]} pixels; increase it"
         )
     xy = np.empty((n, 2))
     found = 0
@@ -71,7 +73,7 @@ def draw_centers(
     if found < n:
         raise UserError(
             f"simulation: {n} particles at least {min_distance_px:.1f} px apart do not fit into "
-            f"{shape[1]} × {shape[0]} pixels, only {found} found a place; lower n_particles or min_distance_angstrom"
+            f"{shape[1]} × {shape[0]} pixels, only {found} do; lower n_particles or min_distance_angstrom"
         )
     return xy
 
@@ -89,25 +91,35 @@ def draw_centers_in_scenery(
     name: str,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draw positions off the contaminants, a share of them close to another one: see `draw_centers`.
+    """Draw positions on free area, a share of them close to another position.
 
-    There are as many fewer than `n` as room is taken, so that particles are as dense as without scenery.
+    The number is lowered in proportion to the free area, so that the density of particles is that without scenery.
 
     Parameters
     ----------
     scene : Scenery
+        Scenery of the micrograph.
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    n : int
+        Number of positions on a micrograph without scenery.
     settings : mapping
-        The config's section `scenery`.
+        Section `scenery` of the config.
+    min_distance_px, margin_px : float
+        Minimum distance of two centres, and of a centre from the outermost pixels.
     diameter_px : float
-        Of a particle.
+        Particle diameter in px.
     seed : int
+        Seed of the simulation.
     name : str
-        As in `simulate_micrograph`.
+        Micrograph; name and seed determine the random streams of the scenery.
+    rng : numpy Generator
+        Source of random numbers for the uniform positions.
 
     Raises
     ------
     UserError
-        If they do not fit.
+        If the positions do not fit.
     """
     near, on_carbon = settings["neighbours"], settings["carbon"]["particles"]
     own_rng, room_rng = (element_rng(element, seed=seed, name=name) for element in ("neighbours", "room"))
@@ -133,27 +145,42 @@ def draw_neighbour(
     rng: np.random.Generator,
     allowed: Callable[[np.ndarray], bool],
 ) -> np.ndarray:
-    """Draw a position (x, y) at a distance between two bounds from one of the positions (n, 2).
+    """Draw a position (x, y) at a random distance from a random one of the given positions.
 
-    From the others it keeps the same distance or `min_distance_px`, whichever is less; else as in `draw_centers`.
+    Its minimum distance from the other positions is the drawn distance or `min_distance_px`, whichever is smaller.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+        Positions (x, y) in px.
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    distance_px : (float, float)
+        Bounds of the distance from the given position.
+    min_distance_px, margin_px : float
+        Minimum distance of two centres, and of a centre from the outermost pixels.
+    rng : numpy Generator
+        Source of random numbers.
+    allowed : function
+        Returns whether a position (x, y) is free.
 
     Raises
     ------
     UserError
-        If there is no room.
+        If there is no free position.
     """
     last = np.array([shape[1] - 1, shape[0] - 1]) - margin_px
     for _ in range(MAX_TRIES):
         angle, distance = rng.uniform(-np.pi, np.pi), rng.uniform(*distance_px)
         candidate = xy[rng.integers(len(xy))] + distance * np.array([np.cos(angle), np.sin(angle)])
-        # The particle that it was drawn from is not too near for it; the tolerance is for rounding.
+        # The given position itself has the drawn distance; the tolerance is for rounding.
         keep = min(min_distance_px, distance) - 1e-6
         if (candidate < margin_px).any() or (candidate > last).any() or not _is_far(candidate, xy, keep):
             continue
         if allowed(candidate):
             return candidate
     raise UserError(
-        f"simulation/scenery/neighbours: none of {MAX_TRIES} places beside {len(xy)} particles was free; "
+        f"simulation/scenery/neighbours: none of {MAX_TRIES} positions next to {len(xy)} particles is free; "
         "lower n_particles or the share of neighbours"
     )
 
@@ -163,9 +190,9 @@ def _is_far(candidate: np.ndarray, xy: np.ndarray, distance_px: float) -> bool:
 
 
 def draw_rotations(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw rotations uniform on SO(3), as RELION's Euler angles (rot, tilt, psi) in degrees, (n, 3).
+    """Draw uniform rotations as RELION's Euler angles (rot, tilt, psi) in degrees, (n, 3).
 
-    Uniform means: rot and psi uniform on the circle, and the cosine of tilt uniform.
+    Rot and psi are uniform on the circle, and so is the cosine of tilt between −1 and 1.
     """
     rot, psi = rng.uniform(-180, 180, (2, n))
     tilt = np.degrees(np.arccos(rng.uniform(-1, 1, n)))

@@ -7,22 +7,22 @@ import numpy as np
 
 from crisp_core.geometry import Shape, angstrom_to_px
 
-# Directions in which a contaminant's outline is given.
+# Directions of the radii in an outline.
 OUTLINE_ANGLES = np.linspace(-np.pi, np.pi, 72, endpoint=False)
-# Share of an ice crystal's radius over which it thins out; a bead is thickest in its middle only.
+# Share of the radius, squared, over which the thickness falls to 0: rim of a crystal, all of a bead.
 ICE_BEVEL, BEAD_BEVEL = 0.4, 1.0
 
 
 class Contaminant(NamedTuple):
-    """Something dark that lies on the ice."""
+    """Position, outline and material of a dark object on the ice."""
 
     x: float  # px
     y: float
-    radii_px: np.ndarray  # of the outline, at OUTLINE_ANGLES
-    density: float  # where it is thickest, in particles
-    bevel: float  # share of the radius, squared, over which it thins out
-    absorption: float  # share of the density that absorbs
-    texture: float  # standard deviation of the grain, as a share of the density
+    radii_px: np.ndarray  # radii of the outline at OUTLINE_ANGLES
+    density: float  # density at its thickest point, in particles
+    bevel: float  # share of the radius, squared, over which the thickness falls to 0
+    absorption: float  # absorbing share of the density
+    texture: float  # standard deviation of the grain as a share of the density
     grain_px: float
 
 
@@ -31,10 +31,21 @@ def draw_contaminant(
 ) -> Contaminant:
     """Draw an ice crystal (an uneven hexagon) or a bead of ethane (round), with its centre on the micrograph.
 
-    Settings: diameter_angstrom, density, absorption, texture and grain_angstrom.
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    settings : mapping
+        diameter_angstrom, density, absorption, texture and grain_angstrom.
+    pixel_size : float
+        Pixel size of the micrograph, Å/px.
+    crystal : bool
+        True for an ice crystal, False for a bead of ethane.
+    rng : numpy Generator
+        Source of random numbers.
     """
     x, y = rng.uniform(0, (shape[1] - 1, shape[0] - 1))
-    # Small ones are more frequent than large ones.
+    # Uniform in the logarithm: small contaminants are more frequent than large ones.
     diameter = np.exp(rng.uniform(*np.log(settings["diameter_angstrom"])))
     radius = angstrom_to_px(diameter, pixel_size) / 2
     density, turn = rng.uniform(*settings["density"]), rng.uniform(0, np.pi)
@@ -51,7 +62,15 @@ def draw_contaminant(
 
 
 def contaminant_radius(contaminant: Contaminant, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of positions from a contaminant's centre, and its radius in their direction, in px."""
+    """Return the distance of positions from the centre of a contaminant, and its radius in their direction, in px.
+
+    Parameters
+    ----------
+    contaminant : Contaminant
+        Contaminant.
+    x, y : arrays
+        Positions in px, of shapes that broadcast.
+    """
     angle = np.arctan2(y - contaminant.y, x - contaminant.x)
     radius = np.interp(angle, OUTLINE_ANGLES, contaminant.radii_px, period=2 * np.pi)
     return np.hypot(x - contaminant.x, y - contaminant.y), radius
@@ -60,7 +79,17 @@ def contaminant_radius(contaminant: Contaminant, x: np.ndarray, y: np.ndarray) -
 def contaminant_thickness(
     contaminant: Contaminant, canvas: Shape, *, offset_px: int = 0
 ) -> tuple[tuple[slice, slice], np.ndarray]:
-    """Window of a canvas as in `project_scenery`, and the contaminant's thickness in it, 0 to 1."""
+    """Return the slices of a canvas that contain a contaminant, and its thickness there, 0 to 1.
+
+    Parameters
+    ----------
+    contaminant : Contaminant
+        Contaminant.
+    canvas : (int, int)
+        Shape of the canvas.
+    offset_px : int
+        Row and column of the canvas at the first pixel of the micrograph.
+    """
     reach = contaminant.radii_px.max() + 1
     rows, columns = (
         slice(*np.clip([int(at + offset_px - reach), int(at + offset_px + reach) + 2], 0, side))
@@ -77,9 +106,18 @@ def contaminant_thickness(
 def draw_aggregates(
     shape: Shape, settings: Mapping[str, Any], *, diameter_px: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw the particles (n, 2) of clumps: each touches one that is there already, at less than a diameter.
+    """Draw positions (n, 2) of aggregated particles: each is less than a diameter from an earlier one of its aggregate.
 
-    Settings: n_per_micrograph, n_particles (each clump's), spacing_diameters.
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    settings : mapping
+        n_per_micrograph, n_particles (per aggregate), spacing_diameters.
+    diameter_px : float
+        Particle diameter in px.
+    rng : numpy Generator
+        Source of random numbers.
     """
     xy = []
     for _ in range(draw_count(settings["n_per_micrograph"], rng)):

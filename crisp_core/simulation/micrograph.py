@@ -25,18 +25,18 @@ from crisp_core.simulation.scenery import (
 )
 from crisp_core.simulation.truth import truth_table
 
-# Density, in particles, from which a pixel belongs to an aggregate: about where Li's threshold draws the outline.
+# Minimum density of an aggregate pixel, in particles; about that of an outline by Li's threshold.
 AGGREGATE_LEVEL = 0.3
 
 
 class SimulatedMicrograph(NamedTuple):
-    """One simulated micrograph and all that is known of it."""
+    """One simulated micrograph with its truth."""
 
     image: np.ndarray  # (h, w) float32, particles dark, with CTF and noise
-    clean: np.ndarray  # (h, w) float32, the image without its noise
-    ctf_free: np.ndarray  # (h, w) float32, the true particles alone, bright, neither CTF nor noise
-    coordinates: pd.DataFrame  # micrograph, x, y (px), score, and RELION's angles and defocus of the true particles
-    scenery: np.ndarray | None = None  # (h, w) uint8, see `scenery.class_map`; None without scenery
+    clean: np.ndarray  # (h, w) float32, image without noise
+    ctf_free: np.ndarray  # (h, w) float32, true particles alone, bright, without CTF and noise
+    coordinates: pd.DataFrame  # true particles, see `truth.truth_table`
+    scenery: np.ndarray | None = None  # (h, w) uint8, result of `scenery.class_map`; None without scenery
 
 
 def simulate_micrograph(
@@ -61,27 +61,31 @@ def simulate_micrograph(
     Parameters
     ----------
     volume : (n, n, n) array [z, y, x]
-        Density, protein positive, at `pixel_size` (see `resampled_volume` and `phantom`), n even.
+        Density, protein positive, at `pixel_size` (see `volumes.resample_volume` and `volumes.phantom`), n even.
     name : str
-        Micrograph; with `seed` it determines every random draw.
+        Micrograph; name and seed determine every random draw.
+    seed : int
+        Seed of the simulation.
     shape : (int, int)
         Height and width in px.
     pixel_size : float
-        Å/px.
+        Pixel size of micrograph and density, Å/px.
     n_particles : (int, int)
-        Least and most particles; fewer where scenery takes their room.
+        Minimum and maximum number of particles, lowered in proportion to the free area if there is scenery.
     min_distance_angstrom, margin_angstrom : float
-        Least distance of two centres, and of a centre from the edge, in Å.
+        Minimum distance of two centres, and of a centre from the edge, in Å.
     defocus_angstrom : sequence of float
-        Values to draw from, Å, underfocus positive.
-    snr, snr_pixel_size : float
-        As in `noise_sd`, of the true particles alone.
+        Defocus values to draw from, Å, underfocus positive.
+    snr : float
+        Signal-to-noise ratio, see `noise_sd`; the signal is that of the true particles alone.
+    snr_pixel_size : float
+        Pixel size at which the ratio holds, Å/px.
     optics : mapping
         voltage_kv, spherical_aberration_mm, amplitude_contrast.
     scenery : mapping, optional
-        The config's section `scenery`; what is off there draws nothing and changes nothing.
+        Section `scenery` of the config; elements that are off change nothing.
     diameter_angstrom : float, optional
-        Of a particle, the measure of scenery; twice the margin unless given.
+        Particle diameter, the unit of length of scenery; by default twice the margin.
 
     Raises
     ------
@@ -106,7 +110,7 @@ def simulate_micrograph(
         scene = draw_scenery(shape, scenery, pixel_size=pixel_size, **own)
         xy = draw_centers_in_scenery(scene, shape, n, scenery, **spacing, **own, rng=rng)
     euler_deg = draw_rotations(len(xy), rng)
-    # What the CTF spreads over an edge must not come back in at the opposite one.
+    # The canvas is padded, since signal that the CTF spreads over an edge would reappear at the opposite edge.
     canvas = padded_shape(shape, ctf_spread_px(pixel_size, optics["voltage_kv"], defocus))
     placed = place_projections(canvas, project(volume, euler_deg), xy)
     clean = -through_ctf(placed, **lens)[: shape[0], : shape[1]]
@@ -122,7 +126,7 @@ def simulate_micrograph(
 
 
 def padded_shape(shape: Shape, pad_px: int) -> Shape:
-    """Shape with at least `pad_px` more, that transforms fast."""
+    """Pad a shape by at least `pad_px` to sides with a fast Fourier transform."""
     height, width = (even_fft_size(side + pad_px) for side in shape)
     return height, width
 
@@ -138,31 +142,33 @@ def image_scenery(
     seed: int,
     name: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the scenery adds to a clean micrograph, and the class of each pixel.
+    """Return the contribution of scenery to a clean micrograph, and the class of each pixel.
 
     Parameters
     ----------
     scene : Scenery
+        Scenery of the micrograph.
     shape : (int, int)
-        Of the micrograph.
+        Height and width of the micrograph in px.
     settings : mapping
-        The config's section `scenery`.
+        Section `scenery` of the config.
     volume : (n, n, n) array [z, y, x]
-        The particle, for aggregates and for the unit of matter.
+        Density of the particle, for aggregates and for the unit of matter.
     lens : mapping
-        Options of `ctf.ctf`.
+        Arguments of `ctf.ctf`.
     diameter_px : float
-        Of the particle.
+        Particle diameter in px.
     seed : int
+        Seed of the simulation.
     name : str
-        As in `simulate_micrograph`.
+        Micrograph; name and seed determine every random draw.
 
     Returns
     -------
     (h, w) float32 array, (h, w) uint8 array
     """
     pad_px = ctf_spread_px(lens["pixel_size"], lens["voltage_kv"], lens["defocus_u_angstrom"])
-    # The canvas is continued periodically: its own edge, which leaves fringes, is out of the micrograph's reach.
+    # The canvas is periodic and its edge has fringes; the padding keeps them out of the micrograph.
     canvas, inside = padded_shape(shape, 2 * pad_px), tuple(slice(pad_px, pad_px + side) for side in shape)
     own: dict[str, Any] = {"seed": seed, "name": name}
     unit = np.float32(mean_projected_density(volume, diameter_px))
@@ -185,5 +191,5 @@ def image_scenery(
 
 
 def mean_projected_density(volume: np.ndarray, diameter_px: float) -> float:
-    """Mean projected density of a particle over a disc of its diameter: the unit in which scenery is given."""
+    """Return the mean projected density of a particle over a disc of its diameter, the unit of matter in scenery."""
     return float(np.sum(volume, dtype=float)) / (np.pi * diameter_px**2 / 4)

@@ -5,19 +5,28 @@ import scipy.fft
 
 from crisp_core.geometry import FFT_THREADS, Shape
 
-# Power of the noise's coloured part at a frequency s: (1 + (s length)²) to minus this.
+# Exponent of the coloured part: its power at frequency s is (1 + (s length)²)^-COLOUR_EXPONENT.
 COLOUR_EXPONENT = 1.5
 
 
 def noise_sd(clean: np.ndarray, *, pixel_size: float, snr: float, snr_pixel_size: float) -> float:
-    """Standard deviation of white noise for a signal-to-noise ratio stated at another pixel size.
+    """Return the standard deviation of white noise for a signal-to-noise ratio stated at another pixel size.
 
-    The ratio is var(clean) / var(noise), var(clean) over the whole micrograph with CTF, empty areas included. Under
-    Fourier down-sampling by a factor f, white noise keeps 1 / f² of its variance (the density of its power spectrum
-    stays, the band shrinks), while a signal within the band keeps all; so at `pixel_size` the noise has
-    (snr_pixel_size / pixel_size)² of the variance that it has at `snr_pixel_size`.
+    The ratio is var(clean) / var(noise), with var(clean) over the whole micrograph with CTF, empty areas included.
+    Fourier down-sampling by a factor f reduces the variance of white noise to 1 / f² (its spectral density is kept, its
+    band shrinks), but not that of a signal within the band. The variance of the noise at `pixel_size` is therefore
+    (snr_pixel_size / pixel_size)² times that at `snr_pixel_size`.
 
-    Where there is no particle, 1.
+    Parameters
+    ----------
+    clean : (h, w) array
+        Micrograph without noise; the result is 1 if it is constant.
+    pixel_size : float
+        Pixel size of the micrograph, Å/px.
+    snr : float
+        Signal-to-noise ratio.
+    snr_pixel_size : float
+        Pixel size at which the ratio holds, Å/px.
     """
     variance = float(np.var(clean, dtype=np.float64))
     return float(np.sqrt(variance / snr)) * snr_pixel_size / pixel_size if variance > 0 else 1.0
@@ -26,27 +35,27 @@ def noise_sd(clean: np.ndarray, *, pixel_size: float, snr: float, snr_pixel_size
 def colour_noise(
     white: np.ndarray, *, pixel_size: float, coloured_share: float, length_angstrom: float, falloff_angstrom: float
 ) -> np.ndarray:
-    """Colour white noise: a part that falls with frequency as ice's does, and a detector that blurs.
+    """Colour white noise: a part with falling power, as of ice, and the blur of a detector.
 
     Power at frequency s: (a + b (1 + (s length)²)^-3/2) exp(-(s falloff)²).
 
     Parameters
     ----------
     white : (h, w) float32 array
-        White noise; returned as it is where the next and the falloff are 0.
+        White noise, returned unchanged if coloured_share and falloff_angstrom are 0.
     pixel_size : float
-        Å/px.
+        Pixel size, Å/px.
     coloured_share : float
-        Share of the variance that is the falling part, before the detector.
+        Share of the coloured part in the variance, before the detector.
     length_angstrom : float
-        Å; its power falls from there to finer detail.
+        Length below which the power of the coloured part falls, Å.
     falloff_angstrom : float
-        Å; at this resolution the detector leaves 1/e of the power.
+        Resolution at which the detector reduces the power to 1/e, Å.
 
     Returns
     -------
     (h, w) float32 array
-        With the variance of `white` about 0.
+        Noise with the mean square of `white`.
     """
     if coloured_share == 0 and falloff_angstrom == 0:
         return white
@@ -62,25 +71,46 @@ def colour_noise(
 
 
 def draw_grain(shape: Shape, sd: float, grain_px: float, rng: np.random.Generator) -> np.ndarray:
-    """White noise behind a Gaussian of standard deviation `grain_px`, scaled to a standard deviation `sd`.
+    """Draw the grain of a material: white noise blurred by a Gaussian.
 
-    Where the grain is finer than a pixel, the part of the noise within the band of the pixels is left: what the same
-    material shows at another pixel size is the same material.
+    If the grain is finer than a pixel, only the part within the band of the pixels is kept, so that the same material
+    looks alike at every pixel size.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width in px.
+    sd : float
+        Standard deviation of the grain at fine pixels.
+    grain_px : float
+        Standard deviation of the Gaussian in px.
+    rng : numpy Generator
+        Source of random numbers.
     """
     spectrum = scipy.fft.rfft2(rng.standard_normal(shape, dtype=np.float32), workers=FFT_THREADS)
     for axis, frequency in enumerate((scipy.fft.fftfreq(shape[0]), scipy.fft.rfftfreq(shape[1]))):
         spectrum *= np.expand_dims(np.exp(-2 * (np.pi * grain_px * frequency) ** 2).astype(np.float32), 1 - axis)
     noise = scipy.fft.irfft2(spectrum, s=shape, workers=FFT_THREADS, overwrite_x=True)
-    # Variance of white noise under a normalised Gaussian is 1 / (4 π σ²).
+    # A normalised Gaussian reduces the variance of white noise to 1 / (4 π σ²).
     return noise * np.float32(sd * 2 * np.sqrt(np.pi) * grain_px)
 
 
-# Number of waves in the thickness of the ice.
+# Number of waves in the thickness of uneven ice.
 GRADIENT_WAVES = 12
 
 
 def draw_uneven_ice(shape: Shape, *, length_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Slow random field (h, w): waves in random directions, none shorter than `length_px`, of expected variance 1."""
+    """Draw a slow random field with expected variance 1: a sum of waves in random directions.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width in px.
+    length_px : float
+        Minimum wavelength in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     frequency = np.sqrt(rng.uniform(0, 1, GRADIENT_WAVES)) / length_px
     direction, phase = rng.uniform(-np.pi, np.pi, (2, GRADIENT_WAVES))
     rows = np.exp(2j * np.pi * frequency * np.sin(direction) * np.arange(shape[0])[:, None] + 1j * phase)

@@ -1,7 +1,7 @@
-"""Projections of a density, in RELION's convention of angles, and where they go on a micrograph.
+"""Projections of a density in RELION's convention of angles, and their placement on a micrograph.
 
-ASPIRE's own `Volume.project` gives the same images (a test compares them) with FINUFFT's grid twice as fine as the
-volume, which for 360³ takes 3 GB, where the grid here takes 1.3.
+ASPIRE's `Volume.project` gives the same images (a test compares them), but its FINUFFT grid is twice as fine as the
+volume: 3 GB for 360³ voxels instead of 1.3 GB here.
 """
 
 import finufft
@@ -11,27 +11,28 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.geometry import FFT_THREADS, Shape
 
-# Pixels of projections handled at once: bounds the memory of the non-uniform Fourier transform, and of the shifts.
+# Maximum number of pixels per step, which limits the memory of the non-uniform Fourier transform and of the shifts.
 PIXELS_PER_STEP = 2**23
-# Of FINUFFT: a coarser grid would be less precise (6e-5 at 1.25), a finer one is not more precise (3e-6, as ASPIRE's).
+# Settings of FINUFFT. A coarser grid is less precise (6e-5 at 1.25), a finer one is not more precise (3e-6, as ASPIRE).
 OVERSAMPLING, TOLERANCE = 1.5, 1e-6
 
 
 def project(volume: np.ndarray, euler_deg: np.ndarray) -> np.ndarray:
-    """Project a density along z after rotation: central slices of its transform, by FINUFFT.
+    """Project a density along z after rotation, from central slices of its Fourier transform (FINUFFT).
 
     Parameters
     ----------
     volume : (n, n, n) array [z, y, x]
-        The axis of rotation goes through voxel n // 2.
+        Density. The centre of rotation is voxel n // 2.
     euler_deg : (k, 3) array
-        rot, tilt, psi in degrees: RELION's convention, intrinsic ZYZ. For even n the images are those of
-        `relion_project`; for odd n RELION puts them one pixel farther right and down.
+        rot, tilt, psi in degrees in RELION's convention (intrinsic ZYZ). For even n, the images equal those of
+        `relion_project`; for odd n, RELION's images are shifted by one pixel to the right and down.
 
     Returns
     -------
     (k, n, n) float32 array [image, y, x]
-        Sums along the line of sight: each image has the volume's sum. The Nyquist frequency of even n is left out.
+        Sums along the line of sight; the sum of an image is that of the volume. The Nyquist frequency of even n is
+        left out.
     """
     n = len(volume)
     matrices = Rotation.from_euler("ZYZ", np.asarray(euler_deg, dtype=float), degrees=True).as_matrix()
@@ -57,21 +58,22 @@ def _project_rotated(density: np.ndarray, matrices: np.ndarray) -> np.ndarray:
 
 
 def chunk_slices(k: int, n: int) -> list[slice]:
-    """Slices that cover k images of n² pixels, so many at once as `PIXELS_PER_STEP` allows."""
+    """Split k images of n² pixels into slices of at most `PIXELS_PER_STEP` pixels."""
     size = max(1, PIXELS_PER_STEP // n**2)
     return [slice(start, start + size) for start in range(0, k, size)]
 
 
 def place_projections(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Add projections to an empty image, each with its centre (pixel n // 2) at a position, to a fraction of a pixel.
+    """Add projections to an empty image, with their centres (pixel n // 2) at sub-pixel positions.
 
     Parameters
     ----------
     shape : (int, int)
         Height and width of the result.
     projections : (k, n, n) array
+        Images to add.
     xy : (k, 2) array of (x, y)
-        What reaches over the edge is cut.
+        Positions of their centres in px; parts outside of the result are cut off.
 
     Returns
     -------
@@ -90,7 +92,7 @@ def place_projections(shape: Shape, projections: np.ndarray, xy: np.ndarray) -> 
 
 
 def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Move images (k, h, w) by (x, y) pixels each, periodically, to fractions of a pixel (Fourier shift theorem)."""
+    """Shift images (k, h, w) periodically by (x, y) px each, also by fractions of a pixel (Fourier shift theorem)."""
     height, width = images.shape[-2:]
     fy, fx = scipy.fft.fftfreq(height), scipy.fft.rfftfreq(width)
     x, y = np.asarray(shifts, dtype=float).T[:, :, None, None]

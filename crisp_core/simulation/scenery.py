@@ -26,36 +26,47 @@ from crisp_core.simulation.noise import draw_grain
 
 
 class Scenery(NamedTuple):
-    """What is where on one micrograph, and what it is made of."""
+    """Elements of one micrograph, with positions and materials."""
 
     carbon: Carbon | None
     contaminants: tuple[Contaminant, ...]
-    aggregates: np.ndarray  # (n, 2): x, y in px of every particle of every aggregate
+    aggregates: np.ndarray  # (n, 2): x, y in px of all aggregated particles
 
 
 def element_rng(element: str, *, seed: int, name: str) -> np.random.Generator:
-    """Random stream of one element of a micrograph's scenery; independent of the others and of the particles'."""
+    """Return the random stream of one element, independent of other elements and of the particles.
+
+    Parameters
+    ----------
+    element : str
+        Element of the scenery.
+    seed : int
+        Seed of the simulation.
+    name : str
+        Micrograph.
+    """
     return named_rng(seed, name, f"scenery {element}")
 
 
 def draw_scenery(
     shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, diameter_px: float, seed: int, name: str
 ) -> Scenery:
-    """Draw what stands where on a micrograph.
+    """Draw the scenery of one micrograph.
 
     Parameters
     ----------
     shape : (int, int)
-        Height and width in px.
+        Height and width of the micrograph in px.
     settings : mapping
-        The config's section `scenery`.
+        Section `scenery` of the config.
     pixel_size : float
-        Å/px.
+        Pixel size of the micrograph, Å/px.
     diameter_px : float
-        Of a particle.
+        Particle diameter in px.
     seed : int
+        Seed of the simulation.
     name : str
-        Micrograph; with `seed` it determines every draw.
+        Micrograph; name and seed determine every draw.
     """
     elements = ("carbon", "ice", "ethane", "aggregates")
     rng = {element: element_rng(element, seed=seed, name=name) for element in elements}
@@ -77,10 +88,22 @@ def draw_scenery(
 def is_free_for_particle(
     scenery: Scenery, xy: np.ndarray, *, diameter_px: float, on_carbon: float, rng: np.random.Generator
 ) -> bool:
-    """Say whether a particle may stand at a position (x, y).
+    """Return whether the scenery leaves room for a particle at a position.
 
-    It keeps half a diameter from contaminants and a diameter from every particle of an aggregate. Half a diameter from
-    carbon and nearer, `on_carbon` of all positions are let through.
+    The minimum distance is half a diameter from contaminants and a diameter from aggregated particles.
+
+    Parameters
+    ----------
+    scenery : Scenery
+        Scenery of the micrograph.
+    xy : (2,) array
+        Position (x, y) in px.
+    diameter_px : float
+        Particle diameter in px.
+    on_carbon : float
+        Share of the positions on carbon, or closer than half a diameter to it, that are free.
+    rng : numpy Generator
+        Source of random numbers for this share.
     """
     if len(scenery.aggregates) and ((scenery.aggregates - xy) ** 2).sum(axis=1).min() < diameter_px**2:
         return False
@@ -103,27 +126,29 @@ def project_scenery(
     seed: int,
     name: str,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Projected density of solvent, carbon and contaminants, and the part of it that absorbs.
+    """Return the projected density of solvent, carbon and contaminants, and its absorbing part.
 
     Parameters
     ----------
     scenery : Scenery
+        Scenery of the micrograph.
     canvas : (int, int)
         Shape of the results.
     settings : mapping
-        The config's section `scenery`.
+        Section `scenery` of the config.
     offset_px : int
-        Pixel of the canvas on which the micrograph's first one lies, in both directions.
+        Row and column of the canvas at the first pixel of the micrograph.
     pixel_size : float
-        Å/px.
+        Pixel size of the canvas, Å/px.
     seed : int
+        Seed of the simulation.
     name : str
-        As in `draw_scenery`, for the grain.
+        Micrograph; name and seed determine the grain.
 
     Returns
     -------
     two float32 arrays
-        In particles.
+        Densities in units of particles.
     """
     density = np.zeros(canvas, dtype=np.float32)
     absorbed = np.zeros(canvas, dtype=np.float32)
@@ -149,9 +174,18 @@ def project_scenery(
 
 
 def class_map(scenery: Scenery, shape: Shape, aggregated: np.ndarray | None = None) -> np.ndarray:
-    """Class of each pixel of a micrograph: 0 where only ice and particles are, contaminant (2), carbon (3).
+    """Return the class of each pixel: 0 (ice and particles), contaminant (2) or carbon (3).
 
-    Contaminants and aggregates lie on the carbon. `aggregated` is True (h, w) where aggregates are.
+    Contaminants and aggregates are on top of carbon; aggregates count as contaminants.
+
+    Parameters
+    ----------
+    scenery : Scenery
+        Scenery of the micrograph.
+    shape : (int, int)
+        Height and width of the micrograph in px.
+    aggregated : (h, w) bool array, optional
+        True on aggregates.
     """
     classes = np.zeros(shape, dtype=np.uint8)
     if scenery.carbon is not None:

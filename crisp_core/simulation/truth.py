@@ -10,7 +10,24 @@ from crisp_core.formats.star import NO_SCORE, optics_table, write_blocks
 
 
 def truth_table(name: str, xy: np.ndarray, euler_deg: np.ndarray, defocus_angstrom: float) -> pd.DataFrame:
-    """Table of the true particles of one micrograph: positions, and RELION's Euler angles and defocus."""
+    """Return the true particles of one micrograph as a table.
+
+    Parameters
+    ----------
+    name : str
+        Micrograph.
+    xy : (n, 2) array
+        Positions (x, y) in px.
+    euler_deg : (n, 3) array
+        RELION's Euler angles rot, tilt, psi in degrees.
+    defocus_angstrom : float
+        Defocus of the micrograph in Å, underfocus positive.
+
+    Returns
+    -------
+    DataFrame
+        Columns micrograph, x, y, score (NaN), and RELION's angles and defocus.
+    """
     table = pd.DataFrame({"micrograph": name, "x": xy[:, 0], "y": xy[:, 1], "score": np.nan})
     table[["rlnAngleRot", "rlnAngleTilt", "rlnAnglePsi"]] = euler_deg
     table["rlnDefocusU"] = table["rlnDefocusV"] = defocus_angstrom
@@ -27,19 +44,20 @@ def write_truth(
     box_px: int,
     optics: Mapping[str, float],
 ) -> None:
-    """Write the true particles as a star file of RELION 3.1 that its programs can extract from and reconstruct.
+    """Write true particles as a star file of RELION 3.1, for extraction and reconstruction.
 
     Parameters
     ----------
     path : str or Path
+        Star file to write.
     coordinates : pd.DataFrame
-        Of one or more simulated micrographs.
+        Results of `truth_table` for one or more micrographs.
     folder : str
-        Where the micrographs are as MRC files, relative to RELION's project directory.
+        Folder of the micrographs as MRC files, relative to RELION's project directory.
     pixel_size : float
-        Å/px of the micrographs.
+        Pixel size of the micrographs, Å/px.
     box_px : int
-        Side of the density's box, which RELION takes for that of the particles.
+        Side of the density in px, which RELION uses as the box of the particles.
     optics : mapping
         voltage_kv, spherical_aberration_mm, amplitude_contrast.
     """

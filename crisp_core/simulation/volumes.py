@@ -1,4 +1,4 @@
-"""Densities: the phantom, maps and atomic models, resampling, and the measured extent."""
+"""Densities: phantom, maps and atomic models, resampling, and measurement of the diameter."""
 
 import re
 import zlib
@@ -18,29 +18,30 @@ from crisp_core.geometry import FFT_THREADS, even_fft_size
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
-# D2 phantom: with 32 broad blobs per asymmetric unit, its projections are single, filled outlines with some detail.
+# Phantom with D2 symmetry: with 32 broad blobs per asymmetric unit, projections are single, filled outlines.
 PHANTOM_VOXELS, PHANTOM_BLOBS, PHANTOM_BLOB_SIZE = 64, 32, 1.5
-# Share of the mass inside the sphere that counts as the particle; what is left is the blobs' faint tails.
+# Share of the mass within the diameter of a particle; the rest are the faint tails of the blobs.
 PARTICLE_MASS = 0.98
-# Atoms end where their density is less than this share of a carbon atom's peak; 6 in 10,000 of the mass lie beyond.
+# Atoms are cut off at this share of a carbon atom's peak density, which removes 6 in 10,000 of their mass.
 ATOM_CUTOFF = 1e-4
-# Twice the largest entry of the PDB, a capsid of HIV (3J3Q, 2.4 million atoms).
+# Twice the size of the largest entry of the PDB, a capsid of HIV (3J3Q, 2.4 million atoms).
 MAX_MODEL_BYTES = 2**29
 
 
 def phantom(diameter_px: float, *, seed: int) -> np.ndarray:
-    """Make ASPIRE's random density with D2 symmetry, like a compact protein, of a given longest extent.
+    """Make a random density with D2 symmetry, like a compact protein, by ASPIRE.
 
     Parameters
     ----------
     diameter_px : float
-        Longest extent, as `measured_diameter_px` measures it.
+        Longest extent in px, see `measured_diameter_px`.
     seed : int
+        Seed of the random density.
 
     Returns
     -------
     (n, n, n) float32 array [z, y, x], n even
-        A quarter longer than the diameter, maximum about 1.
+        Density with a maximum of about 1; its side is a quarter longer than the diameter.
     """
     with quiet_aspire():
         from aspire.volume import DnSymmetricVolume
@@ -52,19 +53,19 @@ def phantom(diameter_px: float, *, seed: int) -> np.ndarray:
 
 
 class Source(NamedTuple):
-    """Where a density comes from."""
+    """Source of a density."""
 
-    kind: str  # map or model (files), emdb or pdb (entries of a data bank)
+    kind: str  # map or model (files), emdb or pdb (entries of data banks)
     name: str  # path, or identifier in capitals
 
 
 def volume_source(volume: str) -> Source:
-    """Tell which kind of density `volume` names, by its form alone.
+    """Determine the source of a density from the form of its name.
 
     Raises
     ------
     UserError
-        If it has none of the known forms.
+        If the form is unknown.
 
     Examples
     --------
@@ -83,8 +84,8 @@ def volume_source(volume: str) -> Source:
     if plain.removesuffix(".gz").endswith(MODEL_SUFFIXES):
         return Source("model", volume)
     raise UserError(
-        f"simulation/volume: {volume!r} is none of: a density map ({' '.join(MAP_SUFFIXES)}, also .gz .bz2), an atomic "
-        f"model ({' '.join(MODEL_SUFFIXES)}, also .gz), EMD-2984 (EMDB), pdb:5a1a (PDB); give one of these"
+        f"simulation/volume: {volume!r} is not a known form; give a density map ({' '.join(MAP_SUFFIXES)}, also .gz "
+        f".bz2), an atomic model ({' '.join(MODEL_SUFFIXES)}, also .gz), EMD-2984 (EMDB) or pdb:5a1a (PDB)"
     )
 
 
@@ -96,81 +97,91 @@ def read_density(
     resolution_angstrom: float,
     downloads: Mapping[str, Any],
 ) -> np.ndarray:
-    """Read, or fetch, a map or an atomic model as a density at a pixel size.
+    """Read or download a map or an atomic model and return it as a density.
 
     Parameters
     ----------
     volume : str
         Path or identifier, see `volume_source`.
     pixel_size : float
-        Å/px of the result.
+        Pixel size of the result, Å/px.
     volume_pixel_size : float or None
-        Å/px of a map, instead of what its header says; a model has none.
+        Pixel size of a map, Å/px, instead of that in its header; ignored for models.
     resolution_angstrom : float
-        Of an atomic model, as `model_density` defines it; a map keeps its own.
+        Resolution of the density of an atomic model, see `model_density`; ignored for maps.
     downloads : mapping
         folder (or None), emdb_url, pdb_url, see `crisp_core.formats.downloads`.
 
     Returns
     -------
     (n, n, n) float32 array [z, y, x], n even
-        Of a map: with its values and its centre as they are. Of a model: as `model_density` makes it.
+        Resampled map, with unchanged values and centre, or result of `model_density`.
 
     Raises
     ------
     UserError
         If the form is unknown, a download fails, or the file is not a usable map or model.
     """
+    kind, path = local_source(volume, downloads)
+    if kind == "model":
+        return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
+    return resample_volume(*read_volume(path, pixel_size=volume_pixel_size), pixel_size)
+
+
+def local_source(volume: str, downloads: Mapping[str, Any]) -> Source:
+    """Find the file of a density, map or model; the file of an entry of a data bank is fetched: see `read_density`."""
     kind, name = volume_source(volume)
     if kind == "emdb":
-        name = str(fetch(emdb_map_url(name, downloads["emdb_url"]), folder=downloads["folder"]))
-    elif kind == "pdb":
-        name = str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"]))
-    if kind in ("pdb", "model"):
-        return model_density(name, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
-    return resample_volume(*read_volume(name, pixel_size=volume_pixel_size), pixel_size)
+        return Source("map", str(fetch(emdb_map_url(name, downloads["emdb_url"]), folder=downloads["folder"])))
+    if kind == "pdb":
+        return Source("model", str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"])))
+    return Source(kind, name)
 
 
 def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
-    """Make the density of an atomic model, as electrons see it.
+    """Compute the density of an atomic model for electron scattering.
 
-    Every atom is its electron form factor times exp(-(s d)²), s being the spatial frequency and d the resolution: the
-    Gaussian that falls to 1 / e at 1 / d, a B factor of 4 d². B factors of the file, hydrogen and water do not count.
-    Frequencies beyond 1 / (2 pixel_size) are cut off. The time grows with the number of atoms times
-    (resolution / pixel size)³: a second for 30,000 atoms at 4 Å, ten at 30 Å and 1.77 Å/px.
+    An atom is its electron form factor times exp(-(s d)²), with the spatial frequency s and the resolution d: a
+    Gaussian that falls to 1 / e at 1 / d, or a B factor of 4 d². B factors of the file, hydrogen and water are ignored.
+    Frequencies beyond 1 / (2 pixel_size) are cut off. The time is proportional to the number of atoms and to
+    (resolution / pixel size)³: 1 s for 30,000 atoms at 4 Å, 10 s at 30 Å and 1.77 Å/px.
 
     Parameters
     ----------
     path : str or Path
-        mmCIF or PDB file, also `.gz`. The first model in it counts, as the first biological assembly that it describes.
+        mmCIF or PDB file, also `.gz`. The first model is read, as the first biological assembly of the file.
     pixel_size : float
-        Å/px.
+        Pixel size of the result, Å/px.
     resolution_angstrom : float
-        d, in Å.
+        Resolution d, Å.
 
     Returns
     -------
     (n, n, n) float32 array [z, y, x], n even
-        Protein positive; the sum times pixel_size³ is the sum of the form factors at s = 0, in Å. The
-        model's centre of mass is at voxel n // 2, its axes are the file's.
+        Density, protein positive. Its sum times pixel_size³ is the sum of the form factors at s = 0, in Å. The centre
+        of mass is at voxel n // 2; the axes are those of the file.
 
     Raises
     ------
     UserError
-        If the file is missing or broken, or holds no atoms.
+        If the file is missing or broken, or contains no atoms.
 
     Notes
     -----
     Form factors: Peng et al. 1996 (doi 10.1107/S0108767395014371), five Gaussians, from International Tables C
-    4.3.2.2. The resolution is defined as ChimeraX's molmap defines it.
+    4.3.2.2. The definition of the resolution is that of ChimeraX's molmap.
     """
-    model = _read_assembly(Path(path))
+    return density_of_atoms(read_model(Path(path)), pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
+
+
+def density_of_atoms(model: gemmi.Model, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
+    """Compute the density of a result of `read_model`, see `model_density`; this changes the model."""
     atoms = [site.atom for site in model.all()]
     positions = np.array([atom.pos.tolist() for atom in atoms]) - model.calculate_center_of_mass().tolist()
-    # The reach of a blurred atom stays free on every side, so that nothing comes in from the opposite one.
+    # The margin is the radius of a blurred atom, so that no density wraps around to the opposite side.
     reach_angstrom = np.sqrt((positions**2).sum(axis=1).max()) + resolution_angstrom + 3
     n = even_fft_size(2 * reach_angstrom / pixel_size)
-    # As many samples per pixel as keep aliases, at 1 / step - 1 / (2 pixel_size), beyond 2 / d, where 2 % are left.
+    # Samples per pixel such that aliases, at 1 / step - 1 / (2 pixel_size), are beyond 2 / d, where 2 % are left.
     samples = int(np.ceil(2 * pixel_size / resolution_angstrom + 0.5))
     calculator = _density_calculator(n * pixel_size, n * samples, resolution_angstrom)
     for atom, position in zip(atoms, positions + n // 2 * pixel_size, strict=True):
@@ -180,8 +191,14 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
     return np.ascontiguousarray(density if samples == 1 else resample_volume(density, 1, samples), dtype=np.float32)
 
 
-def _read_assembly(path: Path) -> gemmi.Model:
-    """First model of a file, as its first biological assembly, without hydrogen and water."""
+def read_model(path: Path) -> gemmi.Model:
+    """Read the first model of a file, as its first biological assembly, without hydrogen and water.
+
+    Raises
+    ------
+    UserError
+        If the file is missing or broken, or contains no atoms.
+    """
     try:
         check_unpacked(path, most_bytes=MAX_MODEL_BYTES)
         structure = gemmi.read_structure(str(path))
@@ -195,12 +212,12 @@ def _read_assembly(path: Path) -> gemmi.Model:
     structure.remove_hydrogens()
     structure.remove_waters()
     if not len(structure) or not structure[0].count_atom_sites():
-        raise UserError(f"{path}: holds no atoms, so it is no atomic model; give the entry's coordinates")
+        raise UserError(f"{path}: contains no atoms; give a file with coordinates of atoms")
     return structure[0]
 
 
 def _density_calculator(side_angstrom: float, n: int, resolution_angstrom: float) -> gemmi.DensityCalculatorE:
-    """Calculator with an empty grid of `n`³ points in a cube, and its blur."""
+    """Make a calculator with an empty cubic grid of `n`³ points, and its blur."""
     calculator = gemmi.DensityCalculatorE()
     calculator.blur = 4 * resolution_angstrom**2
     carbon = gemmi.Element("C").c4322.calculate_density_iso(0, calculator.blur)
@@ -211,7 +228,7 @@ def _density_calculator(side_angstrom: float, n: int, resolution_angstrom: float
 
 
 def measured_diameter_px(volume: np.ndarray) -> float:
-    """Diameter of the sphere around the box's centre that holds 98 % of the positive density, in px."""
+    """Return the diameter of the central sphere with 98 % of the positive density, in px."""
     axes = [np.arange(n) - n // 2 for n in volume.shape]
     radius = np.sqrt(sum(axis.astype(float) ** 2 for axis in np.meshgrid(*axes, indexing="ij"))).ravel()
     order = np.argsort(radius)
@@ -220,14 +237,21 @@ def measured_diameter_px(volume: np.ndarray) -> float:
 
 
 def resample_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: float) -> np.ndarray:
-    """Resample a density (Å per voxel) by padding it with zeros, then cropping or padding its Fourier transform.
+    """Resample a density: pad it with zeros, then crop or pad its Fourier transform.
+
+    Parameters
+    ----------
+    volume : (a, b, c) array [z, y, x]
+        Density.
+    pixel_size, new_pixel_size : float
+        Pixel sizes of the density and of the result, Å per voxel.
 
     Returns
     -------
     (n, n, n) float32 array, n even
-        As long as the given volume's longest side, to a few voxels. Voxel n // 2 is where the given volume's is, and
-        densities keep their values. The padding is chosen so that the new pixel size is met to about a thousandth, and
-        cut off again.
+        Density with unchanged values, as long as the longest side of the given one, up to a few voxels. Voxel n // 2 is
+        at the same position. The padding, which is cut off again, is chosen such that the new pixel size is exact to
+        about a thousandth.
     """
     side = max(volume.shape)
     sides = np.arange(side + side % 2, side + 64, 2)
@@ -245,7 +269,17 @@ def resample_volume(volume: np.ndarray, pixel_size: float, new_pixel_size: float
 
 
 def low_pass_volume(volume: np.ndarray, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
-    """Blur a density (n, n, n) by a Gaussian that halves the amplitudes at `resolution_angstrom`; 0 changes nothing."""
+    """Blur a density by a Gaussian that halves the amplitudes at a resolution.
+
+    Parameters
+    ----------
+    volume : (n, n, n) array
+        Density.
+    pixel_size : float
+        Pixel size of the density, Å per voxel.
+    resolution_angstrom : float
+        Resolution, Å; 0 returns the density unchanged.
+    """
     if not resolution_angstrom:
         return volume
     n = len(volume)
@@ -258,7 +292,7 @@ def low_pass_volume(volume: np.ndarray, pixel_size: float, resolution_angstrom: 
 
 
 def _crop_or_pad(array: np.ndarray, side: int) -> np.ndarray:
-    """Crop or zero-pad to a cube, so that element n // 2 of every axis becomes element side // 2."""
+    """Crop or zero-pad to a cube; element n // 2 of every axis becomes element side // 2."""
     for axis, n in enumerate(array.shape):
         before = side // 2 - n // 2
         after = side - n - before

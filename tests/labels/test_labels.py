@@ -130,13 +130,13 @@ def test_discs_equal_the_distance_to_the_nearest_centre(n, radius):
 
 
 def test_unknown_threshold_is_refused_with_the_known_ones():
-    with pytest.raises(UserError, match=r"^threshold: lee is not one; give one of li, otsu, yen, "):
+    with pytest.raises(UserError, match=r"^threshold: lee is unknown; give one of li, otsu, yen, "):
         threshold_label(blobs()[0], method="lee")
 
 
 def test_threshold_that_does_not_exist_is_refused():
     ramp = np.tile(np.arange(64, dtype=np.float32), (64, 1))
-    with pytest.raises(UserError, match=r"^threshold: minimum finds none \(.+\); choose another, for instance li$"):
+    with pytest.raises(UserError, match=r"^threshold: minimum fails \(.+\); choose another, such as li$"):
         threshold_label(ramp, method="minimum")
 
 

@@ -110,9 +110,10 @@ def test_maps_and_masks_that_cannot_be_used_are_refused():
     with pytest.raises(UserError) as error:
         outline_density(ball(32, 5), ball(40, 5), **options)
     assert str(error.value) == (
-        "labels/mask: is 40 voxels wide on the labels' grid, and labels/map 32; give a mask that was made for this map"
+        "labels/mask: has 40 voxels per side at the pixel size of the labels, but labels/map has 32; "
+        "give a mask for this map"
     )
-    with pytest.raises(UserError, match=r"^labels: the map has nothing inside its mask; give another map or mask$"):
+    with pytest.raises(UserError, match=r"^labels: the mask of the map is empty; give another map or mask$"):
         outline_density(ball(32, 5), np.zeros((32, 32, 32)), **options)
 
 

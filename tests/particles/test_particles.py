@@ -217,7 +217,7 @@ def test_micrographs_without_ctf_give_no_images_and_are_named(tmp_path, caplog):
     assert kept["score"].tolist() == [1] and mrcfile.read(tmp_path / "s.mrcs").size == 16**2
     reasons = dict(zip(dropped["score"], dropped["reason"], strict=True))
     assert reasons == {2: "micrograph without CTF", 3: OUTSIDE}
-    assert "b has no CTF: its coordinates give no particle images" in caplog.text
+    assert "b: has no CTF; its coordinates get no particle images" in caplog.text
     kept, dropped = extracted("c")
     assert len(kept) == 0 and len(dropped) == 3
     with mrcfile.open(tmp_path / "s.mrcs", header_only=True) as mrc:
@@ -236,7 +236,7 @@ def test_a_micrograph_of_another_shape_or_damaged_costs_its_own_picks_alone(tmp_
     kept, dropped = extract_stack(tmp_path / "s.mrcs", table, paths, boxes, pixel_size=2.0, shapes=shapes)
     assert kept["score"].tolist() == [2, 4] and len(mrcfile.read(tmp_path / "s.mrcs")) == 2
     assert dropped["score"].tolist() == [1, 3] and set(dropped["reason"]) == {CHANGED}
-    assert "a.mrc: has 70 × 60 pixels, and had 60 × 70 when it was picked; run again with" in caplog.text
+    assert "a.mrc: has 70 × 60 pixels now, but had 60 × 70 when it was picked; run with" in caplog.text
     assert "c.mrc: truncated" in caplog.text
 
 

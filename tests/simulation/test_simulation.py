@@ -75,8 +75,7 @@ def test_centers_that_do_not_fit_are_refused():
     with pytest.raises(UserError) as error:
         draw_centers((100, 60), 1, min_distance_px=5, margin_px=30, rng=rng)
     assert str(error.value) == (
-        "simulation/shape_px: a particle with its margin of 30 px does not fit into 60 × 100 pixels; "
-        "give larger micrographs"
+        "simulation/shape_px: a particle with its margin of 30 px does not fit into 60 × 100 pixels; increase it"
     )
 
 

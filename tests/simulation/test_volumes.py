@@ -84,8 +84,8 @@ def test_an_unknown_form_is_refused_in_one_line(volume):
     with pytest.raises(UserError) as error:
         volume_source(volume)
     assert str(error.value) == (
-        f"simulation/volume: {volume!r} is none of: a density map (.mrc .map .ccp4, also .gz .bz2), an atomic model "
-        "(.cif .mmcif .pdb .ent, also .gz), EMD-2984 (EMDB), pdb:5a1a (PDB); give one of these"
+        f"simulation/volume: {volume!r} is not a known form; give a density map (.mrc .map .ccp4, also .gz .bz2), "
+        "an atomic model (.cif .mmcif .pdb .ent, also .gz), EMD-2984 (EMDB) or pdb:5a1a (PDB)"
     )
 
 
@@ -234,8 +234,8 @@ def test_the_assembly_is_made(tmp_path):
     "name, content, message",
     [
         ("a.cif", b"garbage", "is not a readable mmCIF or PDB file"),
-        ("a.cif", b"data_a\n_cell.length_a 1\n", "holds no atoms, so it is no atomic model"),
-        ("a.pdb", b"garbage", "holds no atoms, so it is no atomic model"),
+        ("a.cif", b"data_a\n_cell.length_a 1\n", "contains no atoms; give a file"),
+        ("a.pdb", b"garbage", "contains no atoms; give a file"),
         ("a.cif.gz", gzip.compress(b"data_a\n" * 1000)[:-20], "is not a readable mmCIF or PDB file"),
     ],
 )

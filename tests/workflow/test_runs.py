@@ -393,7 +393,7 @@ def test_a_simulated_micrograph_without_a_threshold_has_no_label_and_the_others_
     assert array_names(labels, "label") == others
     (refused,) = pd.read_csv(folder / RESULTS / "quarantine.tsv", sep="\t").itertuples()
     assert refused.stage == "label" and refused.path == f"{RESULTS}/simulation/0000.h5"
-    assert refused.reason.startswith(f"{first}: has no label; threshold: otsu finds none ")
+    assert refused.reason.startswith(f"{first}: has no label; threshold: otsu fails ")
 
 
 def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):

@@ -8,24 +8,25 @@ from torch.autograd.function import once_differentiable
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crf.kernels import Bandwidth, Kernel, pixel_coordinates
 
-# pixels that the brute force takes: a kernel of 64 MiB in float32
+# Maximum number of pixels of the brute force: a kernel of 64 MiB in float32.
 BRUTE_FORCE_PIXELS = 64 * 64
-# rows of a dense kernel that are computed at a time, to keep their float64 exponents small
+# Rows of a dense kernel per step, which limits the memory of their float64 exponents.
 ROWS_AT_A_TIME = 512
-# below it exp() enters the numbers that processors are slow with
+# Below this exponent, exp() returns denormal numbers, which are slow on processors.
 SMALLEST_EXPONENT = -80
 
 
 def brute_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> Kernel:
-    """Appearance, every pair of pixels: the oracle, for tiles of up to 4096 pixels.
+    """Make the exact appearance kernel between all pairs of pixels, for tiles of up to 4096 pixels.
 
     Parameters
     ----------
     features : (b, c, h, w) tensor
+        Features of the pixels.
     alpha : float or 0-d tensor
-        Standard deviation in pixels.
+        Bandwidth (standard deviation) of positions in pixels.
     beta : float or 0-d tensor
-        Standard deviation in units of the features.
+        Bandwidth (standard deviation) of features in their own unit.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def brute_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> K
     height, width = features.shape[-2:]
     if height * width > BRUTE_FORCE_PIXELS:
         raise UserError(
-            f"crf/operator: brute takes {BRUTE_FORCE_PIXELS} pixels, not {height} × {width}; use grid or pooled"
+            f"crf/operator: brute takes at most {BRUTE_FORCE_PIXELS} pixels, not {height} × {width}; use grid or pooled"
         )
     coordinates = pixel_coordinates(features, alpha, beta).flatten(2)
     exponent: Any = sum(-0.5 * (a[:, :, None] - a[:, None, :]) ** 2 for a in coordinates.unbind(1))
@@ -44,18 +45,18 @@ def brute_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> K
 
 
 def pooled_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, stride: int) -> Kernel:
-    """Appearance, exact between the nodes of a coarser grid: U K Uᵀ with U the bilinear interpolation.
+    """Make an appearance kernel, exact between the nodes of a coarser grid: U K Uᵀ with bilinear interpolation U.
 
-    Any number of features. Memory is (pixels / stride²)² floats: 64 MiB for a 512² tile with stride 8.
+    It takes any number of features. Memory: (pixels / stride²)² floats, or 64 MiB for a 512² tile with stride 8.
 
     Parameters
     ----------
     features : (b, c, h, w) tensor
-        Averaged around the nodes with the weights of the interpolation.
+        Features of the pixels; nodes have averages with the weights of the interpolation.
     alpha, beta : float or 0-d tensor
-        As for `brute_kernel`.
+        Bandwidths, as in `brute_kernel`.
     stride : int
-        Pixels from node to node; 1 is the brute force.
+        Distance of the nodes in pixels; 1 is the brute force.
     """
     height, width = features.shape[-2:]
     up_rows, up_columns = (interpolation_matrix(n, stride, like=features) for n in (height, width))
@@ -77,7 +78,17 @@ def pooled_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, 
 
 
 def interpolation_matrix(length: int, stride: int, *, like: torch.Tensor) -> torch.Tensor:
-    """Matrix (length, nodes) of linear interpolation from the middles of runs of `stride` pixels, constant beyond."""
+    """Return the matrix (length, nodes) of linear interpolation between nodes, constant beyond the outer nodes.
+
+    Parameters
+    ----------
+    length : int
+        Number of pixels.
+    stride : int
+        Pixels per node; a node is in the middle of its pixels.
+    like : tensor
+        Tensor with the type and device of the result.
+    """
     nodes = -(-length // stride)
     places = (torch.arange(length, dtype=like.dtype, device=like.device) - (stride - 1) / 2) / stride
     distance = (places.clamp(0, nodes - 1)[:, None] - torch.arange(nodes, device=like.device)).abs()
@@ -85,10 +96,10 @@ def interpolation_matrix(length: int, stride: int, *, like: torch.Tensor) -> tor
 
 
 def gaussian_matrix(coordinates: torch.Tensor) -> torch.Tensor:
-    """Matrix (b, n, n) of exp(−½|a_i − a_j|²) from coordinates (b, d, n).
+    """Return the matrix (b, n, n) of exp(−½|a_i − a_j|²) from coordinates (b, d, n).
 
-    The exponents come from products in float64: features far from 0 in units of their bandwidth cost no digits, and a
-    CPU and a GPU agree.
+    The exponents are computed by products in float64, so that features far from 0 in units of their bandwidth lose no
+    digits and CPU and GPU agree.
     """
     batch, _, n = coordinates.shape
     matrix = coordinates.new_empty(batch, n, n)
@@ -102,10 +113,10 @@ def gaussian_matrix(coordinates: torch.Tensor) -> torch.Tensor:
 
 
 class _GaussianFilter(torch.autograd.Function):
-    """Values (b, m, n) filtered at coordinates (b, d, n) by a given map, with the Gaussian's gradient.
+    """Filter values (b, m, n) at coordinates (b, d, n) by a given map, with the gradient of the Gaussian.
 
-    From ∂k_ij/∂a_i = k_ij (a_j − a_i) follows ∂⟨g, Kx⟩/∂a = g (K(ax) − a Kx) + x (K(ag) − a Kg): a filter again, so
-    that no matrix of gradients is formed.
+    From ∂k_ij/∂a_i = k_ij (a_j − a_i) follows ∂⟨g, Kx⟩/∂a = g (K(ax) − a Kx) + x (K(ag) − a Kg). These are filters
+    again, so that no matrix of gradients is formed.
     """
 
     @staticmethod

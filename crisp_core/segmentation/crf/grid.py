@@ -11,15 +11,15 @@ from torch.autograd.function import once_differentiable
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crf.kernels import Bandwidth, Kernel, convolve_axis, pixel_coordinates
 
-# cells of a bilateral grid: 512 MiB in float32 with their eight corners
+# Maximum number of cells of a bilateral grid: 512 MiB in float32 with eight corners per cell.
 GRID_CELLS = 2**24
 
 
 class BilateralGrid(NamedTuple):
     """A bilateral grid as linear maps between values (b, m, n) and nodes (b, nodes …, m).
 
-    `blurred` takes the order of the Gaussian's derivative by axis, 0 where none is given: 1 is ∂/∂a_i of
-    k = exp(−½ (a_i − a_j)²), and 2 is (a_i − a_j)² k, the derivative by the logarithm of the bandwidth.
+    `blurred` takes the order of the derivative of the Gaussian by axis, 0 by default. Order 1 is ∂/∂a_i of
+    k = exp(−½ (a_i − a_j)²). Order 2 is (a_i − a_j)² k, the derivative by the logarithm of the bandwidth.
     """
 
     splat: Kernel
@@ -28,23 +28,24 @@ class BilateralGrid(NamedTuple):
 
 
 def grid_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, samples: int) -> Kernel:
-    """Appearance by a bilateral grid: multilinear splat, separable blur, slice (Chen, Paris & Durand 2007).
+    """Make an appearance kernel by a bilateral grid: multilinear splat, separable blur, slice.
 
-    Meant for one feature; the grid grows with the product of all ranges.
+    It suits one feature, since the size of the grid is the product of the ranges of all coordinates.
 
     Parameters
     ----------
     features : (b, c, h, w) tensor
+        Features of the pixels.
     alpha, beta : float or 0-d tensor
-        As for `brute_kernel`. Gradients come from derivatives of the blur, so they are as good as the values; the
-        derivative of the interpolation would not be.
+        Bandwidths, as in `dense.brute_kernel`. Their gradients are computed from derivatives of the blur, which are as
+        exact as the values; derivatives of the interpolation would not be.
     samples : int
-        Nodes per standard deviation.
+        Number of nodes per bandwidth.
 
     Raises
     ------
     UserError
-        If the grid would not fit into memory.
+        If the grid is too large for the memory.
     """
     alpha, beta = (torch.as_tensor(b, dtype=features.dtype, device=features.device) for b in (alpha, beta))
     grid = lay_grid(pixel_coordinates(features, alpha, beta).detach().flatten(2), samples)
@@ -56,13 +57,13 @@ def lay_grid(coordinates: torch.Tensor, samples: int) -> BilateralGrid:
     batch, dimensions, n = coordinates.shape
     scaled = (coordinates - coordinates.amin(2, keepdim=True)) * samples
     lower = scaled.floor()
-    # of the largest tile: smaller ones leave the rest of their grid empty
+    # size for the largest tile; smaller tiles leave a part of their grid empty
     cells = [int(c) + 1 for c in lower.amax((0, 2)).tolist()]
     n_cells = batch * math.prod(cells)
     if n_cells > GRID_CELLS:
         raise UserError(
-            f"crf/operator: a grid of {' × '.join(map(str, cells))} cells is too large; raise alpha_px or beta, or use "
-            "pooled"
+            f"crf/operator: the grid has {' × '.join(map(str, cells))} cells, which are too many; "
+            "raise alpha_px or beta, or use pooled"
         )
     weights = _corner_weights(scaled - lower)
     index = _cell_index(lower.long(), cells)
@@ -86,23 +87,23 @@ def lay_grid(coordinates: torch.Tensor, samples: int) -> BilateralGrid:
 
 
 def grid_taps(samples: int, *, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Taps of the blur and of its two derivatives (see `BilateralGrid`), for nodes 1 / `samples` apart.
+    """Return the taps of the blur and of its two derivatives (see `BilateralGrid`) for nodes 1 / `samples` apart.
 
-    Splat and slice widen a kernel by 1/6 node² each, so the Gaussian's variance is less by that, at the same mass. With
-    e = exp(−½ (t/r)²) the derivatives are r e' and r² e'' + e = (t/r)² e.
+    Splat and slice widen a kernel by 1/6 node² each. The variance of the Gaussian is reduced accordingly, at the same
+    mass. With e = exp(−½ (t/r)²) the derivatives are r e' and r² e'' + e = (t/r)² e.
     """
     radius = 4 * samples
     steps = torch.arange(-radius, radius + 1, dtype=like.dtype, device=like.device)
     variance = samples**2 - 1 / 3
     gaussian = torch.exp(-0.5 * steps**2 / variance) * (samples / math.sqrt(variance))
-    # a step is from a_i to a_j
+    # steps are from a_i to a_j
     first = gaussian * steps * (samples / variance)
     second = gaussian * (1 + samples**2 * (steps**2 / variance - 1) / variance)
     return gaussian, first, second
 
 
 def _corner_weights(fractions: torch.Tensor) -> torch.Tensor:
-    """Multilinear weights (b · n, 2^d) of a cell's corners from the places (b, d, n) within it."""
+    """Return the multilinear weights (b · n, 2^d) of the corners of cells from positions (b, d, n) within them."""
     columns = [fractions.new_ones(())]
     for fraction in fractions.unbind(1):
         columns = [column * share for column in columns for share in (1 - fraction, fraction)]
@@ -110,7 +111,7 @@ def _corner_weights(fractions: torch.Tensor) -> torch.Tensor:
 
 
 def _cell_index(lower: torch.Tensor, cells: list[int]) -> torch.Tensor:
-    """Number (b · n) of each pixel's cell from the cells (b, d, n) along the axes, all tiles counted through."""
+    """Return the number (b · n) of the cell of each pixel from its indices (b, d, n), over all tiles."""
     index = torch.arange(len(lower), device=lower.device)[:, None]
     for along_axis, count in zip(lower.unbind(1), cells, strict=True):
         index = index * count + along_axis
@@ -118,7 +119,7 @@ def _cell_index(lower: torch.Tensor, cells: list[int]) -> torch.Tensor:
 
 
 def _add_corners(corners: torch.Tensor) -> torch.Tensor:
-    """Add the corners (b, cells …, m, 2^d) of neighbouring cells up to nodes (b, cells + 1 …, m)."""
+    """Add the corners (b, cells …, m, 2^d) of neighbouring cells to nodes (b, cells + 1 …, m)."""
     batch, *cells, channels, _ = corners.shape
     grid = corners.new_zeros(batch, *(c + 1 for c in cells), channels)
     for corner, shift in enumerate(itertools.product((0, 1), repeat=len(cells))):
@@ -127,7 +128,7 @@ def _add_corners(corners: torch.Tensor) -> torch.Tensor:
 
 
 def _split_into_corners(grid: torch.Tensor, cells: list[int]) -> torch.Tensor:
-    """Corners (b, cells …, m, 2^d) of the cells between nodes (b, cells + 1 …, m)."""
+    """Return the corners (b, cells …, m, 2^d) of the cells between nodes (b, cells + 1 …, m)."""
     shifts = itertools.product((0, 1), repeat=len(cells))
     return torch.stack([grid[_corner_slices(shift, cells)] for shift in shifts], dim=-1)
 
@@ -137,7 +138,7 @@ def _corner_slices(shift: tuple[int, ...], cells: list[int]) -> tuple[slice, ...
 
 
 class _GridFilter(torch.autograd.Function):
-    """Values (b, m, n) filtered by a grid made for features (b, c, n) / beta and positions / alpha."""
+    """Filter values (b, m, n) by a grid of features (b, c, n) / beta and positions / alpha."""
 
     @staticmethod
     def forward(

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 Bandwidth = torch.Tensor | float
 NORMALIZATIONS = ("symmetric", "row")
-# outputs of a convolution that share a matrix product
+# Number of outputs of a convolution per matrix product.
 BLOCK = 64
 
 
 class Filter(NamedTuple):
-    """A normalised kernel F and its adjoint Fᵀ, maps of (b, m, h, w) tensors."""
+    """A normalised kernel F and its adjoint Fᵀ as maps of (b, m, h, w) tensors."""
 
     apply: Kernel
     adjoint: Kernel
@@ -32,11 +32,11 @@ def normalized_filter(kernel: Kernel, like: torch.Tensor, normalization: str) ->
     Parameters
     ----------
     kernel : callable
-        Symmetric linear map of (b, m, h, w) tensors.
+        Kernel K, a symmetric linear map of (b, m, h, w) tensors.
     like : (b, ..., h, w) tensor
-        Tells the batch, the size, the type and the device of what will be filtered.
+        Tensor with batch, size, type and device of the tensors to filter.
     normalization : {"symmetric", "row"}
-        D^-½ K D^-½, its own adjoint (Krähenbühl & Koltun 2011), or D^-1 K, which keeps constants.
+        symmetric: D^-½ K D^-½, its own adjoint (Krähenbühl & Koltun 2011); row: D^-1 K, which keeps constants.
     """
     degree = kernel(torch.ones_like(like[:, :1]))
     if normalization == "row":
@@ -50,12 +50,12 @@ def normalized_filter(kernel: Kernel, like: torch.Tensor, normalization: str) ->
 
 
 def gaussian_kernel(gamma: Bandwidth) -> Kernel:
-    """Smoothness: positions only, separable and exact up to its truncation at 4σ.
+    """Make the smoothness kernel: positions only, separable, exact up to its truncation at 4σ.
 
     Parameters
     ----------
     gamma : float or 0-d tensor
-        Standard deviation in pixels; gradients reach it.
+        Standard deviation in pixels, differentiable.
     """
     sigma = gamma if isinstance(gamma, torch.Tensor) else torch.tensor(gamma, dtype=torch.float64)
     radius = max(1, math.ceil(4 * sigma.item()))
@@ -65,23 +65,32 @@ def gaussian_kernel(gamma: Bandwidth) -> Kernel:
 
 
 def convolve_axis(x: torch.Tensor, taps: torch.Tensor, axis: int) -> torch.Tensor:
-    """Convolve along one axis with an odd number of taps, zeros beyond the ends.
+    """Convolve along one axis, with zeros beyond the ends.
 
-    Blocks of the axis are multiplied by a band matrix: as quick as a convolution on a CPU, the same numbers on a GPU
-    (whose convolutions round to 10 bits by default), and differentiable in the taps.
+    Blocks of the axis are multiplied by a band matrix. This is as fast as a convolution on a CPU, gives the same
+    numbers on a GPU (whose convolutions round to 10 bits by default), and is differentiable in the taps.
+
+    Parameters
+    ----------
+    x : tensor
+        Values.
+    taps : (k,) tensor
+        Kernel with an odd number of taps.
+    axis : int
+        Axis of the convolution.
     """
     length, radius = x.shape[axis], len(taps) // 2
     block = min(BLOCK, length)
     n_blocks = -(-length // block)
     rows = F.pad(x.movedim(axis, -1), (radius, n_blocks * block - length + radius))
     windows = rows.unfold(-1, block + 2 * radius, block)
-    # one large product; a stack of small ones is several times slower
+    # one large product is several times faster than a stack of small products
     products = (windows.reshape(-1, windows.shape[-1]) @ _band_matrix(taps, block)).view(*windows.shape[:-1], block)
     return products.flatten(-2)[..., :length].movedim(-1, axis)
 
 
 def _band_matrix(taps: torch.Tensor, block: int) -> torch.Tensor:
-    """Band matrix (block + taps − 1, block) whose column j holds the taps from row j on."""
+    """Return the band matrix (block + taps − 1, block): column j contains the taps from row j on."""
     size = block + len(taps) - 1
     offsets = torch.arange(size, device=taps.device)[:, None] - torch.arange(block, device=taps.device)
     inside = (offsets >= 0) & (offsets < len(taps))
@@ -89,9 +98,18 @@ def _band_matrix(taps: torch.Tensor, block: int) -> torch.Tensor:
 
 
 def pixel_coordinates(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth) -> torch.Tensor:
-    """Coordinates (b, 2 + c, h, w) of the appearance kernel: (y, x) / alpha and features (b, c, h, w) / beta.
+    """Return the coordinates (b, 2 + c, h, w) of the appearance kernel: (y, x) / alpha and features / beta.
 
-    Both are centred, which changes no difference and saves digits.
+    Both are centred, which keeps all differences and reduces rounding errors.
+
+    Parameters
+    ----------
+    features : (b, c, h, w) tensor
+        Features of the pixels.
+    alpha : float or 0-d tensor
+        Bandwidth of positions in pixels.
+    beta : float or 0-d tensor
+        Bandwidth of features in their own unit.
     """
     height, width = features.shape[-2:]
     rows, columns = (

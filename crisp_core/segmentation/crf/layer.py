@@ -1,4 +1,4 @@
-"""The conditional random field as a layer on top of a segmentation network, with the parameters that can be learned."""
+"""Conditional random field as a layer on the logits of a segmentation network, with learnable parameters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,42 +31,44 @@ CHOICES = {
     "couplings": ("potts", "full"),
 }
 
-# the paper's CD-CRF; any other layer is PUBLISHED | {what differs}
+# Settings of the CD-CRF of the paper. Other layers are PUBLISHED | {changed settings}.
 PUBLISHED: dict[str, Any] = {
-    # what makes pixels alike: the micrograph, the logits, or a 1 × 1 convolution of the decoder's last feature map
+    # features of the appearance kernel: the micrograph (intensity), the logits, or a 1 × 1 convolution of the last
+    # feature map of the decoder (learned)
     "features": "logits",
-    # grid: per pixel, one feature; pooled: any features on a coarser grid; brute: per pixel, up to 4096 pixels
+    # grid: all pixels, one feature; pooled: any number of features on a coarser grid; brute: up to 4096 pixels
     "operator": "grid",
-    # pixels between the nodes of `pooled`
+    # distance of the nodes of `pooled`, in pixels
     "stride_px": 8,
-    # nodes of `grid` per bandwidth
+    # number of nodes of `grid` per bandwidth
     "grid_samples": 3,
     # symmetric or row
     "normalization": "symmetric",
     # bandwidths: positions (pixels) and features (their unit) of the appearance kernel, positions of the smoothness
+    # kernel (pixels)
     "alpha_px": 160.0,
     "beta": 0.05,
     "gamma_px": 3.0,
-    # couplings of the two kernels at the start; 0 leaves a kernel out
+    # initial couplings of the two kernels; 0 leaves a kernel out
     "appearance": 1.0,
     "smoothness": 1.0,
-    # potts: one weight per label and kernel, never negative; full: L × L weights and compatibilities
+    # potts: one non-negative weight per label and kernel; full: L × L weights and compatibilities
     "couplings": "potts",
     # mean_field, or frank_wolfe with regularizer (l2 or negentropy), regularization λ, step_rule (fixed, diminishing,
-    # learnable or line_search) and step (fixed, and where learnable ones start)
+    # learnable or line_search) and step (of fixed, initial one of learnable)
     "solver": "frank_wolfe",
     "iterations": 5,
     "regularizer": "l2",
     "regularization": 1.0,
     "step_rule": "fixed",
     "step": 1.0,
-    # w₀: share of the network's own probabilities in the result
+    # w₀: share of the probabilities of the network in the result
     "initial_weight": 0.5,
-    # standard deviation (pixels) of the low pass before the intensity is used as a feature; 0 takes it raw
+    # standard deviation (pixels) of the low-pass filter of the intensity; 0 for none
     "lowpass_px": 2.0,
-    # channels of the learned features
+    # number of learned features
     "learned_channels": 8,
-    # whether gradients pass through the kernel into the features and bandwidths (the original's do not)
+    # whether gradients pass through the kernel into features and bandwidths (not in the original)
     "learn_kernel": True,
 }
 
@@ -77,16 +79,16 @@ class CrfLayer(nn.Module):
     Parameters
     ----------
     settings : mapping
-        All keys of `PUBLISHED`, where each is explained.
+        All keys of `PUBLISHED`, which explains them.
     n_labels : int
-        Channels of the logits.
+        Number of channels of the logits.
     feature_channels : int, optional
-        Channels of the decoder's feature map, for ``features: learned`` only.
+        Number of channels of the last feature map of the decoder, for ``features: learned`` only.
 
     Raises
     ------
     UserError
-        For an unknown or missing key, a value that is not allowed, or an operator that cannot do the features.
+        For an unknown or missing key, a value that is not allowed, or an operator that does not suit the features.
     """
 
     log_alpha: nn.Parameter
@@ -113,25 +115,26 @@ class CrfLayer(nn.Module):
             self.step_logits = nn.Parameter(steps.clamp(0.05, 0.95).logit())
         if settings["features"] == "learned":
             if feature_channels is None:
-                raise ValueError("features: learned needs feature_channels, those of the decoder's last feature map")
+                raise ValueError("features: learned needs feature_channels, the channels of the last feature map")
             self.projection = nn.Conv2d(feature_channels, settings["learned_channels"], 1)
 
     def forward(self, logits: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
-        """Log marginals (b, l, h, w) from logits (b, l, h, w), in the layer's precision.
+        """Return log marginals (b, l, h, w) in the precision of the layer.
 
         Parameters
         ----------
         logits : (b, l, h, w) tensor
+            Logits of the network.
         features : (b, c, h', w') tensor
-            The prepared image, one channel, for ``intensity``; the decoder's last feature map for ``learned``, which
-            is interpolated to the logits' size; not used for ``logits``.
+            For ``intensity`` the prepared image with one channel, for ``learned`` the last feature map of the decoder,
+            which is interpolated to the size of the logits; not used for ``logits``.
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.to(self.log_alpha.dtype)
             return solve(logits, self.terms(logits, features), self.solver())
 
     def terms(self, logits: torch.Tensor, features: torch.Tensor | None = None) -> list[Term]:
-        """Prepare the kernels that have a coupling."""
+        """Prepare the kernels with couplings."""
         normalization, terms = self.settings["normalization"], []
         if self.smoothness_weights is not None:
             smoothness = normalized_filter(gaussian_kernel(self.log_gamma.exp()), logits[:1], normalization)
@@ -142,7 +145,7 @@ class CrfLayer(nn.Module):
         return terms
 
     def kernel_features(self, logits: torch.Tensor, features: torch.Tensor | None) -> torch.Tensor:
-        """Features (b, c, h, w) of the appearance kernel at the logits' size."""
+        """Return the features (b, c, h, w) of the appearance kernel at the size of the logits."""
         kind = self.settings["features"]
         if kind == "logits":
             chosen = logit_difference(logits) if self.settings["operator"] == "grid" else logits
@@ -169,14 +172,14 @@ class CrfLayer(nn.Module):
         return normalized_filter(kernel, features, self.settings["normalization"])
 
     def coupling(self, raw: torch.Tensor) -> torch.Tensor:
-        """C = M W (l, l); its symmetric part under symmetric normalisation, where Px must be a gradient."""
+        """Return C = M W (l, l), or its symmetric part under symmetric normalisation, where Px must be a gradient."""
         if self.settings["couplings"] == "potts":
             return -weight_matrix(raw)
         coupling = -weight_matrix(self.compatibilities) @ weight_matrix(raw)
         return (coupling + coupling.T) / 2 if self.settings["normalization"] == "symmetric" else coupling
 
     def solver(self) -> Solver:
-        """Return the solver of the settings, with the learned steps where there are any."""
+        """Return the solver of the settings, with learned steps if there are any."""
         settings = self.settings
         if settings["solver"] == "mean_field":
             return mean_field(settings["iterations"], initial_weight=settings["initial_weight"])
@@ -188,12 +191,12 @@ class CrfLayer(nn.Module):
 
 
 def check_crf(settings: Mapping[str, Any], n_labels: int) -> None:
-    """Refuse settings that name no layer.
+    """Check the settings of a layer.
 
     Raises
     ------
     UserError
-        Naming the key and what is allowed.
+        With the wrong key and the allowed values.
     """
     wrong = sorted(PUBLISHED.keys() ^ settings.keys())
     if wrong:
@@ -217,32 +220,42 @@ def check_crf(settings: Mapping[str, Any], n_labels: int) -> None:
 
 
 def raw_weights(weight: float, n_labels: int, couplings: str) -> torch.Tensor:
-    """Parameters of `weight_matrix` for `weight` · I: (l) for ``potts``, (l, l) for ``full``."""
+    """Return the parameters for which `weight_matrix` is `weight` · I.
+
+    Parameters
+    ----------
+    weight : float
+        Weight on the diagonal.
+    n_labels : int
+        Number of labels l.
+    couplings : {"potts", "full"}
+        Shape of the result: (l) or (l, l).
+    """
     diagonal = torch.full((n_labels,), float(weight))
     raw = diagonal + (-(-diagonal).expm1()).log()
     return raw if couplings == "potts" else raw.diag()
 
 
 def weight_matrix(raw: torch.Tensor) -> torch.Tensor:
-    """Weights (l, l): softplus keeps the diagonal positive; between labels they are 0, or free and 0 at the start."""
+    """Return weights (l, l): a diagonal that softplus keeps positive, off-diagonal elements of 0 or free ones."""
     if raw.ndim == 1:
         return F.softplus(raw).diag()
     return raw - raw.diagonal().diag() + F.softplus(raw.diagonal()).diag()
 
 
 def logit_difference(logits: torch.Tensor) -> torch.Tensor:
-    """One feature (b, 1, h, w) with the distances of two logits (b, 2, h, w) from which their mean is taken."""
+    """Return the difference of two logits (b, 2, h, w) as one feature (b, 1, h, w) with the same distances."""
     return (logits[:, 1:] - logits[:, :1]) / 2**0.5
 
 
 def low_pass_images(image: torch.Tensor, sigma_px: float) -> torch.Tensor:
-    """Image (b, c, h, w) smoothed by a Gaussian that takes no account of what lies beyond the edge."""
+    """Smooth images (b, c, h, w) by a Gaussian that is normalised at the edges."""
     return normalized_filter(gaussian_kernel(sigma_px), image[:1], "row").apply(image) if sigma_px else image
 
 
 def normalize_over_channels(features: torch.Tensor) -> torch.Tensor:
-    """Features (b, c, h, w) with mean 0 and variance 1 over the channels of every pixel.
+    """Normalise features (b, c, h, w) to mean 0 and variance 1 over the channels of every pixel.
 
-    Their unit is fixed, so that beta has a meaning, and does not depend on the tile that a pixel lies in.
+    Their unit, that of beta, is then fixed and does not depend on the tile of a pixel.
     """
     return F.layer_norm(features.movedim(1, -1), features.shape[1:2]).movedim(-1, 1)

@@ -12,24 +12,24 @@ from crisp_core.segmentation.crf.layer import CrfLayer
 
 
 class CrfNetwork(nn.Module):
-    """Log marginals of a CRF, which take the place of the network's logits in loss and softmax.
+    """Network with a CRF: its output are log marginals, which replace the logits in loss and softmax.
 
     Parameters
     ----------
     network : Module
-        Of segmentation_models.pytorch: with encoder, decoder and segmentation_head.
+        Network of segmentation_models.pytorch with encoder, decoder and segmentation_head.
     settings : mapping
         All keys of `crf.layer.PUBLISHED`.
     n_labels : int
-        Channels of the network's logits.
+        Number of channels of the logits.
 
     Raises
     ------
     UserError
-        If the settings name no layer.
+        If the settings are wrong.
     """
 
-    # of segmentation_models.pytorch, whose parts have no common type
+    # Any, since the networks of segmentation_models.pytorch have no common type
     network: Any
 
     def __init__(self, network: nn.Module, settings: Mapping[str, Any], n_labels: int) -> None:
@@ -39,25 +39,24 @@ class CrfNetwork(nn.Module):
 
     @property
     def encoder(self) -> nn.Module:
-        """Encoder of the network, which says what sides the images may have."""
+        """Encoder of the network, which determines the allowed sides of images."""
         return self.network.encoder
 
     def forward(self, images: torch.Tensor, shape: Shape | None = None) -> torch.Tensor:
-        """Log marginals (b, l, height, width) of images (b, 1, h, w).
+        """Return log marginals (b, l, height, width) of images (b, 1, h, w).
 
-        What lies right of or below `shape` (height, width), by default nothing, is a margin for the network, whose
-        pixels are no neighbours in the CRF.
+        Pixels beyond `shape` (height, width), by default none, are a margin for the network and not part of the CRF.
         """
         height, width = shape or images.shape[2:]
         logits, features = self.logits_and_features(images)
-        # contiguous: the network's channels may come last
+        # contiguous, since the channels of the network may be the last axis
         logits = logits[..., :height, :width].float().contiguous()
         if features is not None:
             features = features[..., :height, :width].float().contiguous()
         return self.crf(logits, features)
 
     def logits_and_features(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Logits, and the features of the CRF's settings on the same grid; None where they are the logits."""
+        """Return logits and the features of the CRF at the same size, None if the logits are the features."""
         kind = self.crf.settings["features"]
         if kind != "learned":
             return self.network(images), images if kind == "intensity" else None
@@ -69,5 +68,5 @@ class CrfNetwork(nn.Module):
 
 
 def feature_channels(network: Any) -> int:
-    """Channels of the decoder's last feature map: what the head's first convolution takes."""
+    """Return the number of channels of the last feature map of the decoder, the input of the head."""
     return next(m.in_channels for m in network.segmentation_head.modules() if isinstance(m, nn.Conv2d))

@@ -1,9 +1,9 @@
-"""Inference in a conditional random field: mean field and regularised Frank-Wolfe, one loop.
+"""Inference in a conditional random field: mean field and regularised Frank-Wolfe in one loop.
 
-Minimised is E(x) + λ R(x) over label probabilities x (b, l, h, w), with E(x) = ½⟨x, Px⟩ − ⟨u, x⟩, logits u and
-Px = Σ C F(x) over the kernels; F filters the pixels, C (l, l) mixes the labels. Each step solves the problem with E
-linearised: s = argmin ⟨Px − u, s⟩ + λ R(s), x ← x + a (s − x) (Lê-Huu & Alahari 2021). With R the negative entropy,
-λ = 1 and a = 1 that is the mean field of Krähenbühl & Koltun (2011).
+The loop minimises E(x) + λ R(x) over label probabilities x (b, l, h, w), with E(x) = ½⟨x, Px⟩ − ⟨u, x⟩, logits u and
+Px = Σ C F(x) over the kernels; F filters the pixels, C (l, l) mixes the labels. Each step solves the problem with a
+linearised E: s = argmin ⟨Px − u, s⟩ + λ R(s), x ← x + a (s − x) (Lê-Huu & Alahari 2021). With negative entropy as R,
+λ = 1 and a = 1, this is the mean field of Krähenbühl & Koltun (2011).
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from crisp_core.segmentation.crf.kernels import Kernel
 REGULARIZERS = ("negentropy", "l2")
 STEP_RULES = ("fixed", "diminishing", "learnable", "line_search")
 
-# probability that stands for zero where a logarithm is taken
+# Smallest probability in a logarithm.
 MIN_PROBABILITY = 1e-12
 BISECTIONS = 20
 
@@ -25,7 +25,7 @@ BISECTIONS = 20
 class Term(NamedTuple):
     """One kernel of the pairwise operator: Px is the sum of `coupling` · `filtered`(x) over the terms.
 
-    `coupling` (l, l) is symmetric where Px − u shall be the gradient of E; −w I rewards neighbours of one label.
+    Px − u is the gradient of E if `coupling` (l, l) is symmetric. A coupling of −w I favours neighbours of equal label.
     """
 
     filtered: Kernel
@@ -33,10 +33,10 @@ class Term(NamedTuple):
 
 
 class Solver(NamedTuple):
-    """How the energy is minimised.
+    """Method that minimises the energy.
 
-    `steps` holds the step a of every iteration, numbers or 0-d tensors in [0, 1], or None for the exact line search;
-    `regularization` is λ and `initial_weight` w₀, the share of softmax(u) in the result.
+    `steps` are the steps a of the iterations: numbers or 0-d tensors in [0, 1], or None for the exact line search.
+    `regularization` is λ, and `initial_weight` is w₀, the share of softmax(u) in the result.
     """
 
     regularizer: str
@@ -46,9 +46,9 @@ class Solver(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What the loop needs to know of R: argmin s of −⟨t, s⟩ + R(s), log s, log x, and the gradient of R.
+    """Functions of R: argmin s of −⟨t, s⟩ + R(s), log s, log x, and the gradient of R.
 
-    For two labels there is a closed form in q = P(label 1) alone, where t is the difference of the labels' values.
+    With two labels there is a closed form in q = P(label 1) alone; t is then the difference of the two values.
     """
 
     response: Callable[[torch.Tensor], torch.Tensor]
@@ -67,12 +67,22 @@ class Problem(NamedTuple):
 
 
 def mean_field(iterations: int, *, initial_weight: float = 0.0) -> Solver:
-    """Solver with the updates x ← softmax(u − Px), all pixels at once."""
+    """Return the solver with the updates x ← softmax(u − Px) of all pixels at once."""
     return Solver("negentropy", 1.0, (1.0,) * iterations, initial_weight)
 
 
 def frank_wolfe_steps(rule: str, iterations: int, *, step: float = 1.0) -> tuple[float | None, ...]:
-    """Steps of the rules that learn nothing: `fixed`, `diminishing` (2 / (k + 2)) or `line_search`."""
+    """Return the steps of a rule that is not learned.
+
+    Parameters
+    ----------
+    rule : {"fixed", "diminishing", "line_search"}
+        Rule; the diminishing step k is 2 / (k + 2).
+    iterations : int
+        Number of steps.
+    step : float
+        Step of the rule `fixed`.
+    """
     if rule == "line_search":
         return (None,) * iterations
     return tuple(step if rule == "fixed" else 2 / (k + 2) for k in range(iterations))
@@ -81,22 +91,24 @@ def frank_wolfe_steps(rule: str, iterations: int, *, step: float = 1.0) -> tuple
 def solve(
     logits: torch.Tensor, terms: Sequence[Term], solver: Solver, *, closed_form: bool | None = None
 ) -> torch.Tensor:
-    """Log marginals log((1 − w₀) xᴷ + w₀ softmax(u)) after all steps of the solver.
+    """Return log marginals log((1 − w₀) xᴷ + w₀ softmax(u)) after all steps of the solver.
 
     Parameters
     ----------
     logits : (b, l, h, w) tensor
+        Logits u.
     terms : sequence of Term
-        May be empty.
+        Kernels, possibly none.
     solver : Solver
+        Method.
     closed_form : bool, optional
         Solve for the probability of label 1 alone, which filters one channel instead of two and gives the same
-        numbers. Default: for two labels.
+        numbers; by default if there are two labels.
 
     Returns
     -------
     (b, l, h, w) tensor
-        Its softmax are the marginals. A probability of zero counts as 1e-12.
+        Logarithms of the marginals; a probability of zero becomes 1e-12.
     """
     log_start = logits.log_softmax(1)
     closed_form = logits.shape[1] == 2 if closed_form is None else closed_form
@@ -120,13 +132,13 @@ def _is_constant(step: float | torch.Tensor, value: int) -> bool:
 
 
 def _blend_logs(weight: float | torch.Tensor, log_a: torch.Tensor, log_b: Callable[[], torch.Tensor]) -> torch.Tensor:
-    """log(weight · a + (1 − weight) · b) from logarithms."""
+    """Return log(weight · a + (1 − weight) · b) from the logarithms of a and b."""
     if _is_constant(weight, 1):
         return log_a
     if _is_constant(weight, 0):
         return log_b()
     weight = torch.as_tensor(weight, dtype=log_a.dtype, device=log_a.device)
-    # the ends, where the logarithm has no gradient, are moved by less than rounding
+    # the logarithm has no gradient at 0 and 1, which are shifted by less than a rounding error
     weight = weight.clamp(MIN_PROBABILITY, 1 - torch.finfo(log_a.dtype).eps)
     return torch.logaddexp(log_a + weight.log(), log_b() + (-weight).log1p())
 
@@ -155,7 +167,7 @@ def _binary_problem(logits: torch.Tensor, terms: Sequence[Term], regularizer: st
 
 
 def pairwise(x: torch.Tensor, terms: Sequence[Term]) -> torch.Tensor:
-    """Px of label probabilities (b, l, h, w)."""
+    """Return Px of label probabilities (b, l, h, w)."""
     return _sum([torch.einsum("lm,bmhw->blhw", c, filtered(x)) for filtered, c in terms], x)
 
 
@@ -171,7 +183,21 @@ def energy(
     regularizer: str | None = None,
     regularization: float = 1.0,
 ) -> torch.Tensor:
-    """Energy E(x) + λ R(x) of every tile (b), or E(x) without a regulariser; R is Σ x log x or ½ Σ x²."""
+    """Return the energy E(x) + λ R(x) of every tile (b).
+
+    Parameters
+    ----------
+    x : (b, l, h, w) tensor
+        Label probabilities.
+    logits : (b, l, h, w) tensor
+        Logits u.
+    terms : sequence of Term
+        Kernels.
+    regularizer : {"negentropy", "l2"}, optional
+        R: Σ x log x or ½ Σ x²; without it, R is 0.
+    regularization : float
+        λ.
+    """
     value = (0.5 * x * pairwise(x, terms) - logits * x).sum((1, 2, 3))
     if regularizer == "negentropy":
         value = value + regularization * torch.special.xlogy(x, x).sum((1, 2, 3))
@@ -184,11 +210,22 @@ def energy(
 def line_search(
     problem: Problem, x: torch.Tensor, target: torch.Tensor, descent: torch.Tensor, regularization: float
 ) -> torch.Tensor:
-    """Step (b, 1, 1, 1) that minimises E + λ R between x and the target, for every tile; a constant for gradients.
+    """Return the step (b, 1, 1, 1) that minimises E + λ R between x and the target, for every tile; no gradients.
 
-    With descent = −∇E(x), the slope along d = s − x is ⟨∇E(x) + λ∇R(x + a d), d⟩ + a c, c = ⟨d, Pd⟩. Since s solves
-    the linearised problem, its first part rises to at most 0 at a = 1. So where c ≤ 0 (attraction) the full step is the
-    minimum, and else the slope rises with a: its root is found by bisection, from the side where the energy falls.
+    The slope along d = s − x is ⟨∇E(x) + λ∇R(x + a d), d⟩ + a c with c = ⟨d, Pd⟩. Since s solves the linearised
+    problem, the first term increases to at most 0 at a = 1. If c ≤ 0 (attraction), the full step is the minimum.
+    Otherwise the slope increases with a, and its root is found by bisection, from the side of falling energy.
+
+    Parameters
+    ----------
+    problem : Problem
+        Linearised energy.
+    x, target : tensors
+        Label probabilities x and solution s of the linearised problem.
+    descent : tensor
+        −∇E(x).
+    regularization : float
+        λ.
     """
     x = x.double()
     direction = target.double() - x
@@ -208,7 +245,7 @@ def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def sparsemax(values: torch.Tensor) -> torch.Tensor:
-    """Nearest point of the simplex to values (b, l, h, w) along the labels (Martins & Astudillo 2016)."""
+    """Project values (b, l, h, w) on the simplex of the labels (Martins & Astudillo 2016)."""
     ordered = values.sort(dim=1, descending=True).values
     sums = ordered.cumsum(1) - 1
     counts = torch.arange(1, values.shape[1] + 1, dtype=values.dtype, device=values.device).view(1, -1, 1, 1)

@@ -216,9 +216,9 @@ def test_constant_features_leave_the_positions(name, shape):
 
 
 def test_what_would_not_fit_is_refused():
-    with pytest.raises(UserError, match="crf/operator: brute takes 4096 pixels, not 65 × 64; use grid or pooled"):
+    with pytest.raises(UserError, match="brute takes at most 4096 pixels, not 65 × 64; use grid or pooled"):
         brute_kernel(torch.zeros(1, 1, 65, 64), 3.0, 1.0)
-    with pytest.raises(UserError, match="cells is too large; raise alpha_px or beta, or use pooled"):
+    with pytest.raises(UserError, match="cells, which are too many; raise alpha_px or beta, or use pooled"):
         grid_kernel(torch.rand(1, 1, 64, 64), 0.5, 1e-4, samples=3)
 
 

@@ -1,0 +1,116 @@
+import h5py
+import numpy as np
+import pytest
+import scipy.spatial
+
+from crisp_core.errors import UserError
+from crisp_core.formats.images import write_mrc
+from crisp_core.simulation.library import (
+    LibraryVolume,
+    build_library,
+    build_volume,
+    centred_on_mass,
+    extent_of_density,
+    listed_volumes,
+    longest_extent,
+    read_library,
+    volume_name,
+    write_volume,
+)
+from crisp_core.simulation.micelle import Slab
+from tests.densities import ball
+
+BANKS = {"folder": None, "emdb_url": "http://127.0.0.1:9/emdb", "pdb_url": "http://127.0.0.1:9/pdb"}
+
+
+def test_longest_extent_is_the_largest_of_all_distances():
+    points = np.random.default_rng(1).normal(size=(300, 3)) * (1, 2, 5)
+    assert longest_extent(points) == pytest.approx(scipy.spatial.distance.pdist(points).max())
+    # points in a plane have no hull of three dimensions
+    assert longest_extent(points * (1, 1, 0)) == pytest.approx(scipy.spatial.distance.pdist(points[:, :2]).max())
+
+
+def test_extent_of_a_ball_and_of_a_rod_of_balls():
+    assert extent_of_density(ball(48, 12, softness=0.2)) == pytest.approx(24, abs=1.5)
+    rod = np.maximum(ball(64, 5, (-15, 0, 0), 0.2), ball(64, 5, (15, 0, 0), 0.2))
+    assert extent_of_density(rod) == pytest.approx(40, abs=1.5)
+
+
+def test_density_is_moved_to_its_centre_of_mass():
+    density = np.zeros((20, 24, 30), dtype=np.float32)
+    density[3:8, 10:21, 20:29] = 1
+    cube = centred_on_mass(density)
+    middle = np.argwhere(cube).mean(axis=0)
+    np.testing.assert_allclose(middle, len(cube) // 2, atol=0.5)
+    assert cube.sum() == density.sum()
+
+
+def test_names_of_files_and_entries(tmp_path):
+    for file in ("1abc.cif.gz", "2def.pdb", "map_5A.mrc.gz"):
+        (tmp_path / file).touch()
+    found = listed_volumes([f"{tmp_path}/*.cif.gz", f"{tmp_path}/*.pdb", "pdb:5A1A", f"{tmp_path}/map*"], ["2def"])
+    assert list(found) == ["1abc", "5a1a", "map_5A"]
+    assert volume_name("EMD-2984") == "emd-2984"
+
+
+@pytest.mark.parametrize(
+    ("patterns", "exclude", "words"),
+    [
+        ("*.cif", (), "no volume is left"),
+        ("a.cif", ("b",), "no volume is called b"),
+        (["a.cif", "x/a.pdb"], (), "one name"),
+    ],
+)
+def test_lists_that_cannot_be_meant_are_refused(patterns, exclude, words):
+    with pytest.raises(UserError, match=words):
+        listed_volumes(patterns, exclude)
+
+
+def test_a_map_gets_the_asked_number_of_voxels(tmp_path):
+    path = tmp_path / "ball.mrc"
+    write_mrc(path, np.pad(ball(40, 9, softness=0.2), ((0, 20), (0, 0), (0, 0))), pixel_size=5, dtype=np.float32)
+    volume = build_volume(str(path), extent_px=30, resolution_angstrom=8, membrane=False, downloads=BANKS)
+    assert extent_of_density(volume.density) == pytest.approx(30, abs=1.5)
+    # 18 voxels of 5 Å are 90 Å
+    assert volume.pixel_size * 30 == pytest.approx(90, rel=0.07)
+    n = len(volume.density)
+    center = np.array(np.unravel_index(np.argsort(volume.density.ravel())[-500:], (n, n, n))).mean(axis=1)
+    np.testing.assert_allclose(center, n // 2, atol=1.0)
+
+
+@pytest.mark.real
+def test_extents_of_models_are_those_of_the_table(shared_data):
+    # lengths from ../shared/data/models/models.tsv, which were measured by another program
+    for name, longest in {"1hv4": 70, "1igt": 165, "5k8r": 195, "3j9i": 182, "1stm": 172}.items():
+        path = str(shared_data / f"models/{name}.cif.gz")
+        volume = build_volume(path, extent_px=32, resolution_angstrom=8, membrane=False, downloads=BANKS)
+        assert volume.pixel_size * 32 == pytest.approx(longest, rel=0.06)
+        assert extent_of_density(volume.density) == pytest.approx(32, abs=3.5)
+
+
+def test_library_comes_back_as_it_was_written(tmp_path):
+    path, density = tmp_path / "library.h5", ball(20, 6)
+    first, second = (
+        LibraryVolume(density, 12.0, 4.5, Slab(np.array([0.0, 0.6, 0.8]), -7.0)),
+        LibraryVolume(density, 12, 3),
+    )
+    with h5py.File(path, "w") as file:
+        write_volume(file, "b", first)
+        write_volume(file, "a", second)
+    found = read_library(path)
+    assert list(found) == ["a", "b"] and found["a"].slab is None
+    np.testing.assert_array_equal(found["b"].density, density)
+    np.testing.assert_array_equal(found["b"].slab.normal, first.slab.normal)
+    assert found["b"][1:3] == (12.0, 4.5) and found["b"].slab.offset == -7
+
+
+@pytest.mark.real
+def test_library_looks_for_the_membrane_of_membrane_proteins_alone(tmp_path, shared_data):
+    volumes = {name: str(shared_data / f"models/{name}.cif.gz") for name in ("2nwl", "1hv4")}
+    path = tmp_path / "library.h5"
+    options = {"extent_px": 30, "resolution_angstrom": 8, "downloads": BANKS}
+    assert list(build_library(path, volumes, membrane=["2nwl"], **options)) == ["2nwl", "1hv4"]
+    found = read_library(path)
+    assert found["1hv4"].slab is None
+    # GltPh in the frame of OPM: the normal is z, the membrane's middle is the origin
+    assert abs(found["2nwl"].slab.normal[2]) > 0.98
