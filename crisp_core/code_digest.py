@@ -2,12 +2,12 @@
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 
-def code_digest(script: Path, *, root: Path) -> str:
+def code_digest(script: Path, *, root: Path, chosen: Path | None = None, among: Collection[Path] = ()) -> str:
     """Digest of what the project's modules mean that a script imports, directly or through others.
 
     Comments, docstrings and layout do not count; the script itself does not either.
@@ -18,17 +18,22 @@ def code_digest(script: Path, *, root: Path) -> str:
         A Python file.
     root : Path
         Folder of the project, from which its modules are imported.
+    chosen : Path, optional
+        Module that the script chooses by a setting among those of a registry; it counts too.
+    among : collection of Path
+        Modules of that registry; only the chosen one counts, so that another entry reruns nothing.
 
     Returns
     -------
     str
         12 hexadecimal digits, the same for every version of Python that can parse the modules.
     """
-    todo, done = [script], set()
+    todo, done = [path for path in (script, chosen) if path], set()
+    left_out = set(among) - {chosen}
     while todo:
         path = todo.pop()
         done.add(path)
-        todo += imported_files(path, root) - done
+        todo += imported_files(path, root) - done - left_out
     return _digest(file_meaning(path).encode() for path in sorted(done - {script}))
 
 

@@ -16,7 +16,7 @@ from crisp_core.errors import UserError
 class Options(BaseModel):
     """Options of an entry: unknown keys and values of another type are refused, and no option changes later."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
 
 Entry = TypeVar("Entry", bound=Options)

@@ -18,92 +18,60 @@ use rule run_job as import_picks with:
         micrographs=ask_value(micrographs.micrograph_names),
 
 
-use rule run_job as train_topaz with:
+use rule run_job as train_picker with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         detector="results/{dataset}/{experiment}/detector.sav",
-        history="results/{dataset}/{experiment}/history_topaz.tsv",
+        history="results/{dataset}/{experiment}/history_picker.tsv",
     pathvars:
-        job="train_topaz",
+        job="train_picker",
     threads: 8
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        **run_script("train_topaz"),
+        script="train_picker",
+        code=ask_value(pickers.picker_code, "train_picker"),
         picker=ask_value(pickers.picker_training),
 
 
-use rule run_job as pick_topaz with:
+use rule run_job as pick_with_program with:
     input:
+        micrographs=ask(pickers.picker_micrographs),
         images="results/{dataset}/images/{batch}.h5",
-        detector=ask(pickers.topaz_detector),
+        detector=ask(pickers.trained_detector),
     output:
-        found="results/{dataset}/{experiment}/found/topaz/{batch}.star",
-        quarantine="results/{dataset}/{experiment}/quarantine/topaz-{batch}.tsv",
+        found="results/{dataset}/{experiment}/found/{program}/{batch}.star",
+        quarantine="results/{dataset}/{experiment}/quarantine/{program}-{batch}.tsv",
     pathvars:
-        job="pick_topaz/{batch}",
+        job="pick_with_program/{program}/{batch}",
+    wildcard_constraints:
+        program=one_of(pickers.programs(on_gpu=False)),
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+    params:
+        script="pick_with_program",
+        code=ask_value(pickers.picker_code, "pick_with_program"),
+        micrographs=ask_value(micrographs.batch_paths),
+        picker=ask_value(pickers.picker_picking),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
+use rule pick_with_program as pick_with_program_on_gpu with:
+    pathvars:
+        job="pick_with_program_on_gpu/{program}/{batch}",
+    wildcard_constraints:
+        program=one_of(pickers.programs(on_gpu=True)),
     threads: 4
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="4h",
-    params:
-        **run_script("pick_topaz"),
-        micrographs=ask_value(micrographs.batch_paths),
-        picker=ask_value(pickers.picker_keys, "program", "model", "pixel_size", "radius_diameters"),
-        dataset=ask_value(datasets.dataset_sizes),
-
-
-use rule run_job as pick_relion_log with:
-    input:
-        micrographs=ask(micrographs.batch_files),
-        simulation=ask(datasets.simulation_batch),
-        images="results/{dataset}/images/{batch}.h5",
-    output:
-        found="results/{dataset}/{experiment}/found/relion-log/{batch}.star",
-        quarantine="results/{dataset}/{experiment}/quarantine/relion-log-{batch}.tsv",
-    pathvars:
-        job="pick_relion_log/{batch}",
-    resources:
-        mem_mb=4000,
-        runtime="4h",
-    params:
-        **run_script("pick_relion_log"),
-        micrographs=ask_value(micrographs.batch_paths),
-        picker=ask_value(
-            pickers.picker_keys,
-            "diameter_min_angstrom",
-            "diameter_max_angstrom",
-            "threshold_adjustment",
-            "lowpass_angstrom",
-            "white_particles",
-        ),
-        dataset=ask_value(datasets.dataset_sizes),
-
-
-use rule run_job as pick_skimage_log with:
-    input:
-        images="results/{dataset}/images/{batch}.h5",
-    output:
-        "results/{dataset}/{experiment}/found/skimage-log/{batch}.star",
-    pathvars:
-        job="pick_skimage_log/{batch}",
-    params:
-        **run_script("pick_skimage_log"),
-        picker=ask_value(
-            pickers.picker_keys,
-            "diameters",
-            "n_scales",
-            "least_score",
-            "overlap",
-            "white_particles",
-        ),
-        dataset=ask_value(datasets.dataset_sizes),
 
 
 use rule run_job as choose_threshold with:

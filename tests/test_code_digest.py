@@ -84,3 +84,15 @@ def test_the_digest_is_the_same_in_every_version_of_python(project):
 def test_a_script_without_modules_of_the_project_has_one_digest(project):
     (project / "alone.py").write_text("import os\n")
     assert code_digest(project / "alone.py", root=project) == "e3b0c44298fc"
+
+
+def test_of_a_registry_the_chosen_module_alone_counts(project):
+    script, among = project / "scripts/main.py", [project / f"core/{name}.py" for name in "ac"]
+
+    def digests():
+        file_meaning.cache_clear()
+        return [code_digest(script, root=project, chosen=path, among=among) for path in among]
+
+    of_a, of_c = digests()
+    (project / "core/c.py").write_text("three = 3\n")
+    assert of_a != of_c and digests()[0] == of_a and digests()[1] != of_c

@@ -1,21 +1,23 @@
 """RELION's Laplacian-of-Gaussian picker (`relion_autopick --LoG`), on whole micrographs and CPU.
 
 Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaults are those of its graphical interface,
-but for the diameters.
+except the diameters.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph, write_mrc
+from crisp_core.pickers.picker import Batch, Found, Leak, Picker
 from crisp_core.pickers.running import joined, pick_together_or_alone
 from crisp_core.programs import check_installed, run_program
 
@@ -26,54 +28,85 @@ INSTALL = "install RELION (Debian: apt install relion)"
 BLOB_DIAMETERS = (0.785, 0.942)
 
 
-def pick(
-    micrographs: Mapping[str, str],
-    *,
-    folder: str | Path,
-    pixel_size: float,
-    diameter_angstrom: float,
-    settings: Mapping[str, Any],
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Blobs that RELION finds.
+class RelionLog(Picker):
+    """Laplacian-of-Gaussian picker of RELION."""
 
-    Parameters
-    ----------
-    micrographs : mapping of micrograph to path
-        Whole micrographs of any format; RELION gets them as MRC.
-    folder : str or Path
-        Existing, empty folder for RELION's files.
-    pixel_size : float
-        Å/px of the micrographs.
-    diameter_angstrom : float
-        Particle diameter in Å.
-    settings : mapping
-        Section picker of an experiment with program relion-log.
+    program: Literal["relion-log"] = "relion-log"
+    diameter_min_angstrom: Annotated[float, Field(gt=0)] | None = None
+    """Diameter of the smallest blob (Å); null is 0.785 of the particle's diameter."""
 
-    Returns
-    -------
-    picks : DataFrame
-        micrograph, x, y (full-resolution pixels), score (figure of merit).
-    failed : dict of str to str
-        Reason by micrograph, of those that cannot be read any more or on which RELION fails.
+    diameter_max_angstrom: Annotated[float, Field(gt=0)] | None = None
+    """Diameter of the largest blob (Å); null is 0.942 of the particle's diameter."""
 
-    Raises
-    ------
-    UserError
-        If RELION is missing or fails on every micrograph.
-    """
-    check_installed(PROGRAM, install=INSTALL)
-    folder, gone, written = Path(folder).absolute(), {}, []
-    for name, path in micrographs.items():
+    threshold_adjustment: float = 0.0
+    """Adjustment of RELION's own threshold; a negative one finds more candidates."""
+
+    lowpass_angstrom: Annotated[float, Field(gt=0)] = 20.0
+    """Low pass of the micrograph (Å)."""
+
+    white_particles: bool = False
+    """Whether particles are brighter than their surroundings."""
+
+    leak: Leak = False
+    """Whether the picker was trained on micrographs of this dataset; tables show it."""
+
+    whole_micrographs: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def check_diameters(self) -> Self:
+        """Refuse a smallest blob that is larger than the largest."""
+        low, high = self.diameter_min_angstrom, self.diameter_max_angstrom
+        if low is not None and high is not None and low > high:
+            raise ValueError(
+                f"diameter_min_angstrom {low:g} is more than diameter_max_angstrom {high:g}; exchange them"
+            )
+        return self
+
+    def pick(self, batch: Batch) -> Found:
+        """Blobs that RELION finds, with its figure of merit as score.
+
+        Raises
+        ------
+        UserError
+            If RELION is missing or fails on every micrograph.
+        """
+        check_installed(PROGRAM, install=INSTALL)
+        folder = Path(batch.folder).absolute()
+        written, gone = write_whole_micrographs(batch, folder)
+        command = self.command_line(pixel_size=batch.pixel_size, diameter_angstrom=batch.diameter_angstrom)
+        found, failed = pick_together_or_alone(written, partial(_pick_written, command=command, folder=folder))
+        return Found(found, gone | failed)
+
+    def command_line(self, *, pixel_size: float, diameter_angstrom: float) -> list[str]:
+        """Command line for the micrographs in `in/`, with results in `out/`; pixel size in Å/px, diameter in Å."""
+        smallest, largest = (share * diameter_angstrom for share in BLOB_DIAMETERS)
+        options = {
+            "--i": "in/*.mrc",
+            "--odir": "out/",
+            "--pickname": "autopick",
+            "--angpix": f"{pixel_size:g}",
+            "--LoG_diam_min": f"{self.diameter_min_angstrom or smallest:g}",
+            "--LoG_diam_max": f"{self.diameter_max_angstrom or largest:g}",
+            "--LoG_adjust_threshold": f"{self.threshold_adjustment:g}",
+            "--shrink": "0",
+            "--lowpass": f"{self.lowpass_angstrom:g}",
+        }
+        words = [PROGRAM, "--LoG", *(word for option in options.items() for word in option)]
+        return [*words, "--Log_invert"] if self.white_particles else words
+
+
+def write_whole_micrographs(batch: Batch, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Write the whole micrographs as MRC into a folder; returns their names, and the reason for unreadable ones."""
+    written, gone = [], {}
+    for name, path in batch.whole().items():
         try:
-            image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+            image = read_micrograph(path, name=name, pixel_size=batch.pixel_size).image
         except UserError as error:
             gone[name] = str(error)
             continue
-        write_mrc(folder / f"{name}.mrc", image, pixel_size=pixel_size, dtype=np.float32)
+        write_mrc(folder / f"{name}.mrc", image, pixel_size=batch.pixel_size, dtype=np.float32)
         written.append(name)
-    command = command_line(settings, pixel_size=pixel_size, diameter_angstrom=diameter_angstrom)
-    found, failed = pick_together_or_alone(written, partial(_pick_written, command=command, folder=folder))
-    return found, gone | failed
+    return written, gone
 
 
 def _pick_written(names: Sequence[str], *, command: Sequence[str], folder: Path) -> pd.DataFrame:
@@ -88,21 +121,3 @@ def _pick_written(names: Sequence[str], *, command: Sequence[str], folder: Path)
         return joined(
             read_coordinates(star, format="relion", micrograph=name) for name, star in stars.items() if star.exists()
         )
-
-
-def command_line(settings: Mapping[str, Any], *, pixel_size: float, diameter_angstrom: float) -> list[str]:
-    """Command line for the micrographs in `in/`, with results in `out/`."""
-    smallest, largest = (share * diameter_angstrom for share in BLOB_DIAMETERS)
-    options = {
-        "--i": "in/*.mrc",
-        "--odir": "out/",
-        "--pickname": "autopick",
-        "--angpix": f"{pixel_size:g}",
-        "--LoG_diam_min": f"{settings['diameter_min_angstrom'] or smallest:g}",
-        "--LoG_diam_max": f"{settings['diameter_max_angstrom'] or largest:g}",
-        "--LoG_adjust_threshold": f"{settings['threshold_adjustment']:g}",
-        "--shrink": "0",
-        "--lowpass": f"{settings['lowpass_angstrom']:g}",
-    }
-    words = [PROGRAM, "--LoG", *(word for option in options.items() for word in option)]
-    return [*words, "--Log_invert"] if settings["white_particles"] else words

@@ -1,25 +1,36 @@
 """Other pickers and comparisons."""
 
+import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from crisp_core.code_digest import code_digest
 from crisp_core.paths import matching_files
-from crisp_core.plan.datasets import followed_lists
-from crisp_core.plan.micrographs import all_batches
+from crisp_core.pickers import PICKERS
+from crisp_core.pickers.picker import Picker
+from crisp_core.plan.datasets import followed_lists, simulation_batch
+from crisp_core.plan.micrographs import all_batches, batch_files
 from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings.checks import picker_name
 
-# settings of a picker on which its training does not depend
-AFTER_TRAINING = ("threshold", "leak", "radius_diameters")
-# tables of what a run refused, by what picks in it: None is a network, and skimage-log refuses nothing
-QUARANTINE: dict[str | None, str] = {
-    None: "quarantine/predict-{batch}.tsv",
-    "files": "quarantine.tsv",
-    "topaz": "quarantine/topaz-{batch}.tsv",
-    "topaz-pretrained": "quarantine/topaz-{batch}.tsv",
-    "relion-log": "quarantine/relion-log-{batch}.tsv",
-}
+ROOT = Path(__file__).parents[2]
+# settings that are applied after the program has run
+AFTER_PICKING = ("threshold", "leak")
+
+
+def picker_class(plan: Plan, experiment: str) -> type[Picker] | None:
+    """Picker of an experiment; None for a network."""
+    name = picker_name(plan.experiment(experiment))
+    return None if name is None else PICKERS[name]
+
+
+def programs(*, on_gpu: bool | None = None, trains: bool | None = None) -> list[str]:
+    """Names of the pickers that run a program, optionally those alone that use a GPU or not, that train or not."""
+    wanted = {"uses_gpu": on_gpu, "trains": trains, "from_files": False}
+    tests = [(key, value) for key, value in wanted.items() if value is not None]
+    return [name for name, picker in PICKERS.items() if all(getattr(picker, key) == value for key, value in tests)]
 
 
 def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
@@ -27,16 +38,30 @@ def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     files: list[str] = []
     for run in plan.runs:
         name, experiment = split_run(run)
-        pattern = QUARANTINE.get(picker_name(plan.experiment(experiment)))
-        if name == dataset and pattern is not None:
-            files += all_batches(plan, f"results/{run}/{pattern}", dataset=dataset)
+        if name == dataset:
+            files += all_batches(plan, f"results/{run}/{_quarantine(plan, experiment)}", dataset=dataset)
     return list(dict.fromkeys(files))
+
+
+def _quarantine(plan: Plan, experiment: str) -> str:
+    """Table of the micrographs that a run refused, of a batch or of all."""
+    picker = picker_class(plan, experiment)
+    if picker is not None and picker.from_files:
+        return "quarantine.tsv"
+    return f"quarantine/{picker_name(plan.experiment(experiment)) or 'predict'}-{{batch}}.tsv"
 
 
 def run_notices(plan: Plan, *, dataset: str) -> list[str]:
     """Tables of the contradictions between the files of picks of a dataset's runs and the config."""
-    runs = [run for run in plan.runs if split_run(run)[0] == dataset]
-    return [f"results/{run}/notices.tsv" for run in runs if picker_name(plan.experiment(split_run(run)[1])) == "files"]
+    runs = [split_run(run) for run in plan.runs]
+    picked = [experiment for name, experiment in runs if name == dataset and reads_files(plan, experiment)]
+    return [f"results/{dataset}/{experiment}/notices.tsv" for experiment in picked]
+
+
+def reads_files(plan: Plan, experiment: str) -> bool:
+    """Whether the picks of an experiment come from files."""
+    picker = picker_class(plan, experiment)
+    return picker is not None and picker.from_files
 
 
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
@@ -57,26 +82,51 @@ def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:
 
 def picker_training(plan: Plan, *, experiment: str) -> dict[str, Any]:
     """Settings of an experiment's picker on which its training depends."""
-    picker = plan.experiment(experiment)["picker"]
-    return {key: value for key, value in picker.items() if key not in AFTER_TRAINING}
+    picker = picker_class(plan, experiment)
+    return _without(plan, experiment, (*AFTER_PICKING, *(picker.only_for_picking if picker else ())))
 
 
-def topaz_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Detector that Topaz trains; nothing for one that comes with Topaz."""
-    trains = plan.experiment(experiment)["picker"]["program"] == "topaz"
-    return [f"results/{dataset}/{experiment}/detector.sav"] if trains else []
+def picker_picking(plan: Plan, *, experiment: str) -> dict[str, Any]:
+    """Settings of an experiment's picker on which its candidates depend."""
+    return _without(plan, experiment, AFTER_PICKING)
+
+
+def _without(plan: Plan, experiment: str, keys: Sequence[str]) -> dict[str, Any]:
+    return {key: value for key, value in plan.experiment(experiment)["picker"].items() if key not in keys}
+
+
+def picker_code(plan: Plan, script: str, *, experiment: str) -> str:
+    """Digest of the code of a script and of the experiment's picker: a change of another picker reruns nothing."""
+    picker = picker_class(plan, experiment)
+    folder = ROOT / "crisp_core/pickers"
+    modules = [folder / "__init__.py", *(Path(inspect.getfile(each)) for each in PICKERS.values())]
+    chosen = Path(inspect.getfile(picker)) if picker else None
+    return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT, chosen=chosen, among=modules)
+
+
+def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str) -> list[str]:
+    """Files of the whole micrographs of a batch, where the picker reads them."""
+    picker = picker_class(plan, experiment)
+    if picker is None or not picker.whole_micrographs:
+        return []
+    return batch_files(plan, dataset=dataset, batch=batch) + simulation_batch(plan, dataset=dataset, batch=batch)
+
+
+def trained_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Detector that the picker trains; nothing for one that does not train."""
+    picker = picker_class(plan, experiment)
+    return [f"results/{dataset}/{experiment}/detector.sav"] if picker is not None and picker.trains else []
 
 
 def found_pattern(plan: Plan, experiment: str) -> str:
-    """File of all that another picker found in a batch, or for picks from files in all batches."""
-    kind = str(picker_name(plan.experiment(experiment)))
-    if kind == "files":
+    """File of the candidates of another picker in a batch, or for picks from files in all batches."""
+    if reads_files(plan, experiment):
         return "results/{dataset}/{experiment}/imported.star"
-    return f"results/{{dataset}}/{{experiment}}/found/{kind.removesuffix('-pretrained')}/{{batch}}.star"
+    return f"results/{{dataset}}/{{experiment}}/found/{picker_name(plan.experiment(experiment))}/{{batch}}.star"
 
 
 def found_picks(plan: Plan, *, dataset: str, experiment: str, batch: str) -> str:
-    """File of all that another picker found in a batch."""
+    """File of the candidates of another picker in a batch."""
     return found_pattern(plan, experiment).format(dataset=dataset, experiment=experiment, batch=batch)
 
 
@@ -87,8 +137,7 @@ def all_found(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 def picked_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     """Table of the micrographs that an experiment's files of picks name; programs see all micrographs."""
-    files = picker_name(plan.experiment(experiment)) == "files"
-    return [f"results/{dataset}/{experiment}/picked_names.tsv"] if files else []
+    return [f"results/{dataset}/{experiment}/picked_names.tsv"] if reads_files(plan, experiment) else []
 
 
 def chosen_threshold(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
@@ -152,10 +201,10 @@ def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[s
 
 
 def _entry_jobs(plan: Plan, dataset: str, entry: str) -> dict[str, list[tuple[str, str]]]:
-    own, kind = f"results/{dataset}/{entry}", picker_name(plan.experiment(entry))
-    if kind is not None:
-        rule = f"pick_{kind.removesuffix('-pretrained').replace('-', '_')}"
-        return {"training": [(own, "train_topaz")], "picking": [(own, rule)]}
+    own, picker = f"results/{dataset}/{entry}", picker_class(plan, entry)
+    if picker is not None:
+        rule = f"pick_with_program{'_on_gpu' if picker.uses_gpu else ''}/{picker_name(plan.experiment(entry))}"
+        return {"training": [(own, "train_picker")], "picking": [(own, rule)]}
     first, last = Path(first_network(plan, dataset, entry)), Path(predictor(plan, dataset, entry))
     training = [(first.parent.as_posix(), "train")]
     if last.name == "crf.pt":

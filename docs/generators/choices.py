@@ -1,11 +1,14 @@
 """The page of everything that a config chooses by name: made from the registries."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from crisp_core.labels.thresholds import THRESHOLDS
+from crisp_core.pickers import PICKERS
 from crisp_core.picking.finders import FINDERS
 from crisp_core.segmentation.losses import LOSSES
 
@@ -17,6 +20,7 @@ A name in the config chooses one of these entries. To set its options, write a m
 REGISTRIES: list[tuple[str, str, Mapping[str, object]]] = [
     ("Losses", "training/loss", LOSSES),
     ("Finders of centers", "centers/finder", FINDERS),
+    ("Other pickers", "experiments/<name>/picker/program", PICKERS),
     ("Thresholds of scikit-image", "simulation/threshold", dict.fromkeys(THRESHOLDS)),
 ]
 
@@ -55,12 +59,19 @@ def options(entry: object) -> str:
     if not (isinstance(entry, type) and issubclass(entry, BaseModel)):
         return ""
     fields = {name: field for name, field in entry.model_fields.items() if name not in ("name", "program")}
-    lines = [f"`{name}: {shown(field.default)}` {field.description or ''}" for name, field in fields.items()]
+    lines = [
+        f"`{name}: {default(field)}` {' '.join((field.description or '').split())}" for name, field in fields.items()
+    ]
     grid: Mapping[str, Sequence[float]] = getattr(entry, "grid", {})
     lines += [f"search tries `{name}` {', '.join(map(shown, values))}" for name, values in grid.items()]
     return "<br>".join(line.replace("|", "\\|") for line in lines)
 
 
+def default(field: FieldInfo) -> str:
+    """Default of an option, as YAML writes it."""
+    return "…" if field.is_required() else shown(field.default)
+
+
 def shown(value: object) -> str:
-    """Value with four digits at most."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Value as YAML writes it, with four digits at most."""
+    return f"{value:.4g}" if isinstance(value, float) else str(json.dumps(value)).strip('"')

@@ -1,5 +1,6 @@
 import shutil
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,35 +8,18 @@ import pytest
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import match_one_to_one
 from crisp_core.evaluation.scores import score_micrographs
-from crisp_core.formats.arrays import Array
+from crisp_core.formats.arrays import Array, write_array
 from crisp_core.formats.images import read_micrograph, write_mrc
-from crisp_core.pickers import relion_log, skimage_log, topaz
+from crisp_core.pickers import PICKERS, relion_log, topaz
+from crisp_core.pickers.picker import Batch, Picker, TrainingPart
+from crisp_core.pickers.relion_log import RelionLog
 from crisp_core.pickers.running import joined, pick_together_or_alone, write_images
+from crisp_core.pickers.skimage_log import SkimageLog
 from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching
+from crisp_core.pickers.topaz import PretrainedTopaz, TrainedTopaz
 from crisp_core.programs import run_program
 
-TOPAZ = {
-    "program": "topaz",
-    "model": "resnet8",
-    "units": 32,
-    "pretrained": True,
-    "epochs": 1,
-    "updates_per_epoch": 2,
-    "minibatch_size": 16,
-    "learning_rate": 2e-4,
-    "target_radius_px": 3,
-    "expected_particles": None,
-    "pixel_size": None,
-    "radius_diameters": 0.5,
-}
-LOG = {"diameters": [0.6, 1], "n_scales": 4, "least_score": 0.05, "overlap": 0.3, "white_particles": False}
-RELION = {
-    "diameter_min_angstrom": None,
-    "diameter_max_angstrom": None,
-    "threshold_adjustment": 0,
-    "lowpass_angstrom": 20,
-    "white_particles": False,
-}
+TOPAZ = TrainedTopaz(epochs=1, updates_per_epoch=2, minibatch_size=16)
 
 
 def discs(shape, xy, *, diameter_px, noise=0.3, seed=0):
@@ -57,6 +41,14 @@ def spread(shape, n, *, distance, margin, seed=0):
     return np.array(places)
 
 
+def write_prepared(path, images):
+    """File of prepared images."""
+    with h5py.File(path, "w") as file:
+        for name, image in images.items():
+            write_array(file, "image", name, image.data, pixel_size=image.pixel_size, full_shape=image.full_shape)
+    return path
+
+
 @pytest.fixture(scope="module")
 def known():
     """A micrograph of 256 × 320 pixels at 7 Å/px with 25 discs of 168 Å."""
@@ -66,7 +58,7 @@ def known():
 
 def test_skimage_log_finds_every_disc_and_ranks_discs_above_noise(known):
     image, xy = known
-    found = skimage_log.pick(image.data, diameter_px=24, settings=LOG)
+    found = SkimageLog().find_blobs(image.data, 24)
     best = found.sort_values("score", ascending=False).head(25)
     pairs = match_one_to_one(xy, best[["x", "y"]].to_numpy(), max_distance_px=3)
     assert pairs.truth.size == 25
@@ -76,21 +68,20 @@ def test_skimage_log_scores_a_disc_as_the_integral_says():
     # at the middle of a disc of radius r and depth 1, −σ² ∇²G ∗ disc is (r² / σ²) exp(−r² / 2σ²)
     image, radius = discs((128, 128), [(64, 64)], diameter_px=24, noise=0), 12
     sigma = radius / np.sqrt(2)
-    settings = LOG | {"diameters": [1, 1], "n_scales": 1}
-    found = skimage_log.pick(image, diameter_px=24, settings=settings).sort_values("score").iloc[-1]
+    found = SkimageLog(diameters=[1.0, 1.0], n_scales=1).find_blobs(image, 24).sort_values("score").iloc[-1]
     assert (found["x"], found["y"]) == (64, 64)
     assert found["score"] == pytest.approx(radius**2 / sigma**2 * np.exp(-(radius**2) / (2 * sigma**2)), rel=0.02)
 
 
 def test_skimage_log_sees_white_particles_when_told(known):
     image, _ = known
-    dark = skimage_log.pick(image.data, diameter_px=24, settings=LOG)
-    white = skimage_log.pick(-image.data, diameter_px=24, settings=LOG | {"white_particles": True})
+    dark = SkimageLog().find_blobs(image.data, 24)
+    white = SkimageLog(white_particles=True).find_blobs(-image.data, 24)
     pd.testing.assert_frame_equal(dark, white)
 
 
 def test_nothing_is_found_on_nothing():
-    assert len(skimage_log.pick(np.zeros((64, 64), np.float32), diameter_px=16, settings=LOG)) == 0
+    assert len(SkimageLog().find_blobs(np.zeros((64, 64), np.float32), 16)) == 0
     assert list(joined([])) == ["micrograph", "x", "y", "score"]
 
 
@@ -100,10 +91,9 @@ def test_relion_finds_the_discs_at_the_right_way_up(tmp_path):
     xy = spread((512, 640), 20, distance=60, margin=40)
     write_mrc(tmp_path / "one.mrc", discs((512, 640), xy, diameter_px=48), pixel_size=3.5, dtype=np.float32)
     (tmp_path / "work").mkdir()
-    paths = {"one": str(tmp_path / "one.mrc"), "gone": str(tmp_path / "gone.mrc")}
-    found, failed = relion_log.pick(
-        paths, folder=tmp_path / "work", pixel_size=3.5, diameter_angstrom=168, settings=RELION
-    )
+    paths = {name: str(tmp_path / f"{name}.mrc") for name in ("one", "gone")}
+    prepared = write_prepared(tmp_path / "images.h5", dict.fromkeys(paths, Array(np.zeros((8, 8)), 14.0, (512, 640))))
+    found, failed = RelionLog().pick(Batch(prepared, paths, 3.5, 168, tmp_path / "work"))
     assert failed == {"gone": f"{tmp_path}/gone.mrc: no such file; check the path"}
     best = found.sort_values("score", ascending=False).head(20)
     assert match_one_to_one(xy, best[["x", "y"]].to_numpy(), max_distance_px=12).truth.size >= 18
@@ -135,7 +125,7 @@ def test_a_program_that_fails_on_all_micrographs_is_one_line():
 
 
 def test_relion_gets_the_diameters_of_its_tutorial():
-    words = relion_log.command_line(RELION, pixel_size=1.77, diameter_angstrom=191)
+    words = RelionLog().command_line(pixel_size=1.77, diameter_angstrom=191)
     options = dict(zip(words[2::2], words[3::2], strict=True))
     assert float(options["--LoG_diam_min"]) == pytest.approx(150, abs=0.1)
     assert float(options["--LoG_diam_max"]) == pytest.approx(180, abs=0.1)
@@ -161,9 +151,9 @@ def test_targets_are_in_pixels_of_the_images(tmp_path, known):
 
 
 def test_topaz_trains_for_the_particles_that_there_are():
-    words = topaz.training_options(TOPAZ, n_expected=31.5)
+    words = TOPAZ.training_options(n_expected=31.5)
     assert words[words.index("--num-particles") + 1] == "31.5"
-    given = topaz.training_options(TOPAZ | {"expected_particles": 50, "pretrained": False}, n_expected=31.5)
+    given = TrainedTopaz(expected_particles=50, pretrained=False).training_options(n_expected=31.5)
     assert given[given.index("--num-particles") + 1] == "50" and given[-1] == "--no-pretrained"
 
 
@@ -174,13 +164,15 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
     truth = pd.DataFrame({"micrograph": "a", "x": 4 * xy[:, 0], "y": 4 * xy[:, 1], "score": np.nan})
     for name in ("my training", "trained", "pretrained"):
         (tmp_path / name).mkdir()
-    detector = topaz.train([("a", image)], truth, folder=tmp_path / "my training", settings=TOPAZ)
-    shared = {"diameter_angstrom": 168, "settings": TOPAZ}
-    # two steps without a seed: what they find is left to chance, but it lies on the micrograph
-    found, _ = topaz.pick([("a", image)], folder=tmp_path / "trained", detector=detector, **shared)
+    prepared = write_prepared(tmp_path / "images.h5", {"a": image})
+    trained = TOPAZ.train(TrainingPart([prepared], {"a"}, truth, tmp_path / "my training"))
+    assert trained.history.stat().st_size > 0
+    # two steps without a seed: the picks are random, but they lie on the micrograph
+    batch = Batch(prepared, {}, 1.75, 168, tmp_path / "trained", trained.detector)
+    found, _ = TOPAZ.pick(batch)
     assert found["x"].between(0, 1279).all() and found["y"].between(0, 1023).all()
     # the detector that comes with Topaz finds dark discs: most of its best are true
-    found, failed = topaz.pick([("a", image)], folder=tmp_path / "pretrained", detector="resnet8_u32", **shared)
+    found, failed = PretrainedTopaz(model="resnet8_u32").pick(batch._replace(folder=tmp_path / "pretrained"))
     assert not failed
     score = score_micrographs(truth, found, ["a"], diameter_px=96)["a"]
     best = np.argsort(-score.scores)[:25]
@@ -189,8 +181,20 @@ def test_topaz_trains_and_picks_in_full_resolution_pixels(tmp_path, known):
 
 def test_topaz_without_a_particle_is_refused(tmp_path, known):
     nothing = pd.DataFrame({"micrograph": [], "x": [], "y": [], "score": []})
-    with pytest.raises(UserError, match="no particle on the training micrographs"):
-        topaz.train([("a", known[0])], nothing, folder=tmp_path, settings=TOPAZ)
+    prepared = write_prepared(tmp_path / "images.h5", {"a": known[0]})
+    with pytest.raises(UserError, match="the training part has no particle"):
+        TOPAZ.train(TrainingPart([prepared], {"a"}, nothing, tmp_path))
+    with pytest.raises(UserError, match="no detector; train one first"):
+        TOPAZ.detector(Batch(prepared, {}, 7.0, 168, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["topaz-pretrained", "topaz", "relion-log", "skimage-log"])
+def test_every_program_starts_from_its_name(name):
+    picker = PICKERS[name]()
+    assert picker.program == name and not picker.from_files
+    assert set(picker.only_for_picking) <= set(PICKERS[name].model_fields)
+    # a class that says that it trains can, and the others cannot
+    assert picker.trains == (PICKERS[name].train is not Picker.train)
 
 
 def table(rows):

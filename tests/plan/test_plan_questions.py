@@ -91,7 +91,7 @@ def test_a_comparison_says_where_thresholds_and_costs_come_from():
     assert facts["unet"] == {"kind": "network", "leak": "no", "threshold_from": "validation"}
     jobs = pickers.entry_jobs(asked, **mine)
     assert jobs["crf"]["training"] == [("results/mine/unet", "train"), ("results/mine/crf", "train_crf")]
-    assert jobs["topaz"]["picking"] == [("results/mine/topaz", "pick_topaz")]
+    assert jobs["topaz"]["picking"] == [("results/mine/topaz", "pick_with_program_on_gpu/topaz")]
     assert pickers.compared_names(asked, **mine) == ["results/mine/files/picked_names.tsv"]
     assert pickers.all_found(asked, dataset="mine", experiment="files") == ["results/mine/files/imported.star"]
     assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
@@ -106,7 +106,12 @@ def test_what_every_run_refuses_is_in_the_quarantine_of_its_dataset():
     asked = plan(SIM, run=runs, experiments=found)
     assert pickers.run_quarantine(asked, dataset="mine") == [
         f"results/mine/{name}.tsv"
-        for name in ("unet/quarantine/predict-0000", "log/quarantine/relion-log-0000", "files/quarantine")
+        for name in (
+            "unet/quarantine/predict-0000",
+            "log/quarantine/relion-log-0000",
+            "blobs/quarantine/skimage-log-0000",
+            "files/quarantine",
+        )
     ]
     of_sim = [f"results/sim/log/quarantine/relion-log-{batch}.tsv" for batch in ("0000", "0001")]
     assert pickers.run_quarantine(asked, dataset="sim") == of_sim

@@ -52,7 +52,7 @@ def compared(tiny_run, tmp_path_factory):
 
 def test_nothing_of_ours_was_made_again(compared):
     output = (compared / "output.txt").read_text()
-    assert "rule pick_skimage_log" in output and "rule train:" not in output and "rule predict:" not in output
+    assert "rule pick_with_program:" in output and "rule train:" not in output and "rule predict:" not in output
 
 
 def test_picks_from_files_are_ours_again(compared):
