@@ -86,9 +86,9 @@ def core_digest(script):
     return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
 
 
-def run_script(name):
-    """Parameters of a rule whose kind (jobs.smk) runs the script workflow_scripts/<name>.py."""
-    return {"script": name, "code": core_digest(name)}
+def run_script(name, code=None):
+    """Parameters of a rule whose kind (jobs.smk) runs the script workflow_scripts/<name>.py; `code` is its digest."""
+    return {"script": name, "code": code or core_digest(name)}
 
 
 # the wildcards of a result name its subject in Snakemake's own report

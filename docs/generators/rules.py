@@ -16,7 +16,7 @@ entry `plan.…` is a function of `crisp_core.plan`, which returns the files of 
 # a rule of its own, or one that inherits from a kind of job
 RULE = re.compile(r"^(?:use rule \w+ as|rule) (\w+)(?: with)?:\n((?:(?: {4}.*)?\n)+)", re.M)
 SECTION = re.compile(r"^ {4}(\w+):(.*\n(?:(?: {8}.*)?\n)*)", re.M)
-SCRIPT = re.compile(r'workflow_scripts/(\w+)\.py|run_script\("(\w+)"\)')
+SCRIPT = re.compile(r'workflow_scripts/(\w+)\.py|run_script\("(\w+)"')
 
 
 @dataclass(frozen=True)
