@@ -1,4 +1,4 @@
-"""Several pickers on the same micrographs: one scorer for all, how far they agree, and what most of them find."""
+"""Comparison of several pickers on the same micrographs: scores, agreement, and consensus picks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -18,19 +18,21 @@ CONSENSUS = "consensus"
 
 
 def common_micrographs(parts: Mapping[str, str], part: str, seen: Mapping[str, Iterable[str] | None]) -> list[str]:
-    """Micrographs of a part that every entry saw, in the order of the split.
+    """Return the micrographs of a part that all entries have picked, in the order of the split.
 
     Parameters
     ----------
     parts : mapping of micrograph to part
+        Parts of the split.
     part : str
+        Part to compare on.
     seen : mapping of entry to micrographs
-        None is all of them.
+        Micrographs that each entry has picked, None for all.
 
     Raises
     ------
     UserError
-        If there is none.
+        If there are none.
     """
     wanted = [name for name in parts if parts[name] == part]
     sets = {entry: set(names) for entry, names in seen.items() if names is not None}
@@ -38,8 +40,8 @@ def common_micrographs(parts: Mapping[str, str], part: str, seen: Mapping[str, I
     if not common:
         least = min(sets, key=lambda entry: len(sets[entry] & set(wanted)), default="")
         raise UserError(
-            f"no micrograph of the {part} part was seen by all entries"
-            + (f"; {least} has the fewest of them, take it out or give its picks of more micrographs" if least else "")
+            f"comparison: no micrograph of the {part} part has picks of all entries"
+            + (f"; remove {least}, which has the fewest, or add its picks on more micrographs" if least else "")
         )
     return common
 
@@ -47,7 +49,7 @@ def common_micrographs(parts: Mapping[str, str], part: str, seen: Mapping[str, I
 def flag_masked_entries(
     picks: Mapping[str, pd.DataFrame], valid: Iterable[tuple[str, Array]]
 ) -> dict[str, pd.DataFrame]:
-    """`flag_masked` for the picks of every entry, in one pass over the micrographs' masks."""
+    """Apply `flag_masked_picks` to the picks of every entry, with one pass over the masks."""
     tables = pd.concat([table.assign(entry=entry) for entry, table in picks.items()], ignore_index=True)
     flagged = flag_masked_picks(tables, valid)
     return {entry: flagged[flagged["entry"] == entry].reset_index(drop=True) for entry in picks}
@@ -64,29 +66,29 @@ def score_entries(
     pixel_size: float,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measures and precision-recall curve of every entry, pooled over the same micrographs.
+    """Measure every entry on the same micrographs, pooled: measures and precision-recall curve.
 
     Parameters
     ----------
     truth : DataFrame
-        micrograph, x, y.
+        True particles: columns micrograph, x, y in px.
     picks, candidates : mapping of entry to DataFrame
         Picks and candidates, as in `pick_tables.picks_table`.
     micrographs : sequence of str
-        Those of `common_micrographs`.
+        Result of `common_micrographs`.
     part : str
-        Their part of the split.
+        Part of the split.
     diameter_px : float
-        Particle diameter in the pixels of x and y.
+        Particle diameter in px of x and y.
     pixel_size : float
-        Å per pixel of x and y.
+        Pixel size of x and y, Å/px.
     seed : int
-        Of the bootstrap over micrographs.
+        Seed of the bootstrap over micrographs.
 
     Returns
     -------
     tuple of DataFrame
-        Column entry, then those of the row `all` of `picks_table`; and column entry, then those of `curve_table`.
+        Pooled rows of `picks_table` and result of `curve_table`, both with a first column entry.
     """
     parts = dict.fromkeys(micrographs, part)
     rows, curves = [], []
@@ -113,12 +115,23 @@ def _with_first_column(table: pd.DataFrame, column: str) -> pd.DataFrame:
 def shares_of_matched_picks(
     picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, diameter_px: float
 ) -> pd.DataFrame:
-    """Share of each entry's picks (rows) that match one of another entry's (columns), one to one within d / 2.
+    """Return the share of the picks of one entry (rows) that match picks of another entry (columns).
+
+    Picks are matched one to one within half a diameter.
+
+    Parameters
+    ----------
+    picks : mapping of entry to DataFrame
+        Columns micrograph, x, y in px.
+    micrographs : sequence of str
+        Micrographs to compare on.
+    diameter_px : float
+        Particle diameter in px of x and y.
 
     Returns
     -------
     DataFrame
-        (n, n), named by entry on both axes; NaN where the row's entry has no pick.
+        (n, n), with entries as index and columns; NaN in rows of entries without picks.
     """
     by_micrograph = {entry: _positions(table, micrographs) for entry, table in picks.items()}
     n_picks = {entry: sum(map(len, places.values())) for entry, places in by_micrograph.items()}
@@ -141,7 +154,7 @@ def _positions(table: pd.DataFrame, micrographs: Sequence[str]) -> dict[str, np.
 
 
 def relative_ranks(scores: np.ndarray) -> np.ndarray:
-    """Ranks of scores from 0 (worst) to 1 (best), middle of its step for each; equal or no scores share theirs."""
+    """Return ranks of scores, (rank − ½) / n from 0 (lowest) to 1 (highest); equal and missing scores share a rank."""
     scores = np.nan_to_num(np.asarray(scores, dtype=float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
     return (rankdata(scores) - 0.5) / max(1, len(scores))
 
@@ -149,28 +162,28 @@ def relative_ranks(scores: np.ndarray) -> np.ndarray:
 def consensus_picks(
     picks: Mapping[str, pd.DataFrame], micrographs: Sequence[str], *, diameter_px: float, at_least: int
 ) -> pd.DataFrame:
-    """Picks on which at least so many entries agree.
+    """Return the picks on which a minimum number of entries agree.
 
-    Picks become groups with at most one pick of each entry. Pairs of picks of different entries, at most half a
-    diameter apart, are taken from the nearest to the farthest (of equals, in the order of entries and rows), and their
-    two groups are joined if they have no entry in common and their mean positions lie within half a diameter.
+    Picks are grouped, with at most one pick of each entry in a group. Pairs of picks of different entries at most half
+    a diameter apart are processed from the closest to the farthest (ties in the order of entries and rows). The two
+    groups of a pair are joined if they have no entry in common and their mean positions are within half a diameter.
 
     Parameters
     ----------
     picks : mapping of entry to DataFrame
-        micrograph, x, y, score.
+        Columns micrograph, x, y, score.
     micrographs : sequence of str
-        Those to be looked at.
+        Micrographs to compare on.
     diameter_px : float
-        Particle diameter in the pixels of x and y.
+        Particle diameter in px of x and y.
     at_least : int
-        Least number of entries.
+        Minimum number of entries.
 
     Returns
     -------
     DataFrame
-        micrograph, x, y (mean of the group), score, n_entries. The score is n_entries plus the mean rank of the
-        group's picks among all of their entry, which lies between 0 and 1.
+        Columns micrograph, x, y (mean of the group), score, n_entries. The score is n_entries plus the mean of
+        `relative_ranks` of the picks in the group, between 0 and 1.
     """
     ranked = [
         table[table["micrograph"].isin(micrographs)][["micrograph", "x", "y", "score"]].assign(entry=i)
@@ -194,15 +207,16 @@ def consensus_picks(
 
 
 def group_agreeing_picks(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) -> np.ndarray:
-    """Group (n,) of every pick of one micrograph, by the rule of `consensus_picks`.
+    """Return the number of the group (n,) of every pick of one micrograph, see `consensus_picks`.
 
     Parameters
     ----------
     xy : (n, 2) array
+        Positions of the picks in px.
     entry : (n,) integer array
-        Which entry each pick belongs to.
+        Number of the entry of each pick.
     reach_px : float
-        Half a diameter.
+        Maximum distance within a group, half a diameter in px.
     """
     group = np.arange(len(xy))
     members = {i: [i] for i in range(len(xy))}
@@ -218,7 +232,7 @@ def group_agreeing_picks(xy: np.ndarray, entry: np.ndarray, *, reach_px: float) 
 
 
 def _near_pairs_of_entries(xy: np.ndarray, entry: np.ndarray, reach_px: float) -> list[tuple[int, int]]:
-    """Pairs of picks of different entries, the nearest first."""
+    """Return close pairs of picks of different entries, closest pairs first."""
     if len(xy) == 0:
         return []
     pairs = cKDTree(xy).query_pairs(reach_px * (1 + ROUNDING), output_type="ndarray")
@@ -231,9 +245,16 @@ def _near_pairs_of_entries(xy: np.ndarray, entry: np.ndarray, reach_px: float) -
 def comparison_table(
     scored: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], costs: Mapping[str, Mapping[str, float]]
 ) -> pd.DataFrame:
-    """Measures of `score_entries`, between what is known of each entry (kind, leak, threshold) and what it cost.
+    """Combine facts, measures and costs of the entries in one table.
 
-    An entry without facts or costs has nothing there.
+    Parameters
+    ----------
+    scored : DataFrame
+        Measures, first result of `score_entries`.
+    facts : mapping of entry to mapping
+        Facts of an entry (kind, leak, threshold), first in the table; NaN where there are none.
+    costs : mapping of entry to mapping
+        Seconds and memory of an entry, last in the table; NaN where there are none.
     """
     table = scored
     for known in (facts, costs):

@@ -1,7 +1,7 @@
-"""Resolution of a map from its two halves: Fourier shell correlation, what the mask adds to it, and where it ends.
+"""Resolution of a map from its half maps: Fourier shell correlation (FSC), corrected for the effect of the mask.
 
-Shells, the frequency from which phases are randomised and the correction are those of RELION's postprocessing, so that
-the same half maps and the same mask give the same curves.
+Shells, randomisation of phases and correction are those of RELION's postprocessing: equal half maps and masks give
+equal curves.
 
 Source: Chen et al. 2013, Ultramicroscopy 135:24 (phase-randomised correction); Rosenthal & Henderson 2003, J. Mol.
 Biol. 333:721 (0.143); RELION 3.1 source, `fftw.cpp` and `postprocessing.cpp`.
@@ -18,24 +18,24 @@ from crisp_core.geometry import FFT_THREADS
 from crisp_core.simulation.volumes import low_pass_volume
 
 RESOLUTION_LEVEL = 0.143
-# Phases are randomised from where the unmasked curve falls below this.
+# Phases are randomised from the first shell at which the unmasked curve is below this value.
 RANDOMISED_BELOW = 0.8
-# The correction begins so many shells later, beyond the artefacts at the step to random phases.
+# Number of shells between the first random phases, which cause artefacts, and the first corrected value.
 UNCORRECTED_SHELLS = 2
-# Extension and soft edge of a mask, in voxels: a tighter one mixes shells, and the correction then takes signal away.
+# Extension and soft edge of a mask, in voxels. A tighter mask mixes shells, and the correction then removes signal.
 EXTEND_PX, EDGE_PX = 3, 6
 
 
 def shell_numbers(n: int) -> np.ndarray:
-    """Nearest shell of each element of `rfftn`'s half space of an n³ map, (n, n, n // 2 + 1) int."""
+    """Return the closest shell of each element of the half space of `rfftn` for n³ voxels, (n, n, n // 2 + 1) int."""
     full, half = scipy.fft.fftfreq(n, 1 / n), scipy.fft.rfftfreq(n, 1 / n)
     return np.floor(np.sqrt(full[:, None, None] ** 2 + full[:, None] ** 2 + half**2) + 0.5).astype(int)
 
 
 def shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Fourier shell correlation of two transforms on `rfftn`'s half space, (n // 2 + 1,), shells 0 to Nyquist.
+    """Return the FSC of two transforms on the half space of `rfftn`, (n // 2 + 1,), shells 0 to Nyquist.
 
-    As in RELION, each element of the half space counts once. A shell without power has 0.
+    As in RELION, each element of the half space has weight 1. A shell without power has the value 0.
     """
     n = len(first)
     shells = shell_numbers(n).ravel()
@@ -49,30 +49,31 @@ def shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def fourier_transform(volume: np.ndarray) -> np.ndarray:
-    """Transform of a map (n, n, n) on `rfftn`'s half space, complex128."""
+    """Return the Fourier transform of a map (n, n, n) on the half space of `rfftn`, complex128."""
     return scipy.fft.rfftn(volume.astype(float), workers=FFT_THREADS)
 
 
 def fourier_shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Fourier shell correlation of two maps (n, n, n), (n // 2 + 1,): shell i is the frequency i / (n pixel_size)."""
+    """Return the FSC of two maps (n, n, n), (n // 2 + 1,); shell i is the frequency i / (n pixel_size)."""
     return shell_correlation(fourier_transform(first), fourier_transform(second))
 
 
 def random_phases(n: int, rng: np.random.Generator) -> np.ndarray:
-    """Phases of white noise on `rfftn`'s half space of an n³ map: uniform, and those of a real map."""
+    """Return the phases of a white-noise map of n³ voxels on the half space of `rfftn`."""
     return np.angle(fourier_transform(rng.standard_normal((n, n, n))))
 
 
 def randomise_phases(volume: np.ndarray, phases: np.ndarray, *, from_shell: int) -> np.ndarray:
-    """Map (n, n, n) whose amplitudes are kept, and whose phases at and beyond a frequency are the given ones.
+    """Replace the phases of a map at and beyond a frequency, and keep the amplitudes.
 
     Parameters
     ----------
     volume : (n, n, n) array
+        Map.
     phases : (n, n, n // 2 + 1) array
-        Radians, on `rfftn`'s half space.
+        New phases in radians, on the half space of `rfftn`.
     from_shell : int
-        Frequency in cycles per box.
+        First frequency with new phases, in cycles per box.
     """
     n = len(volume)
     full, half = scipy.fft.fftfreq(n, 1 / n), scipy.fft.rfftfreq(n, 1 / n)
@@ -83,21 +84,21 @@ def randomise_phases(volume: np.ndarray, phases: np.ndarray, *, from_shell: int)
 
 
 def correct_correlation(masked: np.ndarray, randomised: np.ndarray, *, from_shell: int) -> np.ndarray:
-    """Take from a masked curve what the mask alone adds: (masked − randomised) / (1 − randomised).
+    """Correct a masked curve for the effect of the mask: (masked − randomised) / (1 − randomised).
 
     Parameters
     ----------
     masked, randomised : (m,) arrays
-        FSC of the masked half maps, and of them with random phases beyond a frequency, masked alike.
+        FSC of the masked half maps, without and with random phases beyond a frequency.
     from_shell : int
-        That frequency's shell. Up to `UNCORRECTED_SHELLS` beyond it the masked curve stays.
+        First shell with random phases. The correction begins `UNCORRECTED_SHELLS` shells later.
     """
     corrected = np.divide(masked - randomised, 1 - randomised, out=np.zeros_like(masked), where=randomised < 1)
     return np.where(np.arange(len(masked)) < from_shell + UNCORRECTED_SHELLS, masked, corrected)
 
 
 def first_shell_below(curve: np.ndarray, level: float) -> int | None:
-    """First shell, 0 left out, at which a curve is below a level; None if it never is."""
+    """Return the first shell above 0 at which a curve is below a level, None if there is none."""
     below = np.flatnonzero(curve[1:] < level)
     return int(below[0]) + 1 if below.size else None
 
@@ -105,23 +106,24 @@ def first_shell_below(curve: np.ndarray, level: float) -> int | None:
 def half_map_curves(
     first: np.ndarray, second: np.ndarray, mask: np.ndarray, *, pixel_size: float, phases: tuple[np.ndarray, np.ndarray]
 ) -> pd.DataFrame:
-    """All curves of two half maps.
+    """Compute all curves of two half maps.
 
     Parameters
     ----------
     first, second : (n, n, n) arrays
+        Half maps.
     mask : (n, n, n) array
-        0 to 1, see `soft_mask`.
+        Mask from 0 to 1, see `soft_mask`.
     pixel_size : float
-        Å per voxel.
+        Pixel size of the maps, Å per voxel.
     phases : two (n, n, n // 2 + 1) arrays
-        Of the two maps, from `random_phases`.
+        Results of `random_phases`, one for each map.
 
     Returns
     -------
     DataFrame
-        Columns shell, frequency (1/Å), unmasked, masked, randomised and corrected. Where the unmasked curve never
-        falls below `RANDOMISED_BELOW`, randomised is NaN and corrected is masked.
+        Columns shell, frequency (1/Å), unmasked, masked, randomised and corrected. If the unmasked curve never falls
+        below `RANDOMISED_BELOW`, randomised is NaN and corrected equals masked.
     """
     unmasked = fourier_shell_correlation(first, second)
     masked = fourier_shell_correlation(first * mask, second * mask)
@@ -139,22 +141,23 @@ def half_map_curves(
 
 
 def resolution_angstrom(frequency: np.ndarray, curve: np.ndarray, *, level: float = RESOLUTION_LEVEL) -> float:
-    """Resolution in Å: where a curve first falls below a level, by a straight line between its shells.
+    """Return the resolution in Å at which a curve first falls below a level, with linear interpolation.
 
     Parameters
     ----------
     frequency : (m,) array
-        1/Å, from 0.
+        Frequencies of the shells, 1/Å, from 0.
     curve : (m,) array
-        FSC. If it stays above the level, the result is that of the last shell: the pixels end there and not the
-        signal.
+        FSC. If it never falls below the level, the result is the resolution of the last shell: the limit is the pixel
+        size and not the signal.
     level : float
+        Minimum FSC of a resolved shell.
     """
     shell = first_shell_below(curve, level)
     if shell is None:
         return float(1 / frequency[-1])
     above, below = curve[shell - 1], curve[shell]
-    # shell 0, which is no resolution, may already be below
+    # the curve may already be below the level in shell 0, which has no resolution
     share = (above - level) / (above - below) if above >= level else 1.0
     return float(1 / (frequency[shell - 1] + share * (frequency[shell] - frequency[shell - 1])))
 
@@ -168,21 +171,21 @@ def soft_mask(
     extend_angstrom: float | None,
     edge_angstrom: float | None,
 ) -> np.ndarray:
-    """Mask of a map: its largest part above a threshold, extended, with a soft edge.
+    """Make a mask of a map: its largest part above a threshold, extended, with a soft edge.
 
     Parameters
     ----------
     volume : (n, n, n) array
-        Protein positive.
+        Map, protein positive.
     pixel_size : float
-        Å per voxel.
+        Pixel size of the map, Å per voxel.
     lowpass_angstrom : float
-        The map's amplitudes are halved there, before the threshold; 0 is off.
+        Resolution of the low-pass filter before the threshold, Å; 0 for none.
     threshold : float or None
-        Density; None takes Otsu's.
+        Minimum density; None for Otsu's threshold.
     extend_angstrom, edge_angstrom : float or None
-        How far the mask stays 1 beyond that part, and over which distance it then falls to 0, as a raised cosine; None
-        takes `EXTEND_PX` and `EDGE_PX`, as RELION's postprocessing does.
+        Extension of the mask beyond the part, and width of its soft edge (raised cosine), Å; None for `EXTEND_PX` and
+        `EDGE_PX`, as in RELION's postprocessing.
 
     Returns
     -------
@@ -191,7 +194,7 @@ def soft_mask(
     Raises
     ------
     UserError
-        If no voxel is above the threshold, or all are.
+        If no voxel or every voxel is above the threshold.
     """
     smooth = low_pass_volume(volume, pixel_size, lowpass_angstrom)
     level = float(threshold_otsu(smooth)) if threshold is None else threshold
@@ -199,7 +202,7 @@ def soft_mask(
     if n_parts == 0 or parts.all():
         raise UserError(
             f"resolution/mask_threshold: {'every' if n_parts else 'no'} voxel of the map is above {level:.3g}, "
-            f"its densities go from {smooth.min():.3g} to {smooth.max():.3g}; give another, or a mask"
+            f"its densities range from {smooth.min():.3g} to {smooth.max():.3g}; change it or give a mask"
         )
     inside = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
     extend_px = EXTEND_PX if extend_angstrom is None else extend_angstrom / pixel_size
@@ -212,20 +215,20 @@ def soft_mask(
 
 
 def resolution_table(curves: pd.DataFrame, sets: pd.DataFrame) -> pd.DataFrame:
-    """Resolution of every set and seed, then a row mean and a row sd of each set over its seeds.
+    """Return the resolution of every set and seed, with a row mean and a row sd per set.
 
     Parameters
     ----------
     curves : DataFrame
-        set, seed, and columns of `half_map_curves`.
+        Columns set, seed, and those of `half_map_curves`.
     sets : DataFrame
-        set, seed, n_particles, false_share.
+        Columns set, seed, n_particles, false_share.
 
     Returns
     -------
     DataFrame
-        Those columns, resolution_angstrom (of the corrected curve), masked_angstrom, unmasked_angstrom, and
-        at_nyquist: 1 where the corrected curve stays above the level, so that the pixels end the resolution.
+        Columns of `sets`, resolution_angstrom (of the corrected curve), masked_angstrom, unmasked_angstrom, and
+        at_nyquist: 1 if the corrected curve never falls below the level, so that the pixel size is the limit.
     """
     rows = []
     for (name, seed), own in curves.groupby(["set", "seed"], sort=False):

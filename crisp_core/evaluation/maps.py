@@ -1,4 +1,4 @@
-"""What probability maps look like: isolated regions, and the histogram of the probabilities."""
+"""Properties of probability maps: number of isolated regions, and histogram of the probabilities."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from crisp_core.classes import PARTICLE
 from crisp_core.evaluation.parts import add_pooled_rows
 
 N_BINS = 20
-# a map is unsure of a pixel between these
+# Bounds of the probability of an unsure pixel.
 UNSURE = (0.05, 0.95)
 
 
 class MapCounts(NamedTuple):
-    """Regions of a map and of its label, pixels per bin of probability, and pixels of which the map is unsure."""
+    """Numbers of regions in a map and its label, of unsure pixels, and of pixels per bin of probability."""
 
     n_regions: int
     n_labelled: int
@@ -25,16 +25,18 @@ class MapCounts(NamedTuple):
 
 
 def count_map(probability: np.ndarray, label: np.ndarray, valid: np.ndarray, *, threshold: float = 0.5) -> MapCounts:
-    """Count on valid pixels only.
+    """Count regions and pixels of a map, on valid pixels only.
 
     Parameters
     ----------
     probability : (h, w) float array
+        Probability of the particle class.
     label : (h, w) integer array
-        Regions of the particle class are counted.
+        Class of each pixel; regions of the particle class are counted.
     valid : (h, w) bool array
+        True on valid pixels.
     threshold : float
-        A region is made of pixels at or above it that touch by a side or a corner.
+        Minimum probability of the pixels of a region, which touch by a side or a corner.
     """
     inside = probability[valid]
     return MapCounts(
@@ -46,12 +48,12 @@ def count_map(probability: np.ndarray, label: np.ndarray, valid: np.ndarray, *, 
 
 
 def count_regions(mask: np.ndarray) -> int:
-    """Count the regions of a mask (h, w) that touch neither by a side nor by a corner."""
+    """Count the connected regions of a mask (h, w); pixels that touch by a corner are connected."""
     return ndimage.label(mask, np.ones((3, 3)))[1]
 
 
 def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
-    """Table with one row per micrograph and one row `all` of sums per part.
+    """Return a table with one row per micrograph and one row `all` of sums per part.
 
     Parameters
     ----------
@@ -60,8 +62,8 @@ def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns part, micrograph, n_regions, n_labelled, unsure_share, and p_0.00, p_0.05 …, the shares of the pixels
-        whose probability begins there; of nothing, shares are NaN.
+        Columns part, micrograph, n_regions, n_labelled, unsure_share, and shares of pixels per bin of probability,
+        p_0.00, p_0.05 …, named by their lower bound; without valid pixels, shares are NaN.
     """
     return pd.DataFrame([_record(*row) for row in add_pooled_rows(rows, _pool_maps)])
 
@@ -72,7 +74,7 @@ def _pool_maps(counts: Sequence[MapCounts]) -> MapCounts:
 
 
 def pooled_map_row(table: pd.DataFrame, *, part: str = "test") -> pd.Series:
-    """Row of all micrographs of a part, of a table of `map_table`."""
+    """Return the row `all` of a part from a result of `map_table`."""
     return table[(table["part"] == part) & (table["micrograph"] == "all")].iloc[0]
 
 

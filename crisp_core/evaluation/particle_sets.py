@@ -1,8 +1,7 @@
-"""Sets of particles whose resolution is compared: what each particle's pose is, and which particles are in a set.
+"""Sets of particles for the comparison of resolutions: poses of particles, and members of sets.
 
-On simulated micrographs a pick that meets a true particle gets its angles and its true offset, as a refinement would
-find them; a pick that meets none gets random angles, as a refinement treats junk. On real ones the poses are those of a
-refinement.
+On simulated micrographs, a true pick gets the angles and the offset of its particle, as from a perfect refinement, and
+a false pick gets random angles, as junk in a refinement. On real micrographs, the poses are those of a refinement.
 """
 
 import logging
@@ -25,10 +24,10 @@ from crisp_core.geometry import Shape
 from crisp_core.reconstruction.half_maps import HALF
 from crisp_core.seeds import named_rng
 
-# Sets of a simulated run: the experiment's picks, the true particles, and places without any.
+# Sets of a simulated run: picks of the experiment, true particles, and positions without particles.
 PICKS, TRUTH, FALSE = "picks", "truth", "false"
 SET, TRUE = "crispSet", "crispTrue"
-# Places that are tried for each false pick.
+# Number of random positions per false pick.
 TRIES = 50
 ANGLE_LABELS, ORIGIN_LABELS = list(ANGLES.values()), list(ORIGINS.values())
 
@@ -45,32 +44,33 @@ def simulated_particles(
     pixel_size: float,
     seed: int,
 ) -> pd.DataFrame:
-    """All particles that sets can be made of, with poses: picks, true particles, and places without any.
+    """Return all particles for the sets, with poses: picks, true particles, and positions without particles.
 
     Parameters
     ----------
     picks : mapping of set to DataFrame
-        micrograph, x, y, score; in px of the micrographs.
+        Columns micrograph, x, y, score; in px of the micrographs.
     truth : DataFrame
-        micrograph, x, y, score, RELION's angles and defocus, one defocus per micrograph.
+        True particles: columns micrograph, x, y, score, RELION's angles and defocus, one defocus per micrograph.
     shapes : mapping of micrograph to (height, width)
-        The micrographs to use.
+        Micrographs to use, with their shapes.
     false_share : float
-        How many false picks there are, per true particle.
+        Number of false picks per true particle.
     diameter_px : float
-        A pick within half of it is a true one, matched one-to-one; a false place is at least as far from all.
+        Particle diameter in px. True picks are matched one to one within half of it; false picks are at least that far
+        from all particles.
     pixel_size : float
-        Å/px.
+        Pixel size of the micrographs, Å/px.
     seed : int
-        Of the false places.
+        Seed of the false picks.
 
     Returns
     -------
     DataFrame
-        As `posed_picks`, with the column `SET`, micrograph after micrograph.
+        Results of `posed_picks` with the column `SET`, one micrograph after the other.
     """
     reach_px, nothing = MATCH_FRACTION * diameter_px, truth.iloc[:0]
-    # what a batch without any of these micrographs gives
+    # an empty table, for a batch without any of these micrographs
     parts = [posed_picks(nothing, nothing, reach_px=reach_px, pixel_size=pixel_size).assign(**{SET: ""})]
     for name, shape in shapes.items():
         true = truth[truth["micrograph"] == name]
@@ -88,23 +88,23 @@ def simulated_particles(
 
 
 def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pixel_size: float) -> pd.DataFrame:
-    """Picks of one micrograph with the poses of the true particles that they are matched to, and the CTF.
+    """Add poses and CTF to the picks of one micrograph, from the matched true particles.
 
     Parameters
     ----------
     picks, truth : DataFrame
-        As in `simulated_particles`.
+        Picks and true particles, as in `simulated_particles`.
     reach_px : float
-        Farthest that a true pick is from its particle.
+        Maximum distance of a true pick from its particle in px.
     pixel_size : float
-        Å/px.
+        Pixel size of the micrograph, Å/px.
 
     Returns
     -------
     DataFrame
-        micrograph, x, y (cut to the pixel that becomes the middle of the box), score, `TRUE` (0 or 1), RELION's angles
-        (0 for a false pick), origins (Å) that bring the particle to that pixel, and defocus. Nothing where the
-        micrograph has no true particle, since the truth then does not say its defocus.
+        Columns micrograph, x, y (truncated to the pixel in the middle of the box), score, `TRUE` (0 or 1), RELION's
+        angles (0 for a false pick), origins (Å) of the particle relative to that pixel, and defocus. The table has no
+        rows if the micrograph has no true particle, since its defocus is then unknown.
     """
     xy, true_xy = (table[["x", "y"]].to_numpy(dtype=float) for table in (picks, truth))
     pairs = match_one_to_one(true_xy, xy, max_distance_px=reach_px)
@@ -123,9 +123,20 @@ def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pi
 def draw_empty_positions(
     truth_xy: np.ndarray, shape: Shape, n: int, *, min_distance_px: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Up to `n` uniform places (m, 2) on a micrograph, farther than a distance from every true particle (k, 2).
+    """Draw uniform positions (m, 2) with a minimum distance from every true particle.
 
-    Fewer where particles leave no more room.
+    Parameters
+    ----------
+    truth_xy : (k, 2) array
+        Positions of true particles in px.
+    shape : (height, width)
+        Shape of the micrograph in px.
+    n : int
+        Maximum number of positions; there are fewer if the particles leave no room.
+    min_distance_px : float
+        Minimum distance from true particles in px.
+    rng : numpy Generator
+        Source of random numbers.
     """
     xy = rng.uniform(0, (shape[1] - 1, shape[0] - 1), (n * TRIES, 2))
     if not len(truth_xy):
@@ -135,31 +146,31 @@ def draw_empty_positions(
 
 
 def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
-    """Particles of a refinement on a dataset's micrographs, with what else the file says of them.
+    """Read the particles of a refinement on the micrographs of a dataset.
 
     Parameters
     ----------
     path : str or Path
-        RELION's star, or cryoSPARC's `.cs` with alignments3D, location and, for the CTF, ctf.
+        Star file of RELION, or `.cs` file of cryoSPARC with alignments3D, location and, for the CTF, ctf.
     micrographs : list of str
-        Names in the dataset; particles on others are left out.
+        Micrographs of the dataset; particles on other micrographs are left out.
 
     Returns
     -------
     DataFrame
-        micrograph, x, y, score, RELION's angles, origins and, where the file has them, CTF and the refinement's halves.
+        Columns micrograph, x, y, score, RELION's angles, origins and, if the file has them, CTF and half sets.
 
     Raises
     ------
     UserError
-        If the file cannot be read, lacks a column, or none of its micrographs is the dataset's.
+        If the file is unreadable, lacks a column, or has none of the micrographs.
     """
     poses = read_poses(path)
     table = poses[["x", "y"]].apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
     table[ANGLE_LABELS], table[ORIGIN_LABELS] = poses[list(ANGLES)], poses[list(ORIGINS)]
     more = _extra_columns_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _extra_columns_of_star(path)
     if not CTF_LABELS.keys() <= more.keys():
-        log.warning("%s has no defocus: the CTF is not corrected for", path)
+        log.warning("%s: has no defocus; the CTF is not corrected", path)
     table = table.assign(**more)
     names = poses["micrograph"].unique().tolist()
     found = match_names(names, micrographs)
@@ -168,18 +179,20 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
 
 
 def join_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One table of `refined_particles` of several sets, with the column `SET`; 0 where a set has no halves.
+    """Join results of `refined_particles` of several sets in one table with the column `SET`.
+
+    Particles of sets without half sets have the half set 0.
 
     Raises
     ------
     UserError
-        If some sets have a defocus and others don't: their resolutions would not be comparable.
+        If only some sets have a defocus: their resolutions would not be comparable.
     """
     joined = pd.concat([table.assign(**{SET: name}) for name, table in refined.items()], ignore_index=True)
     without = joined[joined.get("rlnDefocusU", pd.Series(0.0, joined.index)).isna()]
     if len(without):
         raise UserError(
-            f"resolution/refined/{without[SET].iloc[0]}: has no defocus, while other sets have; "
+            f"resolution/refined/{without[SET].iloc[0]}: has no defocus, but other sets do; "
             "export it with its CTF, or compare it alone"
         )
     return joined.fillna({HALF: 0, PHASE_LABEL: 0.0})
@@ -190,8 +203,8 @@ def _extra_columns_of_star(path: str | Path) -> dict[str, np.ndarray]:
     tiff = [name for name in table["rlnMicrographName"].astype(str).unique() if name.lower().endswith(TIFF_SUFFIXES)]
     if tiff:
         raise UserError(
-            f"{path}: its particles are on {tiff[0]}, and RELION reads TIFF from its last row on, so that positions, "
-            "angles and CTF are of an image upside down; extract and refine from results/<dataset>/micrographs/*.mrc"
+            f"{path}: its particles are on {tiff[0]}, which RELION reads upside down, so that positions, angles and "
+            "CTF do not fit; extract and refine from results/<dataset>/micrographs/*.mrc"
         )
     labels = (*CTF_LABELS, PHASE_LABEL, HALF)
     return {label: number_column(path, table, label) for label in labels if label in table}
@@ -219,38 +232,38 @@ def particle_sets(
     n_particles: int | None,
     seed: int,
 ) -> dict[str, pd.DataFrame]:
-    """Sets of equal size, each a random subset in random halves; false picks get random angles.
+    """Draw sets of equal size: random subsets with random half sets; false picks get random angles.
 
     Parameters
     ----------
     particles : DataFrame
-        All particles, with `SET`, in the order of their stacks.
+        All particles with the column `SET`, in the order of their stacks.
     names : collection of str
-        Sets to make.
+        Sets to draw.
     false_shares : mapping of set to share
-        Sets of true particles of which this share is replaced by places without any.
+        Sets of true particles of which this share is replaced by positions without particles.
     n_particles : int or None
-        Size of the sets; None takes that of the smallest.
+        Size of the sets; None for the size of the smallest one.
     seed : int
-        Of the subset, the halves and the random angles.
+        Seed of subsets, half sets and random angles.
 
     Returns
     -------
     dict of set to DataFrame
-        In the given order, with `HALF` 1 or 2; a refinement's own halves stay.
+        Particles in the given order, with `HALF` 1 or 2; half sets of a refinement are kept.
 
     Raises
     ------
     UserError
-        If a set is smaller than `n_particles` or than two particles, or if there are too few false places.
+        If a set is smaller than `n_particles` or has fewer than two particles, or there are too few false picks.
     """
     own = [name for name in names if name not in false_shares]
     sizes = particles[SET].value_counts().reindex(own, fill_value=0)
     n = int(sizes.min()) if n_particles is None else n_particles
     if n > sizes.min() or n < 2:
         raise UserError(
-            f"resolution/n_particles: {n} of the {sizes.min()} particles in the set {sizes.idxmin()}; at least two and "
-            "at most all can be taken; change the number, resolution/part or the picks' threshold"
+            f"resolution/n_particles: is {n}, but the set {sizes.idxmin()} has {sizes.min()} particles and a set needs "
+            "at least 2; change it, resolution/part or the threshold of the picks"
         )
     counts = {name: {name: n} for name in own}
     for name, share in false_shares.items():
@@ -266,14 +279,14 @@ def particle_sets(
 def _draw_rows(rows: pd.DataFrame, n: int, rng: np.random.Generator) -> pd.DataFrame:
     if n > len(rows):
         raise UserError(
-            f"resolution/false_shares: {n} false picks are wanted, the particles leave room for {len(rows)}; "
-            "lower the shares, or n_particles"
+            f"resolution/false_shares: need {n} false picks, but there is room for {len(rows)}; "
+            "lower them or n_particles"
         )
     return rows.iloc[rng.permutation(len(rows))[:n]]
 
 
 def assign_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Particles with random halves of equal size, unless all have halves, and random angles for the false ones."""
+    """Assign random half sets of equal size, unless all particles have one, and random angles to false picks."""
     angles = Rotation.random(len(particles), rng=rng).as_euler("ZYZ", degrees=True)
     halves = rng.permutation(np.arange(len(particles)) % 2 + 1)
     given = HALF in particles and particles[HALF].isin([1, 2]).all()

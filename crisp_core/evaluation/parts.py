@@ -1,4 +1,4 @@
-"""Order of the rows of tables by part and micrograph."""
+"""Order of the rows of tables by part and micrograph, with pooled rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -9,7 +9,7 @@ Counts = TypeVar("Counts")
 def add_pooled_rows(
     rows: Iterable[tuple[str, str, Counts]], pool: Callable[[Sequence[Counts]], Counts]
 ) -> Iterator[tuple[str, str, Counts]]:
-    """Rows (part, micrograph, counts) by part in order of first appearance, each followed by its row `all`."""
+    """Group rows (part, micrograph, counts) by part in order of appearance, and add a pooled row `all` to each part."""
     parts: dict[str, list[tuple[str, Counts]]] = {}
     for part, micrograph, counts in rows:
         parts.setdefault(part, []).append((micrograph, counts))

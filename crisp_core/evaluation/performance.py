@@ -1,6 +1,6 @@
 """Time and memory of jobs, from the benchmark files that Snakemake writes into `performance` folders.
 
-A rule's file is `<rule>.tsv`, or one per batch in `<rule>/`; a job that ended too soon to be measured has no memory.
+The files of a rule are `<rule>.tsv`, or one per batch in `<rule>/`. Very short jobs have no measurement of memory.
 """
 
 import math
@@ -12,14 +12,14 @@ import pandas as pd
 
 
 class Cost(NamedTuple):
-    """Time of all jobs together, and memory of the largest."""
+    """Total time of several jobs, and memory of the largest."""
 
     seconds: float
     peak_mib: float
 
 
 def read_benchmarks(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
-    """Jobs of which benchmark files tell, each given with its rule; one row each: rule, seconds, mib."""
+    """Read benchmark files, each given with its rule: one row per job with rule, seconds, mib."""
     rows = []
     for rule, path in files:
         job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
@@ -28,7 +28,7 @@ def read_benchmarks(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
 
 
 def rule_costs(folders: Iterable[str | Path]) -> pd.DataFrame:
-    """Jobs, seconds in all and the largest job's memory by rule, of the benchmark files in `performance` folders."""
+    """Return the number of jobs, total seconds and largest memory by rule, from `performance` folders."""
     files = [
         (path.relative_to(folder).with_suffix("").parts[0], path)
         for folder in map(Path, folders)
@@ -39,9 +39,9 @@ def rule_costs(folders: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def job_cost(jobs: Iterable[tuple[str | Path, str]]) -> Cost:
-    """Cost of rules, each given with the folder of its experiment; NaN where nothing was run.
+    """Return the cost of rules, each given with the folder of its experiment; NaN without measurements.
 
-    An earlier run's measurements may be gone.
+    Measurements of an earlier run may be missing.
     """
     places = [(Path(folder) / "performance", rule) for folder, rule in jobs]
     patterns = ("{}.tsv", "{}/*.tsv")

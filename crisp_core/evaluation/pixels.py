@@ -1,4 +1,4 @@
-"""Scoring of pixels: counts of the particle class first, then ratios of pooled counts."""
+"""Scores of pixels: counts of the particle class, and ratios of pooled counts."""
 
 import math
 from collections.abc import Iterable
@@ -32,11 +32,13 @@ def count_pixels(
     Parameters
     ----------
     probability : (h, w) float array
-        Probability of the particle class; a pixel counts as particle where it is at least `threshold`.
+        Probability of the particle class.
     label : (h, w) integer or bool array
-        Class of each pixel: 1 is particle, any other value is not.
+        Class of each pixel: 1 is particle, all other values are not.
     valid : (h, w) bool array
-        Pixels that count; cropped or padded margins are False.
+        True on valid pixels, False on masked or padded margins.
+    threshold : float
+        Minimum probability of a predicted particle pixel.
     """
     valid = np.asarray(valid, dtype=bool)
     predicted = np.asarray(probability) >= threshold
@@ -48,27 +50,27 @@ def count_pixels(
 
 
 def pool_pixels(counts: Iterable[PixelCounts]) -> PixelCounts:
-    """Sum of the counts of several micrographs."""
+    """Sum the counts of several micrographs."""
     return PixelCounts(*(int(n) for n in np.sum([*counts, PixelCounts(0, 0, 0, 0)], axis=0)))
 
 
 def iou(counts: PixelCounts) -> float:
-    """Intersection over union; see `pixel_table` for counts that leave it undefined."""
+    """Intersection over union; see `pixel_table` for undefined ratios."""
     return _ratio(counts, counts.tp, counts.tp + counts.fp + counts.fn)
 
 
 def precision(counts: PixelCounts) -> float:
-    """True share of the predicted particle pixels."""
+    """Share of the predicted particle pixels that are true."""
     return _ratio(counts, counts.tp, counts.tp + counts.fp)
 
 
 def recall(counts: PixelCounts) -> float:
-    """Found share of the true particle pixels."""
+    """Share of the true particle pixels that are found."""
     return _ratio(counts, counts.tp, counts.tp + counts.fn)
 
 
 def accuracy(counts: PixelCounts) -> float:
-    """Rightly classified share of all valid pixels."""
+    """Share of all valid pixels that are classified correctly."""
     return _ratio(counts, counts.tp + counts.tn, sum(counts))
 
 
@@ -85,7 +87,7 @@ def _ratio(counts: PixelCounts, numerator: int, denominator: int) -> float:
 
 
 def pixel_table(rows: Iterable[tuple[str, str, PixelCounts]]) -> pd.DataFrame:
-    """Table of the ratios, one row per micrograph and one row `all` of pooled counts per part.
+    """Return a table of the ratios: one row per micrograph and one row `all` of pooled counts per part.
 
     Parameters
     ----------
@@ -95,8 +97,8 @@ def pixel_table(rows: Iterable[tuple[str, str, PixelCounts]]) -> pd.DataFrame:
     -------
     DataFrame
         Columns part, micrograph, iou, precision, recall, accuracy, f1, tp, fp, fn, tn; parts in order of first
-        appearance, `all` last in each. A ratio of nothing to nothing is NaN (the precision where no pixel was
-        predicted, for instance), except that a micrograph without particles in which none was predicted has 1.
+        appearance, each with `all` last. A ratio 0 / 0 is NaN, such as the precision without predicted pixels, but 1
+        for a micrograph with neither true nor predicted particle pixels.
     """
     records = [
         {"part": part, "micrograph": micrograph, **_ratios(counts), **counts._asdict()}

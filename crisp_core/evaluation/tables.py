@@ -1,4 +1,4 @@
-"""Tables that compare experiments: one row per experiment and seed, and their mean and standard deviation."""
+"""Tables of several experiments: one row per experiment and seed, mean and standard deviation over the seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ PICKS = ("precision", "recall", "f1", "ap", "map_paper")
 
 
 def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "test") -> dict[str, float]:
-    """Pooled measures of one experiment: pixel_iou …, pick_precision ….
+    """Return the pooled measures of one experiment: pixel_iou …, pick_precision ….
 
     Parameters
     ----------
@@ -31,23 +31,23 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
     for kind, (table, measures) in tables.items():
         pooled = table[(table["part"] == part) & (table["micrograph"] == "all")]
         if pooled.empty:
-            raise UserError(f"There is no {part} part to compare on: put a micrograph into split/{part}.")
+            raise UserError(f"split/{part}: is empty; put a micrograph into it")
         row |= {f"{kind}_{measure}": float(pooled[measure].iloc[0]) for measure in measures}
     return row
 
 
 def add_mean_and_sd(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Table of the rows, followed by one row `mean` and one row `sd` of each experiment.
+    """Return a table of the rows, followed by one row `mean` and one row `sd` per experiment.
 
     Parameters
     ----------
     rows : sequence of mappings
-        dataset, experiment, seed, and measures.
+        Keys dataset, experiment, seed, and measures.
 
     Returns
     -------
     DataFrame
-        Column seed holds the seed, mean, or sd (of the sample; NaN for a single seed).
+        Column seed contains the seed, mean or sd (of the sample; NaN with a single seed).
     """
     table = pd.DataFrame(rows)
     measures = table.columns.drop(["dataset", "experiment", "seed"])

@@ -1,7 +1,7 @@
-"""A first map from the particles alone, by ASPIRE: class averages, common lines, back-projection.
+"""Initial map from particles alone, by ASPIRE: class averages, common lines, back-projection.
 
-Particles are too noisy for common lines, so averages of particles alike stand for them. Their orientations are refined
-by projection matching against the map that they make.
+Single particles are too noisy for common lines, so that averages of similar particles are used. Their orientations are
+refined by projection matching against their own map.
 
 Source: Zhao & Singer 2014, J. Struct. Biol. 186:153 (class averages); Shkolnisky & Singer 2012, SIAM J. Imaging Sci.
 5:1088; Rosen & Shkolnisky 2020, ibid. 13:1898 (D2); Barnett et al. 2017, ibid. 10:1 (mean volume).
@@ -21,20 +21,20 @@ from crisp_core.errors import UserError
 from crisp_core.reconstruction.matching import image_spectra, match_projections, prepare_search, soft_circle
 from crisp_core.simulation.projections import shift_images
 
-# Particles that are classified (time and memory grow with their square) and particles per class average.
+# Maximum number of particles to classify (time and memory grow with its square), and of particles per class average.
 MAX_PARTICLES, NEIGHBOURS = 2000, 30
-# Features that particles are compared by; ASPIRE wants at least as many particles.
+# Number of features for the comparison of particles; ASPIRE needs at least as many particles.
 COMPONENTS = 200
 BATCH = 512
-# share of the largest
+# Minimum eigenvalue, as a share of the largest one.
 MIN_EIGENVALUE = 1e-6
-# What an average shares with one chosen before it: members of its nearest third are not chosen again.
+# The nearest neighbours of a chosen average, a third of its members, are not chosen as averages.
 NEAREST = 10
 ALIGNMENT_SHIFT_PX, ALIGNMENT_ANGLES = 2, 180
-# Directions and in-plane step (degrees) of the D2 search, whose memory grows with the square of the directions.
+# Number of directions and in-plane step (degrees) of the D2 search; its memory grows with the square of the number.
 D2_DIRECTIONS, D2_INPLANE_DEG = 150, 10
 COMMON_LINE_ANGLES = 180
-# Rounds of matching the averages against their map, and the detail that is compared in each, Å.
+# Resolution limit of each round of matching the averages against their map, Å.
 ROUNDS_ANGSTROM = (30.0, 25.0, 20.0)
 
 log = logging.getLogger("crisp")
@@ -49,33 +49,37 @@ def ab_initio_map(
     n_class_averages: int,
     seed: int,
 ) -> np.ndarray:
-    """Make a map without any initial one.
+    """Make a map without an initial map.
 
     Parameters
     ----------
     images : (n, size, size) float32 array
         Particles, protein positive, phases flipped (see `phase_flipped`), background of mean 0 and deviation 1.
-    pixel_size, diameter_angstrom : float
-        Å/px, Å.
+    pixel_size : float
+        Pixel size of the images, Å/px.
+    diameter_angstrom : float
+        Particle diameter, Å.
     symmetry : str
-        C1, C2, … or D2 (`check_symmetry`).
+        Point group: C1, C2, … or D2, see `check_symmetry`.
     n_class_averages : int
-        Common lines take time with its cube; for D2, memory with its value (40: 2 GB).
+        Number of class averages. The time of common lines grows with its cube, the memory for D2 with its value
+        (2 GB for 40).
     seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     (size, size, size) float32 array
-        The map or its mirror image: projections cannot tell.
+        Map or its mirror image, which projections cannot distinguish.
 
     Raises
     ------
     UserError
-        If there are fewer particles than make an average.
+        If there are too few particles.
     """
     if len(images) < COMPONENTS:
         raise UserError(
-            f"labels/source: aspire needs at least {COMPONENTS} particles, there are {len(images)}; "
+            f"labels/source: aspire needs at least {COMPONENTS} particles, but there are {len(images)}; "
             "give more coordinates, or a map and source matching"
         )
     averages = class_averages(images, pixel_size, n_class_averages, seed)
@@ -96,22 +100,39 @@ def ab_initio_map(
 
 
 def check_symmetry(symmetry: str) -> None:
-    """Refuse a point group for which ASPIRE has no common lines."""
+    """Check that ASPIRE has common lines for a point group."""
     if not re.fullmatch(r"C[1-9]\d*|D2", symmetry.upper()):
         raise UserError(
-            f"labels/reconstruction/symmetry: aspire can do Cn and D2, not {symmetry}; "
-            "use one of its subgroups, or set labels/source to relion"
+            f"labels/reconstruction/symmetry: aspire supports Cn and D2, not {symmetry}; "
+            "give a subgroup, or set labels/source to relion"
         )
 
 
 def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> np.ndarray:
-    """Average each of up to `n` dissimilar particles with its nearest neighbours: (m, size, size)."""
+    """Average each of up to `n` dissimilar particles with its nearest neighbours.
+
+    Parameters
+    ----------
+    images : (k, size, size) array
+        Particles.
+    pixel_size : float
+        Pixel size of the images, Å/px.
+    n : int
+        Maximum number of averages.
+    seed : int
+        Seed of the random numbers.
+
+    Returns
+    -------
+    (m, size, size) float32 array
+        Averages.
+    """
     with quiet_aspire():
         from aspire.basis import FFBBasis2D, FSPCABasis
         from aspire.classification import BFTAverager2D, RIRClass2D
     source = image_source(images, pixel_size, "C1")
     components = FSPCABasis(source, components=COMPONENTS, batch_size=BATCH)
-    # ASPIRE 0.14 takes the logarithm of vanishing eigenvalues from memory that it has not initialised
+    # ASPIRE 0.14 reads the logarithm of vanishing eigenvalues from uninitialised memory
     components._eigvals = np.maximum(components.eigvals, MIN_EIGENVALUE * components.eigvals.max())
     classifier = RIRClass2D(
         source,
@@ -130,7 +151,7 @@ def class_averages(images: np.ndarray, pixel_size: float, n: int, seed: int) -> 
 
 
 def choose_dissimilar(classes: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Rows of a table of neighbours (n, m), the tightest classes first, none among the nearest of one before it."""
+    """Return rows of a table of neighbours (n, m), tightest classes first, without near neighbours of earlier ones."""
     taken = np.zeros(len(classes), dtype=bool)
     chosen = []
     for row in np.argsort(distances[:, 1:].mean(axis=1), kind="stable"):
@@ -141,7 +162,19 @@ def choose_dissimilar(classes: np.ndarray, distances: np.ndarray) -> np.ndarray:
 
 
 def common_line_rotations(averages: np.ndarray, pixel_size: float, symmetry: str, seed: int) -> np.ndarray:
-    """Rotation matrices (n, 3, 3) of images, from the lines that their Fourier transforms share."""
+    """Find the rotation matrices (n, 3, 3) of images from common lines of their Fourier transforms.
+
+    Parameters
+    ----------
+    averages : (n, size, size) array
+        Class averages.
+    pixel_size : float
+        Pixel size of the images, Å/px.
+    symmetry : str
+        Point group, see `check_symmetry`.
+    seed : int
+        Seed of the random numbers.
+    """
     with quiet_aspire():
         from aspire import abinitio
     source = image_source(averages, pixel_size, symmetry)
@@ -163,25 +196,47 @@ def common_line_rotations(averages: np.ndarray, pixel_size: float, symmetry: str
 
 
 def back_project(images: np.ndarray, rotations: np.ndarray, pixel_size: float, symmetry: str) -> np.ndarray:
-    """Map (size, size, size) whose projections along the rotations are nearest to the images, by ASPIRE."""
+    """Reconstruct a map (size, size, size) from images with known rotations (least squares), by ASPIRE.
+
+    Parameters
+    ----------
+    images : (n, size, size) array
+        Images, centred.
+    rotations : (n, 3, 3) array
+        Rotation matrices of the images.
+    pixel_size : float
+        Pixel size of the images, Å/px.
+    symmetry : str
+        Point group.
+    """
     with quiet_aspire():
         from aspire.reconstruction import MeanEstimator
     source = image_source(images, pixel_size, symmetry)
     source.rotations = rotations.astype(np.float32)
-    # It writes its state beside itself, into the working directory if not told otherwise.
+    # MeanEstimator writes checkpoints, by default into the working directory.
     with tempfile.TemporaryDirectory() as folder:
         return MeanEstimator(source, checkpoint_prefix=Path(folder) / "volume").estimate().asnumpy()[0]
 
 
 def image_source(images: np.ndarray, pixel_size: float, symmetry: str) -> Any:
-    """Images as ASPIRE takes them."""
+    """Return images as a source of ASPIRE.
+
+    Parameters
+    ----------
+    images : (n, size, size) array
+        Images.
+    pixel_size : float
+        Pixel size of the images, Å/px.
+    symmetry : str
+        Point group.
+    """
     with quiet_aspire():
         from aspire.source import ArrayImageSource
     return ArrayImageSource(images.astype(np.float32, copy=False), pixel_size=pixel_size, symmetry_group=symmetry)
 
 
 def soft_sphere(size_px: int, diameter_px: float) -> np.ndarray:
-    """Mask (size, size, size), as far and soft as `soft_circle`."""
+    """Return a mask (size, size, size) with the radius and soft edge of `soft_circle`."""
     profile = soft_circle(size_px, diameter_px)[size_px // 2]
     offset = np.arange(size_px) - size_px // 2
     radius = np.sqrt(offset[:, None, None] ** 2 + offset[:, None] ** 2 + offset**2)

@@ -1,7 +1,8 @@
-"""Orientations of the particles of star files, by one of three engines, and the map that they refer to.
+"""Orientations of the particles of star files, by one of three engines, and their map.
 
-relion and aspire need no map; aspire's is made by `aspire_map` and then matched like a given one. Common lines and
-projections alike cannot tell a map from its mirror image, whose outlines at the mirrored angles are the same.
+The engines relion and aspire need no map: `aspire_map` makes one, which is then matched like a given map. Neither
+common lines nor projections can distinguish a map from its mirror image, whose outlines at the mirrored angles are the
+same.
 """
 
 import logging
@@ -23,7 +24,7 @@ from crisp_core.reconstruction.matching import MatchedProjections, match_project
 from crisp_core.reconstruction.relion import refine_with_relion
 from crisp_core.reconstruction.stacks import read_images
 
-# Particles whose images are in memory at once.
+# Maximum number of particle images in memory.
 PARTICLES_PER_READ = 4096
 CORRELATION = "rlnParticleFigureOfMerit"
 
@@ -51,35 +52,40 @@ def find_orientations(
     Parameters
     ----------
     engine : str
-        relion, aspire or matching.
+        Engine: relion, aspire or matching.
     optics, particles : pd.DataFrame
-        Blocks of a RELION 3.1 star file, from `read_particles`; with CTF columns, the CTF is taken into account.
+        Blocks of a RELION 3.1 star file, from `stacks.read_particles`; if they have CTF columns, the CTF is used.
     volume : (n, n, n) array or None
-        Map in the particles' box and pixel size; matching needs one, relion starts from it, aspire makes its own.
+        Map with the box and pixel size of the particles: required for matching, initial map for relion, unused by
+        aspire.
     folder : str or Path
         Existing, empty folder for RELION's files.
     diameter_angstrom : float
+        Particle diameter, Å.
     symmetry : str
         Point group, such as D2.
     lowpass_angstrom : float
-        Finest detail of the map that orientations are found by; for relion, that it starts with.
+        Resolution limit of the map in the search for orientations, for relion of its initial map, Å.
     shift_range_angstrom : float
-        Farthest that a particle's centre lies from its coordinate.
+        Maximum distance of the centre of a particle from its coordinate, Å.
     iterations : int
-        Of relion.
+        Number of iterations of relion.
     n_class_averages : int
-        From which aspire makes its map.
-    threads, seed : int
+        Number of class averages from which aspire makes its map.
+    threads : int
+        Number of threads of relion.
+    seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     tuple
-        The particles with RELION's angles and origins (Å), and the map (n, n, n).
+        Particles with RELION's angles and origins (Å), and the map (n, n, n).
 
     Raises
     ------
     UserError
-        If the engine lacks a map or program, or cannot do the symmetry.
+        If the engine lacks a map or program, or does not support the symmetry.
     """
     options: dict[str, Any] = {
         "diameter_angstrom": diameter_angstrom,
@@ -101,7 +107,7 @@ def find_orientations(
             seed=seed,
         )
     if volume is None:
-        raise UserError("labels/map: matching compares particles with a map; give one, or set labels/source to relion")
+        raise UserError("labels/map: matching needs a map; give one, or set labels/source to relion")
     return match_to_map(optics, particles, volume, **options), volume
 
 
@@ -114,7 +120,13 @@ def make_first_map(
     n_class_averages: int,
     seed: int,
 ) -> np.ndarray:
-    """Map by ASPIRE from a part of the particles, evenly spaced in their table; see `find_orientations`."""
+    """Make a map by ASPIRE from at most `MAX_PARTICLES` particles, evenly spaced in their table.
+
+    Parameters
+    ----------
+    optics, particles, diameter_angstrom, symmetry, n_class_averages, seed
+        As in `find_orientations`.
+    """
     check_symmetry(symmetry)
     some = particles.iloc[:: -(-len(particles) // MAX_PARTICLES)]
     images = read_images(some["rlnImageName"])
@@ -139,7 +151,13 @@ def match_to_map(
     lowpass_angstrom: float,
     shift_range_angstrom: float,
 ) -> pd.DataFrame:
-    """Particles with the angles, origins and correlations that projection matching finds; see `find_orientations`."""
+    """Add angles, origins and correlations from projection matching to a table of particles.
+
+    Parameters
+    ----------
+    optics, particles, volume, diameter_angstrom, symmetry, lowpass_angstrom, shift_range_angstrom
+        As in `find_orientations`.
+    """
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     search = matching.prepare_search(volume, symmetry=symmetry, lowpass_px=lowpass_angstrom / pixel_size)
     parts = []
@@ -161,7 +179,7 @@ def match_to_map(
 
 
 def ctf_of_particles(optics: pd.DataFrame, particles: pd.DataFrame) -> np.ndarray | None:
-    """CTF (n, size, size // 2 + 1) float32 of each particle on `rfft2`'s plane; None where there is no defocus."""
+    """Return the CTF of each particle on the plane of `rfft2` (n, size, size // 2 + 1), None without defocus."""
     if not set(CTF_LABELS) <= set(particles):
         return None
     group = optics.iloc[0]
@@ -182,13 +200,23 @@ def ctf_of_particles(optics: pd.DataFrame, particles: pd.DataFrame) -> np.ndarra
 
 
 def flip_phases(images: np.ndarray, ctf_planes: np.ndarray) -> np.ndarray:
-    """Images (n, size, size) with the sign of their CTF (n, size, size // 2 + 1) undone."""
+    """Flip the phases of images (n, size, size) where their CTF (n, size, size // 2 + 1) is negative."""
     spectra = scipy.fft.rfft2(images, workers=FFT_THREADS) * np.where(ctf_planes < 0, -1, 1).astype(np.float32)
     return scipy.fft.irfft2(spectra, s=images.shape[1:], workers=FFT_THREADS)
 
 
 def add_poses(particles: pd.DataFrame, match: MatchedProjections, *, pixel_size: float) -> pd.DataFrame:
-    """Add a match to a table of particles, as RELION's columns; `pixel_size` in Å/px of the particle images."""
+    """Add orientations to a table of particles, in RELION's columns.
+
+    Parameters
+    ----------
+    particles : DataFrame
+        Particles.
+    match : MatchedProjections
+        Orientations in the same order.
+    pixel_size : float
+        Pixel size of the particle images, Å/px.
+    """
     table = particles.copy()
     table[list(ANGLES.values())] = match.euler_deg
     table[list(ORIGINS.values())] = -match.offset_px * pixel_size

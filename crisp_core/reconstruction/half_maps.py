@@ -1,4 +1,4 @@
-"""Half maps from particles whose angles are known, by RELION's own program or by ASPIRE."""
+"""Half maps from particles with known angles, by RELION or by ASPIRE."""
 
 import shutil
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ HALF = "rlnRandomSubset"
 
 
 def choose_program(program: str | None) -> str:
-    """The program that reconstructs: the given one, or RELION where it is installed and else ASPIRE.
+    """Return the program for the reconstruction: the given one, otherwise RELION if installed, otherwise ASPIRE.
 
     Raises
     ------
     UserError
-        If RELION is asked for and not installed.
+        If the given program is RELION and it is not installed.
     """
     installed = shutil.which(RECONSTRUCT) is not None
     if program == "relion" and not installed:
@@ -49,20 +49,20 @@ def reconstruct_halves(
     *,
     symmetry: str,
 ) -> None:
-    """Reconstruct and write the two half maps.
+    """Reconstruct and write two half maps.
 
     Parameters
     ----------
     program : str
-        One of `PROGRAMS`. RELION divides by the CTF; ASPIRE gets images whose phases are flipped.
+        One of `PROGRAMS`. RELION corrects the CTF by division; ASPIRE gets images with flipped phases.
     star : str or Path
-        File of the particles, which RELION reads, relative to the working directory as their stacks are.
+        Star file of the particles for RELION; its path and those of the stacks are relative to the working directory.
     optics, particles : DataFrame
-        Its blocks.
+        Blocks of the star file.
     paths : two str
-        Half maps to write.
+        Files of the half maps to write.
     symmetry : str
-        Point group; ASPIRE takes Cn and Dn.
+        Point group; ASPIRE supports Cn and Dn.
     """
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     for half, path in enumerate(paths, start=1):
@@ -70,7 +70,7 @@ def reconstruct_halves(
             with_ctf = CTF_LABELS.keys() <= {*particles}
             command = reconstruct_command(star, path, half=half, symmetry=symmetry, with_ctf=with_ctf)
             run_program(command, install="install RELION (Debian: apt install relion)")
-            # its header has the pixel size, and nothing else that other programs miss
+            # the map is written again, since RELION's header lacks fields that other programs need
             volume = read_volume(path, pixel_size=pixel_size).density
         else:
             volume = aspire_half(optics, particles[particles[HALF] == half], symmetry=symmetry)
@@ -78,17 +78,38 @@ def reconstruct_halves(
 
 
 def reconstruct_command(star: str | Path, path: str, *, half: int, symmetry: str, with_ctf: bool) -> list[str]:
-    """Command line of relion_reconstruct for one half."""
+    """Return the command line of relion_reconstruct for one half.
+
+    Parameters
+    ----------
+    star : str or Path
+        Star file of the particles.
+    path : str
+        Map to write.
+    half : int
+        Number of the half, 1 or 2.
+    symmetry : str
+        Point group.
+    with_ctf : bool
+        Whether the CTF is corrected.
+    """
     command = [RECONSTRUCT, "--i", str(star), "--o", str(path), "--subset", str(half), "--sym", symmetry]
     return command + ["--ctf"] * with_ctf
 
 
 def aspire_half(optics: pd.DataFrame, particles: pd.DataFrame, *, symmetry: str) -> np.ndarray:
-    """Map (n, n, n) of particles by ASPIRE, each moved to the middle of its box, its phases flipped."""
+    """Reconstruct a map (n, n, n) by ASPIRE from centred particles with flipped phases.
+
+    Parameters
+    ----------
+    optics, particles : DataFrame
+        Blocks of a star file, with angles and origins.
+    symmetry : str
+        Point group, Cn or Dn.
+    """
     if symmetry[0].upper() not in "CD":
         raise UserError(
-            f"resolution/symmetry: aspire reconstructs with Cn and Dn, not {symmetry}; "
-            "give one of its subgroups, or install RELION"
+            f"resolution/symmetry: aspire supports Cn and Dn, not {symmetry}; give a subgroup, or install RELION"
         )
     pixel_size = float(optics["rlnImagePixelSize"].iloc[0])
     images, planes = read_images(particles["rlnImageName"]), ctf_of_particles(optics, particles)

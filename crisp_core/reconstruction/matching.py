@@ -1,8 +1,8 @@
-"""Projection matching: each particle against projections of a given map, by normalised correlation in Fourier space.
+"""Projection matching: particles against projections of a given map, by normalised correlation in Fourier space.
 
-Only the coefficients within a resolution limit are compared, so the correlation of a particle with all references, at
-all shifts, is one product of real matrices. A coarse search over the asymmetric unit keeps each particle's best view
-directions, and only their neighbourhood is searched finely. Nothing is random.
+Only coefficients within a resolution limit are compared. The correlation of a particle with all references, at all
+shifts, is therefore one product of real matrices. A coarse search over the asymmetric unit finds the best view
+directions of each particle, and a fine search follows in their neighbourhood. Nothing is random.
 
 Source: Penczek, Grassucci & Frank 1994, Ultramicroscopy 53:251.
 """
@@ -18,19 +18,19 @@ from crisp_core.errors import UserError
 from crisp_core.simulation.projections import project
 
 COARSE_DEG, FINE_DEG = 12.0, 5.0
-# View directions of the coarse search whose neighbourhood is searched finely.
+# Number of directions of the coarse search that the fine search refines.
 DIRECTIONS_KEPT = 4
 COARSE_SHIFT_PX, FINE_SHIFT_PX = 1.0, 0.5
-# Particles per product of matrices: bounds the memory of the correlations.
+# Particles per product of matrices, which limits the memory of the correlations.
 PARTICLES_PER_STEP = 32
-# Soft edge of the circle outside which a particle's image is background and neighbours.
+# Diameter of the circle around a particle and width of its soft edge, in particle diameters.
 MASK_DIAMETERS, MASK_EDGE = 1.2, 0.2
-# A direction on no symmetry axis or mirror; the asymmetric unit is what lies nearest to it.
+# A direction off all symmetry axes and mirrors; the asymmetric unit is the set of directions closest to it.
 INSIDE_UNIT = np.array([0.90, 0.35, 0.26])
 
 
 class Band(NamedTuple):
-    """Half of the Fourier coefficients within a frequency: indices in `rfft2`, and (fx, fy) in cycles per px."""
+    """Half of the Fourier coefficients up to a frequency: indices in `rfft2`, and (fx, fy) in cycles per px."""
 
     rows: np.ndarray
     columns: np.ndarray
@@ -38,7 +38,7 @@ class Band(NamedTuple):
 
 
 class References(NamedTuple):
-    """Spectra (direction, psi, coefficient) of projections, and their rot, tilt (directions, 2) and psi, degrees."""
+    """Spectra (direction, psi, coefficient) of projections, with rot and tilt (directions, 2) and psi in degrees."""
 
     spectra: np.ndarray
     directions_deg: np.ndarray
@@ -46,7 +46,7 @@ class References(NamedTuple):
 
 
 class Search(NamedTuple):
-    """References of the two searches, and the coarse direction (n_fine,) to which each fine one belongs."""
+    """References of both searches, and the coarse direction (n_fine,) of each fine direction."""
 
     band: Band
     coarse: References
@@ -56,7 +56,7 @@ class Search(NamedTuple):
 
 
 class MatchedProjections(NamedTuple):
-    """Per particle: rot, tilt, psi (n, 3) in degrees, its centre relative to pixel size // 2 (n, 2), correlation."""
+    """Per particle: rot, tilt, psi (n, 3) in degrees, centre relative to pixel size // 2 (n, 2), and correlation."""
 
     euler_deg: np.ndarray
     offset_px: np.ndarray
@@ -64,22 +64,22 @@ class MatchedProjections(NamedTuple):
 
 
 def symmetry_rotations(symmetry: str) -> Rotation:
-    """Rotations of a point group, with RELION's axes: main axis along z, two-fold axes of Dn and O along x.
+    """Return the rotations of a point group with RELION's axes: main axis along z, two-fold axes of Dn and O along x.
 
     Raises
     ------
     UserError
-        If the group has no name like C1, C4, D2, O, T or I.
+        If the name is not that of a point group (C1, C4, D2, O, T, I …).
     """
     name = symmetry.upper()
     if not re.fullmatch(r"[CD][1-9]\d*|O|T|I[1-4]?", name):
-        raise UserError(f"labels/reconstruction/symmetry: {symmetry} is no point group; give one like C1, C4, D2 or O")
-    # RELION's axes of T and I are not scipy's; without the symmetry the search takes longer and finds the same.
+        raise UserError(f"labels/reconstruction/symmetry: {symmetry} is not a point group; give C1, C4, D2 or O, …")
+    # The axes of T and I differ between RELION and scipy; without symmetry the search only takes longer.
     return Rotation.create_group("C1" if name[0] in "TI" else name)
 
 
 def direction_grid(step_deg: float, symmetry: str) -> np.ndarray:
-    """Quasi-uniform view directions (n, 2) as rot and tilt in degrees, in the asymmetric unit of a point group.
+    """Return quasi-uniform directions (n, 2), rot and tilt in degrees, in the asymmetric unit of a point group.
 
     A Fibonacci lattice (González 2010, Math. Geosci. 42:49) with one direction per step² of solid angle.
     """
@@ -87,7 +87,7 @@ def direction_grid(step_deg: float, symmetry: str) -> np.ndarray:
     i = np.arange(n)
     rot = np.degrees(i * np.pi * (3 - np.sqrt(5)))
     tilt = np.degrees(np.arccos(1 - (2 * i + 1) / n))
-    # Points to the direction that every group operation would bring the view to.
+    # Copies of the direction in the unit under all operations of the group.
     orbit = symmetry_rotations(symmetry).inv().apply(INSIDE_UNIT)
     nearness = direction_vectors(np.column_stack([rot, tilt])) @ orbit.reshape(-1, 3).T
     own = INSIDE_UNIT @ orbit.reshape(-1, 3).T
@@ -96,13 +96,13 @@ def direction_grid(step_deg: float, symmetry: str) -> np.ndarray:
 
 
 def direction_vectors(directions_deg: np.ndarray) -> np.ndarray:
-    """Unit vectors (n, 3) of rot and tilt (n, 2) in degrees."""
+    """Convert rot and tilt (n, 2) in degrees to unit vectors (n, 3)."""
     rot, tilt = np.radians(directions_deg).T
     return np.column_stack([np.cos(rot) * np.sin(tilt), np.sin(rot) * np.sin(tilt), np.cos(tilt)])
 
 
 def frequency_band(size_px: int, highest: float) -> Band:
-    """Coefficients of images (size, size) up to `highest` cycles per px: one of each conjugate pair, no mean."""
+    """Choose the coefficients of images up to `highest` cycles per px: one of each conjugate pair, without the mean."""
     rows, columns = np.meshgrid(np.arange(size_px), np.arange(size_px // 2 + 1), indexing="ij")
     fy, fx = scipy.fft.fftfreq(size_px)[rows], columns / size_px
     half = (columns > 0) | (fy > 0)
@@ -111,9 +111,16 @@ def frequency_band(size_px: int, highest: float) -> Band:
 
 
 def image_spectra(images: np.ndarray, band: Band, *, diameter_px: float | None = None) -> np.ndarray:
-    """Coefficients (n, k) complex64 of images (n, size, size), the phases counted from pixel size // 2.
+    """Return the coefficients (n, k) complex64 of images, with phases relative to pixel size // 2.
 
-    With a diameter, what lies beyond 1.2 diameters is set to zero first, with a soft edge.
+    Parameters
+    ----------
+    images : (n, size, size) array
+        Images.
+    band : Band
+        Coefficients to return.
+    diameter_px : float, optional
+        Particle diameter in px; the area beyond 1.2 diameters is then masked by `soft_circle`.
     """
     if diameter_px is not None:
         images = images * soft_circle(images.shape[-1], diameter_px)
@@ -122,16 +129,27 @@ def image_spectra(images: np.ndarray, band: Band, *, diameter_px: float | None =
 
 
 def soft_circle(size_px: int, diameter_px: float) -> np.ndarray:
-    """Mask (size, size) float32: 1 inside, falling to 0 as a cosine across 1.2 diameters."""
+    """Return a mask (size, size) float32: 1 inside a circle of 1.2 diameters, with a cosine edge."""
     y, x = np.mgrid[:size_px, :size_px] - size_px // 2
     outward = (np.hypot(x, y) / diameter_px - MASK_DIAMETERS / 2) / MASK_EDGE
     return (0.5 - 0.5 * np.sin(np.pi * np.clip(outward, -0.5, 0.5))).astype(np.float32)
 
 
 def projection_spectra(volume: np.ndarray, directions_deg: np.ndarray, psi_deg: np.ndarray, band: Band) -> References:
-    """Spectra of the projections of a volume (n, n, n) along directions (d, 2), turned by psi (p,) in the plane.
+    """Compute the spectra of the projections of a map, rotated in the plane.
 
-    The turned spectra are exact: the Fourier transform of the projection, evaluated at the turned frequencies.
+    Rotated spectra are exact: the Fourier transform of the projection is evaluated at rotated frequencies.
+
+    Parameters
+    ----------
+    volume : (n, n, n) array
+        Map.
+    directions_deg : (d, 2) array
+        View directions, rot and tilt in degrees.
+    psi_deg : (p,) array
+        Rotations in the plane in degrees.
+    band : Band
+        Coefficients to compute.
     """
     n = len(volume)
     images = project(volume, np.column_stack([directions_deg, np.zeros(len(directions_deg))])).reshape(-1, n * n)
@@ -146,7 +164,7 @@ def projection_spectra(volume: np.ndarray, directions_deg: np.ndarray, psi_deg: 
 
 
 def prepare_search(volume: np.ndarray, *, symmetry: str, lowpass_px: float) -> Search:
-    """References for particles of the volume's size and pixel size.
+    """Compute the references for particles with the size and pixel size of a map.
 
     Parameters
     ----------
@@ -155,12 +173,12 @@ def prepare_search(volume: np.ndarray, *, symmetry: str, lowpass_px: float) -> S
     symmetry : str
         Point group, such as D2.
     lowpass_px : float
-        Finest detail that is compared, in px.
+        Resolution limit of the comparison, in px.
 
     Raises
     ------
     UserError
-        If the symmetry is no point group.
+        If the symmetry is not a point group.
     """
     band = frequency_band(len(volume), 1 / lowpass_px)
     coarse, fine = (
@@ -175,17 +193,18 @@ def prepare_search(volume: np.ndarray, *, symmetry: str, lowpass_px: float) -> S
 def match_projections(
     spectra: np.ndarray, search: Search, *, shift_range_px: float, ctf: np.ndarray | None = None
 ) -> MatchedProjections:
-    """Find each particle's orientation and shift.
+    """Find the orientation and shift of each particle.
 
     Parameters
     ----------
     spectra : (n, k) complex array
-        From `image_spectra`, protein positive.
+        Results of `image_spectra`, protein positive.
     search : Search
+        References from `prepare_search`.
     shift_range_px : float
-        Farthest that a particle's centre lies from the image's.
+        Maximum distance of the centre of a particle from that of its image, px.
     ctf : (n, k) array, optional
-        Contrast transfer function of each particle at the band's frequencies; the references pass through it.
+        CTF of each particle at the frequencies of the band; references are multiplied by it.
     """
     ctf = np.ones((1, spectra.shape[1]), np.float32) if ctf is None else ctf
     ctf = np.broadcast_to(ctf, spectra.shape)
@@ -196,7 +215,13 @@ def match_projections(
 def coarse_search(
     spectra: np.ndarray, ctf: np.ndarray, search: Search, shift_range_px: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Best coarse directions (n, m) of each particle, and its offset (n, m, 2) in px for each of them."""
+    """Find the best coarse directions (n, m) of each particle, and its offset (n, m, 2) in px for each of them.
+
+    Parameters
+    ----------
+    spectra, ctf, search, shift_range_px
+        As in `match_projections`.
+    """
     shifts = shift_grid(shift_range_px, COARSE_SHIFT_PX)
     n_kept = min(DIRECTIONS_KEPT, len(search.coarse.directions_deg))
     kept = np.empty((len(spectra), n_kept), dtype=int)
@@ -214,7 +239,15 @@ def coarse_search(
 def fine_search(
     spectra: np.ndarray, ctf: np.ndarray, search: Search, kept: np.ndarray, offsets: np.ndarray
 ) -> MatchedProjections:
-    """Best fine direction, psi and shift around the kept coarse ones."""
+    """Find the best fine direction, psi and shift around coarse directions.
+
+    Parameters
+    ----------
+    spectra, ctf, search
+        As in `match_projections`.
+    kept, offsets : (n, m) and (n, m, 2) arrays
+        Results of `coarse_search`.
+    """
     n = len(spectra)
     found = MatchedProjections(np.zeros((n, 3)), np.zeros((n, 2)), np.full(n, -np.inf, dtype=np.float32))
     shifts = shift_grid(1.5 * FINE_SHIFT_PX, FINE_SHIFT_PX)
@@ -244,19 +277,23 @@ def fine_search(
 def correlate(
     spectra: np.ndarray, ctf: np.ndarray, references: np.ndarray, shifts: np.ndarray, band: Band
 ) -> np.ndarray:
-    """Products of particles, moved back by each shift, with references through the CTF, over the latter's length.
+    """Correlate particles, shifted back, with references times CTF, normalised by the length of the references.
 
     Parameters
     ----------
     spectra, ctf : (n, k) arrays
+        Coefficients and CTF of the particles.
     references : (d, p, k) array
-    shifts : (s, 2) array of (x, y) in px
+        Coefficients of the references.
+    shifts : (s, 2) array
+        Shifts (x, y) in px.
     band : Band
+        Frequencies of the coefficients.
 
     Returns
     -------
     (n, s, d, p) float32 array
-        The correlation coefficient times the particle's length.
+        Correlation coefficients times the lengths of the particles.
     """
     flat = np.ascontiguousarray(references.reshape(-1, references.shape[-1]))
     moved = (spectra * ctf)[:, None] * shift_phases(band, shifts)
@@ -268,12 +305,12 @@ def correlate(
 
 
 def shift_phases(band: Band, offsets: np.ndarray) -> np.ndarray:
-    """Factors (m, k) complex64 that move an image's content from each offset (m, 2) px to its centre."""
+    """Return the phase factors (m, k) complex64 that shift an image from each offset (m, 2) px to its centre."""
     return np.exp(2j * np.pi * offsets @ band.frequency.T).astype(np.complex64)
 
 
 def shift_grid(range_px: float, step_px: float) -> np.ndarray:
-    """Shifts (s, 2) of a square lattice within a circle, the one of zero first."""
+    """Return the points (s, 2) of a square lattice within a circle, sorted by distance from zero."""
     n = int(range_px / step_px)
     y, x = np.mgrid[-n : n + 1, -n : n + 1] * step_px
     shifts = np.column_stack([x.ravel(), y.ravel()])

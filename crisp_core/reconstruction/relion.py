@@ -1,7 +1,7 @@
-"""Orientations by RELION's own program, relion_refine, as Debian's package or any installation has it.
+"""Orientations by RELION's program relion_refine.
 
-One class is refined by plain expectation-maximisation: the two independent halves of RELION's auto-refinement guard a
-map against noise, and here only outlines are wanted. Tried with version 3.1.3.
+One class is refined by plain expectation-maximisation. The two independent halves of RELION's auto-refinement prevent
+overfitting of noise, which does not matter for outlines. Tested with version 3.1.3.
 
 Source: Scheres 2012, J. Struct. Biol. 180:519; Punjani et al. 2017, Nat. Methods 14:290 (stochastic gradient descent).
 """
@@ -18,10 +18,10 @@ from crisp_core.programs import run_program
 
 PROGRAM = "relion_refine"
 INSTALL = "install RELION (Debian: apt install relion), or set labels/source to matching or aspire"
-# Stochastic gradient descent of the initial model: thirds of its iterations, as RELION's own tab divides them.
+# Iterations of the three phases of stochastic gradient descent, in the proportions of RELION's job, and subset sizes.
 SGD_ITERATIONS, SGD_SUBSETS = (25, 50, 25), (100, 300)
 
-# An option without a value is a switch.
+# Options of a command line; None for an option without value.
 Options = dict[str, object]
 
 
@@ -44,25 +44,30 @@ def refine_with_relion(
     Parameters
     ----------
     optics, particles : pd.DataFrame
-        Blocks of a RELION 3.1 star file; with CTF columns, the CTF is corrected for.
+        Blocks of a RELION 3.1 star file; if they have CTF columns, the CTF is corrected.
     volume : (n, n, n) array or None
-        Initial map in the particles' box and pixel size; None lets RELION make its own.
+        Initial map with the box and pixel size of the particles; without it, RELION makes an initial model.
     folder : str or Path
         Existing, empty folder for RELION's files.
     diameter_angstrom : float
-        Of the mask around particles and map.
+        Diameter of the mask around particles and map, Å.
     symmetry : str
         Point group.
     lowpass_angstrom : float
-        Finest detail of the initial map that is used.
+        Resolution limit of the initial map, Å.
     shift_range_angstrom : float
-        Farthest that a particle's centre lies from its coordinate, at first.
-    iterations, threads, seed : int
+        Maximum distance of the centre of a particle from its coordinate in the first iteration, Å.
+    iterations : int
+        Number of iterations.
+    threads : int
+        Number of threads.
+    seed : int
+        Seed of the random numbers.
 
     Returns
     -------
     tuple
-        Particles with angles and origins, in the order given, and the map (n, n, n).
+        Particles with angles and origins, in their given order, and the map (n, n, n).
 
     Raises
     ------
@@ -104,7 +109,25 @@ def common_options(
     threads: int,
     seed: int,
 ) -> Options:
-    """Options that both of RELION's runs share."""
+    """Return the options of both runs of RELION.
+
+    Parameters
+    ----------
+    star : Path
+        Star file of the particles.
+    diameter_angstrom : float
+        Diameter of the mask, Å.
+    symmetry : str
+        Point group.
+    shift_range_px : float
+        Maximum distance of the centre of a particle from its coordinate, px.
+    with_ctf : bool
+        Whether the CTF is corrected.
+    threads : int
+        Number of threads.
+    seed : int
+        Seed of the random numbers.
+    """
     options: Options = {
         "--i": star,
         "--K": 1,
@@ -120,14 +143,14 @@ def common_options(
         "--dont_combine_weights_via_disc": None,
         "--j": threads,
         "--random_seed": seed,
-        # in 3.1.3 the perturbation of a round's shifts stays in the origins, the same for all particles: half a px
+        # in 3.1.3 the perturbation of the shifts remains in the origins: half a px, equal for all particles
         "--perturb": 0,
     }
     return options | ({"--ctf": None} if with_ctf else {})
 
 
 def initial_model_options() -> Options:
-    """Initial model from nothing, by stochastic gradient descent."""
+    """Return the options of an initial model by stochastic gradient descent."""
     first, middle, last = SGD_ITERATIONS
     return {
         "--sgd": None,
@@ -145,12 +168,25 @@ def initial_model_options() -> Options:
 
 
 def refinement_options(initial: Path, iterations: int, lowpass_angstrom: float, *, from_relion: bool) -> Options:
-    """Refinement of one class from a map; grey values that are not RELION's ask for a first round by correlation."""
+    """Return the options of the refinement of one class from a map.
+
+    Parameters
+    ----------
+    initial : Path
+        Initial map.
+    iterations : int
+        Number of iterations.
+    lowpass_angstrom : float
+        Resolution limit, Å.
+    from_relion : bool
+        Whether RELION made the initial map. The grey values of other maps differ, so that the first iteration is by
+        correlation.
+    """
     options: Options = {
         "--ref": initial,
         "--iter": iterations,
         "--ini_high": f"{lowpass_angstrom:g}",
-        # what is finer says nothing about the outline, and denoised micrographs have artefacts there
+        # finer detail does not change the outline, and denoised micrographs have artefacts there
         "--strict_highres_exp": f"{lowpass_angstrom:g}",
         "--healpix_order": 2,
         "--norm": None,
@@ -160,13 +196,13 @@ def refinement_options(initial: Path, iterations: int, lowpass_angstrom: float, 
 
 
 def command_line(options: Options) -> list[str]:
-    """Command line of relion_refine."""
+    """Return the command line of relion_refine."""
     words = ([option] if value is None else [option, str(value)] for option, value in options.items())
     return [PROGRAM, *(word for pair in words for word in pair)]
 
 
 def restore_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFrame:
-    """Angles and origins of RELION's table (which it sorts by its own rule), added to the particles as given."""
+    """Add angles and origins of RELION's table, which has another order, to the given particles."""
     rows = refined.set_index("rlnImageName").loc[particles["rlnImageName"]]
     return particles.assign(
         **{label: rows[label].to_numpy(dtype=float) for label in [*ANGLES.values(), *ORIGINS.values()]}

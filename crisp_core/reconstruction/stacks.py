@@ -1,4 +1,4 @@
-"""Images and star files of the particles whose orientations are wanted, and the map in their box."""
+"""Images and star files of particles for the search for orientations, and the map in their box."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,20 +13,22 @@ from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.simulation.volumes import resample_volume
 
-# A diameter of 25 px shows the outline; finer detail costs time and changes no label.
+# Pixels per particle diameter: enough for outlines; finer pixels take time and do not change labels.
 PIXELS_PER_DIAMETER = 25
 
 
 def coarse_boxes(pixel_size: float, diameter_angstrom: float, *, stack_pixel_size: float | None = None) -> Boxes:
-    """Box of 1.5 diameters and its coarse side, even and fast to transform.
+    """Choose a box of 1.5 diameters and a coarse image size with a fast Fourier transform.
 
     Parameters
     ----------
     pixel_size : float
-        Å/px of the micrographs; the stack is never finer.
+        Pixel size of the micrographs, Å/px; that of the stack is at least as large.
     diameter_angstrom : float
+        Particle diameter, Å.
     stack_pixel_size : float, optional
-        Å/px of the stack; about a 25th of the diameter by default. What the even size makes of it is returned.
+        Pixel size of the stack, Å/px; by default a 25th of the diameter. The pixel size of the result may differ
+        slightly, since the side of an image is an even integer.
     """
     wanted = diameter_angstrom / PIXELS_PER_DIAMETER if stack_pixel_size is None else stack_pixel_size
     box_px = choose_boxes(pixel_size, diameter_angstrom).box_px
@@ -35,32 +37,32 @@ def coarse_boxes(pixel_size: float, diameter_angstrom: float, *, stack_pixel_siz
 
 
 def read_particles(paths: Sequence[str | Path]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Optics and particles of star files, in their order; optics groups of one name are one.
+    """Read the optics and particles of star files in their order; optics groups of equal name are merged.
 
     Raises
     ------
     UserError
-        If a file cannot be read or has no such blocks, or if there is no particle at all.
+        If a file is unreadable or lacks one of the blocks, or if there are no particles.
     """
     batches = []
     for path in paths:
         blocks = read_blocks(path)
         if not all(isinstance(blocks.get(name), pd.DataFrame) for name in ("optics", "particles")):
-            raise UserError(f"{path}: has no tables data_optics and data_particles; run the step that writes it again")
+            raise UserError(f"{path}: lacks the tables data_optics and data_particles; rerun the rule that writes it")
         batches.append(blocks)
     optics, particles = joined_particles(batches)
     if particles.empty:
-        raise UserError(f"{paths[0]}: holds no particle; orientations are found for given coordinates")
+        raise UserError(f"{paths[0]}: contains no particles; give coordinates")
     return optics, particles
 
 
 def read_images(names: Sequence[str]) -> np.ndarray:
-    """Images (n, size, size) float32 that rlnImageName gives (`000001@stack.mrcs`), one stack open at a time.
+    """Read the images (n, size, size) float32 of rlnImageName (`000001@stack.mrcs`), with one stack open at a time.
 
     Raises
     ------
     UserError
-        If a stack cannot be opened, or has not all of them.
+        If a stack is unreadable or lacks an image.
     """
     table = pd.Series(list(names), dtype="str").str.split("@", n=1, expand=True)
     rows_of = table.groupby(1, sort=False).groups
@@ -69,13 +71,23 @@ def read_images(names: Sequence[str]) -> np.ndarray:
         numbers = table.loc[rows, 0].astype(int).to_numpy() - 1
         with opening(path), mrcfile.mmap(path, permissive=True) as stack:
             if numbers.max() >= len(stack.data):
-                raise UserError(f"{path}: has not all images that its star file names; delete it and run again")
+                raise UserError(f"{path}: lacks images of its star file; delete it and run again")
             images.update(zip(rows, np.asarray(stack.data[numbers], dtype=np.float32), strict=True))
     return np.stack([images[row] for row in range(len(table))])
 
 
 def volume_in_box(volume: np.ndarray, pixel_size: float, new_pixel_size: float, size_px: int) -> np.ndarray:
-    """Map (n, n, n) at another pixel size (Å per voxel), cropped or zero-padded to (size, size, size), size even."""
+    """Resample a map, and crop or zero-pad it to a box.
+
+    Parameters
+    ----------
+    volume : (n, n, n) array
+        Map.
+    pixel_size, new_pixel_size : float
+        Pixel sizes of the map and of the result, Å per voxel.
+    size_px : int
+        Side of the result in voxels, even.
+    """
     resampled = resample_volume(volume, pixel_size, new_pixel_size)
     margin = (size_px - len(resampled)) // 2
     if margin >= 0:

@@ -142,7 +142,7 @@ def test_the_same_picks_get_the_same_row():
 def test_all_are_scored_on_what_all_have_seen():
     parts = {"a": "test", "b": "test", "c": "test", "d": "train"}
     assert common_micrographs(parts, "test", {"ours": None, "files": {"c", "a", "d"}}) == ["a", "c"]
-    with pytest.raises(UserError, match="no micrograph of the test part was seen by all entries; two has the fewest"):
+    with pytest.raises(UserError, match="has picks of all entries; remove two, which has the fewest"):
         common_micrographs(parts, "test", {"one": {"a", "b"}, "two": {"c"}})
 
 

@@ -131,12 +131,15 @@ def test_false_picks_look_everywhere():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"names": ["truth", "topaz"]}, r"resolution/n_particles: 0 of the 0 particles in the set topaz; at least two"),
-        ({"n_particles": 56}, r"resolution/n_particles: 56 of the 55 particles in the set picks; at least two"),
-        ({"n_particles": 1}, r"resolution/n_particles: 1 of the 55 particles in the set picks; at least two"),
+        (
+            {"names": ["truth", "topaz"]},
+            r"resolution/n_particles: is 0, but the set topaz has 0 particles and a set needs",
+        ),
+        ({"n_particles": 56}, r"resolution/n_particles: is 56, but the set picks has 55 particles and a set needs"),
+        ({"n_particles": 1}, r"resolution/n_particles: is 1, but the set picks has 55 particles and a set needs"),
         (
             {"false_shares": {"false-90": 0.9}},
-            r"resolution/false_shares: 50 false picks are wanted, the particles leave room for 30; lower the shares",
+            r"resolution/false_shares: need 50 false picks, but there is room for 30; lower them",
         ),
     ],
 )
@@ -181,7 +184,7 @@ def test_a_set_without_ctf_is_not_compared_with_one_that_has_it(tmp_path, truth)
     refined_star(tmp_path / "with.star", truth)
     refined_star(tmp_path / "without.star", truth.drop(columns=list(CTF_LABELS)))
     tables = {name: sets.refined_particles(tmp_path / f"{name}.star", ["m1"]) for name in ("with", "without")}
-    with pytest.raises(UserError, match=r"^resolution/refined/without: has no defocus, while other sets have; export"):
+    with pytest.raises(UserError, match=r"^resolution/refined/without: has no defocus, but other sets do; export"):
         join_sets(tables)
     assert not set(CTF_LABELS) & set(join_sets({"without": tables["without"]}))
 
@@ -190,7 +193,9 @@ def test_particles_that_relion_refined_on_tiff_are_refused(tmp_path, truth):
     refined_star(tmp_path / "run_data.star", truth)
     text = (tmp_path / "run_data.star").read_text()
     (tmp_path / "run_data.star").write_text(re.sub(r"m1(\.mrc)?(?=\s)", "m1.tif", text))
-    with pytest.raises(UserError, match=r"run_data\.star: its particles are on \S*m1\.tif, and RELION reads TIFF"):
+    with pytest.raises(
+        UserError, match=r"run_data\.star: its particles are on \S*m1\.tif, which RELION reads upside down"
+    ):
         sets.refined_particles(tmp_path / "run_data.star", ["m1", "m2"])
 
 
