@@ -35,6 +35,18 @@ def by_name(*entries: type[Entry], key: Literal["name", "program"] = "name") -> 
     return {entry.model_fields[key].default: entry for entry in entries}
 
 
+def choice_schema(registry: Mapping[str, type[Entry]], others: Sequence[str] = ()) -> dict[str, Any]:
+    """JSON schema of a choice: the name of an entry, one of `others`, or a mapping of a name and its options."""
+    models = [_nested_schema(entry) for entry in registry.values()]
+    return {"anyOf": [{"enum": [*others, *registry]}, *models]}
+
+
+def _nested_schema(entry: type[Options]) -> dict[str, Any]:
+    """JSON schema of an entry's options, in which the name must be given."""
+    schema = entry.model_json_schema()
+    return {**schema, "required": [name for name in ("name", "program") if name in entry.model_fields]}
+
+
 def chosen(
     registry: Mapping[str, type[Entry]],
     given: str | Mapping[str, Any] | Entry,

@@ -9,8 +9,6 @@ ROOT = Path(str(workflow.current_basedir)).parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-import yaml
-
 from crisp_core.code_digest import code_digest, files_digest
 from crisp_core.errors import UserError
 from crisp_core.plan import (
@@ -116,11 +114,7 @@ PREFIX = workflow.modifier.path_modifier.prefix or ""
 # where another Snakefile imports this one, the files are that one's own
 if workflow.is_main_process and not PREFIX:
     or_exit(check_config_files, workflow.overwrite_configfiles)
-config = or_exit(
-    check_settings,
-    config,
-    yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text()),
-)
+config = or_exit(check_settings, config)
 PLAN = or_exit(micrographs.make_plan, config, is_main=workflow.is_main_process, prefix=PREFIX)
 # a job's own process skips this: what becomes of other files meanwhile should not end it
 if workflow.is_main_process:

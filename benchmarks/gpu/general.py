@@ -62,8 +62,7 @@ def measure(add: Add, work: Work) -> None:
 
 def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """First dataset of a config's first network, or of its first run, and that network's settings with all defaults."""
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
-    settings = check_settings(yaml.safe_load(path.read_text()), schema)
+    settings = check_settings(yaml.safe_load(path.read_text()))
     for entry in settings["networks"].values():
         return settings["datasets"][entry["datasets"][0]], entry
     dataset, experiment = settings["run"][0].split("/")

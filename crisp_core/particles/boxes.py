@@ -58,7 +58,7 @@ def choose_boxes(
         radius = angstrom_to_px(background_radius_angstrom, final_pixel_size)
     if 2 * radius > size_px:
         raise UserError(
-            f"particles/background_radius_angstrom: {background_radius_angstrom} Å does not fit into the box of "
+            f"particles/background_radius_angstrom: {background_radius_angstrom:g} Å does not fit into the box of "
             f"{box_px * pixel_size:.0f} Å; lower it or raise box_angstrom"
         )
     return Boxes(box_px, size_px, radius, final_pixel_size)

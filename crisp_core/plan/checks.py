@@ -15,7 +15,8 @@ from crisp_core.plan.micrographs import batches_to_train, left_out_paths, microg
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.segmentation.checkpoints import input_difference, read_facts
-from crisp_core.settings.checks import dataset_input, named_input, run_folder
+from crisp_core.settings.questions import run_folder
+from crisp_core.settings.sizes import dataset_input, named_input
 
 
 def check_plan(plan: Plan) -> None:

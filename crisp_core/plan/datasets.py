@@ -10,7 +10,7 @@ from crisp_core.errors import UserError
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
-from crisp_core.settings.checks import label_source
+from crisp_core.settings.questions import label_source
 from crisp_core.simulation.volumes import volume_source
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from crisp_core.plan.micrographs import training_batches
 from crisp_core.plan.plan import Plan
-from crisp_core.settings.checks import particle_boxes
+from crisp_core.settings.questions import particle_boxes
 
 
 def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:

@@ -11,7 +11,8 @@ from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.sections import network_settings
-from crisp_core.settings.checks import network_owner, run_folder, searches_centers, seeded_name
+from crisp_core.settings.questions import network_owner, run_folder, searches_centers
+from crisp_core.settings.seeded import seeded_name
 
 
 class Training(NamedTuple):

@@ -13,7 +13,7 @@ from crisp_core.plan.datasets import followed_lists, simulation_batch
 from crisp_core.plan.micrographs import all_batches, batch_files
 from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings.checks import picker_name
+from crisp_core.settings.questions import picker_name
 
 ROOT = Path(__file__).parents[2]
 # settings that are applied after the program has run

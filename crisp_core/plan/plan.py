@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.settings.checks import label_source
+from crisp_core.settings.questions import label_source
 
 # the addition with which a dataset begins, and what belongs to all of them
 FIRST, EVERY = "0", "every"

@@ -8,7 +8,7 @@ from crisp_core.plan.micrographs import all_batches
 from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder
 from crisp_core.plan.pickers import chosen_threshold
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings.checks import picker_name
+from crisp_core.settings.questions import picker_name
 
 
 def n_previews(plan: Plan) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 from crisp_core.errors import UserError
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings.checks import is_empty
+from crisp_core.settings.questions import is_empty
 
 
 def resolution_settings(plan: Plan, experiment: str) -> Mapping[str, Any]:

@@ -40,7 +40,7 @@ SHOWN = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "LICENSE": "licence.md",
-    "rules/schemas/config.schema.yaml": "reference/config.md",
+    "rules/schemas/config.schema.json": "reference/config.md",
 }
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 

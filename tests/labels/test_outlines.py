@@ -3,12 +3,12 @@ import runpy
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from scipy import ndimage
 
 from crisp_core.errors import UserError
@@ -32,6 +32,7 @@ from crisp_core.labels.outlines import (
     outline_density,
     project_outlines,
 )
+from crisp_core.labels.settings import OutlineThreshold
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.micrograph import simulate_micrograph
@@ -237,8 +238,7 @@ def test_outlines_of_a_real_shape_beat_every_disc(shared_data, pixel_size, side,
 
 
 def test_the_schema_offers_the_thresholds_that_exist():
-    schema = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
-    assert tuple(schema["$defs"]["labels"]["properties"]["threshold"]["enum"]) == OUTLINE_THRESHOLDS
+    assert get_args(OutlineThreshold) == OUTLINE_THRESHOLDS
 
 
 @pytest.fixture

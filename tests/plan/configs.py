@@ -1,15 +1,12 @@
 """Settings and plans of datasets that exist only in name."""
 
 import copy
-from pathlib import Path
 
 import pandas as pd
-import yaml
 
 from crisp_core.plan.plan import Plan, datasets_in_use
 from crisp_core.settings.checks import check_settings
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
 MINE = {
     "micrographs": "raw/*.mrc",
     "coordinates": {"files": "raw/*.star", "origin": "top-left"},
@@ -34,7 +31,7 @@ def config(**changes):
     settings = copy.deepcopy(CONFIG)
     for section, value in copy.deepcopy(changes).items():
         settings[section] = {**settings.get(section, {}), **value} if isinstance(value, dict) else value
-    return check_settings(settings, SCHEMA)
+    return check_settings(settings)
 
 
 def table(rows):

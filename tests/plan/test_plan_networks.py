@@ -131,7 +131,7 @@ def test_two_sizes_on_one_dataset_are_refused():
             {"networks": {"n": {"datasets": ["mine"], "network": {"classes": ["particle"]}}}},
             "networks/n/network/classes",
         ),
-        ({"networks": {"n": {}}}, "'datasets' is a required property"),
+        ({"networks": {"n": {}}}, "config, networks/n: datasets is missing; give it"),
         ({"datasets": {"networks": MINE}}, "datasets"),
     ],
 )

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
@@ -11,24 +10,19 @@ from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, l
 from crisp_core.segmentation.inference import padded_logits, predict, tile_probabilities
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume
+from crisp_core.segmentation.settings import CrfSettings
 from crisp_core.segmentation.training import fit, make_optimizer
-from crisp_core.settings.checks import FillingValidator
-from tests.conftest import ROOT
 
 from .labelled import disc_micrographs
 from .test_training import NETWORK, PREDICTION, SETTINGS, Killed, assert_same, kill_at_forward, one_thread  # noqa: F401
 
 TYPES = ("intensity", "logits", "learned")
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 SMALL_CRF = {"alpha_px": 8.0, "gamma_px": 1.5, "stride_px": 2, "learned_channels": 4, "iterations": 2, "epochs": 2}
 
 
 def section(**given):
-    """Section crf of an experiment, with the schema's defaults."""
-    crf = dict(given)
-    schema = SCHEMA["$defs"]["crf"] | {"$defs": SCHEMA["$defs"]}
-    assert not list(FillingValidator(schema).iter_errors(crf))
-    return crf
+    """Section crf of an experiment, with its defaults."""
+    return CrfSettings(**given).plain()
 
 
 def small_network(n_classes=2):

@@ -7,10 +7,11 @@ import yaml
 from snakemake.utils import update_config
 
 from crisp_core.errors import UserError
-from crisp_core.settings.checks import check_settings, label_source, network_owner
+from crisp_core.settings.checks import check_settings
+from crisp_core.settings.questions import label_source, network_owner
+from tests.plan.test_plan_networks import write_checkpoint
 
 ROOT = Path(__file__).parents[2]
-SCHEMA = yaml.safe_load((ROOT / "rules/schemas/config.schema.yaml").read_text())
 # examples that are given after another one
 BASES = {
     "paper-tables.yaml": "empiar-10017-synthetic.yaml",
@@ -46,7 +47,7 @@ def changed(path, value):
 
 
 def test_defaults_are_filled_in_at_every_depth():
-    settings = check_settings(copy.deepcopy(VALID), SCHEMA)
+    settings = check_settings(copy.deepcopy(VALID))
     assert settings["datasets"]["mine"]["preparation"]["normalization"] == "gaussian_mixture"
     assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
     assert settings["experiments"]["unet"]["centers"]["finder"] == "search"
@@ -69,27 +70,30 @@ def test_the_users_folder_is_found_in_every_path(monkeypatch):
         "files": {"picker": {"files": "~/boxes/*.box", "origin": "top-left"}},
     }
     settings["datasets"]["drawn"] = SIMULATED | {"simulation": {"volume": "~/map.mrc"}}
-    text = yaml.safe_dump(check_settings(settings, SCHEMA))
+    text = yaml.safe_dump(check_settings(settings))
     # the number of paths above that begin with ~
     assert "~/" not in text and text.count("/home/me/") == 14
     # what is no path keeps it
-    assert check_settings(changed("run", ["mine/unet"]), SCHEMA)["datasets"]["mine"]["micrographs"] == "*.mrc"
+    assert check_settings(changed("run", ["mine/unet"]))["datasets"]["mine"]["micrographs"] == "*.mrc"
 
 
 def test_defaults_do_not_share_objects_between_entries():
-    settings = check_settings(changed("experiments/other", {}), SCHEMA)
+    settings = check_settings(changed("experiments/other", {}))
     settings["experiments"]["other"]["training"]["loss"].append("lovasz")
     assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
-    assert check_settings(copy.deepcopy(VALID), SCHEMA)["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
+    assert check_settings(copy.deepcopy(VALID))["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
 
 
 @pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
-def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
+def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_path, monkeypatch):
+    # the network that examples/micrographs-only.yaml takes from examples/empiar-10017.yaml
+    monkeypatch.chdir(tmp_path)
+    write_checkpoint(tmp_path / "results/empiar-10017/discs/network.pt")
     files = [ROOT / "examples" / BASES[path.name], path] if path.name in BASES else [path]
     settings = {}
     for file in files:
         update_config(settings, yaml.safe_load(file.read_text()))
-    check_settings(settings, SCHEMA)
+    check_settings(settings)
     if path.parent.name == "examples" and path.name != "your-own-data.yaml":
         names = [os.path.relpath(file.resolve(), ROOT) for file in files]
         assert f"--configfile {' '.join(names)}" in path.read_text()
@@ -100,8 +104,12 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
     [
         ("sed", 1, "config, top level: unknown key 'sed'; known are .*seed"),
         ("experiments/unet/training/lr", 1, "experiments/unet/training: unknown key 'lr'; known are .*learning_rate"),
-        ("experiments/unet/training/learning_rate", "1e-3", "'1e-3' is text, not a number .*write 1.0e-3"),
-        ("experiments/unet/training/epochs", 0, "experiments/unet/training/epochs: 0 is less than the minimum of 1"),
+        ("experiments/unet/training/learning_rate", "1e-3", "'1e-3' is text, not a number; .*1.0e-3"),
+        (
+            "experiments/unet/training/epochs",
+            0,
+            "training/epochs: 0 is less than the minimum; give at least 1",
+        ),
         (
             "experiments/unet/training/loss",
             ["mse"],
@@ -128,10 +136,10 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
             {"box_angstrom": 100, "background_radius_angstrom": 60},
             "60 Å does not fit into the box of 108 Å",
         ),
-        ("datasets/mine/coordinates/origin", None, "'origin' is a required property"),
-        ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than the minimum of 0.05"),
+        ("datasets/mine/coordinates/origin", None, "datasets/mine/coordinates: origin is missing; give it .Row order"),
+        ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than the minimum; give at least 0.05"),
         ("datasets/mine/simulation", {}, "either micrographs .* or simulation, not both"),
-        ("datasets/mine/preparation/working_pixel_size", 1.0, "1.0 Å/px is finer than the micrographs' 1.5 Å/px"),
+        ("datasets/mine/preparation/working_pixel_size", 1.0, "1 Å/px is finer than the micrographs' 1.5 Å/px"),
         (
             "datasets/mine/preparation",
             {"working_pixel_size": 40},
@@ -156,7 +164,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path):
 )
 def test_a_wrong_setting_gets_one_line_with_its_place(path, value, message):
     with pytest.raises(UserError, match=message) as caught:
-        check_settings(changed(path, value), SCHEMA)
+        check_settings(changed(path, value))
     assert "\n" not in str(caught.value)
 
 
@@ -168,7 +176,7 @@ def test_an_entry_inherits_what_it_does_not_say():
         "finer": {"extend": "longer", "network": {"options": {"decoder_channels": [8]}}},
     }
     settings["datasets"]["fine"] = {"extend": "mine", "preparation": {"working_pixel_size": 3.0}}
-    checked = check_settings(settings, SCHEMA)
+    checked = check_settings(settings)
     finer = checked["experiments"]["finer"]
     assert (finer["training"]["epochs"], finer["training"]["loss"]) == (9, ["dice"])
     assert finer["network"]["options"] == {"encoder_depth": 4, "decoder_channels": [8]}
@@ -179,11 +187,11 @@ def test_an_entry_inherits_what_it_does_not_say():
 
 def test_extending_nothing_or_oneself_is_said():
     with pytest.raises(UserError, match="experiments/unet/extend: there is no 'unnet'; defined are unet"):
-        check_settings(changed("experiments/unet/extend", "unnet"), SCHEMA)
+        check_settings(changed("experiments/unet/extend", "unnet"))
     settings = changed("experiments/other", {"extend": "unet"})
     settings["experiments"]["unet"]["extend"] = "other"
     with pytest.raises(UserError, match="unet extends other extends unet; break the circle"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 def test_an_equal_network_has_one_owner_per_seed():
@@ -194,7 +202,7 @@ def test_an_equal_network_has_one_owner_per_seed():
         "longer": {"extend": "nms", "training": {"epochs": 4}},
     }
     settings["tables"] = {"all": {"rows": ["nms", "mine/longer"], "seeds": [1, 7]}}
-    experiments = check_settings(settings, SCHEMA)["experiments"]
+    experiments = check_settings(settings)["experiments"]
     owners = {name: network_owner(experiments, name) for name in experiments}
     assert owners == {
         "unet": "unet",
@@ -215,7 +223,7 @@ def test_a_further_training_has_one_owner_for_equal_settings():
         "turned": {"extend": "logits", "prediction": {"turns": True}},
         "long": {"extend": "turned", "crf": {"epochs": 60}},
     }
-    experiments = check_settings(settings, SCHEMA)["experiments"]
+    experiments = check_settings(settings)["experiments"]
     assert {network_owner(experiments, name) for name in experiments} == {"unet"}
     owners = {name: network_owner(experiments, name, with_crf=True) for name in experiments}
     assert owners == {"unet": "unet", "logits": "logits", "turned": "logits", "long": "long"}
@@ -233,7 +241,7 @@ def test_a_further_training_has_one_owner_for_equal_settings():
 )
 def test_a_grid_of_several_features_is_refused(experiment):
     with pytest.raises(UserError, match="config, experiments/unet/crf/operator: grid takes one feature only"):
-        check_settings(changed("experiments/unet", experiment), SCHEMA)
+        check_settings(changed("experiments/unet", experiment))
 
 
 @pytest.mark.parametrize(
@@ -255,36 +263,36 @@ def test_four_classes_need_labels_that_have_them(dataset, accepted):
     for key in ("micrographs", "coordinates") if "simulation" in entry else ():
         del entry[key]
     if accepted:
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
         return
     message = "config, experiments/unet/network/classes: the labels of mine have no (contaminant and no )?carbon"
     with pytest.raises(UserError, match=message):
-        check_settings(copy.deepcopy(settings), SCHEMA)
+        check_settings(copy.deepcopy(settings))
     # a network that is trained already has learned its classes elsewhere
     settings["experiments"]["unet"] = {"trained": "results/other/unet"}
-    check_settings(settings, SCHEMA)
+    check_settings(settings)
 
 
 def test_a_symmetry_that_aspire_lacks_is_refused():
     experiment = {"resolution": {"program": "aspire", "symmetry": "O"}}
     with pytest.raises(UserError, match="config, experiments/unet/resolution/symmetry: aspire reconstructs with Cn"):
-        check_settings(changed("experiments/unet", experiment), SCHEMA)
+        check_settings(changed("experiments/unet", experiment))
     for name in ("truth", "false-10", "2d"):
         with pytest.raises(UserError, match="config, experiments/unet/resolution/refined: "):
-            check_settings(changed("experiments/unet/resolution", {"refined": {name: "run_data.star"}}), SCHEMA)
+            check_settings(changed("experiments/unet/resolution", {"refined": {name: "run_data.star"}}))
 
 
 def test_a_crf_has_no_effect_beside_a_trained_network():
     with pytest.raises(
         UserError, match="experiments/unet: trained brings its own network, so crf would have no effect"
     ):
-        check_settings(changed("experiments/unet", {"trained": "folder", "crf": {"type": "logits"}}), SCHEMA)
+        check_settings(changed("experiments/unet", {"trained": "folder", "crf": {"type": "logits"}}))
 
 
 @pytest.mark.parametrize("row", ["deeplab", "mine/deeplab", "yours/unet"])
 def test_a_table_of_what_is_not_defined_is_refused(row):
     with pytest.raises(UserError, match=f"tables/all/rows: {row} names no entry of (experiments|datasets)"):
-        check_settings(changed("tables/all", {"rows": [row]}), SCHEMA)
+        check_settings(changed("tables/all", {"rows": [row]}))
 
 
 @pytest.mark.parametrize(
@@ -298,12 +306,12 @@ def test_a_table_of_what_is_not_defined_is_refused(row):
 )
 def test_labels_that_cannot_be_made_are_refused(labels, message):
     with pytest.raises(UserError, match=f"config, datasets/mine/{message}"):
-        check_settings(changed("datasets/mine/labels", labels), SCHEMA)
+        check_settings(changed("datasets/mine/labels", labels))
 
 
 def test_source_of_the_labels_by_default():
     settings = changed("datasets/drawn", {"simulation": {}, "pixel_size": 7.08, "particle_diameter_angstrom": 180})
-    datasets = check_settings(settings, SCHEMA)["datasets"]
+    datasets = check_settings(settings)["datasets"]
     assert {name: label_source(dataset) for name, dataset in datasets.items()} == {"mine": "disc", "drawn": "truth"}
 
 
@@ -326,61 +334,61 @@ def test_simulations_that_cannot_work_are_refused(dataset, message):
     settings = copy.deepcopy(VALID) | {"run": ["drawn/unet"]}
     settings["datasets"]["drawn"] = SIMULATED | dataset
     with pytest.raises(UserError) as error:
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
     assert str(error.value).startswith(f"config, datasets/drawn/{message}")
 
 
 def test_more_training_micrographs_than_there_are_is_refused():
     settings = changed("experiments/unet/training", {"n_micrographs": 50})
     with pytest.raises(UserError, match="unet/training/n_micrographs: 50 of 16 training micrographs; lower it, or enl"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 def test_an_experiment_cannot_have_the_name_of_a_datasets_folder():
-    with pytest.raises(UserError, match="not a folder that every dataset has"):
-        check_settings(changed("experiments/labels", {}), SCHEMA)
+    with pytest.raises(UserError, match="config, experiments: labels is the name of a folder of results; rename it"):
+        check_settings(changed("experiments/labels", {}))
 
 
 @pytest.mark.parametrize(("diameter", "pixel_size", "working"), [(120, 1.5, 4.8), (20, 1.5, 1.5)])
 def test_working_pixel_size_follows_the_diameter(diameter, pixel_size, working):
     settings = changed("datasets/mine/particle_diameter_angstrom", diameter)
     settings["datasets"]["mine"]["pixel_size"] = pixel_size
-    assert check_settings(settings, SCHEMA)["datasets"]["mine"]["preparation"]["working_pixel_size"] == working
+    assert check_settings(settings)["datasets"]["mine"]["preparation"]["working_pixel_size"] == working
 
 
 def test_an_experiments_own_seed_keeps_its_name_and_copies_clash_with_nothing():
     settings = changed("tables/all", {"rows": ["unet"], "seeds": [1, 7]})
     settings["experiments"]["unet"]["seed"] = 7
-    experiments = check_settings(copy.deepcopy(settings), SCHEMA)["experiments"]
+    experiments = check_settings(copy.deepcopy(settings))["experiments"]
     assert {name: entry["seed"] for name, entry in experiments.items()} == {"unet": 7, "unet-seed1": 1}
     settings["experiments"]["unet-seed1"] = {"network": {"encoder": "resnet34"}}
     with pytest.raises(UserError, match="experiments/unet-seed1: a table needs this name for unet with seed 1; rename"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 def test_a_network_beside_an_inherited_trained_one_is_refused():
     settings = changed("experiments/old", {"trained": "results/a/b"})
     settings["experiments"]["new"] = {"extend": "old", "training": {"epochs": 9}}
     with pytest.raises(UserError, match="experiments/new: trained brings its own network, so training would have no"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 def test_extending_two_is_refused():
     with pytest.raises(UserError, match=r"other/extend: .*'unet'.* is no name; give the name of one entry"):
-        check_settings(changed("experiments/other", {"extend": ["unet"]}), SCHEMA)
+        check_settings(changed("experiments/other", {"extend": ["unet"]}))
 
 
 def test_a_network_that_extends_a_picker_trains_its_own():
     settings = changed("experiments/log", {"picker": {"program": "skimage-log"}})
     settings["experiments"]["net"] = {"extend": "log", "picker": None}
-    assert network_owner(check_settings(settings, SCHEMA)["experiments"], "net") == "net"
+    assert network_owner(check_settings(settings)["experiments"], "net") == "net"
 
 
 def test_a_table_of_an_empty_test_part_is_refused():
     settings = changed("tables/all", {"rows": ["mine/unet"]})
     settings["datasets"]["mine"]["split"] = {"test": 0}
     with pytest.raises(UserError, match="tables/all/rows: mine/unet is compared on the test part, which is empty"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 def test_a_table_of_a_dataset_without_coordinates_is_refused():
@@ -388,12 +396,12 @@ def test_a_table_of_a_dataset_without_coordinates_is_refused():
     settings["datasets"]["plain"] = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": 120}
     settings["experiments"]["old"] = {"trained": "results/a/b"}
     with pytest.raises(UserError, match="tables/all/rows: plain/old has no coordinates to be compared with"):
-        check_settings(settings, SCHEMA)
+        check_settings(settings)
 
 
 @pytest.mark.parametrize("size", [2.97e-294, 0.01])
 def test_a_pixel_size_that_no_detector_has_is_refused(size):
     settings = yaml.safe_load((ROOT / "examples/your-own-data.yaml").read_text())
     settings["datasets"]["my-data"]["pixel_size"] = size
-    with pytest.raises(UserError, match=r"datasets/my-data/pixel_size: .* is less than the minimum of 0\.05 \(Å/px"):
-        check_settings(settings, SCHEMA)
+    with pytest.raises(UserError, match=r"my-data/pixel_size: .* is less than the minimum; give at least 0\.05 \(Pix"):
+        check_settings(settings)

@@ -1,32 +1,25 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
-import yaml
 from scipy.spatial import cKDTree
 
 from crisp_core.classes import CARBON, CONTAMINANT
 from crisp_core.ctf import through_ctf
-from crisp_core.settings.checks import FillingValidator
 from crisp_core.simulation.carbon import carbon_depth, draw_carbon
 from crisp_core.simulation.contaminants import OUTLINE_ANGLES, draw_contaminant
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.noise import colour_noise, draw_grain, draw_uneven_ice
 from crisp_core.simulation.scenery import Scenery, class_map, draw_scenery, project_scenery
+from crisp_core.simulation.settings import ScenerySettings
 from crisp_core.simulation.volumes import phantom
 
-SCHEMA = yaml.safe_load((Path(__file__).parents[2] / "rules/schemas/config.schema.yaml").read_text())
 LENS = {"voltage_kv": 300.0, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
 SHAPE, PIXEL_SIZE, DIAMETER = (400, 500), 7.08, 180.0
 OWN = {"seed": 1, "name": "a"}
 
 
 def scenery_settings(**parts):
-    """Section `scenery` with the schema's defaults."""
-    settings = {key: dict(value) for key, value in parts.items()}
-    errors = FillingValidator({"$defs": SCHEMA["$defs"], **SCHEMA["$defs"]["scenery"]}).iter_errors(settings)
-    assert not list(errors)
-    return settings
+    """Section `scenery` with its defaults."""
+    return ScenerySettings(**parts).plain()
 
 
 ALL = {

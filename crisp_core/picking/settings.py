@@ -1,0 +1,47 @@
+"""Settings of the search for particle centers, and of the removal of picks."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, WithJsonSchema
+
+from crisp_core.options import choice_schema
+from crisp_core.picking.finders import FINDERS
+from crisp_core.sections import NonNegative, Section, Share
+
+# the registry checks the parameters of a finder: settings.named
+Finder = Annotated[str | dict[str, Any], WithJsonSchema(choice_schema(FINDERS, others=("search",)))]
+
+
+class CenterSettings(Section):
+    """Particle centers on probability maps."""
+
+    finder: Finder = "search"
+    """search tries every setting of all finders on the validation part. A name takes the default parameters of that
+    finder; an entry such as {name: nms, min_distance_diameters: 0.6} gives them."""
+
+    criterion: Literal["ap", "f1", "map_paper"] = "ap"
+    """Criterion of the search: average precision with one-to-one matching, F1, or the mAP of the paper."""
+
+    maps: Literal["predicted", "labels"] = "predicted"
+    """Maps that the search uses; the threshold is always chosen on predictions."""
+
+    target_precision: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Precision that the threshold must reach: the lowest such threshold is chosen; null chooses the one of best
+    F1."""
+
+    threshold: Share | None = None
+    """Minimum score of a pick; null chooses it on the validation part."""
+
+
+class RemovalSettings(Section):
+    """Removal of picks by rule."""
+
+    edge: bool = False
+    """Whether to remove picks whose box leaves the micrograph; otherwise the box is filled with edge pixels, as
+    RELION does."""
+
+    contaminant_diameters: NonNegative | None = 0.5
+    """Distance to predicted contaminant, in particle diameters, within which picks are removed; null is off."""
+
+    carbon_diameters: NonNegative | None = 0.5
+    """Distance to predicted carbon, in particle diameters, within which picks are removed; null is off."""

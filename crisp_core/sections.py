@@ -1,0 +1,142 @@
+"""Base of the config's sections: strict types, bounds, each default once.
+
+The model of a section lives with its stage (`crisp_core/<stage>/settings.py`), so that the functions of the stage take
+it. Each key is a field with its type, bounds and default. The text below a field is its description in the JSON schema
+and on the page of the config. These texts are docstrings, so that rewording one reruns no rule.
+"""
+
+import re
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+from crisp_core.paths import with_home
+
+
+class Section(BaseModel):
+    """Section of the config: no unknown keys, no conversion of text to numbers, no change after validation."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, given: Any) -> Any:
+        """Name the known keys where one is unknown."""
+        unknown = [key for key in given if key not in cls.model_fields] if isinstance(given, Mapping) else []
+        if unknown:
+            raise mistake(
+                f"unknown key {', '.join(sorted(map(repr, unknown)))}; known are {', '.join(sorted(cls.model_fields))}",
+                kind="unknown_key",
+            )
+        return given
+
+    def plain(self) -> dict[str, Any]:
+        """Section as YAML and Snakemake hold it: mappings, lists, numbers and texts."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """Section of a mapping that was validated before, such as a parameter of a rule."""
+        return cls.model_validate(dict(plain))
+
+
+class Entry(Section):
+    """Entry of a mapping by name, which inherits the keys that it does not give from the entry that it extends."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Let editors require keys only of an entry that extends no other."""
+        found = handler.resolve_ref_schema(handler(schema))
+        required = found.pop("required", None)
+        if required:
+            found["anyOf"] = [{"required": ["extend"]}, {"required": required}]
+        return found
+
+
+def mistake(message: str, *, kind: str = "mistake") -> PydanticCustomError:
+    """Error of a value with its whole message, ``<problem>; <what to do>``."""
+    return PydanticCustomError(kind, "{message}", {"message": message})
+
+
+def _unique(values: list[Hashable]) -> list[Hashable]:
+    repeated = [value for i, value in enumerate(values) if value in values[:i]]
+    if repeated:
+        raise mistake(f"{repeated[0]!r} is listed twice; remove one")
+    return values
+
+
+def _paths(given: Any) -> Any:
+    texts = given if isinstance(given, list) else [given]
+    if not texts or not all(isinstance(text, str) and text for text in texts):
+        raise mistake(f"{given!r} is not a path; give a path or glob, or a list of them")
+    return with_home(given)
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Names that a registry or a library gives, as the allowed values of a field."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        """Schema of a choice between the names."""
+        return core_schema.literal_schema(list(self.names))
+
+
+@dataclass(frozen=True)
+class Matching:
+    """Regular expression that a text matches from its beginning to its end, and the rest of the message if not."""
+
+    pattern: str
+    problem: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], CoreSchema]) -> CoreSchema:
+        """Schema of a text with this form."""
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Tell editors the regular expression."""
+        return {**handler(schema), "pattern": f"^{self.pattern}$"}
+
+    def check(self, text: str) -> str:
+        """Refuse a text of another form."""
+        if not re.fullmatch(self.pattern, text):
+            raise mistake(f"{text!r} {self.problem}")
+        return text
+
+
+UNIQUE = AfterValidator(_unique)
+NAME = "[A-Za-z0-9_-]+"
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+# Å/px; no micrograph has finer pixels, so that a size in nm is noticed
+PixelSize = Annotated[float, Field(ge=0.05)]
+CountBounds = Annotated[list[Natural], Field(min_length=2, max_length=2)]
+LengthBounds = Annotated[list[Positive], Field(min_length=2, max_length=2)]
+AmountBounds = Annotated[list[NonNegative], Field(min_length=2, max_length=2)]
+ShareBounds = Annotated[list[Share], Field(min_length=2, max_length=2)]
+Name = Annotated[str, Matching(NAME, "is not a name; use letters, digits, _ and -")]
+Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), UNIQUE]
+# `~` is the user's home folder
+UserPath = Annotated[str, Field(min_length=1), AfterValidator(with_home)]
+Paths = Annotated[str | list[str], BeforeValidator(_paths)]
+PointGroup = Annotated[
+    str, Matching("([CcDd][1-9][0-9]*|[OoTt]|[Ii][1-4]?)", "is not a point group; give one such as C1, D2, T, O or I1")
+]

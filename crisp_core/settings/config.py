@@ -1,0 +1,253 @@
+"""Config: the sections at its top level, and the entries of datasets, networks and experiments."""
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from crisp_core.datasets.settings import CoordinateSettings, Origin, SplitSettings
+from crisp_core.evaluation.settings import ResolutionSettings
+from crisp_core.formats.settings import DownloadSettings
+from crisp_core.labels.settings import LabelSettings
+from crisp_core.particles.settings import NoiseSettings, ParticleSettings
+from crisp_core.pickers.settings import PROGRAMS, PickedFiles, PickerSettings
+from crisp_core.picking.settings import CenterSettings, RemovalSettings
+from crisp_core.preparation.settings import PreparationSettings
+from crisp_core.sections import (
+    NAME,
+    UNIQUE,
+    Count,
+    Entry,
+    Matching,
+    Name,
+    Names,
+    Natural,
+    Paths,
+    PixelSize,
+    Positive,
+    Section,
+    Share,
+    UserPath,
+    mistake,
+)
+from crisp_core.segmentation.settings import CrfSettings, NetworkSettings, PredictionSettings, TrainingSettings
+from crisp_core.simulation.settings import SimulationSettings
+
+# folders that every dataset has, and the folder of the networks' results
+FOLDERS_OF_DATASETS = (
+    *("comparisons", "converted", "coordinates", "ctf", "images", "label_maps", "labels", "micrographs", "performance"),
+    *("quarantine", "reconstruction", "simulation", "split", "tables"),
+)
+FOLDER_OF_NETWORKS = "networks"
+
+
+def _other_name(taken: tuple[str, ...]) -> AfterValidator:
+    def check(name: str) -> str:
+        if name in taken:
+            raise mistake(f"{name} is the name of a folder of results; rename it")
+        return name
+
+    return AfterValidator(check)
+
+
+DatasetName = Annotated[Name, _other_name((FOLDER_OF_NETWORKS,))]
+ExperimentName = Annotated[Name, _other_name(FOLDERS_OF_DATASETS)]
+
+
+def _kind_of_network(given: Any) -> str:
+    return "@text" if isinstance(given, str) else "@section"
+
+
+def _kind_of_picker(given: Any) -> str:
+    """Tag of a section `picker`, as a mapping or as a model."""
+    keys = given if isinstance(given, Mapping) else dict(given) if isinstance(given, Section) else {"files": None}
+    return "@files" if "files" in keys else f"@{keys.get('program')}"
+
+
+NetworkChoice = Annotated[
+    Annotated[UserPath, Tag("@text")] | Annotated[NetworkSettings, Tag("@section")],
+    Discriminator(_kind_of_network),
+]
+if TYPE_CHECKING:
+    # mypy reads no union that is made of a registry
+    Picker = PickerSettings
+else:
+    Picker = Annotated[
+        reduce(
+            or_,
+            (Annotated[section, Tag(f"@{name}")] for name, section in PROGRAMS.items()),
+            Annotated[PickedFiles, Tag("@files")],
+        ),
+        Discriminator(
+            _kind_of_picker,
+            custom_error_type="mistake",
+            custom_error_message=f"no files and no known program; give files, or program: {', '.join(PROGRAMS)}",
+        ),
+    ]
+
+
+class DatasetSettings(Entry):
+    """Source of micrographs."""
+
+    extend: str | None = None
+    """Another dataset, whose keys this one inherits."""
+
+    micrographs: Paths | None = None
+    """Glob, or list of globs and paths, of MRC, TIFF, PNG or JPG files; left out for a simulation. An existing path
+    is itself, also with brackets in it. Files that other programs write next to micrographs, such as power spectra,
+    are left out and listed unless they are named by their exact paths; docs/bad-files.md."""
+
+    simulation: SimulationSettings | None = None
+    """Simulation in place of files."""
+
+    coordinates: CoordinateSettings | None = None
+    """Known particles."""
+
+    pixel_size: PixelSize
+    """Pixel size of the micrographs in Å/px; takes precedence over the files' headers."""
+
+    voltage_kv: Annotated[float, Field(ge=10, le=3000)] = 300.0
+    """Acceleration voltage in kV."""
+
+    spherical_aberration_mm: Annotated[float, Field(ge=0, le=20)] = 2.7
+    """Spherical aberration in mm."""
+
+    amplitude_contrast: Share = 0.1
+    """Amplitude contrast (fraction)."""
+
+    ctf: UserPath | None = None
+    """A micrographs_ctf.star of RELION. Particles then carry its CTF and optics groups, whose voltage, spherical
+    aberration and amplitude contrast take precedence. Picks on a micrograph that it lacks give no particle images,
+    and are counted."""
+
+    ctf_origin: Origin | None = None
+    """Row order of the images from which the CTF was estimated, compared with the micrographs' files; bottom-left
+    changes the sign of the astigmatism angle. null is top-left for MRC and bottom-left for TIFF; required if the CTF
+    file names another format than the micrographs have."""
+
+    exposures: UserPath | None = None
+    """A .cs file of exposures that cryoSPARC exported; picks are then also written as .cs and .csg for its
+    project."""
+
+    particle_diameter_angstrom: Positive
+    """Longest extent of the particle in Å."""
+
+    preparation: PreparationSettings = PreparationSettings()
+    labels: LabelSettings = LabelSettings()
+    split: SplitSettings = SplitSettings()
+
+
+class NetworkEntry(Entry):
+    """Network of one or several datasets; results are in results/networks/<name>/; docs/networks.md."""
+
+    extend: str | None = None
+    """Another network, whose keys this one inherits."""
+
+    datasets: Names
+    """Datasets whose training and validation parts it learns from; each gives the same number of crops."""
+
+    seed: Natural | None = None
+    """Seed of the network's start and of its crops; null is the config's."""
+
+    network: NetworkSettings = NetworkSettings()
+    training: TrainingSettings = TrainingSettings()
+    crf: CrfSettings = CrfSettings()
+    prediction: PredictionSettings = PredictionSettings()
+
+
+class ExperimentSettings(Entry):
+    """Recipe that turns a dataset into particles."""
+
+    extend: str | None = None
+    """Another experiment, whose keys this one inherits; an equal network is trained once."""
+
+    seed: Natural | None = None
+    """Seed of the network's start and of its crops; null is the config's."""
+
+    trained: UserPath | None = None
+    """Folder of an earlier experiment whose network (crf.pt or network.pt, as its centers.yaml says) and centers.yaml
+    are used; null trains."""
+
+    picker: Picker | None = None
+    """Another program, or files of picks, in place of a network; null is CRISP."""
+
+    network: NetworkChoice = NetworkSettings()
+    """An entry of networks, the path of a .pt file, or the settings of a network of its own."""
+
+    training: TrainingSettings = TrainingSettings()
+    crf: CrfSettings = CrfSettings()
+    prediction: PredictionSettings = PredictionSettings()
+    centers: CenterSettings = CenterSettings()
+    removal: RemovalSettings = RemovalSettings()
+    particles: ParticleSettings = ParticleSettings()
+    resolution: ResolutionSettings = ResolutionSettings()
+    noise: NoiseSettings = NoiseSettings()
+
+
+Run = Annotated[str, Matching(f"{NAME}/{NAME}", "is not of the form dataset/experiment; give such a pair of names")]
+Row = Annotated[str, Matching(f"({NAME}/)?{NAME}", "is not an experiment; give its name, or dataset/experiment")]
+
+
+class TableSettings(Section):
+    """Table of experiments, repeated over seeds: results/<dataset>/tables/<name>.tsv."""
+
+    rows: Annotated[list[Row], Field(min_length=1), UNIQUE]
+    """Experiments, or dataset/experiment for another dataset than the table's."""
+
+    seeds: Annotated[list[Natural], Field(min_length=1), UNIQUE] = [1, 2, 3]
+    """Seeds with which each experiment is trained."""
+
+
+class ComparisonSettings(Section):
+    """Comparison of pickers on one dataset: results/<dataset>/comparisons/<name>/; docs/comparison.md."""
+
+    dataset: str
+    """One of datasets."""
+
+    entries: Names
+    """Experiments, with a picker or with a network."""
+
+    part: Literal["train", "validation", "test"] = "test"
+    """Part of the split."""
+
+    consensus_at_least: Count = 2
+    """Number of entries that must agree on a consensus pick."""
+
+
+class Config(Section):
+    """Settings of a run. The unit of a length is in its name; `~` in a path is the user's home folder."""
+
+    seed: Natural = 1
+    """Seed from which every random draw derives."""
+
+    micrographs_per_job: Count = 32
+    """Number of micrographs in one job; changes no result."""
+
+    strict: bool = False
+    """Whether the run ends with an error, after everything is made, if a file was quarantined."""
+
+    watch: Positive | None = None
+    """Seconds for which a new micrograph must be unchanged before it is used, for a folder into which a microscope
+    still writes; null takes all files at once; docs/cluster.md."""
+
+    run: Annotated[list[Run], Field(min_length=1), UNIQUE]
+    """Runs to make, as dataset/experiment."""
+
+    downloads: DownloadSettings = DownloadSettings()
+
+    datasets: dict[DatasetName, DatasetSettings]
+    """Sources of micrographs, by name."""
+
+    networks: dict[Name, NetworkEntry] = {}
+    """Networks of one or several datasets, by name."""
+
+    tables: dict[Name, TableSettings] = {}
+    """Tables of experiments, by name."""
+
+    comparisons: dict[Name, ComparisonSettings] = {}
+    """Comparisons of pickers, by name."""
+
+    experiments: dict[ExperimentName, ExperimentSettings]
+    """Recipes that turn a dataset into particles, by name."""

@@ -1,0 +1,82 @@
+"""Inheritance by `extend`, and keys without effect."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from crisp_core.errors import UserError
+
+
+def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
+    """One entry with what it inherits: mappings are merged at every depth, anything else is replaced.
+
+    Raises
+    ------
+    UserError
+        If an entry extends one that is not there, or, in the end, itself.
+    """
+    entry, chain = entries[name], [name]
+    while isinstance(entries[chain[-1]], dict) and (parent := entries[chain[-1]].get("extend")) is not None:
+        if not isinstance(parent, str):
+            raise UserError(f"config, {section}/{chain[-1]}/extend: {parent} is no name; give the name of one entry")
+        if parent not in entries:
+            raise UserError(
+                f"config, {section}/{chain[-1]}/extend: there is no {parent!r}; defined are {', '.join(entries)}"
+            )
+        if parent in chain:
+            raise UserError(f"config, {section}/{name}/extend: {' extends '.join([*chain, parent])}; break the circle")
+        chain.append(parent)
+    for parent in chain[1:]:
+        entry = _merged(entries[parent], entry)
+    return entry
+
+
+def _merged(old: Any, new: Any) -> Any:
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return copy.deepcopy(new)
+    return {key: _merged(old.get(key), new[key]) if key in new else copy.deepcopy(old[key]) for key in {**old, **new}}
+
+
+def check_trained(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside a trained network: `given` without, `experiments` with what they inherit."""
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        if isinstance(experiment, dict) and experiment.get("trained"):
+            useless = sorted({"network", "training", "crf"} & given[name].keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
+                    "have no effect; remove that, or remove trained"
+                )
+
+
+def check_named_networks(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside a named network: `given` without, `experiments` with what they inherit."""
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        if isinstance(experiment, dict) and isinstance(experiment.get("network"), str):
+            useless = sorted({"training", "crf", "seed"} & given[name].keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: network {experiment['network']} is trained elsewhere, so "
+                    f"{' and '.join(useless)} would have no effect; move that to its entry of networks"
+                )
+
+
+def check_pickers(given: Any, experiments: Any) -> None:
+    """Refuse what has no effect beside another picker: `given` without, `experiments` with what they inherit."""
+    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
+        picker = experiment.get("picker") if isinstance(experiment, dict) else None
+        # the schema refuses what is no mapping
+        if picker and isinstance(picker, dict):
+            sections = {"trained", "network", "training", "crf", "prediction", "centers"}
+            useless = sorted(sections & given[name].keys())
+            if useless:
+                raise UserError(
+                    f"config, experiments/{name}: picker takes the network's place, so {' and '.join(useless)} would "
+                    "have no effect; remove that, or remove picker"
+                )
+            least, most = (picker.get(f"diameter_{key}_angstrom") for key in ("min", "max"))
+            if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
+                raise UserError(
+                    f"config, experiments/{name}/picker: diameter_min_angstrom {least} is more than "
+                    f"diameter_max_angstrom {most}; exchange them"
+                )
