@@ -22,15 +22,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.formats.images import read_micrograph, write_mrc
-from crisp_core.formats.star import (
-    autopick_table,
-    optics_table,
-    particles_table,
-    read_blocks,
-    write_blocks,
-    write_particles_star,
-)
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.relion_autopick import autopick_table
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table, write_particles_star
+from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack
 

@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crisp_core.evaluation.curves import best_threshold, counts_at_threshold, map_paper, mean_average_precision
 from crisp_core.evaluation.scores import PickScore, f1, precision, recall
 from crisp_core.formats.arrays import array_grids, read_array
-from crisp_core.formats.coordinates.registry import onto_grids
-from crisp_core.formats.images import read_volume
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.coordinates.placing import onto_grids
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.picking.finders import FINDERS, all_settings
 from crisp_core.picking.search import choose, scores_by_setting, search_table

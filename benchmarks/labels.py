@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precision, recall
 from crisp_core.formats.arrays import Array, array_names, read_array
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.labels.discs import disc_label
 

@@ -27,9 +27,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precision, recall
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.formats.images import read_micrograph, read_volume
+from crisp_core.formats.images import read_micrograph
 from crisp_core.formats.poses import ANGLES, ORIGINS
-from crisp_core.formats.star import CTF_LABELS, optics_table, particles_table
+from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table
+from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.outlines import merge_outlines, outline_density, project_outlines
 from crisp_core.labels.thresholds import threshold_label

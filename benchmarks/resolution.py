@@ -18,7 +18,7 @@ from crisp_core.evaluation.curves import counts_at_threshold
 from crisp_core.evaluation.pixels import f1 as pixel_f1
 from crisp_core.evaluation.pixels import iou, pool_pixels
 from crisp_core.evaluation.scores import f1
-from crisp_core.formats.images import read_volume
+from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import all_settings
 from crisp_core.picking.search import choose, scores_by_setting, search_table

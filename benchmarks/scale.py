@@ -21,7 +21,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from crisp_core.formats.images import write_mrc  # noqa: E402
+from crisp_core.formats.mrc import write_mrc  # noqa: E402
 
 SIZE_PX, PIXEL_SIZE, N_LABELLED = 64, 7.08, 24
 CONFIG = {

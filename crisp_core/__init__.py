@@ -13,10 +13,10 @@ PUBLIC = {
     "pick_micrograph": "pipeline",
     "read_coordinates": "formats.coordinates.registry",
     "read_micrograph": "formats.images",
-    "read_volume": "formats.images",
+    "read_volume": "formats.volumes",
     "simulate_micrograph": "simulation.micrograph",
     "write_coordinates": "formats.coordinates.registry",
-    "write_mrc": "formats.images",
+    "write_mrc": "formats.mrc",
 }
 __all__ = [*PUBLIC, "__version__"]
 

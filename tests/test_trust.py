@@ -18,9 +18,12 @@ from hypothesis import strategies as st
 
 from crisp_core.datasets.quarantine import Refused, check_micrographs, check_picks
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.registry import match_names, read_coordinates
+from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.downloads import emdb_map_url, pdb_model_url
-from crisp_core.formats.star import check_name, micrograph_stem, write_autopick
+from crisp_core.formats.relion_autopick import write_autopick
+from crisp_core.formats.star_names import check_name
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.networks import load_network
 from crisp_core.settings.checks import check_settings
@@ -137,7 +140,7 @@ def test_paths_in_coordinate_files_lead_nowhere(tmp_path, name):
     assert table["micrograph"].tolist() == ["evil"]
     with pytest.raises(UserError, match="none of 1 names matches a micrograph"):
         match_names(table["micrograph"].tolist(), ["good"])
-    with pytest.raises(UserError, match="no path is known for micrograph evil"):
+    with pytest.raises(UserError, match="micrograph evil: its path is unknown"):
         write_autopick(tmp_path / "autopick.star", tmp_path / "autopick", table, {"good": "results/d/good.mrc"})
     assert {path.name for path in tmp_path.iterdir()} == {"p.star"}
 
@@ -170,7 +173,7 @@ def test_no_micrograph_is_lost():
         check_micrographs(GIVEN, ["a"], REFUSED, source="results/d")
     with pytest.raises(UserError, match=r"are not 3 used \+ 1 quarantined, see raw/c\.mrc; "):
         check_micrographs(GIVEN, ["a", "b", "c"], REFUSED, source="results/d")
-    with pytest.raises(UserError, match=r"^results/d: none of 1 micrographs can be used; the first: empty$"):
+    with pytest.raises(UserError, match=r"^results/d: none of 1 micrographs can be used; reason for the first: empty$"):
         check_micrographs({"c": "raw/c.mrc"}, [], REFUSED, source="results/d")
 
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.formats.cryosparc import write_coordinates_only
-from crisp_core.formats.star import read_coordinates_star, write_autopick
+from crisp_core.formats.relion_autopick import write_autopick
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

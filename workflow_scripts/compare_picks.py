@@ -17,7 +17,7 @@ from crisp_core.evaluation.comparison import (
 )
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.datasets.quarantine import check_picks
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

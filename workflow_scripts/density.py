@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import phantom, read_density
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisp_core.evaluation.particle_sets import particle_sets
-from crisp_core.formats.star import write_particles_star
+from crisp_core.formats.relion_particles import write_particles_star
 from crisp_core.logs import start_log
 from crisp_core.reconstruction.stacks import read_particles
 

@@ -10,7 +10,7 @@ from crisp_core.evaluation.maps import count_map, map_table
 from crisp_core.evaluation.pick_tables import calibration_table
 from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

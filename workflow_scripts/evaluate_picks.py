@@ -8,7 +8,7 @@ from crisp_core.datasets.splits import parts_of
 from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.formats.arrays import array_grids
-from crisp_core.formats.star import read_coordinates_star, read_micrographs_ctf
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_ctf import read_micrographs_ctf
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import extract_stack

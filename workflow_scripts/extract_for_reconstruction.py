@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crisp_core.formats.arrays import array_grids
-from crisp_core.formats.star import CTF_LABELS, read_coordinates_star, read_micrographs_ctf
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_ctf import read_micrographs_ctf
+from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.logs import start_log
 from crisp_core.particles.extraction import extract_stack
 from crisp_core.particles.star import write_extracted_star

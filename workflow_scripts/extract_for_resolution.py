@@ -6,8 +6,9 @@ import pandas as pd
 
 from crisp_core.evaluation.particle_sets import PICKS, join_sets, refined_particles, simulated_particles
 from crisp_core.formats.arrays import array_grids
-from crisp_core.formats.coordinates.registry import match_names, read_coordinates
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import extract_stack

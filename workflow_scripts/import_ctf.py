@@ -7,7 +7,7 @@ import pandas as pd
 from crisp_core.datasets.importing_ctf import without_ctf
 from crisp_core.datasets.quarantine import write_quarantine
 from crisp_core.formats.arrays import array_names
-from crisp_core.formats.star import MicrographsCtf, write_micrographs_ctf
+from crisp_core.formats.relion_ctf import MicrographsCtf, write_micrographs_ctf
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

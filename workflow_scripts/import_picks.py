@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.datasets.importing import import_checked, pixel_size_notices, unmatched_files
+from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
+from crisp_core.datasets.importing import import_checked, unmatched_files
 from crisp_core.datasets.quarantine import write_quarantine
-from crisp_core.formats.star import write_coordinates_star
+from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from crisp_core.datasets.importing import import_coordinates, joined_names, unmatched_files
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
-from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

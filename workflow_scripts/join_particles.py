@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.formats.cryosparc import check_import
-from crisp_core.formats.star import joined_particles, read_blocks, write_particles_star
+from crisp_core.formats.relion_particles import joined_particles, write_particles_star
+from crisp_core.formats.star import read_blocks
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pandas as pd
 import yaml
 
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.threshold import PUBLISHED, reaching

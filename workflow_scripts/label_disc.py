@@ -6,7 +6,7 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.labels.outlines import disc_outlines, label_arrays, merge_outlines
 from crisp_core.logs import start_log

@@ -6,10 +6,10 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
-from crisp_core.formats.coordinates.registry import match_names
-from crisp_core.formats.images import read_volume
+from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.poses import read_poses, upside_down
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import resample_volume

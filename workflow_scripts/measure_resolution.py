@@ -10,7 +10,8 @@ import pandas as pd
 
 from crisp_core.evaluation.fsc import half_map_curves, random_phases, resolution_table, soft_mask
 from crisp_core.evaluation.particle_sets import PICKS, TRUE
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.reconstruction.stacks import read_particles, volume_in_box
 

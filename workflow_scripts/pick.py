@@ -9,7 +9,7 @@ import yaml
 
 from crisp_core.evaluation.calibration import add_expected_precision
 from crisp_core.formats.arrays import array_grids, array_names, read_array
-from crisp_core.formats.star import write_coordinates_star
+from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
-from crisp_core.formats.star import write_coordinates_star
+from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.options import chosen
 from crisp_core.pickers import PICKERS

@@ -10,8 +10,8 @@ from crisp_core.evaluation.matching import flag_matched_rows
 from crisp_core.figures.overlays import draw_overlay
 from crisp_core.figures.style import save_figure
 from crisp_core.formats.arrays import array_grids, array_names, read_array
-from crisp_core.formats.coordinates.registry import onto_grids
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.coordinates.placing import onto_grids
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 

@@ -10,7 +10,7 @@ from crisp_core.datasets.quarantine import Refused, write_quarantine
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import write_array
 from crisp_core.formats.images import check_room, read_micrograph
-from crisp_core.formats.star import check_name
+from crisp_core.formats.star_names import check_name
 from crisp_core.logs import start_log
 from crisp_core.preparation.normalization import prepare
 

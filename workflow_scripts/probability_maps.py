@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crisp_core.formats.images import read_volume, write_mrc
-from crisp_core.formats.star import write_particles_star
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.relion_particles import write_particles_star
+from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.reconstruction.engines import find_orientations
 from crisp_core.reconstruction.stacks import read_particles, volume_in_box

@@ -10,7 +10,8 @@ import yaml
 from crisp_core.datasets.splits import parts_of
 from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
-from crisp_core.formats.star import read_blocks, read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.star import read_blocks
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
 from crisp_core.report.picked import (

@@ -11,8 +11,8 @@ import yaml
 from crisp_core.classes import PARTICLE
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array
-from crisp_core.formats.coordinates.registry import onto_grids
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.coordinates.placing import onto_grids
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import settings_to_try

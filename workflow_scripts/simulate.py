@@ -7,7 +7,7 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import write_array
-from crisp_core.formats.images import read_volume
+from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.truth import write_truth

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import mrc_shape
-from crisp_core.formats.star import micrograph_stem
+from crisp_core.formats.mrc import mrc_shape
+from crisp_core.formats.stems import micrograph_stem
 
 # Versions of one image, the one to pick first: what it is, and the end of its name.
 VERSIONS = (

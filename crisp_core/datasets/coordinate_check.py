@@ -22,7 +22,7 @@ from crisp_core.datasets.coordinate_scale import (
 )
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Array
-from crisp_core.formats.coordinates.registry import check_origin, origin_contrast
+from crisp_core.formats.coordinates.origin import check_origin, origin_contrast
 from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
 
 # fewer particles prove nothing on one micrograph

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import fftconvolve
 
-from crisp_core.formats.coordinates.registry import contrast_kernel
+from crisp_core.formats.coordinates.origin import contrast_kernel
 from crisp_core.geometry import Shape, rescaled_xy
 
 # Largest factor, and its reciprocal the smallest.

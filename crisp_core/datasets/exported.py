@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_core.formats.images import MRC_SUFFIXES, read_micrograph, read_mrc_header, write_mrc
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.mrc import MRC_SUFFIXES, read_mrc_header, write_mrc
 
 # Modes whose integers RELION 3.1.3 takes for signed ones.
 SIGNED_IN_RELION = (0, 6)

@@ -1,41 +1,27 @@
 """Coordinates of a dataset, from all of its files, matched with the micrographs and checked."""
 
 from collections.abc import Callable, Mapping, Sequence, Sized
-from contextlib import suppress
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from crisp_core.datasets.coordinate_check import check_against_images, scale_advice
-from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
+from crisp_core.datasets.coordinate_files import read_each, with_listed_files
 from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array
-from crisp_core.formats.coordinates.registry import (
-    is_coordinate_list,
-    listed_files,
-    match_names,
-    nearest_name,
-    read_coordinates,
-    read_origins,
-    says_pixel_size,
-    split_inside,
-    to_top_left,
-)
-from crisp_core.formats.star import COLUMNS, micrograph_pixel_sizes, micrograph_stem
+from crisp_core.formats.coordinates.names import match_names, nearest_name
+from crisp_core.formats.coordinates.placing import split_inside, to_top_left
+from crisp_core.formats.coordinates.table import COLUMNS
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.geometry import Shape
-
-# RELION keeps the pixel size of the movies; motion correction may have binned them
-MOVIE_LABEL = "rlnMicrographOriginalPixelSize"
-_MOVIES = " (of movies that were binned it differs, and is no mistake)"
 
 
 class Imported(NamedTuple):
-    """Coordinates, the table of names, what was refused, and lines for the log.
+    """Coordinates, the table of names, the refused files, and lines for the log.
 
-    `names` has one row per name that a file gives, with columns path, name, micrograph (empty where none matches) and
-    n_coordinates. A micrograph in it is labelled, also when it has no particle.
+    `names` has one row per micrograph name in a file, with columns path, name, micrograph (empty where none matches)
+    and n_coordinates. Every micrograph in it is labelled, also without particles.
     """
 
     coordinates: pd.DataFrame
@@ -64,16 +50,22 @@ def import_coordinates(
         Files of one or many micrographs each, or RELION's lists of such files.
     shapes : mapping of str to (height, width)
         Full-resolution shape of every micrograph that could be read, by stem.
-    format, origin, scale, least_score : str, str, float, float or None
-        As the dataset's entry says: coordinates are multiplied by the scale; those of a lower score are left out.
+    format : str
+        Format of the files, one of the registry's `FORMATS`, or auto.
+    origin : str
+        Corner from which y counts: top-left or bottom-left.
+    scale : float
+        Factor by which coordinates are multiplied.
+    least_score : float, optional
+        Minimum score; coordinates with a lower score are left out.
     refined_pixel_size : float, optional
-        Å/px of the micrographs. If given, the files are stars of refined particles, and the origins that the
+        Å/px of the micrographs. If given, the files are STAR files of refined particles, and the origins that the
         refinement found are subtracted.
     required : bool
-        Whether it is a mistake that no micrograph has coordinates.
+        Whether at least one micrograph must have coordinates.
     advice : function
-        What to add to the message about coordinates outside their micrograph: a text that begins with a semicolon, or
-        nothing.
+        Returns an addition to the message about coordinates outside their micrograph, given their table: a text that
+        begins with a semicolon, or nothing.
 
     Returns
     -------
@@ -83,53 +75,93 @@ def import_coordinates(
     Raises
     ------
     UserError
-        If coordinates are required and no file can be used, no name in them matches a micrograph, or none of them has
-        a coordinate.
+        If coordinates are required and no file can be used, no name matches a micrograph, or no file has a coordinate.
     """
-    sources, refused = _with_listed_files(paths)
-    tables = _read_each(sources, format, refined_pixel_size, least_score, refused)
+    sources, refused = with_listed_files(paths)
+    tables, unread = read_each(sources, format, refined_pixel_size=refined_pixel_size, least_score=least_score)
+    refused += unread
     _check_some_left(tables, paths, refused, required)
     names = _names(tables, sources, list(shapes), required)
+    options: dict[str, Any] = {"origin": origin, "scale": scale, "least_score": least_score, "advice": advice}
+    found, names, bad = _import_each(names, tables, shapes, **options)
+    refused += bad
+    _check_some_left(names, paths, refused, required)
+    coordinates = _joined([one.coordinates for one in found])
+    n_low = sum(one.n_low for one in found)
+    if required and coordinates.empty:
+        raise UserError(_nothing_left(paths, refused, n_low))
+    notes = [*_score_notes(tables, least_score, n_low), *_repeated_notes(found)]
+    return Imported(coordinates, names, refused, notes)
+
+
+class _Found(NamedTuple):
+    """Imported coordinates of one micrograph from the file `path`.
+
+    Of the rows of the file, `n_low` have a score below the minimum and `n_repeated` repeat another row; `outside` is a
+    line about rows outside the micrograph.
+    """
+
+    path: str
+    coordinates: pd.DataFrame
+    outside: str
+    n_low: int
+    n_repeated: int
+
+
+def _import_each(
+    names: pd.DataFrame, tables: Mapping[str, pd.DataFrame], shapes: Mapping[str, Shape], **options: Any
+) -> tuple[list[_Found], pd.DataFrame, list[Refused]]:
+    """Coordinates micrograph by micrograph, the names that remain, and the refused ones.
+
+    So a mistake in a file of many micrographs costs one of them.
+    """
     rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
-    kept, taken, n_low, repeated = [], set(), 0, []
-    # micrograph by micrograph, so that a mistake in a file of many costs one of them
+    found: dict[str, _Found] = {}
+    refused = []
     for row in names[names["micrograph"] != ""].itertuples():
+        table = rows_of[row.path].get(row.name, tables[row.path].iloc[:0]).assign(micrograph=row.micrograph)
         try:
-            if row.micrograph in taken:
+            if row.micrograph in found:
                 raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
-            table = rows_of[row.path].get(row.name, tables[row.path].iloc[:0]).assign(micrograph=row.micrograph)
-            high = table if least_score is None else table[table["score"] >= least_score]
-            on_image, outside = _inside(high.assign(x=scale * high["x"], y=scale * high["y"]), shapes, row.path, advice)
+            one = _import_one(table, shapes, row.path, **options)
         except UserError as error:
             refused.append(Refused(row.path, "coordinates", str(error)))
             names = names.drop(row.Index)
             continue
-        refused += [Refused(row.path, "coordinates", outside)] if outside else []
-        taken.add(row.micrograph)
-        n_low += len(table) - len(high)
-        placed = _placed(on_image, shapes[row.micrograph], origin=origin)
-        once = placed.drop_duplicates(["x", "y"])
-        repeated += [row.path] * (len(placed) - len(once))
-        names.loc[row.Index, "n_coordinates"] = len(once)
-        kept.append(once)
-    _check_some_left(names, paths, refused, required)
-    coordinates = _joined(kept)
-    if required and coordinates.empty:
-        raise UserError(_nothing_left(paths, refused, n_low))
-    notes = [*_score_notes(tables, least_score, n_low), *_repeated_notes(repeated)]
-    return Imported(coordinates, names, refused, notes)
+        refused += [Refused(row.path, "coordinates", one.outside)] if one.outside else []
+        names.loc[row.Index, "n_coordinates"] = len(one.coordinates)
+        found[row.micrograph] = one
+    return list(found.values()), names, refused
+
+
+def _import_one(
+    table: pd.DataFrame,
+    shapes: Mapping[str, Shape],
+    path: str,
+    *,
+    origin: str,
+    scale: float,
+    least_score: float | None,
+    advice: Callable[[pd.DataFrame], str],
+) -> _Found:
+    """Coordinates of one micrograph in its pixels, from the top-left."""
+    high = table if least_score is None else table[table["score"] >= least_score]
+    inside, outside = _inside(high.assign(x=scale * high["x"], y=scale * high["y"]), shapes, path, advice)
+    placed = _placed(inside, shapes, origin=origin)
+    once = placed.drop_duplicates(["x", "y"])
+    return _Found(path, once, outside, len(table) - len(high), len(placed) - len(once))
 
 
 def _check_some_left(left: Sized, paths: Sequence[str], refused: Sequence[Refused], required: bool) -> None:
     if required and not len(left):
         reason = refused[0].reason if refused else "there is none; correct coordinates/files"
-        raise UserError(f"none of {len(paths)} coordinate files can be used; the first: {reason}")
+        raise UserError(f"none of {len(paths)} coordinate files can be used; reason for the first: {reason}")
 
 
 def _names(
     tables: Mapping[str, pd.DataFrame], sources: Mapping[str, str | None], micrographs: Sequence[str], required: bool
 ) -> pd.DataFrame:
-    """Table of names as `Imported` has it, ordered; an empty file stands for the micrograph of its own name."""
+    """Ordered table of names, as in `Imported`; an empty file belongs to the micrograph of its own name."""
     counts = {path: table["micrograph"].value_counts(sort=False).to_dict() for path, table in tables.items()}
     rows = [(path, name, n) for path in tables for name, n in (counts[path] or {sources[path] or path: 0}).items()]
     names = pd.DataFrame(rows, columns=["path", "name", "n_coordinates"])
@@ -145,32 +177,33 @@ def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 def _score_notes(tables: Mapping[str, pd.DataFrame], least_score: float | None, n_low: int) -> list[str]:
     if least_score is not None:
-        return [f"{n_low} coordinates score less than least_score = {least_score:g} and are left out"]
+        return [f"{n_low} coordinates have a score below least_score = {least_score:g} and are left out"]
     boxes = [path for path in tables if path.lower().endswith(".cbox") and len(tables[path])]
     if not boxes:
         return []
     lowest = min(tables[path]["score"].min() for path in boxes)
     return [
-        f"{boxes[0]}: a .cbox file of crYOLO also holds boxes that crYOLO itself leaves out, here down to a confidence "
+        f"{boxes[0]}: a .cbox file of crYOLO also holds boxes below crYOLO's own threshold, here down to a confidence "
         f"of {lowest:.2f}; set least_score (crYOLO's default is 0.3) to leave them out"
     ]
 
 
-def _repeated_notes(paths: Sequence[str]) -> list[str]:
-    """Line about coordinates that stand twice; `paths` has the file of each one too many."""
-    if not paths:
+def _repeated_notes(found: Sequence[_Found]) -> list[str]:
+    """Line about rows that repeat a coordinate."""
+    repeated = [one for one in found if one.n_repeated]
+    if not repeated:
         return []
+    n_rows, n_files = sum(one.n_repeated for one in repeated), len({one.path for one in repeated})
     return [
-        f"{paths[0]}: has a coordinate in more than one row ({len(paths)} such rows in {len(set(paths))} files), "
-        "which counts once"
+        f"{repeated[0].path}: repeats coordinates ({n_rows} such rows in {n_files} files); each coordinate counts once"
     ]
 
 
 def _nothing_left(paths: Sequence[str], refused: Sequence[Refused], n_low: int) -> str:
-    """Message for files that can be read and hold no coordinate on any micrograph."""
+    """Message for readable files without a coordinate on any micrograph."""
     if n_low:
-        return f"{paths[0]}: all {n_low} coordinates of {len(paths)} files score less than least_score; lower it"
-    reason = f"; the first refused: {refused[0].reason}" if refused else ""
+        return f"{paths[0]}: all {n_low} coordinates of {len(paths)} files have a score below least_score; lower it"
+    reason = f"; first refusal: {refused[0].reason}" if refused else ""
     return (
         f"{paths[0]}: none of {len(paths)} coordinate files has a coordinate of a particle{reason}; "
         "give coordinates of some micrographs"
@@ -180,48 +213,22 @@ def _nothing_left(paths: Sequence[str], refused: Sequence[Refused], n_low: int) 
 def _inside(
     table: pd.DataFrame, shapes: Mapping[str, Shape], path: str, advice: Callable[[pd.DataFrame], str]
 ) -> tuple[pd.DataFrame, str]:
-    """Result of `split_inside`, whose error says at which scale the coordinates would fit."""
+    """Result of `split_inside`; its error also names the scale at which the coordinates would fit."""
     try:
         return split_inside(table, shapes, source=path)
     except UserError as error:
         raise UserError(f"{error}{advice(table)}") from None
 
 
-def pixel_size_notices(paths: Sequence[str], *, pixel_size: float, scale: float) -> list[str]:
-    """One line for each pixel size of micrographs that STAR files of coordinates state otherwise than the config.
-
-    Parameters
-    ----------
-    paths : sequence of str
-        Coordinate files, or RELION's lists of them; files that cannot be used say nothing here.
-    pixel_size : float
-        Å/px of the dataset's micrographs.
-    scale : float
-        Number by which the coordinates are multiplied, so that they count pixels of `scale * pixel_size` Å.
-    """
-    others: dict[tuple[float, str], list[str]] = {}
-    for path in filter(says_pixel_size, _with_listed_files(paths)[0]):
-        with suppress(UserError):
-            for size, label in micrograph_pixel_sizes(path).items():
-                if not equal_pixel_sizes(size, scale * pixel_size):
-                    others.setdefault((size, label), []).append(path)
-    return [
-        f"{files[0]}: its {label} says pixels of {size:g} Å ({len(files)} files in all), its coordinates are taken to "
-        f"count pixels of {scale * pixel_size:g} Å{_MOVIES if label == MOVIE_LABEL else ''}; if they were picked on "
-        f"micrographs of {size:g} Å, set scale to {size / pixel_size:.6g}, or correct pixel_size"
-        for (size, label), files in others.items()
-    ]
-
-
 def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Refused]:
-    """Coordinate files of which no name matches a micrograph.
+    """Coordinate files without a name that matches a micrograph.
 
     Parameters
     ----------
     names : DataFrame
-        Of `Imported` or `joined_names`.
+        `names` of `Imported`, or a result of `joined_names`.
     micrographs : sequence of str
-        All micrographs of the dataset. A file whose micrograph is among them is not listed: that micrograph itself
+        All micrographs of the dataset. A file with a micrograph among them is not listed, since the micrograph itself
         was refused.
     """
     known = match_names(names["name"].tolist(), micrographs, required=False)["micrograph"].to_numpy()
@@ -232,8 +239,8 @@ def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Ref
             path,
             "coordinates",
             f"{path}: no micrograph is called {micrograph_stem(first[path])}, the nearest name is "
-            f"{nearest_name(first[path], micrographs)}; rename the file if it belongs to one, it is used as soon as "
-            "its micrograph is there",
+            f"{nearest_name(first[path], micrographs)}; rename the file if it belongs to one; it is used as soon as "
+            "its micrograph arrives",
         )
         for path, any_matched in matched.groupby(level=0, sort=False).any().items()
         if not any_matched
@@ -241,65 +248,27 @@ def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Ref
 
 
 def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the names that parts of a dataset matched, each read with all files that may concern it.
+    """Join the tables of names of the parts of a dataset.
 
     Parameters
     ----------
     tables : sequence of DataFrame
-        As `Imported.names`.
+        `Imported.names` of each part, which was read with all files that may concern it.
 
     Returns
     -------
     DataFrame
-        Every name once: without micrograph only where no part has one.
+        Every name once, without micrograph only if no part has one.
     """
     names = pd.concat(tables, ignore_index=True).sort_values("micrograph", ascending=False, kind="stable")
     names = names.drop_duplicates(["path", "name"])
     return names.sort_values(["path", "name"], ignore_index=True)
 
 
-def _with_listed_files(paths: Sequence[str]) -> tuple[dict[str, str | None], list[Refused]]:
-    """Coordinate files, with the micrograph that one of RELION's lists says; listed files in place of the list."""
-    sources: dict[str, str | None] = {}
-    refused = []
-    for path in paths:
-        try:
-            listed = listed_files(path) if is_coordinate_list(path) else {path: None}
-        except UserError as error:
-            refused.append(Refused(path, "coordinates", str(error)))
-            continue
-        # a file may also be given by itself
-        sources |= {file: name or sources.get(file) for file, name in listed.items()}
-    return sources, refused
-
-
-def _read_each(
-    sources: Mapping[str, str | None],
-    format: str,
-    refined_pixel_size: float | None,
-    least_score: float | None,
-    refused: list[Refused],
-) -> dict[str, pd.DataFrame]:
-    """Tables by path, with the columns origin_x and origin_y in px of the micrographs; adds to `refused`."""
-    tables = {}
-    for path, micrograph in sources.items():
-        try:
-            table = read_coordinates(path, format=format, micrograph=micrograph)
-            if least_score is not None and table["score"].isna().any():
-                raise UserError(f"{path}: has coordinates without a score; leave out least_score, or give scores")
-            origins = np.zeros((len(table), 2))
-            if refined_pixel_size is not None:
-                origins = read_origins(path, pixel_size=refined_pixel_size)
-            tables[path] = table.assign(origin_x=origins[:, 0], origin_y=origins[:, 1])
-        except UserError as error:
-            refused.append(Refused(path, "coordinates", str(error)))
-    return tables
-
-
-def _placed(table: pd.DataFrame, shape: Shape, *, origin: str) -> pd.DataFrame:
-    """Coordinates of one micrograph from the top-left; refined centres may lie a little outside."""
+def _placed(table: pd.DataFrame, shapes: Mapping[str, Shape], *, origin: str) -> pd.DataFrame:
+    """Coordinates from the top-left, without the origins of a refinement; they may lie a little outside."""
     table = table.assign(x=table["x"] - table["origin_x"], y=table["y"] - table["origin_y"])
-    return to_top_left(table, dict.fromkeys(table["micrograph"].unique(), shape[0]), origin=origin)
+    return to_top_left(table, {name: shapes[name][0] for name in table["micrograph"].unique()}, origin=origin)
 
 
 def import_checked(
@@ -313,18 +282,26 @@ def import_checked(
     required: bool = True,
     **settings: Any,
 ) -> Imported:
-    """`import_coordinates` without those that fit the prepared micrographs of batch files only upside down or rescaled.
+    """Import coordinates, and refuse those that fit the prepared micrographs only upside down, turned or rescaled.
 
     Parameters
     ----------
-    paths, origin, scale, required
-        As in `import_coordinates`; so are further settings.
+    paths : sequence of str
+        Files of one or many micrographs each, or RELION's lists of such files.
     image_files : sequence of str
-        Batch files of `prepare`.
+        Batch files of `prepare`, with all micrographs.
     diameter_angstrom : float
         Particle diameter in Å.
     source : str
-        What the message names.
+        Name of the dataset or files, for messages.
+    origin : str
+        Corner from which y counts: top-left or bottom-left.
+    scale : float
+        Factor by which coordinates are multiplied.
+    required : bool
+        Whether at least one micrograph must have coordinates.
+    **settings
+        Further parameters of `import_coordinates`.
 
     Raises
     ------
@@ -351,7 +328,7 @@ def import_checked(
 
 
 def without(imported: Imported, reasons: Mapping[str, str]) -> Imported:
-    """What is left where the coordinates of some micrographs are refused, each for its reason."""
+    """Remove the coordinates of refused micrographs; `reasons` has the reason of each, by micrograph."""
     wrong = imported.names["micrograph"].isin(list(reasons))
     refused = [Refused(row.path, "coordinates", reasons[row.micrograph]) for row in imported.names[wrong].itertuples()]
     kept = ~imported.coordinates["micrograph"].isin(list(reasons))

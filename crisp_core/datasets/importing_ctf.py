@@ -17,17 +17,11 @@ from crisp_core.ctf import (
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, equal_pixel_sizes
 from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.registry import match_names
-from crisp_core.formats.images import MRC_SUFFIXES, TIFF_SUFFIXES
-from crisp_core.formats.star import (
-    CTF_LABELS,
-    MICROSCOPE_LABELS,
-    PHASE_COLUMN,
-    PHASE_LABEL,
-    MicrographsCtf,
-    read_ctf_sources,
-    read_micrographs_ctf,
-)
+from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.mrc import MRC_SUFFIXES
+from crisp_core.formats.relion_ctf import MicrographsCtf, read_ctf_sources, read_micrographs_ctf
+from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
+from crisp_core.formats.tiff import TIFF_SUFFIXES
 
 RANGES = {
     "rlnVoltage": (VOLTAGE_KV, "in kV"),

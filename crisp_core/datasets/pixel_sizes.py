@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import MRC_SUFFIXES, read_mrc_header
+from crisp_core.formats.mrc import MRC_SUFFIXES, read_mrc_header
 
 
 def stated_pixel_size(path: str | Path) -> float | None:

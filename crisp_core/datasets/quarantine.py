@@ -56,7 +56,9 @@ def check_micrographs(
     """
     used, refused = list(used), list(refused)
     if given and not used and refused:
-        raise UserError(f"{source}: none of {len(given)} micrographs can be used; the first: {refused[0].reason}")
+        raise UserError(
+            f"{source}: none of {len(given)} micrographs can be used; reason for the first: {refused[0].reason}"
+        )
     found = Counter(given[name] for name in used) + Counter(path for path, _, _ in refused)
     wrong = _first_difference(Counter(given.values()), found)
     if wrong is not None:

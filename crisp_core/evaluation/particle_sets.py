@@ -15,11 +15,13 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
-from crisp_core.formats.coordinates.registry import match_names
+from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
-from crisp_core.formats.images import TIFF_SUFFIXES
 from crisp_core.formats.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
-from crisp_core.formats.star import CTF_LABELS, PHASE_LABEL, coordinates_block, number_column, read_blocks
+from crisp_core.formats.relion_coordinates import coordinates_block
+from crisp_core.formats.relion_labels import CTF_LABELS, PHASE_LABEL
+from crisp_core.formats.star import number_column, read_blocks
+from crisp_core.formats.tiff import TIFF_SUFFIXES
 from crisp_core.geometry import Shape
 from crisp_core.reconstruction.half_maps import HALF
 from crisp_core.seeds import named_rng

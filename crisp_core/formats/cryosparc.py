@@ -14,17 +14,13 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.coordinates.registry import match_names
+from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.table import NO_SCORE
 from crisp_core.formats.cs_files import LOCATION_FIELDS, SCORE_FIELD, read_cs, text_field, write_cs
-from crisp_core.formats.star import (
-    CTF_LABELS,
-    NO_SCORE,
-    as_table,
-    check_name,
-    micrograph_stem,
-    read_blocks,
-    write_blocks,
-)
+from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.star import as_table, read_blocks, write_blocks
+from crisp_core.formats.star_names import check_name
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.geometry import Shape
 
 OPTICS_LABELS = (

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.star import micrograph_stem
+from crisp_core.formats.stems import micrograph_stem
 
 LOCATION_FIELDS = (
     "location/micrograph_path",

@@ -14,15 +14,10 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.cs_files import LOCATION_FIELDS, located, read_cs
-from crisp_core.formats.star import (
-    check_name,
-    coordinates_block,
-    coordinates_of_block,
-    number_column,
-    origins_angstrom,
-    read_blocks,
-    write_blocks,
-)
+from crisp_core.formats.relion_coordinates import coordinates_block, coordinates_of_block
+from crisp_core.formats.relion_origins import origins_angstrom
+from crisp_core.formats.star import number_column, read_blocks, write_blocks
+from crisp_core.formats.star_names import check_name
 from crisp_core.geometry import flipped_y
 
 ANGLES = {"rot": "rlnAngleRot", "tilt": "rlnAngleTilt", "psi": "rlnAnglePsi"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_core.formats.images import mrc_header
+from crisp_core.formats.mrc import mrc_header
 
 
 def write_stack(

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from crisp_core.formats.star import optics_table, particles_table, write_particles_star
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table, write_particles_star
 from crisp_core.particles.boxes import Boxes
 
 

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.formats.images import read_micrograph, write_mrc
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.pickers.picker import Batch, Found, Leak, Picker
 from crisp_core.pickers.running import joined, pick_together_or_alone
 from crisp_core.programs import check_installed, run_program

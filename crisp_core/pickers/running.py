@@ -9,8 +9,8 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Array, Grid
-from crisp_core.formats.images import write_mrc
-from crisp_core.formats.star import COLUMNS
+from crisp_core.formats.coordinates.table import COLUMNS
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.geometry import rescaled_shape
 from crisp_core.preparation.normalization import fourier_downsample
 

@@ -17,7 +17,8 @@ from pydantic import Field
 
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
-from crisp_core.formats.coordinates.registry import onto_grids, read_coordinates
+from crisp_core.formats.coordinates.placing import onto_grids
+from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.picker import Batch, Found, Picker, Trained, TrainingPart
 from crisp_core.pickers.running import pick_together_or_alone, write_images

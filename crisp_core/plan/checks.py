@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.registry import nearest_name
-from crisp_core.formats.star import micrograph_stem
+from crisp_core.formats.coordinates.names import nearest_name
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.datasets import ctf_of, volume_path

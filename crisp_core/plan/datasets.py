@@ -7,6 +7,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.registry import names_micrographs
+from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
@@ -129,11 +132,6 @@ def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
 
 def followed_lists(files: Iterable[str]) -> list[str]:
     """Coordinate files that RELION's lists among the files name, so that a change of one is seen."""
-    from crisp_core.formats.coordinates.registry import (  # reads images, which few calls need
-        is_coordinate_list,
-        listed_files,
-    )
-
     found: list[str] = []
     for path in filter(is_coordinate_list, files):
         # the import says why a list cannot be used
@@ -161,11 +159,6 @@ def addition_of_coordinates(plan: Plan, dataset: str) -> Mapping[str, str | None
 def _addition_of_coordinates(
     files: tuple[str, ...], format: str, additions: tuple[tuple[str, str], ...]
 ) -> Mapping[str, str | None]:
-    from crisp_core.formats.coordinates.registry import (  # reads images, which few calls need
-        match_names,
-        names_micrographs,
-    )
-
     of_name = dict(additions)
     named = match_names(list(files), list(of_name), required=False)["micrograph"]
     found = {path: of_name.get(name) for path, name in zip(files, named, strict=True)}

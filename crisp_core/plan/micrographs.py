@@ -14,7 +14,7 @@ from crisp_core.datasets.byproducts import left_out
 from crisp_core.datasets.exported import exported_name, is_mrc
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
-from crisp_core.formats.star import micrograph_stem
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import FIRST, Plan, datasets_in_use

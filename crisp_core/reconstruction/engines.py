@@ -16,7 +16,7 @@ import scipy.fft
 from crisp_core.ctf import ctf
 from crisp_core.errors import UserError
 from crisp_core.formats.poses import ANGLES, ORIGINS
-from crisp_core.formats.star import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
+from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 from crisp_core.geometry import FFT_THREADS
 from crisp_core.reconstruction import matching
 from crisp_core.reconstruction.aspire_map import MAX_PARTICLES, ab_initio_map, check_symmetry

@@ -9,9 +9,10 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.poses import ANGLES, ORIGINS
-from crisp_core.formats.star import CTF_LABELS
+from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.volumes import read_volume
 from crisp_core.programs import run_program
 from crisp_core.reconstruction.aspire_map import back_project
 from crisp_core.reconstruction.engines import ctf_of_particles, flip_phases

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.poses import ANGLES, ORIGINS
-from crisp_core.formats.star import read_blocks, write_particles_star
+from crisp_core.formats.relion_particles import write_particles_star
+from crisp_core.formats.star import read_blocks
+from crisp_core.formats.volumes import read_volume
 from crisp_core.programs import run_program
 
 PROGRAM = "relion_refine"

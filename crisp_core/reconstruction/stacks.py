@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.star import joined_particles, read_blocks
+from crisp_core.formats.relion_particles import joined_particles
+from crisp_core.formats.star import read_blocks
 from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.simulation.volumes import resample_volume

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.spatial
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import read_volume
+from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import even_fft_size
 from crisp_core.paths import matching_files
 from crisp_core.simulation.micelle import Slab, membrane_slab

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from crisp_core.formats.star import NO_SCORE, optics_table, write_blocks
+from crisp_core.formats.coordinates.table import NO_SCORE
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.star import write_blocks
 
 
 def truth_table(name: str, xy: np.ndarray, euler_deg: np.ndarray, defocus_angstrom: float) -> pd.DataFrame:

@@ -13,7 +13,7 @@ import scipy.fft
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
 from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pdb_model_url
-from crisp_core.formats.images import read_volume
+from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import FFT_THREADS, even_fft_size
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")

@@ -6,7 +6,7 @@ import tifffile
 from PIL import Image
 
 from crisp_core.datasets.arrivals import has_arrived
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 
 IMAGE = np.random.default_rng(0).integers(0, 200, (40, 50), dtype=np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from crisp_core.datasets.byproducts import left_out
-from crisp_core.formats.images import mrc_shape, write_mrc
+from crisp_core.formats.mrc import mrc_shape, write_mrc
 
 # (what a program writes beside a micrograph, what is to be picked of it)
 TWINS = {

@@ -13,7 +13,9 @@ from crisp_core.datasets.coordinate_scale import ORIENTATIONS, contrast_map, sca
 from crisp_core.datasets.importing import import_checked
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Array, write_array
-from crisp_core.formats.coordinates.registry import origin_contrast, read_coordinates, to_top_left
+from crisp_core.formats.coordinates.origin import origin_contrast
+from crisp_core.formats.coordinates.placing import to_top_left
+from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.preparation.normalization import fourier_downsample
 
 SHAPE, PIXEL_SIZE, DIAMETER = (480, 640), 2.0, 60.0
@@ -172,7 +174,9 @@ def test_all_files_at_another_scale_end_the_first_import_and_are_refused_in_a_la
         import_all(prepared, both)
     with pytest.raises(UserError, match=r"none of 2 .*lie outside .*; they fit when multiplied by 0\.5"):
         import_all(prepared, {"a": 2, "b": 2})
-    with pytest.raises(UserError, match=r"none of 2 .*; the first: the coordinates of a fit when multiplied by 2"):
+    with pytest.raises(
+        UserError, match=r"none of 2 .*; reason for the first: the coordinates of a fit when multiplied by 2"
+    ):
         import_all(prepared, {"a": 0.5, "b": 0.25})
     later = import_all(prepared, both, required=False)
     assert later.coordinates.empty and len(later.refused) == 2

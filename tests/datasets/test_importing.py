@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisp_core.datasets.coordinate_check import check_against_images
-from crisp_core.datasets.importing import import_coordinates, pixel_size_notices, unmatched_files
+from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
+from crisp_core.datasets.importing import import_coordinates, unmatched_files
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Array
-from crisp_core.formats.coordinates.registry import read_coordinates, to_top_left, write_coordinates
+from crisp_core.formats.coordinates.placing import to_top_left
+from crisp_core.formats.coordinates.registry import read_coordinates, write_coordinates
 from crisp_core.formats.star import write_blocks
 
 SHAPES = {"a": (100, 200), "b": (100, 200), "c": (100, 200)}
@@ -77,7 +79,7 @@ def test_a_mistake_in_a_file_of_many_costs_one_micrograph(folder):
 
 
 def test_nothing_to_use_is_an_error_with_the_first_reason(folder):
-    with pytest.raises(UserError, match=r"none of 1 coordinate files can be used; the first: .*text\.csv"):
+    with pytest.raises(UserError, match=r"none of 1 coordinate files can be used; reason for the first: .*text\.csv"):
         imported(folder, "text.csv")
     with pytest.raises(UserError, match="none of 1 names matches a micrograph"):
         imported(folder, "stranger.csv")
@@ -110,8 +112,8 @@ def test_lower_scores_are_left_out_and_counted(folder):
     assert result.coordinates["x"].tolist() == [2, 3]
     # it was looked at, and nothing was found
     assert result.names[["micrograph", "n_coordinates"]].to_numpy().tolist() == [["a", 2], ["b", 0]]
-    assert result.notes == ["2 coordinates score less than least_score = 0.3 and are left out"]
-    with pytest.raises(UserError, match=r"a\.csv: all 4 coordinates of 2 files score less than least_score; lower it"):
+    assert result.notes == ["2 coordinates have a score below least_score = 0.3 and are left out"]
+    with pytest.raises(UserError, match=r"a\.csv: all 4 coordinates of 2 files have a score below least_score"):
         import_coordinates(paths, SHAPES, **options, least_score=5)
     (folder / "c.csv").write_text("x,y\n1,1\n")
     (refused,) = import_coordinates([*paths, str(folder / "c.csv")], SHAPES, **options, least_score=0.3).refused
@@ -199,7 +201,7 @@ def test_origins_that_are_not_there_are_not_taken_for_zero(folder):
     star = refined(folder / "picks.star", {})
     for paths, message in (
         (star, "has no origins"),
-        ([str(folder / "a.csv")], "is no star file, so it has none"),
+        ([str(folder / "a.csv")], "is not a STAR file, so it has no origins"),
     ):
         with pytest.raises(UserError, match=message):
             import_coordinates(paths, SHAPES, format="auto", origin="top-left", refined_pixel_size=2.0)
@@ -208,8 +210,8 @@ def test_origins_that_are_not_there_are_not_taken_for_zero(folder):
 @pytest.mark.parametrize(
     ("numbers", "columns", "message"),
     [
-        ([1], {"rlnOpticsGroup": [1, 2]}, "a row is of optics group 2, which data_optics lacks; add it"),
-        ([1, 1], {"rlnOpticsGroup": 1}, "optics group 1 stands twice; remove one"),
+        ([1], {"rlnOpticsGroup": [1, 2]}, "a row has the optics group 2, which data_optics lacks; add it"),
+        ([1, 1], {"rlnOpticsGroup": 1}, "data_optics has the optics group 1 twice; remove one"),
         (None, {"rlnOpticsGroup": 1}, "has no column rlnOpticsGroup"),
         ([1], {"rlnDetectorPixelSize": 5, "rlnMagnification": [0, 1]}, "rlnMagnification is not greater than 0"),
     ],
@@ -288,7 +290,7 @@ IMAGE = {"rlnImageName": ["000001@a.mrcs"]}
     [
         ({"rlnMicrographPixelSize": 1.5}, {}, 1, None),
         ({"rlnMicrographPixelSize": 1.51}, {}, 1, None),
-        ({"rlnMicrographPixelSize": 3.0}, {}, 1, "its rlnMicrographPixelSize says pixels of 3 Å .* set scale to 2,"),
+        ({"rlnMicrographPixelSize": 3.0}, {}, 1, "its rlnMicrographPixelSize states pixels of 3 Å .* set scale to 2,"),
         # coordinates of binned micrographs, rescaled as they should be, and needlessly
         ({"rlnMicrographPixelSize": 3.0}, {}, 2, None),
         ({"rlnMicrographPixelSize": 1.5}, {}, 2, "to count pixels of 3 Å; .* micrographs of 1.5 Å, set scale to 1,"),
@@ -299,20 +301,20 @@ IMAGE = {"rlnImageName": ["000001@a.mrcs"]}
             {"rlnMicrographOriginalPixelSize": 0.75},
             IMAGE,
             1,
-            r"OriginalPixelSize says .* \(of movies .* set scale to 0.5,",
+            r"OriginalPixelSize states .* \(it differs correctly .* set scale to 0.5,",
         ),
         ({"rlnMicrographOriginalPixelSize": 0.75, "rlnMicrographPixelSize": 1.5}, IMAGE, 1, None),
         # of the particles' images, which may be rescaled
         ({"rlnImagePixelSize": 6.0, "rlnMicrographOriginalPixelSize": 1.5}, IMAGE, 1, None),
         ({"rlnImagePixelSize": 6.0, "rlnImageSize": 64}, {}, 1, None),
-        ({"rlnImagePixelSize": 6.0}, {}, 1, "its rlnImagePixelSize says pixels of 6 Å"),
+        ({"rlnImagePixelSize": 6.0}, {}, 1, "its rlnImagePixelSize states pixels of 6 Å"),
         # RELION 3.0
         ({}, {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 1e5}, 1, None),
         (
             {},
             {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 5e4},
             1,
-            "rlnDetectorPixelSize and rlnMagnification says .* 3 Å",
+            "rlnDetectorPixelSize and rlnMagnification states .* 3 Å",
         ),
         ({}, {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 0.0}, 1, None),
         ({}, IMAGE | {"rlnDetectorPixelSize": 15.0, "rlnMagnification": 5e4}, 1, None),
@@ -343,4 +345,4 @@ def test_a_coordinate_that_stands_twice_counts_once(folder):
     assert result.coordinates["x"].tolist() == [10, 30, 10.001, 10]
     assert result.names["n_coordinates"].tolist() == [3, 1]
     (note,) = result.notes
-    assert note.startswith(f"{folder}/a.csv: ") and "(1 such rows in 1 files), which counts once" in note
+    assert note.startswith(f"{folder}/a.csv: repeats coordinates (1 such rows in 1 files); each coordinate counts once")

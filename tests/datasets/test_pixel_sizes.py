@@ -9,7 +9,7 @@ from crisp_core.datasets.pixel_sizes import (
     stated_pixel_size,
 )
 from crisp_core.errors import UserError
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 
 
 def with_cell(path, x, y, shape=(40, 60)):

@@ -12,7 +12,7 @@ from crisp_core.evaluation.calibration import (
     fit_calibration,
     reliability_table,
 )
-from crisp_core.formats.star import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 
 
 def test_reliability_of_a_calibrated_score():

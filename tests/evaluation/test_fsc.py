@@ -10,7 +10,7 @@ import pytest
 from crisp_core.errors import UserError
 from crisp_core.evaluation import fsc
 from crisp_core.evaluation.fsc import correct_correlation, randomise_phases
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.star import read_blocks
 from tests.densities import ball
 

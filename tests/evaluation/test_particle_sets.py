@@ -9,7 +9,8 @@ from crisp_core.evaluation import particle_sets as sets
 from crisp_core.evaluation.particle_sets import assign_halves, join_sets
 from crisp_core.formats.cs_files import write_cs
 from crisp_core.formats.poses import ANGLES, ORIGINS
-from crisp_core.formats.star import CTF_LABELS, write_blocks
+from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.star import write_blocks
 from crisp_core.reconstruction.half_maps import HALF
 
 PIXEL_SIZE, DIAMETER_PX, SHAPE = 2.0, 40.0, (600, 800)

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 from crisp_core.errors import UserError
 from crisp_core.formats import cryosparc, cs_files
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.formats.star import coordinates_table, optics_table, particles_table, read_blocks, write_blocks
+from crisp_core.formats.coordinates.table import coordinates_table
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table
+from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.particles.stacks import write_stack
 
 UID = "004512345678901234567_"
@@ -112,7 +115,7 @@ def test_what_is_wrong_with_the_optics_is_named(project, change, problem):
 
 def test_a_label_that_stands_twice_and_a_missing_block(project):
     path = project(lambda t: pd.concat([t, t["rlnCoordinateX"]], axis=1))
-    with pytest.raises(UserError, match=r"p\.star: label rlnCoordinateX stands twice in one block"):
+    with pytest.raises(UserError, match=r"p\.star: a block has the label rlnCoordinateX twice"):
         cryosparc.check_import(path, project=path.parent)
     write_blocks(path, {"particles": read_blocks(project())["particles"]})
     assert cryosparc.import_problems(path) == ["has no block data_optics; write it as RELION 3.1 and later do"]

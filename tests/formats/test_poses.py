@@ -9,9 +9,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, upside_down, write_poses
-from crisp_core.formats.star import optics_table, write_blocks
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.star import write_blocks
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.projections import place_projections, project
 from tests.densities import ball

@@ -13,9 +13,10 @@ from scipy import ndimage
 
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid, array_names, read_array, write_array
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.poses import write_poses
-from crisp_core.formats.star import write_coordinates_star
+from crisp_core.formats.relion_coordinates import write_coordinates_star
+from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.outlines import (
     LABELLED_BY_DISC,

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.particles.background import normalize_background
 from crisp_core.particles.boxes import Boxes, boxes_touching_image, choose_boxes, cut_boxes
 from crisp_core.particles.extraction import CHANGED, OUTSIDE, extract_particles, extract_stack

@@ -9,7 +9,8 @@ from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import match_one_to_one
 from crisp_core.evaluation.scores import score_micrographs
 from crisp_core.formats.arrays import Array, write_array
-from crisp_core.formats.images import read_micrograph, write_mrc
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.pickers import PICKERS, relion_log, topaz
 from crisp_core.pickers.picker import Batch, Picker, TrainingPart
 from crisp_core.pickers.relion_log import RelionLog

@@ -10,8 +10,9 @@ from crisp_core.ctf import through_ctf
 from crisp_core.errors import UserError
 from crisp_core.evaluation.fsc import fourier_shell_correlation
 from crisp_core.evaluation.particle_sets import assign_halves, posed_picks
-from crisp_core.formats.images import read_volume
-from crisp_core.formats.star import optics_table, particles_table, write_particles_star
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table, write_particles_star
+from crisp_core.formats.volumes import read_volume
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack
 from crisp_core.reconstruction import half_maps

@@ -8,7 +8,8 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
 from crisp_core.formats.poses import ANGLES, ORIGINS, read_poses
-from crisp_core.formats.star import optics_table, particles_table, write_particles_star
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table, write_particles_star
 from crisp_core.particles.stacks import write_stack
 from crisp_core.reconstruction import engines, matching, stacks
 from crisp_core.reconstruction.aspire_map import choose_dissimilar

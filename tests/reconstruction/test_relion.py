@@ -15,19 +15,15 @@ from crisp_core.ctf import ctf as transfer_function
 from crisp_core.ctf import through_ctf
 from crisp_core.datasets.exported import export_mrc, exported_name, linkable
 from crisp_core.datasets.importing_ctf import import_ctf
-from crisp_core.formats.images import read_micrograph, write_mrc
-from crisp_core.formats.star import (
-    CTF_LABELS,
-    MicrographsCtf,
-    coordinates_table,
-    optics_table,
-    particles_table,
-    read_blocks,
-    write_autopick,
-    write_blocks,
-    write_micrographs_ctf,
-    write_particles_star,
-)
+from crisp_core.formats.coordinates.table import coordinates_table
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.relion_autopick import write_autopick
+from crisp_core.formats.relion_ctf import MicrographsCtf, write_micrographs_ctf
+from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.relion_optics import optics_table
+from crisp_core.formats.relion_particles import particles_table, write_particles_star
+from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.particles.boxes import cut_boxes
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack

@@ -4,7 +4,7 @@ import pytest
 import scipy.spatial
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.simulation.library import (
     LibraryVolume,
     build_library,

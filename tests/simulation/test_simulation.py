@@ -11,8 +11,9 @@ from scipy.spatial.distance import pdist
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.star import read_blocks, write_blocks
+from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.preparation.normalization import fourier_downsample
 from crisp_core.simulation.centers import draw_centers, draw_rotations

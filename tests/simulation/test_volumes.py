@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.formats.images import read_volume, write_mrc
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.volumes import read_volume
 from crisp_core.simulation.volumes import (
     Source,
     measured_diameter_px,
@@ -126,11 +127,11 @@ def test_a_map_that_cannot_be_used_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError) as error:
         density(path, 2.0)
     assert str(error.value) == (
-        f"{path}: the map does not say its pixel size; write it into its header, or give volume_pixel_size"
+        f"{path}: the map does not state its pixel size; write it into its header, or give volume_pixel_size"
     )
     assert len(density(path, 2.0, volume_pixel_size=2.0)) == 16
     write_mrc(path, ball(16, 5)[8], pixel_size=1.0, dtype=np.float32)
-    with pytest.raises(UserError, match=r"ball\.map: holds an image and no density map"):
+    with pytest.raises(UserError, match=r"ball\.map: holds an image, not a density map"):
         density(path, 2.0)
     content = path.read_bytes()
     path.write_bytes(content[:1500])
@@ -360,7 +361,7 @@ def test_a_map_of_the_data_bank(shared_data, name):
 @pytest.mark.real
 def test_a_real_map_without_pixel_size_and_one_that_is_not_a_cube(shared_data):
     ribosome = shared_data / "maps/aspire_clean70SRibosome_vol_65p.mrc"
-    with pytest.raises(UserError, match="does not say its pixel size; write it into its header"):
+    with pytest.raises(UserError, match="does not state its pixel size; write it into its header"):
         density(ribosome, 10.0)
     assert len(density(ribosome, 10.0, volume_pixel_size=5.0)) == pytest.approx(32.5, abs=4)
     oblong = density(shared_data / "maps/banjac_5j0n.mrc", 5.0)

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from crisp_core.formats.arrays import array_names
-from crisp_core.formats.images import mrc_header, write_mrc
-from crisp_core.formats.star import read_coordinates_star, write_blocks
+from crisp_core.formats.mrc import mrc_header, write_mrc
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.star import write_blocks
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 
 from .conftest import copy_workflow, run_snakemake, write_config
@@ -29,10 +30,10 @@ RESULTS = Path("results/bad")
 # root reads everything, unless it lays these rights down
 AS_USER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"] if os.geteuid() == 0 else []
 BAD_MICROGRAPHS = {
-    "truncated.mrc": "truncated, its header promises",
+    "truncated.mrc": "truncated, its header states",
     "empty.mrc": "is empty (0 bytes)",
     "picture.mrc": "is a JPEG file and not MRC",
-    "huge.mrc": "truncated, its header promises 4000057540 bytes",
+    "huge.mrc": "truncated, its header states 4000057540 bytes",
     "nans.mrc": "holds NaN or infinite values",
     "infs.mrc": "holds NaN or infinite values",
     "constant.mrc": "every pixel is 7",

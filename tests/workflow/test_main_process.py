@@ -12,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 
 from .conftest import ROOT, write_config
 

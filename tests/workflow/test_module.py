@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from crisp_core.formats.images import write_mrc
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 
 from .conftest import ROOT, TINY, run_snakemake, write_config
 

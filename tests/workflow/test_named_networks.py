@@ -7,7 +7,7 @@ import pytest
 import yaml
 from scipy.optimize import linear_sum_assignment
 
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.segmentation.checkpoints import read_facts
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import crisp_core
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 
 from .conftest import ROOT, TINY
 

@@ -13,7 +13,7 @@ import starfile
 import tifffile
 from PIL import Image
 
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.star import write_blocks
 from tests.reconstruction.test_relion import relion
 
@@ -161,7 +161,9 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     assert of_ctf.startswith(
         "ctf.star: rlnVoltage is 200, the config's voltage_kv is 300; the particles carry the file"
     )
-    assert of_picks.startswith("picks/plain.star: its rlnMicrographPixelSize says pixels of 14.16 Å (1 files in all), ")
+    assert of_picks.startswith(
+        "picks/plain.star: its rlnMicrographPixelSize states pixels of 14.16 Å (1 files in all), "
+    )
     assert of_picks.endswith(
         "pixels of 7.08 Å; if they were picked on micrographs of 14.16 Å, set scale to 2, or correct pixel_size"
     )

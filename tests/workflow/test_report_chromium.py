@@ -14,7 +14,7 @@ import yaml
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
-from crisp_core.formats.star import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.report.page import render_page, summarise_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see requirements-test.txt")

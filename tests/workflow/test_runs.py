@@ -22,7 +22,7 @@ import starfile
 import yaml
 
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
@@ -193,7 +193,7 @@ def rules_that_import(folder, module):
 @pytest.mark.parametrize(
     ("module", "constant", "changed"),
     [
-        ("formats.star", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
+        ("formats.text", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
         ("figures.style", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
         ("particles.background", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
         ("picking.finders.nms", "default=0.18", "default=0.19"),

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import starfile
 
-from crisp_core.formats.images import write_mrc
+from crisp_core.formats.mrc import write_mrc
 
 from .conftest import ROOT, TINY, copy_workflow, run_snakemake, write_config
 

@@ -1,0 +1,59 @@
+"""Plain tables: x, y and perhaps score and micrograph."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from crisp_core.formats.coordinates.checks import check_no_depth
+from crisp_core.formats.coordinates.format import CoordinateFormat
+from crisp_core.formats.coordinates.table import COLUMNS, coordinates_table
+from crisp_core.formats.coordinates.text_tables import (
+    SUFFIXES,
+    check_names_in_table,
+    column_of_numbers,
+    header_cells,
+    read_table,
+    score_column,
+    write_table,
+)
+from crisp_core.formats.stems import micrograph_stem
+
+
+def accepts_header(columns: Sequence[str]) -> bool:
+    """Whether a table with these columns is a plain one."""
+    return {"x", "y"} <= set(columns)
+
+
+def names_micrographs(path: Path) -> bool:
+    """Whether a table has the column micrograph."""
+    return "micrograph" in header_cells(path)
+
+
+def read(path: Path, stem: str) -> pd.DataFrame:
+    """Read coordinates; rows of a table without the column micrograph belong to the micrograph `stem`."""
+    table = read_table(path, ("x", "y"))
+    check_no_depth(path, table, "z")
+    names = [micrograph_stem(n) for n in table["micrograph"]] if "micrograph" in table else [stem] * len(table)
+    x, y = (column_of_numbers(path, table, column) for column in ("x", "y"))
+    return coordinates_table(names, x, y, score_column(path, table))
+
+
+def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
+    """Write the coordinates of many micrographs."""
+    check_names_in_table(path, table["micrograph"])
+    columns = {column: table[column].to_numpy() for column in COLUMNS}
+    write_table(path, columns, separator="\t" if path.suffix == ".tsv" else ",", n_rows=len(table))
+
+
+TABLE = CoordinateFormat(
+    name="table",
+    description="`.csv`, `.tsv`, `.txt` with x, y, and score, micrograph if you have them",
+    suffixes=SUFFIXES,
+    read=read,
+    write=write,
+    accepts_header=accepts_header,
+    one_micrograph=False,
+    names_micrographs=names_micrographs,
+    score="score",
+)

@@ -1,0 +1,117 @@
+"""RELION's autopick files: one STAR file of picks per micrograph, and the list that names them (`autopick.star`).
+
+Source: RELION 3.1 and 5 source, `autopicker.cpp` and `metadata_label.h`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.table import NO_SCORE
+from crisp_core.formats.relion_labels import NAME_LABEL, SCORE_LABEL, X_LABEL, Y_LABEL
+from crisp_core.formats.star import as_table, has_label, read_blocks, write_blocks
+from crisp_core.formats.stems import micrograph_stem, paths_of_stems
+
+LIST_LABEL = "rlnMicrographCoordinates"
+
+
+def autopick_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Picks of one micrograph as RELION's autopicking writes them (class and angle 0: no template)."""
+    return pd.DataFrame(
+        {
+            X_LABEL: table["x"].to_numpy(dtype=float),
+            Y_LABEL: table["y"].to_numpy(dtype=float),
+            SCORE_LABEL: table["score"].fillna(NO_SCORE).to_numpy(dtype=float),
+            "rlnClassNumber": np.zeros(len(table), dtype=int),
+            "rlnAnglePsi": np.zeros(len(table)),
+        }
+    )
+
+
+def write_autopick(
+    path: str | Path, directory: str | Path, table: pd.DataFrame, micrograph_paths: Mapping[str, str]
+) -> None:
+    """Write picks for RELION's extraction: a list at `path` and `<stem>_autopick.star` per micrograph in `directory`.
+
+    Parameters
+    ----------
+    path : str or Path
+        The list, with block `data_coordinate_files`.
+    directory : str or Path
+        Folder of the micrographs' files, as the list shall name it (relative to the project directory).
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    micrograph_paths : Mapping[str, str]
+        Path of every micrograph, by stem; a micrograph without picks gets an empty file.
+
+    Raises
+    ------
+    UserError
+        If a pick's micrograph has no path, or a STAR file cannot hold a name.
+    """
+    paths_of_stems(table["micrograph"].astype(str), micrograph_paths)
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    files = [(PurePosixPath(directory) / f"{stem}_autopick.star").as_posix() for stem in micrograph_paths]
+    listed = pd.DataFrame({NAME_LABEL: list(micrograph_paths.values()), LIST_LABEL: files})
+    write_blocks(path, {"coordinate_files": listed.astype("str")})
+    picks = dict(list(table.groupby("micrograph", sort=False)))
+    for stem, file in zip(micrograph_paths, files, strict=True):
+        write_blocks(file, {"": autopick_table(picks.get(stem, table.iloc[:0]))})
+
+
+def is_coordinate_list(path: str | Path) -> bool:
+    """Whether a file is RELION's list of coordinate files, which has the column rlnMicrographCoordinates."""
+    return Path(path).suffix.lower() == ".star" and has_label(path, LIST_LABEL)
+
+
+def listed_files(path: str | Path) -> dict[str, str]:
+    """Coordinate files that RELION's list names, with the micrograph of each.
+
+    Their paths start from the folder of RELION's project: the working directory or, upwards from the list, the first
+    folder that has the file.
+
+    Returns
+    -------
+    dict
+        Micrograph (stem) by path.
+
+    Raises
+    ------
+    UserError
+        If the list cannot be read, names a file twice, or names another list.
+    """
+    folders = [Path(), *Path(path).parents]
+    found = {}
+    for file, micrograph in read_coordinate_list(path).items():
+        places = [folder / file for folder in folders if (folder / file).is_file()]
+        found[str(places[0] if places else file)] = micrograph
+    lists = [file for file in found if is_coordinate_list(file)]
+    if lists:
+        raise UserError(f"{path}: names the list {lists[0]}; name files of coordinates in it")
+    return found
+
+
+def read_coordinate_list(path: str | Path) -> dict[str, str]:
+    """Read RELION's list of coordinate files (`autopick.star`, block data_coordinate_files).
+
+    Returns
+    -------
+    dict
+        Micrograph (stem) by coordinate file, as the list names it.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, has no such list, or names a file twice.
+    """
+    tables = (as_table(block) for block in read_blocks(path).values())
+    table = next((table for table in tables if {NAME_LABEL, LIST_LABEL} <= set(table)), None)
+    if table is None:
+        raise UserError(f"{path}: has no columns {NAME_LABEL} and {LIST_LABEL}; give RELION's autopick.star")
+    if table[LIST_LABEL].duplicated().any():
+        repeated = table.loc[table[LIST_LABEL].duplicated(), LIST_LABEL].iloc[0]
+        raise UserError(f"{path}: names {repeated} twice; give each micrograph its own coordinate file")
+    return {file: micrograph_stem(name) for file, name in zip(table[LIST_LABEL], table[NAME_LABEL], strict=True)}
