@@ -23,14 +23,14 @@ PACKAGES = (
 
 
 def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
-    """HTML of the whole page.
+    """Return the HTML of the page.
 
     Parameters
     ----------
     runs : sequence of mappings
-        Of the script report_data, completed by report_page.
+        Results of the script report_data, completed by report_page.
     made : str
-        Date and time.
+        Date and time of the page.
     """
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
@@ -58,7 +58,7 @@ def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
 
 
 def summarise_run(run: Mapping[str, Any]) -> dict[str, Any]:
-    """What stands at the top of a run: counts, and the scores of the test part, or of the last part that has any."""
+    """Return the first lines of a run: counts, and the scores of the test part, or of the last part with scores."""
     counts = {key: run[key] for key in ("n_micrographs", "n_picks", "n_particles")}
     counts["n_quarantined"] = len(run["quarantine"]["rows"])
     if not run["labelled"]:
@@ -69,7 +69,7 @@ def summarise_run(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run_links(dataset: str, experiment: str) -> dict[str, str]:
-    """Files that belong to a run, by what they are, as seen from the folder of the page."""
+    """Return links to the files of a run by their text, relative to the folder of the page."""
     run = f"{dataset}/{experiment}"
     return {
         "particles.star": f"{run}/particles.star",
@@ -81,13 +81,13 @@ def run_links(dataset: str, experiment: str) -> dict[str, str]:
 
 
 def embedded_json(data: object) -> Markup:
-    """JSON that no text in it can end or escape from, for a script element."""
+    """Return JSON for a script element; characters that could end the element are escaped."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False, ensure_ascii=True)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 
 
 def find_versions() -> dict[str, str]:
-    """Versions of CRISP, Python and the packages that compute, and the machine's kind."""
+    """Return the versions of CRISP, Python and the main packages, and the kind of machine."""
     found = {"CRISP": crisp_core.__version__, "Python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -100,7 +100,17 @@ def find_versions() -> dict[str, str]:
 def run_command(
     configfiles: Sequence[str | Path], *, cores: int = 8, overrides: Mapping[str, object] | None = None
 ) -> str:
-    """Command that runs the workflow with these config files, later ones on top of earlier ones, and `--config`."""
+    """Return the command that runs the workflow.
+
+    Parameters
+    ----------
+    configfiles : sequence of paths
+        Config files; later ones override earlier ones.
+    cores : int
+        Number of cores.
+    overrides : mapping, optional
+        Keys and values of `--config`.
+    """
     words = ["snakemake", "--cores", str(cores)]
     if overrides:
         words += ["--config", *(f"{key}={json.dumps(value)}" for key, value in overrides.items())]
@@ -115,7 +125,7 @@ def _from_here(path: str | Path) -> str:
 
 
 def format_number(value: object) -> str:
-    """A number as a person reads it: thousands apart, four digits of a fraction; other values as text."""
+    """Format a number for readers: groups of thousands, four digits of a fraction; other values as text."""
     if value is None:
         return "–"
     if isinstance(value, int):
@@ -124,12 +134,12 @@ def format_number(value: object) -> str:
 
 
 def format_share(value: float | None) -> str:
-    """A share with three decimals."""
+    """Format a share with three decimals."""
     return "–" if value is None else f"{value:.3f}"
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as 12.3 s, 4 min 05 s or 2 h 03 min."""
+    """Format seconds as 12.3 s, 4 min 05 s or 2 h 03 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,7 +1,7 @@
-"""What the page's threshold slider shows: picks and true particles at every threshold, and micrographs that stand out.
+"""Data of the threshold slider of the report page: picks and true particles at every threshold, and outliers.
 
-Which picks are true at a threshold, and which particles they find, follows from one walk down the scores
-(`evaluation.matching.match_in_score_order`), so the page need not match anything itself and shows the numbers of
+True picks and found particles at all thresholds follow from one matching in score order
+(`evaluation.matching.match_in_score_order`), so that the page only compares scores and shows the numbers of
 metrics/picks.tsv.
 """
 
@@ -14,29 +14,31 @@ import pandas as pd
 from crisp_core.evaluation.calibration import EXPECTED_PRECISION
 from crisp_core.evaluation.matching import MATCH_FRACTION, find_near_pairs, match_in_score_order
 
+# Number of steps of the slider.
 STEPS = 1000
-# Of a normal distribution, the median absolute deviation is the standard deviation divided by this.
+# Ratio of the standard deviation to the median absolute deviation of a normal distribution.
 MAD_TO_SD = 1.4826
+# Minimum deviation of an outlier in robust standard deviations.
 OUTLIER_SDS = 3
 
 
 class Picked(NamedTuple):
-    """Candidates of one micrograph, best first, and its true particles; x and y in pixels of the micrograph."""
+    """Candidates of one micrograph, highest score first, and its true particles; x and y in px of the micrograph."""
 
-    candidates: pd.DataFrame  # x, y, score, perhaps expected_precision, and true (bool) where there is a truth
-    truth: pd.DataFrame | None  # x, y, found: the highest threshold at which a pick has it, NaN if none
+    candidates: pd.DataFrame  # x, y, score, optionally expected_precision and, with true particles, true (bool)
+    truth: pd.DataFrame | None  # x, y, found: highest threshold at which it is found, NaN if it is never found
 
 
 def match_candidates(candidates: pd.DataFrame, truth: pd.DataFrame | None, *, diameter_px: float) -> Picked:
-    """Say of every candidate whether it is true at the thresholds that keep it, and of every particle when it is found.
+    """Match the candidates of one micrograph with its true particles, for all thresholds.
 
     Parameters
     ----------
     candidates, truth : DataFrame
-        Of one micrograph; columns x, y and, for candidates, score and perhaps expected_precision. Truth is None where
-        there is none.
+        Candidates and true particles (or None): columns x, y; candidates also score and, optionally,
+        expected_precision.
     diameter_px : float
-        Particle diameter in the pixels of x and y.
+        Particle diameter in px of x and y.
     """
     ranked = candidates.sort_values("score", ascending=False, kind="stable", ignore_index=True)
     ranked = ranked[[column for column in ("x", "y", "score", EXPECTED_PRECISION) if column in ranked]]
@@ -61,7 +63,19 @@ def match_micrographs(
     *,
     diameter_px: float,
 ) -> dict[str, Picked]:
-    """`match_candidates` of every micrograph; only those in a part of the split have a truth, which may be empty."""
+    """Return the result of `match_candidates` for every micrograph.
+
+    Parameters
+    ----------
+    candidates, truth : DataFrame
+        Candidates and true particles (or None), as in `match_candidates`, with the column micrograph.
+    names : iterable of str
+        Micrographs.
+    parts : mapping of micrograph to part
+        Parts of the split. The other micrographs have no known particles.
+    diameter_px : float
+        Particle diameter in px of x and y.
+    """
     found = {}
     for name in names:
         known = truth[truth["micrograph"] == name] if truth is not None and name in parts else None
@@ -71,22 +85,22 @@ def match_micrographs(
 
 
 def fill_missing_scores(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Candidates with the least score of all in place of none (NaN), and 0 where nothing has a score."""
+    """Replace missing scores by the lowest score of all, or by 0 if there are no scores."""
     least = candidates["score"].min()
     return candidates.assign(score=candidates["score"].fillna(0.0 if np.isnan(least) else least))
 
 
 def chosen_threshold(given: object, scores: np.ndarray) -> float:
-    """Return the least score of a pick: what is given, if that is a number, else the lowest score there is."""
+    """Return the minimum score of a pick: the given value, if it is a number, otherwise the lowest score."""
     if isinstance(given, int | float):
         return float(given)
     return float(np.min(scores)) if len(scores) else 0.0
 
 
 def threshold_grid(chosen: float, scores: np.ndarray) -> np.ndarray:
-    """Thresholds of the slider, rising: 1001 over the scores' range, and the chosen one itself.
+    """Return the thresholds of the slider, increasing: 1001 over the range of the scores, and the chosen one.
 
-    The range is 0 to 1, and wider where scores are, as other pickers' may be.
+    The range is 0 to 1 or, for scores outside of it (of other pickers), wider.
     """
     low, high = (float(limit(np.append(scores, end))) for limit, end in ((np.min, 0.0), (np.max, 1.0)))
     low, high = np.floor(low), np.ceil(high)
@@ -94,19 +108,28 @@ def threshold_grid(chosen: float, scores: np.ndarray) -> np.ndarray:
 
 
 def count_at_least(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return how many scores are at least each of the thresholds."""
+    """Count the scores at or above each threshold."""
     return len(scores) - np.searchsorted(np.sort(scores), thresholds, side="left")
 
 
 def pooled_counts(
     micrographs: Mapping[str, Picked], parts: Mapping[str, str], thresholds: np.ndarray
 ) -> dict[str, dict[str, object]]:
-    """Counts of all micrographs (`all`) and of each part of the split, at every threshold.
+    """Count the picks and true picks of all micrographs (`all`) and of each part, at every threshold.
+
+    Parameters
+    ----------
+    micrographs : mapping of micrograph to Picked
+        Matched candidates.
+    parts : mapping of micrograph to part
+        Parts of the split.
+    thresholds : (m,) array
+        Minimum scores.
 
     Returns
     -------
     dict
-        By part: n_micrographs, n_picks (list over the thresholds) and, for parts, n_truth and n_true (list).
+        By part: n_micrographs, n_picks (list over thresholds) and, for parts, n_truth and n_true (list).
     """
     every = {"n_micrographs": len(micrographs), **_count_picks(micrographs.values(), thresholds)}
     pooled: dict[str, dict[str, object]] = {"all": every}
@@ -127,10 +150,10 @@ def _count_picks(members: Iterable[Picked], thresholds: np.ndarray) -> dict[str,
 
 
 def mark_outliers(counts: pd.Series) -> pd.DataFrame:
-    """Mark the micrographs whose number of picks is beyond three robust standard deviations of the median.
+    """Mark micrographs whose number of picks deviates from the median by more than three robust standard deviations.
 
-    The deviation is 1.4826 × the median absolute deviation, and at least the counting noise √median: where most counts
-    agree, a pick more or less is no outlier.
+    The robust standard deviation is 1.4826 × the median absolute deviation, but at least the counting noise √median, so
+    that a pick more or less is not an outlier if most counts are equal.
 
     Parameters
     ----------
@@ -157,13 +180,13 @@ def mark_outliers(counts: pd.Series) -> pd.DataFrame:
 
 
 def pick_counts(micrographs: Mapping[str, Picked], threshold: float) -> pd.Series:
-    """Number of picks of every micrograph at a threshold."""
+    """Count the picks of every micrograph at a threshold."""
     counts = {name: int((one.candidates["score"] >= threshold).sum()) for name, one in micrographs.items()}
     return pd.Series(counts, dtype=int)
 
 
 def score_groups(micrographs: Mapping[str, Picked]) -> dict[str, np.ndarray]:
-    """Scores of true and of other candidates, where truth is known; of all candidates where it is not."""
+    """Group scores into true and other candidates on micrographs with known particles; otherwise one group."""
     known = [one.candidates for one in micrographs.values() if one.truth is not None]
     if not known:
         return {"candidates": _scores(one.candidates for one in micrographs.values())}

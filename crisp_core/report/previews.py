@@ -1,4 +1,4 @@
-"""Pictures inside the page, as data URIs, so small that the page stays below 15 MB."""
+"""Pictures of the report page as data URIs, small enough for a page below 15 MB."""
 
 import base64
 import io
@@ -14,49 +14,69 @@ from scipy import ndimage
 from crisp_core.figures.style import LOWPASS_DIAMETERS, grey_limits, save_figure
 from crisp_core.geometry import Shape
 
-# Up to this many previews are this large; more are smaller, so that all together have as many pixels.
+# Number and longest side of previews; with more previews, the side shrinks so that the number of pixels stays equal.
 FULL_PREVIEWS = 20
 PREVIEW_PX = 1400
-# Micrographs in all viewers of the page together, and on a contact sheet.
+# Maximum number of micrographs in all viewers and on all contact sheets of the page.
 MAX_VIEWED = 60
 MAX_SHEET = 200
 THUMBNAIL_PX = 200
-# Bytes per pixel that a picture may take; its quality is lowered until it does.
+# Maximum number of bytes per pixel of a picture; the quality is lowered accordingly.
 IMAGE_BYTES, MAP_BYTES, THUMBNAIL_BYTES = 0.12, 0.04, 0.2
 QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10, 5)
 
 
 def preview_side(n_previews: int) -> int:
-    """Longest side of a preview in pixels, when the page holds `n_previews` of them."""
+    """Return the longest side of a preview in pixels on a page with `n_previews` previews."""
     return int(PREVIEW_PX * min(1.0, math.sqrt(FULL_PREVIEWS / max(1, min(n_previews, MAX_VIEWED)))))
 
 
 def share_of_page(n: int, n_page: int, most: int) -> int:
-    """How many of a run's `n` micrographs are shown, so that the `n_page` of all runs become at most `most`."""
+    """Return the number of micrographs of a run on the page.
+
+    Parameters
+    ----------
+    n : int
+        Number of micrographs of the run.
+    n_page : int
+        Number of micrographs of all runs.
+    most : int
+        Maximum number of micrographs on the page.
+    """
     return n if n_page <= most else max(1, n * most // n_page)
 
 
 def preview_shape(shape: Shape, side_px: int) -> Shape:
-    """Shape (height, width) of the preview of an image: its longest side at most `side_px`, never enlarged."""
+    """Return the shape (height, width) of a preview: longest side at most `side_px`, not larger than the image."""
     factor = min(1.0, side_px / max(shape))
     height, width = (max(1, round(n * factor)) for n in shape)
     return height, width
 
 
 def grey_preview(image: np.ndarray, shape: Shape, *, diameter_px: float) -> np.ndarray:
-    """Low-passed micrograph as uint8 of `shape`; `diameter_px` is the particle's in the image's pixels."""
+    """Return a low-passed preview of a micrograph as uint8.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Micrograph.
+    shape : (height, width)
+        Shape of the preview.
+    diameter_px : float
+        Particle diameter in px of the image.
+    """
     smooth = ndimage.gaussian_filter(np.nan_to_num(np.asarray(image, np.float32)), diameter_px * LOWPASS_DIAMETERS)
     low, high = grey_limits(smooth)
     return _resize(np.clip(255 * (smooth - low) / (high - low), 0, 255), shape)
 
 
 def map_preview(probability: np.ndarray, shape: Shape) -> np.ndarray:
-    """Probability (0 to 1) as uint8 of `shape`."""
+    """Return a preview of a probability map (0 to 1) as uint8 of a shape."""
     return _resize(255 * np.clip(np.nan_to_num(np.asarray(probability, np.float32)), 0, 1), shape)
 
 
 def outline_preview(label: np.ndarray, shape: Shape) -> np.ndarray:
-    """Rim of the label's regions, bool of `shape`, two pixels wide."""
+    """Return the outlines of a label, two pixels wide, as bool of a shape."""
     mask = _resize(255.0 * (np.asarray(label) == 1), shape) > 127
     return mask & ~ndimage.binary_erosion(mask, iterations=2, border_value=1)
 
@@ -67,7 +87,7 @@ def _resize(values: np.ndarray, shape: Shape) -> np.ndarray:
 
 
 def jpeg_uri(grey: np.ndarray, *, bytes_per_px: float) -> str:
-    """Grey image (uint8) as JPEG, of the best quality that takes no more than so many bytes."""
+    """Return a grey image (uint8) as JPEG of the best quality within a number of bytes per pixel."""
     picture = Image.fromarray(grey)
     for quality in QUALITIES:
         stream = io.BytesIO()
@@ -78,19 +98,19 @@ def jpeg_uri(grey: np.ndarray, *, bytes_per_px: float) -> str:
 
 
 def mask_uri(mask: np.ndarray) -> str:
-    """Boolean image as PNG of one bit per pixel."""
+    """Return a boolean image as PNG with one bit per pixel."""
     stream = io.BytesIO()
     Image.fromarray(mask).save(stream, "PNG", optimize=True)
     return _uri("image/png", stream.getvalue())
 
 
 def png_file_uri(path: str | Path) -> str:
-    """PNG file as it is."""
+    """Return a PNG file, unchanged."""
     return _uri("image/png", Path(path).read_bytes())
 
 
 def figure_uri(figure: Figure) -> str:
-    """Figure as PNG."""
+    """Return a figure as PNG."""
     stream = io.BytesIO()
     save_figure(figure, stream)
     return _uri("image/png", stream.getvalue())
@@ -103,7 +123,19 @@ def _uri(kind: str, data: bytes) -> str:
 def choose_micrographs(
     micrographs: Sequence[str], parts: Mapping[str, str], outliers: set[str], limit: int
 ) -> list[str]:
-    """At most `limit` micrographs, in their order: the test part's first, then outliers, then evenly spaced ones."""
+    """Choose micrographs to show, in their order: first the test part, then outliers, then evenly spaced ones.
+
+    Parameters
+    ----------
+    micrographs : sequence of str
+        All micrographs.
+    parts : mapping of micrograph to part
+        Parts of the split.
+    outliers : set of str
+        Micrographs with an unusual number of picks.
+    limit : int
+        Maximum number of micrographs.
+    """
     rank = {name: 0 if parts.get(name) == "test" else 1 if name in outliers else 2 for name in micrographs}
     spread = evenly_spaced(len(micrographs), limit)
     order = sorted(range(len(micrographs)), key=lambda i: (rank[micrographs[i]], i not in spread, i))
@@ -111,5 +143,5 @@ def choose_micrographs(
 
 
 def evenly_spaced(n: int, limit: int) -> set[int]:
-    """At most `limit` of the indices 0 … n − 1, at equal distances."""
+    """Return at most `limit` of the indices 0 … n − 1, at equal distances."""
     return set(np.linspace(0, n - 1, min(n, limit)).round().astype(int).tolist()) if n else set()

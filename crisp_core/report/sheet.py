@@ -1,4 +1,4 @@
-"""The contact sheet of a run, and the micrographs that its viewer holds."""
+"""Contact sheet of a run, and micrographs of its viewer."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ log = logging.getLogger("crisp")
 
 
 def files_by_name(paths: Iterable[str], kind: str) -> dict[str, str]:
-    """File of every micrograph that has an array of this kind."""
+    """Return the file of every micrograph that has an array of a kind."""
     return {name: path for path in paths for name in array_names(path, kind)}
 
 
@@ -29,20 +29,22 @@ def sheet_and_views(
     diameter_angstrom: float,
     n_previews: int,
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """What the contact sheet and the viewer show, a selection where the page has too many micrographs.
+    """Return the data of the contact sheet and of the viewer, for a selection if there are too many micrographs.
 
     Parameters
     ----------
     found : mapping of micrograph to Picked
+        Matched candidates.
     counts : DataFrame
-        Of `with_outliers`.
+        Result of `picked.mark_outliers`.
     files : mapping of kind to mapping of micrograph to file
-        Of `files_by_name`; kinds image, probability and label.
-    parts : mapping of micrograph to part of the split
+        Results of `files_by_name` for the kinds image, probability and label.
+    parts : mapping of micrograph to part
+        Parts of the split.
     diameter_angstrom : float
-        Of the particle.
+        Particle diameter, Å.
     n_previews : int
-        Micrographs of all runs on the page.
+        Number of micrographs of all runs on the page.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
     on_sheet = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHEET))

@@ -8,7 +8,7 @@ import pandas as pd
 
 
 def table_rows(table: pd.DataFrame) -> dict[str, list]:
-    """Columns and rows of a table, missing and infinite values None, for the template and for JSON."""
+    """Return columns and rows of a table for the template and JSON; missing and infinite values become None."""
     rows = [[_plain(value) for value in row] for row in table.itertuples(index=False)]
     return {"columns": [str(column) for column in table.columns], "rows": rows}
 
@@ -20,7 +20,7 @@ def _plain(value: object) -> object:
 
 
 def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:
-    """Rows `all` of a table of scores, as dictionaries; none without a table."""
+    """Return the rows `all` of a table of scores as dictionaries, none without a table."""
     if table is None:
         return []
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]

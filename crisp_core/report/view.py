@@ -1,4 +1,4 @@
-"""What the page's viewer gets of each micrograph, and a sample of the particles, as plain data."""
+"""Data of the viewer for each micrograph, and figures of a sample of the particles."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -42,19 +42,20 @@ def micrograph_view(
     diameter_angstrom: float,
     side_px: int,
 ) -> dict[str, object]:
-    """Pictures of a micrograph, and its candidates and true particles in pixels of these pictures.
+    """Return the pictures of a micrograph, and its candidates and true particles in px of these pictures.
 
     Parameters
     ----------
     one : Picked
+        Matched candidates of the micrograph.
     image : Array
-        At working resolution.
-    probability, label : (h, w) arrays
-        On the image's grid; None where there is none.
+        Micrograph at working resolution.
+    probability, label : (h, w) arrays or None
+        Predicted probability and label with the shape of the image.
     diameter_angstrom : float
-        Of the particle.
+        Particle diameter, Å.
     side_px : int
-        Longest side of the pictures.
+        Longest side of the pictures in px.
     """
     shape = preview_shape(image.data.shape, side_px)
     diameter_px = diameter_angstrom / image.pixel_size
@@ -75,14 +76,14 @@ def micrograph_view(
 
 
 def draw_thumbnail(image: Array, *, diameter_angstrom: float) -> str:
-    """Small picture of a micrograph for the contact sheet."""
+    """Draw a small picture of a micrograph for the contact sheet."""
     shape = preview_shape(image.data.shape, THUMBNAIL_PX)
     grey = grey_preview(image.data, shape, diameter_px=diameter_angstrom / image.pixel_size)
     return jpeg_uri(grey, bytes_per_px=THUMBNAIL_BYTES)
 
 
 def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[str, list]:
-    """Columns of a table as lists, NaN as None, places in tenths of a pixel of `shape`."""
+    """Return columns of a table as lists, NaN as None, positions in px of `shape` with one decimal."""
     xy = rescaled_xy(table[["x", "y"]].to_numpy(float), full_shape, shape).round(1)
     columns = {"x": xy[:, 0].tolist(), "y": xy[:, 1].tolist()}
     if "found" in table:
@@ -97,7 +98,7 @@ def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[st
 
 
 def sample_particles(stacks: Sequence[str | Path], n: int) -> np.ndarray:
-    """At most `n` particle images (k, box, box) at equal distances in the stacks, read one by one."""
+    """Read at most `n` particle images (k, box, box), at equal distances in the stacks."""
     sizes = [_stack_size(path) for path in stacks]
     starts = np.cumsum([0, *sizes])
     wanted = sorted(evenly_spaced(int(starts[-1]), n))
@@ -117,7 +118,7 @@ def _stack_size(path: str | Path) -> int:
 
 
 def mean_particle(particles: Iterable[np.ndarray]) -> np.ndarray:
-    """Mean of particle images, added one after the other, so that the stacks they came from don't matter."""
+    """Return the mean of particle images; they are added one by one, so that the split into stacks has no effect."""
     total, n = np.zeros(()), 0
     for particle in particles:
         total, n = total + particle.astype(np.float64), n + 1
@@ -125,14 +126,14 @@ def mean_particle(particles: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def low_pass_particles(particles: np.ndarray, *, diameter_px: float) -> np.ndarray:
-    """Particle images blurred as the micrographs are, and thinned out to about 64 pixels a side."""
+    """Blur particle images as the micrographs, and reduce them to about 64 px per side."""
     sigma = diameter_px * LOWPASS_DIAMETERS
     step = max(1, particles.shape[-1] // 64)
     return ndimage.gaussian_filter(particles, (0, sigma, sigma))[:, ::step, ::step]
 
 
 def draw_particle_figures(particles: np.ndarray, *, diameter_px: float) -> dict[str, str]:
-    """Pictures `montage` and `average` of particle images (n, box, box); none without particles."""
+    """Draw the figures `montage` and `average` of particle images (n, box, box), none without particles."""
     if not len(particles):
         return {}
     shown = particles[sorted(evenly_spaced(len(particles), MONTAGE))]
