@@ -8,15 +8,15 @@ torch, scikit-image, trackpy and the like within functions.
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from crisp_core.errors import UserError
+from crisp_core.mistakes import one_line
+from crisp_core.sections import Section
 
 
-class Options(BaseModel):
-    """Options of an entry: unknown keys and values of another type are refused, and no option changes later."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+class Options(Section):
+    """Options of an entry of a registry."""
 
 
 Entry = TypeVar("Entry", bound=Options)
@@ -83,17 +83,4 @@ def chosen(
     try:
         return registry[name](**options)
     except ValidationError as error:
-        raise UserError(_one_line(error, registry[name], place=f"{place}/{name}", key=key)) from error
-
-
-def _one_line(error: ValidationError, entry: type[Options], *, place: str, key: str) -> str:
-    first = error.errors(include_url=False)[0]
-    option = "/".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        options = [name for name in entry.model_fields if name != key]
-        return f"{place}: has no option {option!r}; it takes {', '.join(options)}"
-    meaning = entry.model_fields[str(first["loc"][0])].description if first["loc"] else None
-    problem = f"{first['input']!r} is not allowed ({first['msg'].lower()})" if option else first["msg"]
-    return f"{'/'.join(filter(None, (place, option)))}: {problem}; " + (
-        f"give the {meaning}" if meaning else "change it"
-    )
+        raise UserError(one_line(error, options, registry[name], place=f"{place}/{name}")) from error

@@ -1,27 +1,29 @@
 """Picks that another program wrote into files; rule `import_picks` reads them for all batches at once."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field
-
+from crisp_core.datasets.settings import CoordinateFormat, Origin
 from crisp_core.pickers.picker import Picker, Threshold
+from crisp_core.sections import Paths, Positive
 
 
 class Files(Picker):
     """Picks from files, read as datasets/coordinates."""
 
     program: Literal["files"] = "files"
-    files: str | list[str]
+    """Name of the program."""
+
+    files: Paths
     """Glob, or list of globs and paths: one file per micrograph or one for all. Micrographs that no file names were
     not picked."""
 
-    format: str = "auto"
+    format: CoordinateFormat = "auto"
     """Format of the files; auto finds it by suffix and header."""
 
-    origin: Literal["top-left", "bottom-left"]
+    origin: Origin
     """Row order: whether y counts from the top or the bottom of the image file. It is checked against the images."""
 
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Positive = 1.0
     """Factor from the files' coordinates to pixels of these micrographs: 2 if the particles were picked on
     micrographs binned by 2. It is checked against the images."""
 

@@ -103,6 +103,8 @@ class Picker(Options):
     """Settings of another picker. A subclass adds `program`, its settings, and `pick`; with `trains` also `train`."""
 
     program: str = ""
+    """Name of the program."""
+
     threshold: Threshold = None
     """Minimum score of a pick. null chooses the one of best F1 on the validation part; published takes all picks and
     removes none by rule."""

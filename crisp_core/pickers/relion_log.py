@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.registry import read_coordinates
@@ -21,6 +21,7 @@ from crisp_core.formats.mrc import write_mrc
 from crisp_core.pickers.picker import Batch, Found, Leak, Picker
 from crisp_core.pickers.running import joined, pick_together_or_alone
 from crisp_core.programs import check_installed, run_program
+from crisp_core.sections import Positive, mistake
 
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"
@@ -33,17 +34,19 @@ class RelionLog(Picker):
     """Laplacian-of-Gaussian picker of RELION."""
 
     program: Literal["relion-log"] = "relion-log"
-    diameter_min_angstrom: Annotated[float, Field(gt=0)] | None = None
-    """Diameter of the smallest blob (Å); null is 0.785 of the particle's diameter."""
+    """Name of the program."""
 
-    diameter_max_angstrom: Annotated[float, Field(gt=0)] | None = None
-    """Diameter of the largest blob (Å); null is 0.942 of the particle's diameter."""
+    diameter_min_angstrom: Positive | None = None
+    """Diameter of the smallest blob in Å; null is 0.785 of the particle's diameter."""
+
+    diameter_max_angstrom: Positive | None = None
+    """Diameter of the largest blob in Å; null is 0.942 of the particle's diameter."""
 
     threshold_adjustment: float = 0.0
     """Adjustment of RELION's own threshold; a negative one finds more candidates."""
 
-    lowpass_angstrom: Annotated[float, Field(gt=0)] = 20.0
-    """Low pass of the micrograph (Å)."""
+    lowpass_angstrom: Positive = 20.0
+    """Low pass of the micrograph in Å."""
 
     white_particles: bool = False
     """Whether particles are brighter than their surroundings."""
@@ -58,9 +61,7 @@ class RelionLog(Picker):
         """Refuse a smallest blob that is larger than the largest."""
         low, high = self.diameter_min_angstrom, self.diameter_max_angstrom
         if low is not None and high is not None and low > high:
-            raise ValueError(
-                f"diameter_min_angstrom {low:g} is more than diameter_max_angstrom {high:g}; exchange them"
-            )
+            raise mistake(f"diameter_min_angstrom {low:g} is more than diameter_max_angstrom {high:g}; exchange them")
         return self
 
     def pick(self, batch: Batch) -> Found:

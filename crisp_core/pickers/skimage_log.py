@@ -13,24 +13,25 @@ from scipy import ndimage
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.picker import Batch, Found, Leak, Picker
 from crisp_core.pickers.running import joined
+from crisp_core.sections import Count, Positive, Share
 
 
 class SkimageLog(Picker):
     """Laplacian-of-Gaussian blobs of scikit-image."""
 
     program: Literal["skimage-log"] = "skimage-log"
-    diameters: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] = Field(
-        default=[0.6, 1.0]
-    )
+    """Name of the program."""
+
+    diameters: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(default=[0.6, 1.0])
     """Smallest and largest blob, in particle diameters."""
 
-    n_scales: Annotated[int, Field(ge=1)] = 4
+    n_scales: Count = 4
     """Number of scales between them."""
 
-    least_score: Annotated[float, Field(gt=0)] = 0.05
+    least_score: Positive = 0.05
     """Minimum score of a candidate."""
 
-    overlap: Annotated[float, Field(ge=0, le=1)] = 0.3
+    overlap: Share = 0.3
     """Maximum overlap of two blobs, as a share of their area; beyond it the smaller one is removed."""
 
     white_particles: bool = False

@@ -23,6 +23,7 @@ from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.picker import Batch, Found, Picker, Trained, TrainingPart
 from crisp_core.pickers.running import pick_together_or_alone, write_images
 from crisp_core.programs import run_program
+from crisp_core.sections import Count, PixelSize, Positive
 
 INSTALL = "install it with: pip install topaz-em"
 MODULE = "topaz.main"
@@ -31,10 +32,10 @@ MODULE = "topaz.main"
 class Topaz(Picker):
     """Settings that all detectors of Topaz have."""
 
-    pixel_size: Annotated[float, Field(ge=0.05)] | None = None
-    """Pixel size (Å/px) of the images for Topaz; null is preparation/working_pixel_size."""
+    pixel_size: PixelSize | None = None
+    """Pixel size in Å/px of the images for Topaz; null is preparation/working_pixel_size."""
 
-    radius_diameters: Annotated[float, Field(gt=0)] = 0.5
+    radius_diameters: Positive = 0.5
     """Extraction radius of Topaz: minimum distance of two picks, in particle diameters."""
 
     uses_gpu: ClassVar[bool] = True
@@ -73,6 +74,8 @@ class PretrainedTopaz(Topaz):
     """Detector that comes with Topaz."""
 
     program: Literal["topaz-pretrained"] = "topaz-pretrained"
+    """Name of the program."""
+
     model: Literal["resnet8_u32", "resnet8_u64", "resnet16_u32", "resnet16_u64"] = "resnet16_u64"
     """Name of the detector."""
 
@@ -85,6 +88,8 @@ class TrainedTopaz(Topaz):
     """Detector that Topaz trains on the training part; the defaults are Topaz's own."""
 
     program: Literal["topaz"] = "topaz"
+    """Name of the program."""
+
     model: Literal["resnet8", "resnet16"] = "resnet8"
     """Architecture."""
 
@@ -94,22 +99,22 @@ class TrainedTopaz(Topaz):
     pretrained: bool = True
     """Whether to start from the detector that comes with Topaz."""
 
-    epochs: Annotated[int, Field(ge=1)] = 10
+    epochs: Count = 10
     """Number of epochs."""
 
-    updates_per_epoch: Annotated[int, Field(ge=1)] = 1000
+    updates_per_epoch: Count = 1000
     """Number of minibatches per epoch."""
 
     minibatch_size: Annotated[int, Field(ge=16)] = 256
     """Number of crops per minibatch."""
 
-    learning_rate: Annotated[float, Field(gt=0)] = 0.0002
+    learning_rate: Positive = 0.0002
     """Learning rate."""
 
-    target_radius_px: Annotated[int, Field(ge=1)] = 3
+    target_radius_px: Count = 3
     """Distance from a particle's center within which pixels count as particle."""
 
-    expected_particles: Annotated[float, Field(gt=0)] | None = None
+    expected_particles: Positive | None = None
     """Number of particles per micrograph, where the coordinates are incomplete; null is their mean number on the
     training part."""
 

@@ -7,16 +7,17 @@ from typing import Any
 from pydantic import ValidationError
 
 from crisp_core.errors import UserError
+from crisp_core.mistakes import one_line
 from crisp_core.settings.config import Config
 from crisp_core.settings.dataset_checks import check_dataset
 from crisp_core.settings.inheritance import check_named_networks, check_pickers, check_trained, extended
-from crisp_core.settings.messages import one_line
 from crisp_core.settings.run_checks import check_experiment, check_network, check_recipe, check_references, check_run
 from crisp_core.settings.seeded import add_seeded
 from crisp_core.settings.sizes import fill_working_pixel_size
 from crisp_core.settings.table_checks import check_comparison, check_table
 
 LARGEST_NUMBER = 1e12
+REQUIRED = ("run", "datasets", "experiments")
 # of a dataset: sources that are absent, and not null, where they are not given
 SOURCES = ("micrographs", "simulation", "coordinates")
 
@@ -54,10 +55,16 @@ def fill_defaults(settings: dict[str, Any]) -> None:
     UserError
         For the first key or value that a section does not allow.
     """
+    missing = [key for key in REQUIRED if key not in settings]
+    if missing:
+        raise UserError(
+            f"config, top level: {', '.join(missing)} is missing; a config file names run, datasets and experiments, "
+            "as config.yaml does"
+        )
     try:
         filled = Config.model_validate(settings).plain()
     except ValidationError as error:
-        raise UserError(one_line(error, settings)) from error
+        raise UserError(one_line(error, settings, Config, place="config")) from error
     for dataset in filled["datasets"].values():
         for key in SOURCES:
             if dataset[key] is None:

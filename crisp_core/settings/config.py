@@ -12,7 +12,8 @@ from crisp_core.evaluation.settings import ResolutionSettings
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.labels.settings import LabelSettings
 from crisp_core.particles.settings import NoiseSettings, ParticleSettings
-from crisp_core.pickers.settings import PROGRAMS, PickedFiles, PickerSettings
+from crisp_core.pickers import PICKERS
+from crisp_core.pickers.picker import Picker
 from crisp_core.picking.settings import CenterSettings, RemovalSettings
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.sections import (
@@ -72,18 +73,15 @@ NetworkChoice = Annotated[
 ]
 if TYPE_CHECKING:
     # mypy reads no union that is made of a registry
-    Picker = PickerSettings
+    PickerChoice = Picker
 else:
-    Picker = Annotated[
-        reduce(
-            or_,
-            (Annotated[section, Tag(f"@{name}")] for name, section in PROGRAMS.items()),
-            Annotated[PickedFiles, Tag("@files")],
-        ),
+    programs = [name for name, picker in PICKERS.items() if not picker.from_files]
+    PickerChoice = Annotated[
+        reduce(or_, (Annotated[picker, Tag(f"@{name}")] for name, picker in PICKERS.items())),
         Discriminator(
             _kind_of_picker,
             custom_error_type="mistake",
-            custom_error_message=f"no files and no known program; give files, or program: {', '.join(PROGRAMS)}",
+            custom_error_message=f"no files and no known program; give files, or program: {', '.join(programs)}",
         ),
     ]
 
@@ -170,7 +168,7 @@ class ExperimentSettings(Entry):
     """Folder of an earlier experiment whose network (crf.pt or network.pt, as its centers.yaml says) and centers.yaml
     are used; null trains."""
 
-    picker: Picker | None = None
+    picker: PickerChoice | None = None
     """Another program, or files of picks, in place of a network; null is CRISP."""
 
     network: NetworkChoice = NetworkSettings()

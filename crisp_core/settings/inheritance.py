@@ -74,9 +74,3 @@ def check_pickers(given: Any, experiments: Any) -> None:
                     f"config, experiments/{name}: picker takes the network's place, so {' and '.join(useless)} would "
                     "have no effect; remove that, or remove picker"
                 )
-            least, most = (picker.get(f"diameter_{key}_angstrom") for key in ("min", "max"))
-            if isinstance(least, int | float) and isinstance(most, int | float) and least > most:
-                raise UserError(
-                    f"config, experiments/{name}/picker: diameter_min_angstrom {least} is more than "
-                    f"diameter_max_angstrom {most}; exchange them"
-                )

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_origin
 
 import yaml
 
+from crisp_core.mistakes import sections_of
 from crisp_core.sections import Section
 from crisp_core.settings.config import Config
-from crisp_core.settings.messages import sections_of
 from crisp_core.settings.schema import json_schema
 
 INTRODUCTION = """# Config
@@ -56,11 +56,8 @@ def all_sections(section: type[Section], place: str) -> Iterator[tuple[str, type
 
 def _heading(section: type[Section], places: list[str]) -> str:
     program = section.model_fields.get("program")
-    chosen = get_args(program.annotation) if program and get_origin(program.annotation) is Literal else ()
     place = places[0] or "Top level"
-    if chosen:
-        return f"{place}, program {chosen[0]}"
-    return f"{place}, files" if place.endswith("/picker") else place
+    return f"{place}, program {program.default}" if program else place
 
 
 def _section(section: type[Section], places: list[str], schemas: dict[str, Any], names: dict[str, str]) -> str:

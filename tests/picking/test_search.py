@@ -82,12 +82,12 @@ def test_a_file_of_an_earlier_version_is_read():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"name": "nms", "e": 0.5}, "/nms: has no option 'e'; it takes cell_diameters, min_distance"),
+        ({"name": "nms", "e": 0.5}, "/nms: unknown key 'e'; known are cell_diameters, min_distance"),
         (
             {"name": "nms", "cell_diameters": 0},
-            r"/nms/cell_diameters: 0 is not allowed \(input should be greater than 0",
+            r"/nms/cell_diameters: 0 is too small; give more than 0",
         ),
-        ({"name": "nms", "cell_diameters": "0.5"}, "/nms/cell_diameters: '0.5' is not allowed"),
+        ({"name": "nms", "cell_diameters": "0.5"}, "/nms/cell_diameters: '0.5' is text, not a number"),
         ({}, ": 'None' is not known; use one of morphology, crocker_grier, nms"),
     ],
 )

@@ -134,12 +134,11 @@ def test_options_and_weights(n_classes, example):
     ("term", "message"),
     [
         ("focal", ": 'focal' is not known; use one of dice, jaccard, tversky, lovasz, cross_entropy"),
-        ({"name": "dice", "alpha": 1}, "/dice: has no option 'alpha'; it takes weight"),
-        ({"name": "tversky", "gamma": 1}, "/tversky: has no option 'gamma'; it takes weight, alpha, beta"),
+        ({"name": "dice", "alpha": 1}, "/dice: unknown key 'alpha'; known are name, weight"),
+        ({"name": "tversky", "gamma": 1}, "/tversky: unknown key 'gamma'; known are alpha, beta, name, weight"),
         (
             {"name": "tversky", "alpha": -1},
-            "/tversky/alpha: -1 is not allowed (input should be greater than or equal to 0); give the weight of false "
-            "positives",
+            "/tversky/alpha: -1 is less than the minimum; give at least 0 (weight of false positives)",
         ),
     ],
 )

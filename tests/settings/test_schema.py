@@ -5,8 +5,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from crisp_core.mistakes import sections_of
 from crisp_core.settings.config import Config
-from crisp_core.settings.messages import sections_of
 from crisp_core.settings.reference import all_sections, config_page
 from crisp_core.settings.schema import PATH, json_schema, schema_text
 from tests.conftest import ROOT

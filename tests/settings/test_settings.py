@@ -118,7 +118,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
         (
             "experiments/unet/training/loss",
             [{"name": "dice", "weight": 0}],
-            "training/loss/dice/weight: 0 is not allowed",
+            "training/loss/dice/weight: 0 is too small; give more than 0",
         ),
         (
             "experiments/unet/centers/finder",
@@ -128,7 +128,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
         (
             "experiments/unet/centers/finder",
             {"name": "nms", "s": 0.4},
-            "centers/finder/nms: has no option 's'; it takes",
+            "centers/finder/nms: unknown key 's'; known are",
         ),
         ("experiments/unet/prediction/overlap_px", 300, "overlap_px 300 is more than half of tile_px 512"),
         (

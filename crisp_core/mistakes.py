@@ -1,4 +1,4 @@
-"""Errors of the config as one line: ``config, <place>: <problem>; <what to do> (<meaning of the key>)``."""
+"""Mistakes in settings as one line: ``<place>: <problem>; <what to do> (<meaning of the key>)``."""
 
 import reprlib
 from collections.abc import Callable, Iterator, Sequence
@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from crisp_core.sections import Section
-from crisp_core.settings.config import Config
 
-# of `Section` and of the fields: their messages are complete
+# errors of `mistake`: their messages are complete
 OWN_KINDS = ("unknown_key", "mistake")
 LIMITS: dict[str, Callable[[Any], str]] = {
     "greater_than_equal": lambda context: f"is less than the minimum; give at least {context['ge']:g}",
@@ -44,17 +43,34 @@ class Place(NamedTuple):
     value: Any
 
 
-def one_line(error: ValidationError, settings: Any) -> str:
-    """Line for the first mistake in `settings`."""
+def one_line(error: ValidationError, given: Any, section: type[Section], *, place: str) -> str:
+    """Line for the first mistake in a section.
+
+    Parameters
+    ----------
+    error : ValidationError
+        Errors of all keys.
+    given : mapping
+        Section as the config gives it.
+    section : model class
+        Model that refused it.
+    place : str
+        Place of the section in the config, such as ``config`` or ``config, datasets/a/labels``.
+    """
     errors = error.errors(include_url=False)
-    first = min(errors, key=lambda each: _rank(each, settings))
-    place = place_of(first, settings)
+    first = min(errors, key=lambda each: _rank(each, given))
+    found = place_of(first, given)
+    meaning = None if first["type"] in OWN_KINDS else description(found.keys, section)
+    tail = f" ({meaning})" if meaning else ""
     if first["type"] == "missing":
-        return _missing(place, errors)
+        return f"{_joined(place, found.keys[:-1])}: {found.keys[-1]} is missing; give it{tail}"
     # alternatives of one value have an error each
-    same = [each for each in errors if place_of(each, settings).keys == place.keys]
-    where = "/".join(place.keys) or "top level"
-    return f"config, {where}: {problem(same, place.value)}{_meaning(first, place)}"
+    same = [each for each in errors if place_of(each, given).keys == found.keys]
+    return f"{_joined(place, found.keys)}: {problem(same, found.value)}{tail}"
+
+
+def _joined(place: str, keys: Sequence[str]) -> str:
+    return "/".join([place, *keys]) if "/" in place else f"{place}, {'/'.join(keys) or 'top level'}"
 
 
 def _rank(error: ErrorDetails, settings: Any) -> tuple[bool, bool, int]:
@@ -75,19 +91,6 @@ def place_of(error: ErrorDetails, settings: Any) -> Place:
             keys, value = [*keys, str(key)], None
     # a wrong key of a mapping is a mistake of that mapping
     return Place(tuple(keys[:-1]), keys[-1]) if "[key]" in error["loc"] else Place(tuple(keys), value)
-
-
-def _missing(place: Place, errors: Sequence[ErrorDetails]) -> str:
-    if len(place.keys) == 1:
-        missing = ", ".join(str(each["loc"][0]) for each in errors if len(each["loc"]) == 1)
-        return (
-            f"config, top level: {missing} is missing; a config file names run, datasets and experiments, as "
-            "config.yaml does"
-        )
-    meaning = description(place.keys)
-    return f"config, {'/'.join(place.keys[:-1])}: {place.keys[-1]} is missing; give it" + (
-        f" ({meaning})" if meaning else ""
-    )
 
 
 def problem(errors: Sequence[ErrorDetails], value: Any) -> str:
@@ -130,14 +133,9 @@ def alternatives(error: ErrorDetails) -> Iterator[str]:
         yield from error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
 
 
-def _meaning(error: ErrorDetails, place: Place) -> str:
-    meaning = None if error["type"] in OWN_KINDS else description(place.keys)
-    return f" ({meaning})" if meaning else ""
-
-
-def description(keys: Sequence[str]) -> str | None:
-    """First sentence of the description of the key at a place of the config; None if it has none."""
-    sections: list[type[Section]] = [Config]
+def description(keys: Sequence[str], section: type[Section]) -> str | None:
+    """First sentence of the description of the key at a place in a section; None if it has none."""
+    sections: list[type[Section]] = [section]
     found = None
     for key in keys:
         # the name of an entry, or the number of an item, belongs to no section
