@@ -8,7 +8,6 @@ from scipy import ndimage
 
 from crisp_core.errors import UserError
 from crisp_core.labels.discs import disc_label
-from crisp_core.labels.pixel_classes import add_scenery_classes, signed_label
 from crisp_core.labels.thresholds import (
     GLOBAL_THRESHOLDS,
     LOCAL_THRESHOLDS,
@@ -95,20 +94,6 @@ def test_local_window_is_odd_and_one_and_a_half_diameters(diameter, window):
     assert local_window_px(diameter) == window
 
 
-def test_scenery_covers_particles_only_where_it_is_a_contaminant():
-    label = np.array([[0, 1], [0, 1], [0, 1]], dtype=np.uint8)
-    scenery = np.array([[0, 0], [2, 2], [3, 3]], dtype=np.uint8)
-    np.testing.assert_array_equal(add_scenery_classes(label, scenery), [[0, 1], [2, 2], [3, 1]])
-
-
-def test_scenery_of_a_finer_grid_is_taken_where_the_pixels_are():
-    fine = np.random.default_rng(0).integers(0, 4, (12, 20)).astype(np.uint8)
-    fine[fine == 1] = 0
-    # The first pixel stays the first one: pixel i of the coarse grid is pixel 4 i of the fine one.
-    np.testing.assert_array_equal(add_scenery_classes(np.zeros((3, 5), np.uint8), fine), fine[::4, ::4])
-    assert add_scenery_classes(np.zeros((5, 7), np.uint8), fine).shape == (5, 7)
-
-
 def test_li_on_a_large_image_of_floats_ends():
     image = np.random.default_rng(0).gamma(0.3, size=(1024, 1024)).astype(np.float32)
     assert 0 < threshold_label(image).mean() < 0.5
@@ -116,17 +101,6 @@ def test_li_on_a_large_image_of_floats_ends():
 
 def test_image_without_particles_is_all_background():
     assert threshold_label(np.zeros((8, 8), np.float32)).sum() == 0
-
-
-@pytest.mark.parametrize(("n", "radius"), [(0, 3.0), (1, 0.4), (7, 4.7), (12, 9.0)])
-def test_discs_equal_the_distance_to_the_nearest_centre(n, radius):
-    shape = (40, 57)
-    xy = np.random.default_rng(n).uniform(-6, 60, (n, 2))
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    distance = np.min([np.hypot(x - a, y - b) for a, b in xy] + [np.full(shape, np.inf)], axis=0)
-    label = disc_label(shape, xy, radius_px=radius)
-    assert label.dtype == np.uint8
-    np.testing.assert_array_equal(label, distance <= radius)
 
 
 def test_unknown_threshold_is_refused_with_the_known_ones():
@@ -142,9 +116,3 @@ def test_threshold_that_does_not_exist_is_refused():
 
 def test_the_schema_offers_the_thresholds_that_exist():
     assert get_args(Threshold) == THRESHOLDS
-
-
-def test_an_exported_label_has_minus_one_where_pixels_count_for_nothing():
-    label, valid = np.array([[0, 1, 2], [3, 1, 0]], np.uint8), np.array([[1, 1, 0], [1, 0, 1]], bool)
-    exported = signed_label(label, valid)
-    assert exported.dtype == np.int8 and exported.tolist() == [[0, 1, -1], [3, -1, 0]]
