@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.registry import read_coordinates, write_coordinates
+from crisp_core.formats.coordinates.registry import COORDINATE_FORMATS, read_coordinates, write_coordinates
 from crisp_core.formats.cs_files import LOCATION_FIELDS, write_cs
 from crisp_core.formats.images import read_micrograph
 from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, write_poses
@@ -159,15 +159,12 @@ KINDS = {
     "m.jpg": (picture, micrograph, 15),
     "v.map": (volume, read_volume, 25),
     "v.map.gz": (volume, read_volume, 25),
-    "m_autopick.star": (coordinates("relion"), read_coordinates, 15),
-    "particles.star": (coordinates("relion-particles"), read_coordinates, 15),
     "own.star": (coordinates("relion-particles"), read_coordinates_star, 15),
-    "m.box": (coordinates("eman"), read_coordinates, 15),
-    "m_info.json": (coordinates("eman-json"), read_coordinates, 15),
-    "cryoppp.csv": (coordinates("cryoppp"), read_coordinates, 15),
-    "topaz.txt": (coordinates("topaz"), read_coordinates, 15),
-    "m.cbox": (coordinates("cryolo"), read_coordinates, 15),
-    "table.tsv": (coordinates("table"), read_coordinates, 15),
+    **{
+        f"{format.name}{format.suffixes[0]}": (coordinates(format.name), read_coordinates, 15)
+        for format in COORDINATE_FORMATS
+        if format.write is not None
+    },
     "picks.cs": (cs, read_coordinates, 15),
     "poses.star": (poses, read_poses, 15),
     "poses.cs": (cs, read_poses, 15),

@@ -12,6 +12,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.coordinates.names import match_names, nearest_name
 from crisp_core.formats.coordinates.placing import split_inside, to_top_left
+from crisp_core.formats.coordinates.registry import file_stem
 from crisp_core.formats.coordinates.table import COLUMNS
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.geometry import Shape
@@ -165,9 +166,14 @@ def _names(
     counts = {path: table["micrograph"].value_counts(sort=False).to_dict() for path, table in tables.items()}
     rows = [(path, name, n) for path in tables for name, n in (counts[path] or {sources[path] or path: 0}).items()]
     names = pd.DataFrame(rows, columns=["path", "name", "n_coordinates"])
-    matched = match_names(names["name"].tolist(), micrographs, required=required)["micrograph"]
+    matched = match_names(_named(names), micrographs, required=required)["micrograph"]
     names.insert(2, "micrograph", matched)
     return names.sort_values(["path", "name"], ignore_index=True)
+
+
+def _named(names: pd.DataFrame) -> list[str]:
+    """Names to be matched: an empty file is listed by its path, and named without the suffix."""
+    return [file_stem(path) if path == name else name for path, name in zip(names["path"], names["name"], strict=True)]
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -231,7 +237,7 @@ def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Ref
         All micrographs of the dataset. A file with a micrograph among them is not listed, since the micrograph itself
         was refused.
     """
-    known = match_names(names["name"].tolist(), micrographs, required=False)["micrograph"].to_numpy()
+    known = match_names(_named(names), micrographs, required=False)["micrograph"].to_numpy()
     matched = pd.Series((names["micrograph"].to_numpy() != "") | (known != ""), index=names["path"].to_numpy())
     first = names.drop_duplicates("path").set_index("path")["name"]
     return [

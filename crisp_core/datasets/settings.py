@@ -8,7 +8,7 @@ from crisp_core.formats.coordinates.registry import FORMATS
 from crisp_core.sections import OneOf, Paths, Positive, Section, mistake
 
 Origin = Literal["top-left", "bottom-left"]
-CoordinateFormat = Annotated[str, OneOf(("auto", *FORMATS))]
+FormatName = Annotated[str, OneOf(("auto", *FORMATS))]
 
 
 class CoordinateSettings(Section):
@@ -18,7 +18,7 @@ class CoordinateSettings(Section):
     """Glob, or list of globs and paths: one file per micrograph or one for all. It may be RELION's list of coordinate
     files (autopick.star)."""
 
-    format: CoordinateFormat = "auto"
+    format: FormatName = "auto"
     """Format of the files; auto finds it by suffix and header."""
 
     origin: Origin

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from crisp_core.datasets.settings import CoordinateFormat, Origin
+from crisp_core.datasets.settings import FormatName, Origin
 from crisp_core.pickers.picker import Picker, Threshold
 from crisp_core.sections import Paths, Positive
 
@@ -17,7 +17,7 @@ class Files(Picker):
     """Glob, or list of globs and paths: one file per micrograph or one for all. Micrographs that no file names were
     not picked."""
 
-    format: CoordinateFormat = "auto"
+    format: FormatName = "auto"
     """Format of the files; auto finds it by suffix and header."""
 
     origin: Origin

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import match_names
-from crisp_core.formats.coordinates.registry import names_micrographs
+from crisp_core.formats.coordinates.registry import file_stem, names_micrographs
 from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
@@ -160,7 +160,7 @@ def _addition_of_coordinates(
     files: tuple[str, ...], format: str, additions: tuple[tuple[str, str], ...]
 ) -> Mapping[str, str | None]:
     of_name = dict(additions)
-    named = match_names(list(files), list(of_name), required=False)["micrograph"]
+    named = match_names([file_stem(path) for path in files], list(of_name), required=False)["micrograph"]
     found = {path: of_name.get(name) for path, name in zip(files, named, strict=True)}
     for path in files:
         if found[path] is None and names_micrographs(path, format=format):

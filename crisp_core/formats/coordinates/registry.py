@@ -66,7 +66,7 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
         listed = [read_coordinates(file, format=format, micrograph=name) for file, name in listed_files(path).items()]
         return pd.concat(listed, ignore_index=True)
     path = Path(path)
-    return _format_of(path, format).read(path, micrograph or stem_of_picks(path.name))
+    return _format_of(path, format).read(path, micrograph or stem_of_picks(file_stem(path)))
 
 
 def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, size_px: float | None = None) -> None:
@@ -116,6 +116,13 @@ def names_micrographs(path: str | Path, *, format: str = "auto") -> bool:
     except UserError:
         return False
     return not chosen.one_micrograph
+
+
+def file_stem(path: str | Path) -> str:
+    """Name of a coordinate file without folders and the suffix of its format."""
+    path = Path(path)
+    known = any(path.suffix.lower() in format.suffixes for format in COORDINATE_FORMATS)
+    return path.stem if known else path.name
 
 
 def format_named(name: str) -> CoordinateFormat:
