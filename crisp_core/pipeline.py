@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.classes import channel, file_label
+from crisp_core.classes import AVOIDED, CLASSES, PARTICLE, channel, file_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import angstrom_to_px
@@ -20,7 +20,7 @@ from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
 
-KEEP_AWAY = {"contaminant_diameters": 0.5, "carbon_diameters": 0.5}
+KEEP_AWAY = {f"{each.name}_diameters": each.removal_diameters for each in AVOIDED}
 
 
 class PickedMicrograph(NamedTuple):
@@ -96,7 +96,7 @@ def pick_micrograph(
     )
     names = trained.facts.classes
     # the workflow keeps its maps in 16 bits
-    probability = channels[channel(names, "particle")].astype(np.float16).astype(np.float32)
+    probability = channels[channel(names, CLASSES[PARTICLE])].astype(np.float16).astype(np.float32)
     classes = file_label(channels.argmax(axis=0), names) if len(names) > 2 else None
     found = find_centers(probability, finder, diameter_px=angstrom_to_px(diameter_angstrom, prepared.pixel_size))
     kept, dropped = apply_rules(

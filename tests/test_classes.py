@@ -2,7 +2,7 @@ import h5py
 import numpy as np
 import pytest
 
-from crisp_core.classes import CLASSES, channel, file_label, network_label
+from crisp_core.classes import BACKGROUND, CLASSES, REGISTRY, channel, class_of_element, file_label, network_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import read_array, read_window, write_array
 
@@ -37,3 +37,15 @@ def test_a_class_that_is_not_known_is_refused(tmp_path):
         file["label/mic"].attrs["classes"] = ["background", "particle", "membrane", "carbon"]
     with pytest.raises(UserError, match=r"labels\.h5: classes membrane are not known"):
         read_array(path, "label", "mic")
+
+
+def test_the_number_of_a_class_is_its_place():
+    assert [each.number for each in REGISTRY] == list(range(len(REGISTRY)))
+    assert len(set(CLASSES)) == len({each.color for each in REGISTRY}) == len(REGISTRY)
+
+
+def test_an_element_of_the_scenery_has_one_class():
+    elements = [element for each in REGISTRY for element in each.elements]
+    assert len(elements) == len(set(elements))
+    assert [CLASSES[class_of_element(name)] for name in ("ice", "carbon")] == ["contaminant", "carbon"]
+    assert class_of_element("neighbours") == BACKGROUND

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from crisp_core.classes import channel, file_label
+from crisp_core.classes import CLASSES, PARTICLE, channel, file_label
 from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
 from crisp_core.formats.arrays import array_names, read_array, write_array
 from crisp_core.logs import start_log
@@ -40,7 +40,9 @@ with h5py.File(snakemake.output.probability, "w") as output:
             log.warning("quarantined %s", refused[name])
             continue
         grid = {"pixel_size": image.pixel_size, "full_shape": image.full_shape}
-        write_array(output, "probability", name, probability[channel(classes, "particle")].astype(np.float16), **grid)
+        write_array(
+            output, "probability", name, probability[channel(classes, CLASSES[PARTICLE])].astype(np.float16), **grid
+        )
         if len(classes) > 2:
             write_array(output, "class", name, file_label(probability.argmax(axis=0), classes), **grid)
         log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)

@@ -1,14 +1,14 @@
-"""Label images with several classes: background (0), particle (1), contaminant (2), carbon (3)."""
+"""Label images with several classes."""
 
 import numpy as np
 
-from crisp_core.classes import CARBON, CONTAMINANT, PARTICLE
+from crisp_core.classes import layers
 
 
 def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
-    """Add contaminants and carbon to a label of particles.
+    """Add the classes of the scenery, such as contaminants and carbon, to a label of particles.
 
-    A contaminant (2) replaces every other class; carbon (3) replaces background (0), but not particles (1).
+    A class replaces those of lower layers: contaminants replace particles, and carbon replaces background alone.
 
     Parameters
     ----------
@@ -26,8 +26,7 @@ def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
         for n, fine in zip(label.shape, scenery.shape, strict=True)
     )
     sampled = scenery[np.ix_(rows, columns)]
-    covers = (sampled == CONTAMINANT) | ((sampled == CARBON) & (label != PARTICLE))
-    return np.where(covers, sampled, label)
+    return np.where(layers()[sampled] > layers()[label], sampled, label)
 
 
 def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from crisp_core.classes import CARBON, CLASSES, CONTAMINANT
+from crisp_core.classes import AVOIDED, CLASSES
 from crisp_core.evaluation.masked_area import on_masked_area
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import Shape, rescaled_xy
@@ -72,8 +72,8 @@ def drop_picks(
     label : (h, w) integer array, optional
         Predicted class of each pixel on any grid.
     keep_away_px : mapping of class to distance, optional
-        Picks at most this many px of the micrograph from a pixel of the class go (reason `contaminant` for class 2,
-        `carbon` for class 3); a distance of 0 means on the class itself.
+        Distance in px of the micrograph to each class, by its number, within which picks are removed; the reason is the
+        name of the class. A distance of 0 means on the class itself.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def apply_rules(
     """
     placed = found.copy()
     placed[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), grid.shape, grid.full_shape)
-    distances = {CONTAMINANT: removal["contaminant_diameters"], CARBON: removal["carbon_diameters"]}
+    distances = {each.number: removal[f"{each.name}_diameters"] for each in AVOIDED}
     keep_away = {class_: diameters * diameter_px for class_, diameters in distances.items() if diameters is not None}
     return drop_picks(
         placed, full_shape=grid.full_shape, box_px=box_px, valid=valid, label=label, keep_away_px=keep_away

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from crisp_core.classes import IGNORED, PARTICLE, channel
+from crisp_core.classes import CLASSES, IGNORED, PARTICLE, channel
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import read_array
 from crisp_core.segmentation.crf.network import CrfNetwork
@@ -73,7 +73,7 @@ def fit(
     *,
     settings: Mapping[str, Any],
     prediction: Mapping[str, Any],
-    classes: Sequence[str] = ("background", "particle"),
+    classes: Sequence[str] = CLASSES[:2],
     device: str,
     seed: int,
     resume: Resume | None = None,
@@ -284,7 +284,7 @@ def validate(
     Pixels that do not count in training do not count here either.
     """
     network.eval()
-    particle = channel(classes, "particle")
+    particle = channel(classes, CLASSES[PARTICLE])
     losses, counts = [], []
     for micrograph in micrographs:
         image = read_array(micrograph.images, "image", micrograph.name).data

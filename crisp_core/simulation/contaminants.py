@@ -24,6 +24,7 @@ class Contaminant(NamedTuple):
     absorption: float  # absorbing share of the density
     texture: float  # standard deviation of the grain as a share of the density
     grain_px: float
+    element: str = "ice"  # element of the scenery, which decides the class of its pixels
 
 
 def draw_contaminant(
@@ -58,7 +59,7 @@ def draw_contaminant(
     bevel = ICE_BEVEL if crystal else BEAD_BEVEL
     grain_px = angstrom_to_px(settings["grain_angstrom"], pixel_size)
     inside = density, bevel, settings["absorption"], settings["texture"], grain_px
-    return Contaminant(x, y, radius * np.clip(outline, 0.4, 1.4), *inside)
+    return Contaminant(x, y, radius * np.clip(outline, 0.4, 1.4), *inside, "ice" if crystal else "ethane")
 
 
 def contaminant_radius(contaminant: Contaminant, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

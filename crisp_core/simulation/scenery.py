@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from crisp_core.classes import CARBON, CONTAMINANT
+from crisp_core.classes import class_of_element
 from crisp_core.geometry import Shape, angstrom_to_px
 from crisp_core.seeds import named_rng
 from crisp_core.simulation.carbon import Carbon, carbon_depth, carbon_film, draw_carbon
@@ -174,9 +174,9 @@ def project_scenery(
 
 
 def class_map(scenery: Scenery, shape: Shape, aggregated: np.ndarray | None = None) -> np.ndarray:
-    """Return the class of each pixel: 0 (ice and particles), contaminant (2) or carbon (3).
+    """Return the class of each pixel by the registry; ice without an object, and particles, are background.
 
-    Contaminants and aggregates are on top of carbon; aggregates count as contaminants.
+    Contaminants are on top of carbon, and aggregates on top of both.
 
     Parameters
     ----------
@@ -189,10 +189,10 @@ def class_map(scenery: Scenery, shape: Shape, aggregated: np.ndarray | None = No
     """
     classes = np.zeros(shape, dtype=np.uint8)
     if scenery.carbon is not None:
-        classes[carbon_film(scenery.carbon, shape, offset_px=0, edge_px=1.0) > 0.5] = CARBON
+        classes[carbon_film(scenery.carbon, shape, offset_px=0, edge_px=1.0) > 0.5] = class_of_element("carbon")
     for contaminant in scenery.contaminants:
         window, thickness = contaminant_thickness(contaminant, shape)
-        classes[window][thickness > 0] = CONTAMINANT
+        classes[window][thickness > 0] = class_of_element(contaminant.element)
     if aggregated is not None:
-        classes[aggregated] = CONTAMINANT
+        classes[aggregated] = class_of_element("aggregates")
     return classes
