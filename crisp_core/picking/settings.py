@@ -1,9 +1,10 @@
 """Settings of the search for particle centers, and of the removal of picks."""
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, create_model
 
+from crisp_core.classes import AVOIDED
 from crisp_core.options import choice_schema
 from crisp_core.picking.finders import FINDERS
 from crisp_core.sections import NonNegative, Section, Share
@@ -40,8 +41,23 @@ class RemovalSettings(Section):
     """Whether to remove picks whose box leaves the micrograph; otherwise the box is filled with edge pixels, as
     RELION does."""
 
-    contaminant_diameters: NonNegative | None = 0.5
-    """Distance to predicted contaminant, in particle diameters, within which picks are removed; null is off."""
 
-    carbon_diameters: NonNegative | None = 0.5
-    """Distance to predicted carbon, in particle diameters, within which picks are removed; null is off."""
+if not TYPE_CHECKING:
+    # a distance for every class that picks avoid: the registry has them
+    RemovalSettings = create_model(
+        "RemovalSettings",
+        __base__=RemovalSettings,
+        __doc__=RemovalSettings.__doc__,
+        __module__=__name__,
+        **{
+            f"{each.name}_diameters": (
+                NonNegative | None,
+                Field(
+                    default=each.removal_diameters,
+                    description=f"Distance to predicted {each.name}, in particle diameters, within which picks are "
+                    "removed; null is off.",
+                ),
+            )
+            for each in AVOIDED
+        },
+    )

@@ -11,8 +11,8 @@ from crisp_core.segmentation.losses import LOSSES
 
 
 def _background_and_particle_first(names: list[str]) -> list[str]:
-    if names[:2] != ["background", "particle"]:
-        raise mistake(f"{names!r} does not begin with background, particle; put these two first")
+    if names[:2] != [*CLASSES[:2]]:
+        raise mistake(f"{names!r} does not begin with {', '.join(CLASSES[:2])}; put these two first")
     return names
 
 
@@ -38,7 +38,7 @@ class NetworkSettings(Section):
     """Width of a particle on the images of the network in px. A dataset's working_pixel_size follows from it unless
     that is given."""
 
-    classes: ClassNames = ["background", "particle"]
+    classes: ClassNames = [*CLASSES[:2]]
     """Names of the classes, background and particle first. contaminant and carbon need labels that have them: the
     truth of a simulation with such scenery."""
 

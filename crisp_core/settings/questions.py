@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from crisp_core.classes import CLASSES, REGISTRY
 from crisp_core.particles.boxes import Boxes, choose_boxes
+from crisp_core.pickers import PICKERS
 
 
 def network_owner(experiments: Mapping[str, Any], name: str, *, with_crf: bool = False) -> str:
@@ -48,12 +51,17 @@ def picker_name(experiment: Mapping[str, Any]) -> str | None:
 def label_classes(dataset: Mapping[str, Any]) -> list[str]:
     """Classes that a dataset's labels can have: a simulation's truth alone has more than two."""
     scenery = dataset.get("simulation", {}).get("scenery")
-    classes = ["background", "particle"]
-    if scenery is None or label_source(dataset) != "truth":
-        return classes
-    if max(scenery[kind]["n_per_micrograph"][1] for kind in ("ice", "ethane", "aggregates")):
-        classes.append("contaminant")
-    return classes + (["carbon"] if scenery["carbon"]["probability"] > 0 else [])
+    drawn = (
+        [] if scenery is None or label_source(dataset) != "truth" else [*filter(partial(_is_drawn, scenery), scenery)]
+    )
+    shown = [each.name for each in REGISTRY if not set(each.elements).isdisjoint(drawn)]
+    return [*CLASSES[:2], *shown]
+
+
+def _is_drawn(scenery: Mapping[str, Any], element: str) -> bool:
+    """Whether a simulation can draw an element of its scenery."""
+    settings = scenery[element] if isinstance(scenery[element], Mapping) else {}
+    return settings.get("probability", 0) > 0 or settings.get("n_per_micrograph", (0, 0))[1] > 0
 
 
 def parts_needed(experiment: Mapping[str, Any]) -> list[str]:
@@ -62,7 +70,7 @@ def parts_needed(experiment: Mapping[str, Any]) -> list[str]:
     if picker is None:
         given = experiment["trained"] is not None or isinstance(experiment["network"], str)
         return [] if given else ["train", "validation"]
-    needed = {"train": picker_name(experiment) == "topaz", "validation": picker["threshold"] is None}
+    needed = {"train": PICKERS[str(picker_name(experiment))].trains, "validation": picker["threshold"] is None}
     return [part for part, yes in needed.items() if yes]
 
 

@@ -114,7 +114,8 @@ def check_run(run: str, settings: Mapping[str, Any]) -> None:
         if not known and parts_needed(settings["experiments"][experiment]):
             raise UserError(
                 f"config, run: {run} has no coordinates to train or choose a threshold on; give "
-                f"datasets/{dataset}/coordinates, or for all but topaz experiments/{experiment}/picker/threshold"
+                f"datasets/{dataset}/coordinates, or for a picker that trains nothing "
+                f"experiments/{experiment}/picker/threshold"
             )
     elif isinstance(settings["experiments"][experiment]["network"], str):
         check_named_run(run, settings)
