@@ -279,7 +279,7 @@ def run_label_outline(tmp_path, monkeypatch):
                 labels={**labels, "disc_radius_angstrom": None, "instances": True, **settings},
                 poses_origin="top-left",
                 working_pixel_size=8.0,
-                diameter_angstrom=40.0,
+                dataset={"diameter_angstrom": 40.0},
             ),
             log=[str(tmp_path / "log")],
         )
