@@ -40,9 +40,9 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        RESULTS,
-        REPORTS,
-        STRICT,
+        targets.results(PLAN),
+        targets.reports(PLAN),
+        targets.strict(PLAN),
     localrule: True
 
 

@@ -120,15 +120,19 @@ PLAN = or_exit(micrographs.make_plan, config, is_main=workflow.is_main_process, 
 if workflow.is_main_process:
     or_exit(check_plan, PLAN)
 
-RESULTS = targets.results(PLAN)
-REPORTS = ["results/report.html"]
-STRICT = ["results/strict.txt"] if config["strict"] else []
+# how this call was made, which the report shows; no parameter, so that two configs with the same run share its page
+config["call"] = {
+    "configfiles": [str(path) for path in workflow.overwrite_configfiles],
+    "default_config": str(ROOT / "config.yaml"),
+    "overrides": dict(workflow.config_settings.config),
+}
 
 
 wildcard_constraints:
     dataset=one_of(PLAN.datasets),
     network=one_of(networks.trainable(PLAN)),
-    experiment="[A-Za-z0-9_-]+",
+    run=one_of(PLAN.runs),
+    experiment=one_of(config["experiments"]),
     table="[A-Za-z0-9_-]+",
     comparison="[A-Za-z0-9_-]+",
     batch=r"\d{4}\d*",

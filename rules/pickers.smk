@@ -11,6 +11,8 @@ use rule run_job as import_picks with:
         notices="results/{dataset}/{experiment}/notices.tsv",
     pathvars:
         job="import_picks",
+    wildcard_constraints:
+        experiment=one_of(pickers.from_files(PLAN)),
     params:
         **run_script("import_picks"),
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),

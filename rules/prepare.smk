@@ -152,12 +152,10 @@ use rule local_dataset_job as quarantine with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         coordinate_notices=ask(datasets.coordinate_notices),
-        pick_notices=ask(pickers.run_notices),
         prepare=ask(micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
         coordinates=ask(datasets.coordinate_quarantine),
         ctf=ask(datasets.ctf_quarantine),
         labels=ask(datasets.label_quarantine),
-        runs=ask(pickers.run_quarantine),
     output:
         quarantine=shown("results/{dataset}/quarantine.tsv", "quarantine", "Data", table="quarantine"),
         left_out=shown("results/{dataset}/left_out.tsv", "left_out", "Data", table="left out"),
@@ -172,18 +170,28 @@ use rule local_dataset_job as quarantine with:
         ctf_notices=ask_value(datasets.ctf_notices),
 
 
-rule strict:
+use rule local_run_job as quarantine_run with:
     input:
-        finished=RESULTS + REPORTS,
-        quarantine=targets.of_runs(["quarantine.tsv"], PLAN.run_datasets),
+        refused=ask(pickers.run_quarantine),
     output:
-        "results/strict.txt",
-    log:
-        "logs/strict.log",
+        shown("results/{dataset}/{experiment}/quarantine.tsv", "quarantine", "Data", table="quarantine"),
+    pathvars:
+        job="quarantine_run",
+    wildcard_constraints:
+        experiment=one_of(set(config["experiments"]) - set(pickers.from_files(PLAN))),
     localrule: True
-    conda:
-        "../envs/crisp.yaml"
     params:
-        code=core_digest("strict"),
-    script:
-        "../workflow_scripts/strict.py"
+        **run_script("quarantine_run"),
+
+
+use rule local_run_job as strict with:
+    input:
+        page="results/{dataset}/{experiment}/report.html",
+        quarantine=["results/{dataset}/quarantine.tsv", "results/{dataset}/{experiment}/quarantine.tsv"],
+    output:
+        "results/{dataset}/{experiment}/strict.txt",
+    pathvars:
+        job="strict",
+    localrule: True
+    params:
+        **run_script("strict"),

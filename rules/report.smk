@@ -3,6 +3,7 @@ use rule run_job as report_data with:
         unpack(ask(reports.report_input)),
         micrographs="results/{dataset}/micrographs.tsv",
         quarantine="results/{dataset}/quarantine.tsv",
+        run_quarantine="results/{dataset}/{experiment}/quarantine.tsv",
         notices="results/{dataset}/notices.tsv",
         left_out="results/{dataset}/left_out.tsv",
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
@@ -20,26 +21,44 @@ use rule run_job as report_data with:
         **run_script("report_data"),
         dataset=ask_value(datasets.dataset_sizes),
         threshold=ask_value(reports.given_threshold),
-        n_previews=reports.n_previews(PLAN),
+        n_previews=ask_value(reports.n_previews),
 
 
 rule report_page:
     input:
-        data=targets.of_runs(["report.json"], PLAN.runs),
+        data="results/{run}/report.json",
     output:
-        "results/report.html",
+        page="results/{run}/report.html",
+        entry="results/{run}/report_entry.json",
     log:
-        "logs/report_page.log",
+        "logs/{run}/report_page.log",
     localrule: True
     conda:
         "../envs/crisp.yaml"
     params:
-        runs=ask_value(reports.report_runs),
-        configfiles=[str(path) for path in workflow.overwrite_configfiles],
-        default_config=str(ROOT / "config.yaml"),
-        overrides=dict(workflow.config_settings.config),
+        run=ask_value(reports.report_run),
         extra=ask_value(reports.extra_results),
-        template=files_digest(ROOT / "crisp_core/report" / name for name in ("page.html", "style.css", "viewer.js")),
+        template=files_digest(
+            ROOT / "crisp_core/report" / name for name in ("page.html", "macros.html", "style.css", "viewer.js")
+        ),
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"
+
+
+rule report_index:
+    input:
+        entries=ask(reports.listed_entries),
+    output:
+        "results/report.html",
+    log:
+        "logs/report_index.log",
+    localrule: True
+    conda:
+        "../envs/crisp.yaml"
+    params:
+        shared=ask_value(reports.shared_results),
+        template=files_digest(ROOT / "crisp_core/report" / name for name in ("index.html", "macros.html", "style.css")),
+        code=core_digest("report_index"),
+    script:
+        "../workflow_scripts/report_index.py"

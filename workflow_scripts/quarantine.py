@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-stages = ("prepare", "coordinates", "ctf", "labels", "runs")
+stages = ("prepare", "coordinates", "ctf", "labels")
 tables = chain.from_iterable(snakemake.input[stage] for stage in stages)
 refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
 for path, stage, reason in refused:
@@ -22,7 +22,7 @@ write_quarantine(snakemake.output.quarantine, refused)
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"path": str})
 stated = dict(zip(micrographs["path"], micrographs["header_pixel_size"], strict=True))
 notices = [*header_notices(stated, snakemake.params.dataset["pixel_size"]), *snakemake.params.ctf_notices]
-for path in (*snakemake.input.coordinate_notices, *snakemake.input.pick_notices):
+for path in snakemake.input.coordinate_notices:
     notices += pd.read_csv(path, sep="\t", dtype=str)["notice"].tolist()
 # a file of many micrographs is read for every addition
 notices = list(dict.fromkeys(notices))

@@ -1,4 +1,4 @@
-"""Rule strict: at the end of a run, an error where anything was quarantined."""
+"""Rule strict: at the end of a run, an error if a file was quarantined."""
 
 from itertools import chain
 from pathlib import Path
@@ -16,7 +16,7 @@ tables = snakemake.input.quarantine
 refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
 if refused:
     raise UserError(
-        f"strict: all is finished, but {len(refused)} files were quarantined, see {', '.join(tables)}; the first: "
+        f"strict: the run is finished, but {len(refused)} files were quarantined, see {', '.join(tables)}; the first: "
         f"{refused[0].reason}"
     )
 Path(snakemake.output[0]).write_text("nothing was quarantined\n")

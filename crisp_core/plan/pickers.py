@@ -12,7 +12,7 @@ from crisp_core.pickers.picker import Picker
 from crisp_core.plan.datasets import followed_lists, simulation_batch
 from crisp_core.plan.micrographs import all_batches, batch_files
 from crisp_core.plan.networks import first_network, predictor, trained_run
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name
 
 ROOT = Path(__file__).parents[2]
@@ -33,29 +33,15 @@ def programs(*, on_gpu: bool | None = None, trains: bool | None = None) -> list[
     return [name for name, picker in PICKERS.items() if all(getattr(picker, key) == value for key, value in tests)]
 
 
-def run_quarantine(plan: Plan, *, dataset: str) -> list[str]:
-    """Tables of the micrographs and files of picks that the runs of a dataset refused."""
-    files: list[str] = []
-    for run in plan.runs:
-        name, experiment = split_run(run)
-        if name == dataset:
-            files += all_batches(plan, f"results/{run}/{_quarantine(plan, experiment)}", dataset=dataset)
-    return list(dict.fromkeys(files))
+def run_quarantine(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Tables of the micrographs that the batches of a run refused."""
+    table = f"quarantine/{picker_name(plan.experiment(experiment)) or 'predict'}-{{batch}}.tsv"
+    return all_batches(plan, f"results/{dataset}/{experiment}/{table}", dataset=dataset)
 
 
-def _quarantine(plan: Plan, experiment: str) -> str:
-    """Table of the micrographs that a run refused, of a batch or of all."""
-    picker = picker_class(plan, experiment)
-    if picker is not None and picker.from_files:
-        return "quarantine.tsv"
-    return f"quarantine/{picker_name(plan.experiment(experiment)) or 'predict'}-{{batch}}.tsv"
-
-
-def run_notices(plan: Plan, *, dataset: str) -> list[str]:
-    """Tables of the contradictions between the files of picks of a dataset's runs and the config."""
-    runs = [split_run(run) for run in plan.runs]
-    picked = [experiment for name, experiment in runs if name == dataset and reads_files(plan, experiment)]
-    return [f"results/{dataset}/{experiment}/notices.tsv" for experiment in picked]
+def from_files(plan: Plan) -> list[str]:
+    """Experiments whose picks are read from files."""
+    return [name for name in plan.pickers if reads_files(plan, name)]
 
 
 def reads_files(plan: Plan, experiment: str) -> bool:

@@ -1,19 +1,25 @@
-"""What the report shows of a run."""
+"""The report page of every run, and the index that lists them."""
 
 from pathlib import Path
 from typing import Any
 
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.micrographs import all_batches
-from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder
-from crisp_core.plan.pickers import chosen_threshold
+from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder, trained_run
+from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings.questions import picker_name
 
+# results that are made on request, of a run and of several
+RUN_EXTRAS = ("resolution/resolution.tsv", "resolution/*.png", "noise/*.png")
+SHARED_EXTRAS = ("*/tables/*.tsv", "*/comparisons/*/table.tsv", "*/comparisons/*/*.png")
+# of a finished run: the page, and its entry in the index
+PAGE, ENTRY = "report.html", "report_entry.json"
 
-def n_previews(plan: Plan) -> int:
-    """Pictures that the report holds; the more there are, the smaller each is."""
-    return sum(int((plan.micrographs["dataset"] == split_run(run)[0]).sum()) for run in plan.runs)
+
+def n_previews(plan: Plan, *, dataset: str) -> int:
+    """Number of micrographs that a page can show; the more there are, the smaller each is."""
+    return int((plan.micrographs["dataset"] == dataset).sum())
 
 
 def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]:
@@ -30,6 +36,8 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
         files["coordinates"] = f"results/{dataset}/coordinates.star"
         files["picks"] = f"{run}/metrics/picks.tsv"
         files |= {"pixels": f"{run}/metrics/pixels.tsv"} if has_network else {}
+    if experiment in from_files(plan):
+        files["pick_notices"] = [f"{run}/notices.tsv"]
     return files
 
 
@@ -54,10 +62,11 @@ def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 
 def calibrates(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether a run's scores have a calibration: those of a network whose threshold was chosen."""
+    """Whether a run's scores have a calibration: those of a network whose centers were searched."""
     if experiment not in plan.with_network:
         return False
-    return not centers_file(plan, dataset=dataset, experiment=experiment).endswith("centers-given.yaml")
+    run = trained_run(plan, dataset, experiment)
+    return isinstance(run, Path) or is_searched(plan, *run)
 
 
 def trains_here(plan: Plan, dataset: str, experiment: str) -> bool:
@@ -75,8 +84,9 @@ def training_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
     return plots + ([f"{last.parent.as_posix()}/plots/training_crf.png"] if last.name == "crf.pt" else [])
 
 
-def report_run(plan: Plan, dataset: str, experiment: str) -> dict[str, Any]:
-    """What the report says of a run besides its results: its settings, and the folders with its jobs' times."""
+def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
+    """Names and settings of a run, and the folders with the times of its jobs, for its page."""
+    dataset, experiment = split_run(run)
     folders = {f"results/{dataset}/{experiment}"}
     settings: dict[str, Any] = {
         "seed": plan.settings["seed"],
@@ -100,28 +110,31 @@ def report_run(plan: Plan, dataset: str, experiment: str) -> dict[str, Any]:
     }
 
 
-def report_runs(plan: Plan) -> list[dict[str, Any]]:
-    """What the report says of every run."""
-    return [report_run(plan, *split_run(run)) for run in plan.runs]
+def extra_results(plan: Plan, *, run: str) -> dict[str, str]:
+    """Tables and plots of a run that were made on request, with digests.
 
-
-def extra_results(plan: Plan) -> dict[str, dict[str, str]]:
-    """Tables and plots of every run that were made on request, with digests.
-
-    They are not inputs, since the report would then remake them whenever it is made: it shows those that exist.
+    They are not inputs, since the page would then remake them whenever it is made: it shows those that exist.
     """
-    return {run: extra_files(*split_run(run), prefix=plan.prefix) for run in plan.runs}
-
-
-def extra_files(dataset: str, experiment: str, *, prefix: str = "") -> dict[str, str]:
-    """Tables and plots of a run that were made on request, with digests."""
-    folder = Path(f"{prefix}results") / dataset
-    found = [
-        *sorted(folder.glob("tables/*.tsv")),
-        *sorted(folder.glob("comparisons/*/table.tsv")),
-        *sorted(folder.glob("comparisons/*/*.png")),
-        *sorted((folder / experiment).glob("resolution/resolution.tsv")),
-        *sorted((folder / experiment).glob("resolution/*.png")),
-        *sorted((folder / experiment).glob("noise/*.png")),
-    ]
+    folder = Path(f"{plan.prefix}results") / run
+    found = [file for pattern in RUN_EXTRAS for file in sorted(folder.glob(pattern))]
     return {path.as_posix(): files_digest([path]) for path in found}
+
+
+def shared_results(plan: Plan) -> dict[str, str]:
+    """Tables and comparisons of several runs that exist below results/, with digests; of any config."""
+    folder = Path(f"{plan.prefix}results")
+    found = [file for pattern in SHARED_EXTRAS for file in sorted(folder.glob(pattern))]
+    return {path.as_posix(): files_digest([path]) for path in found}
+
+
+def listed_entries(plan: Plan) -> list[str]:
+    """Entries of the index: those of this plan's runs, and of other configs' runs whose pages exist.
+
+    The list is the same for every config of a folder, so that none makes the index of the others outdated.
+    """
+    pages = Path(f"{plan.prefix}results").glob(f"*/*/{PAGE}")
+    finished = {"/".join(page.parts[-3:-1]) for page in pages if page.with_name(ENTRY).exists()}
+    if plan.prefix:
+        # in a module, Snakemake looks for other files without the prefix
+        finished = {run for run in finished if split_run(run)[0] in plan.datasets}
+    return [f"results/{run}/{ENTRY}" for run in sorted(finished | set(plan.runs))]

@@ -6,7 +6,7 @@ from pathlib import Path
 from crisp_core.plan.micrographs import all_batches
 from crisp_core.plan.networks import checkpoint, is_searched, network_folder, training_of
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.plan.reports import calibrates, training_plots, trains_here
+from crisp_core.plan.reports import PAGE, calibrates, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
 
 
@@ -117,8 +117,18 @@ def results(plan: Plan) -> list[str]:
         *particles(plan),
         *evaluations(plan),
         *of_runs(["dropped.tsv"], plan.runs),
-        *of_runs(["quarantine.tsv"], plan.run_datasets),
+        *of_runs(["quarantine.tsv"], [*plan.run_datasets, *plan.runs]),
     ]
+
+
+def reports(plan: Plan) -> list[str]:
+    """Report pages of all runs, and the index."""
+    return [*of_runs([PAGE], plan.runs), "results/report.html"]
+
+
+def strict(plan: Plan) -> list[str]:
+    """Checks that no run of a strict config refused a file."""
+    return of_runs(["strict.txt"], plan.runs) if plan.settings["strict"] else []
 
 
 def resolutions(plan: Plan) -> list[str]:

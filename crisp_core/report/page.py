@@ -1,37 +1,81 @@
-"""The report page: data and tables in the template of this folder."""
+"""The report page of a run: data and tables in the template of this folder."""
 
 import json
 import platform
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import crisp_core
+from crisp_core.evaluation.performance import rule_costs
 from crisp_core.figures.registry import BY_NAME, figure_of_file
-from crisp_core.report.tables import pooled_rows
+from crisp_core.report.previews import png_file_uri
+from crisp_core.report.tables import pooled_rows, table_rows
 
 FOLDER = Path(__file__).parent
+# files of a run, as seen from the folder of its page
+RUN_LINKS = {
+    "particles.star": "particles.star",
+    "autopick.star": "autopick.star",
+    "picks": "picks/",
+    "all files of the run": "./",
+    "files of the dataset": "../",
+}
 PACKAGES = (
     *("snakemake", "torch", "segmentation_models_pytorch", "timm", "numpy", "scipy", "pandas", "scikit-image"),
     *("trackpy", "topaz-em", "aspire", "mrcfile", "starfile", "matplotlib"),
 )
 
 
-def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
-    """Return the HTML of the page.
+def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete the data of a run with its times, links, commands and the results that were made on request.
 
     Parameters
     ----------
-    runs : sequence of mappings
-        Results of the script report_data, completed by report_page.
-    made : str
-        Date and time of the page.
+    run : mapping
+        Data of rule report_data, and names, settings and folders of the run (`plan.reports.report_run`).
+    extra : iterable of str
+        Tables (.tsv) and plots (.png) that were made on request.
+    call : mapping
+        Config files, default config and overrides of the call that makes the page.
     """
+    costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
+    # `snakemake --config` reads a nested number as text, so that a threshold needs a config file on top of the others;
+    # without any, it is on top of the default run's
+    configfiles, overrides = call["configfiles"], call["overrides"]
+    export = run_command([*(configfiles or [call["default_config"]]), "threshold.yaml"], overrides=overrides)
+    names = {"name": f"{run['dataset']}/{run['experiment']}", "experiment": run["experiment"]}
+    entry = "picker" if run["picker"] else "centers"
+    return dict(run) | {
+        "name": names["name"],
+        "settings": yaml.safe_dump(run["settings"], sort_keys=False, allow_unicode=True),
+        "performance": table_rows(costs.sort_values("seconds", ascending=False).reset_index())["rows"],
+        "command": run_command(configfiles, overrides=overrides),
+        "summary": summarise_run(run),
+        "links": RUN_LINKS,
+        "viewer": run["viewer"] | names | {"entry": entry, "command": export},
+        **read_extras(extra),
+    }
+
+
+def read_extras(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Tables and plots that were made on request, for a template: extra_tables and extra_plots, by path."""
+    paths = list(paths)
+    return {
+        "extra_tables": {path: table_rows(pd.read_csv(path, sep="\t")) for path in paths if path.endswith(".tsv")},
+        "extra_plots": {path: png_file_uri(path) for path in paths if path.endswith(".png")},
+    }
+
+
+def template_environment() -> Environment:
+    """Jinja environment of the templates in this folder, with their filters."""
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -44,17 +88,40 @@ def render_page(runs: Sequence[Mapping[str, object]], *, made: str) -> str:
         "share": format_share,
         "duration": format_duration,
         "pooled": pooled_rows,
+        "figure_entry": figure_of_file,
     }
-    environment.filters["figure_entry"] = figure_of_file
     environment.globals["figure_entries"] = BY_NAME
-    return environment.get_template("page.html").render(
-        runs=runs,
-        made=made,
-        versions=find_versions(),
-        style=Markup((FOLDER / "style.css").read_text(encoding="utf-8")),
-        viewer=Markup((FOLDER / "viewer.js").read_text(encoding="utf-8")),
-        data=embedded_json([run["viewer"] for run in runs]),
+    environment.globals["style"] = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
+    return environment
+
+
+def render_page(run: Mapping[str, Any], *, made: str) -> str:
+    """HTML of the page of a run.
+
+    Parameters
+    ----------
+    run : mapping
+        Of `complete_run`.
+    made : str
+        Date and time.
+    """
+    return (
+        template_environment()
+        .get_template("page.html")
+        .render(
+            run=run,
+            made=made,
+            versions=find_versions(),
+            viewer=Markup((FOLDER / "viewer.js").read_text(encoding="utf-8")),
+            data=embedded_json(run["viewer"]),
+        )
     )
+
+
+def index_entry(run: Mapping[str, Any], *, made: str) -> dict[str, Any]:
+    """Entry of a run in the index: its name, what picks, when its page was made, counts and main scores."""
+    picks = run["picker"] or f"network, {run['finder']}"
+    return {"name": run["name"], "picks_with": picks, "made": made, "summary": run["summary"]}
 
 
 def summarise_run(run: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,18 +133,6 @@ def summarise_run(run: Mapping[str, Any]) -> dict[str, Any]:
     picks, pixels = ({row["part"]: row for row in pooled_rows(run["scores"].get(name))} for name in ("picks", "pixels"))
     part = "test" if "test" in picks else list(picks)[-1]
     return counts | {"part": part, "picks": picks[part], "pixels": pixels.get(part)}
-
-
-def run_links(dataset: str, experiment: str) -> dict[str, str]:
-    """Return links to the files of a run by their text, relative to the folder of the page."""
-    run = f"{dataset}/{experiment}"
-    return {
-        "particles.star": f"{run}/particles.star",
-        "autopick.star": f"{run}/autopick.star",
-        "picks": f"{run}/picks/",
-        "all files of the run": f"{run}/",
-        "files of the dataset": f"{dataset}/",
-    }
 
 
 def embedded_json(data: object) -> Markup:

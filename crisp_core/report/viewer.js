@@ -1,10 +1,9 @@
 "use strict";
 (() => {
-  const runs = JSON.parse(document.getElementById("data").textContent);
+  const run = JSON.parse(document.getElementById("data").textContent);
   const COLORS = { found: "#56b4e9", wrong: "#ff7a2e", truth: "#f0e442", label: [204, 121, 167], probability: [230, 159, 0] };
   const ZOOM = 3;
   const KEYS = { p: "picks", t: "truth", l: "label", m: "probability" };
-  const viewers = new Map();
 
   const share = (part, whole) => (whole > 0 ? (part / whole).toFixed(3) : "–");
   // Without picks and without truth nothing is wrong: 1, as in metrics/picks.tsv.
@@ -45,7 +44,7 @@
     return canvas;
   }
 
-  function createViewer(root, article, run) {
+  function createViewer(root, article) {
     const find = (selector) => article.querySelector(selector);
     const out = (name, text) => { const place = find(`[data-out="${name}"]`); if (place) place.textContent = text; };
     const canvas = root.querySelector("canvas"), stage = root.querySelector(".stage");
@@ -262,26 +261,13 @@
     return { key, draw };
   }
 
-  function open(index) {
-    for (const article of document.querySelectorAll("article.run")) {
-      const chosen = Number(article.dataset.run) === index;
-      article.hidden = !chosen;
-      const root = article.querySelector("[data-viewer]");
-      if (chosen && root && !viewers.has(index)) viewers.set(index, createViewer(root, article, runs[index]));
-    }
-    for (const link of document.querySelectorAll(".bar nav a")) link.href = `#${link.dataset.section}-${index}`;
-    viewers.current = viewers.get(index);
-    if (choice) choice.value = String(index);
-  }
-
-  const choice = document.getElementById("run-choice");
-  if (choice) choice.addEventListener("change", () => { open(Number(choice.value)); window.scrollTo(0, 0); });
-  for (const link of document.querySelectorAll("[data-open-run]"))
-    link.addEventListener("click", () => open(Number(link.dataset.openRun)));
+  const article = document.querySelector("article");
+  const root = article.querySelector("[data-viewer]");
+  const viewer = root && createViewer(root, article);
   document.addEventListener("keydown", (event) => {
     const own = event.target.closest("select, textarea, pre, input:not([type=range])");
     const sliding = event.target.closest("input[type=range]") && event.key.startsWith("Arrow");
-    if (!own && !sliding && !event.ctrlKey && !event.metaKey && !event.altKey && viewers.current) viewers.current.key(event);
+    if (!own && !sliding && !event.ctrlKey && !event.metaKey && !event.altKey && viewer) viewer.key(event);
   });
   const sections = [...document.querySelectorAll("article section")];
   const mark = new IntersectionObserver((entries) => {
@@ -294,6 +280,4 @@
     }
   }, { rootMargin: "-80px 0px -70% 0px" });
   sections.forEach((section) => mark.observe(section));
-  const wanted = /-(\d+)$/.exec(window.location.hash);
-  open(wanted && runs[Number(wanted[1])] ? Number(wanted[1]) : 0);
 })();

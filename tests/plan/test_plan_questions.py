@@ -97,27 +97,27 @@ def test_a_comparison_says_where_thresholds_and_costs_come_from():
     assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
 
 
-def test_what_every_run_refuses_is_in_the_quarantine_of_its_dataset():
+def test_a_run_has_a_quarantine_of_its_own_and_a_dataset_none_of_its_runs():
     found = {"log": {"picker": {"program": "relion-log", "threshold": 0.1}}}
     found["blobs"] = {"picker": {"program": "skimage-log", "threshold": 0.1}}
     found["files"] = {"picker": {"files": "picks/*.box", "origin": "top-left", "leak": True, "threshold": 0.3}}
     found["never"] = {"picker": {"program": "topaz"}}
     runs = ["mine/unet", "mine/log", "mine/blobs", "mine/files", "sim/log"]
     asked = plan(SIM, run=runs, experiments=found)
-    assert pickers.run_quarantine(asked, dataset="mine") == [
-        f"results/mine/{name}.tsv"
-        for name in (
-            "unet/quarantine/predict-0000",
-            "log/quarantine/relion-log-0000",
-            "blobs/quarantine/skimage-log-0000",
-            "files/quarantine",
-        )
-    ]
+    refused = {
+        "unet": ["quarantine/predict-0000"],
+        "log": ["quarantine/relion-log-0000"],
+        "blobs": ["quarantine/skimage-log-0000"],
+    }
+    for name, tables in refused.items():
+        expected = [f"results/mine/{name}/{table}.tsv" for table in tables]
+        assert pickers.run_quarantine(asked, dataset="mine", experiment=name) == expected
     of_sim = [f"results/sim/log/quarantine/relion-log-{batch}.tsv" for batch in ("0000", "0001")]
-    assert pickers.run_quarantine(asked, dataset="sim") == of_sim
-    # what contradicts the config comes from coordinates and from files of picks
-    assert pickers.run_notices(asked, dataset="mine") == ["results/mine/files/notices.tsv"]
-    assert pickers.run_notices(asked, dataset="sim") == []
+    assert pickers.run_quarantine(asked, dataset="sim", experiment="log") == of_sim
+    # the import of picks writes the quarantine and the notices of its run
+    assert pickers.from_files(asked) == ["files"]
+    shown = reports.report_input(asked, dataset="mine", experiment="files")
+    assert shown["pick_notices"] == ["results/mine/files/notices.tsv"]
     assert datasets.coordinate_notices(asked, dataset="mine") == ["results/mine/coordinates/0-notices.tsv"]
     bare = plan((("bare", "x", 0, 0),), run=["bare/log"], experiments=found)
     assert datasets.coordinate_notices(bare, dataset="bare") == []
@@ -134,8 +134,28 @@ def test_the_report_of_a_picker_shows_no_network():
     assert reports.report_plots(asked, dataset="mine", experiment="topaz") == [
         "results/mine/topaz/plots/precision_recall.png"
     ]
-    assert reports.report_run(asked, "mine", "topaz")["folders"] == ["results/mine", "results/mine/topaz"]
-    assert reports.n_previews(asked) == 6
+    assert reports.report_run(asked, run="mine/topaz")["folders"] == ["results/mine", "results/mine/topaz"]
+    assert reports.n_previews(asked, dataset="mine") == 3
+
+
+def test_the_index_lists_the_runs_of_this_config_and_the_finished_ones_of_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for run, names in {"old/unet": ("report.html", "report_entry.json"), "broken/unet": ("report_entry.json",)}.items():
+        (tmp_path / "results" / run).mkdir(parents=True)
+        for name in names:
+            (tmp_path / "results" / run / name).touch()
+    expected = [f"results/{run}/report_entry.json" for run in ("mine/unet", "old/unet")]
+    assert reports.listed_entries(plan()) == expected
+    # a module's other files are not below its prefix
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "results").rename(tmp_path / "outer/results")
+    assert reports.listed_entries(dataclasses.replace(plan(), prefix="outer/")) == expected[:1]
+
+
+def test_only_a_searched_run_is_calibrated():
+    found = {"log": {"picker": {"program": "relion-log", "threshold": 0.1}}}
+    asked = plan(run=["mine/unet", "mine/log"], experiments=found)
+    assert reports.calibrates(asked, "mine", "unet") and not reports.calibrates(asked, "mine", "log")
 
 
 def test_targets_ask_for_what_a_run_can_have():

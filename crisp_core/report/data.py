@@ -1,0 +1,139 @@
+"""Data of a run's page, from the files of the run."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from crisp_core.figures.pick_counts import draw_pick_counts
+from crisp_core.figures.score_histogram import draw_score_histogram
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.star import read_blocks
+from crisp_core.picking.finders import finder_of_file
+from crisp_core.report.picked import (
+    Picked,
+    chosen_threshold,
+    fill_missing_scores,
+    mark_outliers,
+    pick_counts,
+    pooled_counts,
+    score_groups,
+    threshold_grid,
+)
+from crisp_core.report.previews import figure_uri, png_file_uri
+from crisp_core.report.sheet import sheet_and_views
+from crisp_core.report.tables import table_rows
+from crisp_core.report.view import draw_particle_figures, sample_particles
+
+# particles in the mean image and the montage
+AVERAGED = 500
+
+
+def read_candidates(paths: Iterable[str]) -> pd.DataFrame:
+    """Read the candidates of all batches; those without a score get one."""
+    return fill_missing_scores(pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True))
+
+
+def read_centers(paths: str | Sequence[str]) -> dict[str, Any]:
+    """Read finder and threshold of a run from its centers.yaml or threshold.yaml; without a file, no threshold."""
+    settings = {"threshold": None}
+    for path in [paths] if isinstance(paths, str) else paths:
+        settings = yaml.safe_load(Path(path).read_text())
+    return settings
+
+
+def read_tables(paths: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list]]:
+    """Read tab-separated tables by name, the files of a name one after the other, for the template."""
+    tables = {}
+    for name, files in paths.items():
+        parts = [pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in files]
+        filled = [part for part in parts if len(part)] or parts[:1]
+        tables[name] = table_rows(pd.concat(filled, ignore_index=True))
+    return tables
+
+
+def picks_data(
+    found: Mapping[str, Picked],
+    files: Mapping[str, Mapping[str, str]],
+    parts: Mapping[str, str],
+    centers: Mapping[str, Any],
+    *,
+    given_threshold: float | str | None,
+    scores: np.ndarray,
+    diameter_angstrom: float,
+    n_previews: int,
+) -> dict[str, Any]:
+    """Contact sheet, viewer, counts and figures of the picks of a run.
+
+    Parameters
+    ----------
+    found : mapping of micrograph to Picked
+        Candidates and known particles, matched.
+    files : mapping of kind to mapping of micrograph to file
+        Kinds image, probability and label.
+    parts : mapping of micrograph to part of the split
+    centers : mapping
+        Finder and threshold of the run, of `read_centers`.
+    given_threshold : float, str or None
+        Threshold of the config; None takes that of `centers`.
+    scores : (n,) array
+        Scores of all candidates.
+    diameter_angstrom : float
+        Longest extent of the particle, in Å.
+    n_previews : int
+        Number of micrographs that the page can show.
+    """
+    chosen = chosen_threshold(centers["threshold"] if given_threshold is None else given_threshold, scores)
+    thresholds = threshold_grid(chosen, scores)
+    counts = mark_outliers(pick_counts(found, chosen))
+    sheet, views = sheet_and_views(
+        found, counts, files, parts, diameter_angstrom=diameter_angstrom, n_previews=n_previews
+    )
+    return {
+        "finder": str(finder_of_file(centers)) if "finder" in centers else "",
+        "n_micrographs": len(counts),
+        "n_viewed": len(views),
+        "n_picks": int(counts["n_picks"].sum()),
+        "sheet": sheet,
+        "outliers": table_rows(counts[counts["outlier"]].drop(columns="outlier")),
+        "viewer": {
+            "thresholds": thresholds.tolist(),
+            "chosen": chosen,
+            "pooled": pooled_counts(found, parts, thresholds),
+            "micrographs": views,
+        },
+        "figures": {
+            "scores": figure_uri(draw_score_histogram(score_groups(found), threshold=chosen)),
+            "picks_per_micrograph": figure_uri(draw_pick_counts(counts)),
+        },
+    }
+
+
+def particles_data(star_path: str, stacks: Sequence[str], *, diameter_angstrom: float) -> dict[str, Any]:
+    """Number of extracted particles, with the figures of some of them.
+
+    Parameters
+    ----------
+    star_path : str
+        Star file of all particles.
+    stacks : sequence of str
+        Particle stacks of all batches.
+    diameter_angstrom : float
+        Longest extent of the particle, in Å.
+    """
+    star: Mapping[str, Any] = read_blocks(star_path)
+    particles = sample_particles(stacks, AVERAGED)
+    diameter_px = diameter_angstrom / float(star["optics"]["rlnImagePixelSize"].iloc[0])
+    return {
+        "n_particles": len(star["particles"]),
+        "n_averaged": len(particles),
+        "figures": draw_particle_figures(particles, diameter_px=diameter_px),
+    }
+
+
+def plot_figures(paths: Iterable[str]) -> dict[str, str]:
+    """Plots of a run as data URIs, by the name of their figure."""
+    return {Path(path).stem: png_file_uri(path) for path in paths}
