@@ -46,13 +46,13 @@ with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
 
 
 def read_rules() -> dict[str, dict]:
-    """Names, files and resources of every rule that makes a file."""
+    """Names, files and resources of every rule with a script, without the kinds of jobs from which they inherit."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", PROGRAM, str(ROOT / "Snakefile")]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rules = json.loads(done.stdout.splitlines()[-1])
-    return {name: rule for name, rule in rules.items() if rule["script"]}
+    return {name: rule for name, rule in rules.items() if rule["script"] and not name.endswith("_job")}
 
 
 def names_in_script(path: Path) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ def test_the_default_run_reaches_its_targets(tmp_path):
     metrics = folder / "results/embedded/unet/metrics"
     assert pooled_test_row(metrics / "pixels.tsv")["f1"] >= 0.85
     assert pooled_test_row(metrics / "picks.tsv")["f1"] >= 0.90
-    assert (folder / "results/report.html").stat().st_size < 15e6
+    assert (folder / "results/embedded/unet/report.html").stat().st_size < 15e6
 
 
 @pytest.mark.real

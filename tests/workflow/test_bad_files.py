@@ -215,11 +215,14 @@ def test_the_others_finish_and_the_run_says_so_when_it_is_strict(bad_run):
     # nothing else failed
     (line,) = error_lines(done.stdout)
     n_bad = len(BAD_MICROGRAPHS) + len(BAD_COORDINATES) + len(OUTSIDE)
-    assert line.startswith(f"strict: all is finished, but {n_bad} files were quarantined, see {RESULTS}/quarantine.tsv")
+    assert line.startswith(
+        f"strict: the run is finished, but {n_bad} files were quarantined, see {RESULTS}/quarantine.tsv"
+    )
     assert "Traceback" not in done.stdout
-    for name in ("results/report.html", f"{RESULTS}/picked/metrics/picks.tsv", f"{RESULTS}/picked/plots/overlays"):
-        assert (folder / name).exists()
-    assert not (folder / "results/strict.txt").exists()
+    for name in ("report.html", "metrics/picks.tsv", "plots/overlays"):
+        assert (folder / RESULTS / "picked" / name).exists()
+    assert (folder / "results/report.html").is_file()
+    assert not (folder / RESULTS / "picked/strict.txt").exists()
     listed = pd.read_csv(folder / RESULTS / "micrographs.tsv", sep="\t")["micrograph"]
     assert sorted(listed) == names
     assert (folder / RESULTS / "picked/particles.star").is_file()
@@ -278,10 +281,10 @@ def test_a_micrograph_without_a_finite_map_is_in_quarantine_and_the_others_are_p
     before = read_coordinates_star(results / "picked/picks/0000.star")
     with h5py.File(results / "images/0000.h5", "r+") as file:
         file["image/good_010"][5, 5] = np.nan
-    targets = [f"{RESULTS}/quarantine.tsv", f"{RESULTS}/picked/picks/0000.star"]
-    arguments = ("--forcerun", "predict", "--allowed-rules", "predict", "pick", "quarantine", "--cores", "1")
+    targets = [f"{RESULTS}/picked/quarantine.tsv", f"{RESULTS}/picked/picks/0000.star"]
+    arguments = ("--forcerun", "predict", "--allowed-rules", "predict", "pick", "quarantine_run", "--cores", "1")
     run_snakemake(*targets, *arguments, "--configfile", "bad.yaml", cwd=folder)
-    refused = pd.read_csv(results / "quarantine.tsv", sep="\t").query("stage == 'predict'")
+    refused = pd.read_csv(results / "picked/quarantine.tsv", sep="\t")
     assert refused["path"].tolist() == ["raw/good_010.mrc"]
     assert "gives it no finite probability, so it has no picks" in refused["reason"].item()
     others = before[before["micrograph"] != "good_010"].reset_index(drop=True)

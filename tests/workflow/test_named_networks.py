@@ -92,7 +92,9 @@ def test_the_file_of_a_network_picks_where_no_coordinates_are(finished):
     (finished / "mine").mkdir()
     shutil.copy(finished / "results/networks/both/network.pt", finished / "mine")
     write_config(finished / "other.yaml", settings)
-    run_snakemake("--cores", "2", "--configfile", "other.yaml", "--", "picks", "results/report.html", cwd=finished)
+    run_snakemake(
+        "--cores", "2", "--configfile", "other.yaml", "--", "picks", "results/files/given/report.html", cwd=finished
+    )
     picks = read_coordinates_star(finished / "results/files/given/picks/0000.star")
     assert recall(read_coordinates_star(finished / "results/coarse/coordinates.star"), picks) > 0.5
     assert not (finished / "results/files/given/network.pt").exists()

@@ -82,7 +82,7 @@ def mixed(tmp_path_factory):
     config["experiments"] = {"given": {"picker": picker, "particles": particles}}
     write_config(folder / "mixed.yaml", config)
     targets = [f"{RESULTS}/{name}.tsv" for name in ("quarantine", "notices", "given/dropped")]
-    targets += ["results/report.html"]
+    targets += [f"{RESULTS}/given/report.html"]
     run_snakemake("--cores", "2", "--configfile", "mixed.yaml", "--", "particles", *targets, cwd=folder)
     return folder
 
@@ -157,7 +157,8 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     assert refused["stage"].to_dict() == {path: stage for path, (stage, _) in reasons.items()}
     for path, (_, reason) in reasons.items():
         assert reason in refused.loc[path, "reason"]
-    of_ctf, of_picks = table(mixed, "notices")["notice"]
+    (of_ctf,) = table(mixed, "notices")["notice"]
+    (of_picks,) = table(mixed, "given/notices")["notice"]
     assert of_ctf.startswith(
         "ctf.star: rlnVoltage is 200, the config's voltage_kv is 300; the particles carry the file"
     )
@@ -167,7 +168,7 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     assert of_picks.endswith(
         "pixels of 7.08 Å; if they were picked on micrographs of 14.16 Å, set scale to 2, or correct pixel_size"
     )
-    page = (mixed / "results/report.html").read_text()
+    page = (mixed / RESULTS / "given/report.html").read_text()
     assert "Files that contradict the config" in page and "rlnVoltage is 200" in page and "set scale to 2" in page
 
 

@@ -15,7 +15,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
 from crisp_core.formats.relion_coordinates import read_coordinates_star
-from crisp_core.report.page import render_page, summarise_run
+from crisp_core.report.index import render_index
+from crisp_core.report.page import index_entry, render_page, summarise_run
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see requirements-test.txt")
 
@@ -44,14 +45,15 @@ def opened(chromium):
     """Opens a page; at the end of the test there was no message in its console, no error and no request."""
     wrong, contexts = [], []
 
-    def open_page(path, *, width=1280, height=900):
+    def open_page(path, *, width=1280, height=900, viewer=True):
         contexts.append(chromium.new_context(viewport={"width": width, "height": height}, offline=True))
         page = contexts[-1].new_page()
         page.on("console", lambda message: wrong.append(message.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: request.url.startswith(("data:", "file:")) or wrong.append(request.url))
         page.goto(Path(path).as_uri())
-        drawn(page)
+        if viewer:
+            drawn(page)
         return page
 
     yield open_page
@@ -61,18 +63,18 @@ def opened(chromium):
 
 
 def drawn(page):
-    page.wait_for_selector("article:not([hidden]) [data-drawn]")
+    page.wait_for_selector("article [data-drawn]")
 
 
 def out(page, name):
-    return page.locator(f'article:not([hidden]) [data-out="{name}"]').inner_text()
+    return page.locator(f'article [data-out="{name}"]').inner_text()
 
 
 def set_slider(page, threshold):
     """Move the slider to a threshold that it has."""
     page.evaluate(
         """threshold => {
-            const run = JSON.parse(document.getElementById("data").textContent)[0];
+            const run = JSON.parse(document.getElementById("data").textContent);
             const slider = document.querySelector('[data-in="slider"]');
             slider.value = run.thresholds.indexOf(threshold);
             slider.dispatchEvent(new Event("input"));
@@ -82,7 +84,7 @@ def set_slider(page, threshold):
 
 
 def picture(page):
-    return page.evaluate("document.querySelector('article:not([hidden]) canvas').toDataURL()")
+    return page.evaluate("document.querySelector('article canvas').toDataURL()")
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +116,7 @@ def expected(candidates, truth, names, threshold):
 
 def test_the_slider_shows_the_numbers_of_a_fresh_matching(tiny_run, results, opened):
     candidates, truth, split = results
-    page = opened(tiny_run / "results/report.html")
+    page = opened(tiny_run / "results/tiny/small/report.html")
     test = split.loc[split["part"] == "test", "micrograph"].tolist()
     name = out(page, "name")
     assert name in test
@@ -135,7 +137,7 @@ def test_the_slider_shows_the_numbers_of_a_fresh_matching(tiny_run, results, ope
 
 
 def test_the_page_starts_with_the_numbers_of_the_table_of_picks(tiny_run, opened):
-    page = opened(tiny_run / "results/report.html")
+    page = opened(tiny_run / "results/tiny/small/report.html")
     table = pd.read_csv(tiny_run / "results/tiny/small/metrics/picks.tsv", sep="\t")
     row = table.query("part == 'test' and micrograph == 'all'").iloc[0]
     assert out(page, "part-picks") == str(row["n_picks"])
@@ -145,7 +147,7 @@ def test_the_page_starts_with_the_numbers_of_the_table_of_picks(tiny_run, opened
 
 
 def test_toggles_change_what_is_drawn(tiny_run, opened):
-    page = opened(tiny_run / "results/report.html")
+    page = opened(tiny_run / "results/tiny/small/report.html")
     for layer, key in LAYERS.items():
         button = page.locator(f'[data-layer="{layer}"]')
         pressed, before = button.get_attribute("aria-pressed"), picture(page)
@@ -156,7 +158,7 @@ def test_toggles_change_what_is_drawn(tiny_run, opened):
 
 
 def test_keys_move_between_micrographs_and_thresholds(tiny_run, results, opened):
-    page = opened(tiny_run / "results/report.html")
+    page = opened(tiny_run / "results/tiny/small/report.html")
     candidates, _, _ = results
     names = sorted(set(candidates["micrograph"]))
     first = out(page, "name")
@@ -192,7 +194,7 @@ def test_keys_move_between_micrographs_and_thresholds(tiny_run, results, opened)
 
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_the_page_is_as_wide_as_the_window_and_everything_has_a_name(tiny_run, opened, width):
-    page = opened(tiny_run / "results/report.html", width=width)
+    page = opened(tiny_run / "results/tiny/small/report.html", width=width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     unnamed = """[...document.querySelectorAll("button, input, select, canvas, img")].filter(
         e => !e.getAttribute("aria-label") && !e.innerText?.trim() && e.alt === undefined).length"""
@@ -205,7 +207,7 @@ def test_the_page_is_as_wide_as_the_window_and_everything_has_a_name(tiny_run, o
 
 def test_the_exported_command_picks_as_many(tiny_run, results, opened, tmp_path):
     candidates, _, _ = results
-    page = opened(tiny_run / "results/report.html")
+    page = opened(tiny_run / "results/tiny/small/report.html")
     threshold = round(float(candidates["score"].median()), 3)
     set_slider(page, threshold)
     command, n_picks = out(page, "command"), int(out(page, "all-picks"))
@@ -277,28 +279,45 @@ def made_run(name, *, labelled):
     return run | {"summary": summarise_run(run)}
 
 
-def test_several_runs_share_a_page_and_text_stays_text(tmp_path, opened):
-    path = tmp_path / "report.html"
-    runs = [made_run("d/e", labelled=True), made_run("d/<i>other</i>", labelled=False)]
-    path.write_text(render_page(runs, made="now"))
+@pytest.mark.parametrize("labelled", [True, False])
+def test_text_stays_text_and_layers_that_a_run_lacks_are_disabled(tmp_path, opened, labelled):
+    name = "d/e" if labelled else "d/<i>other</i>"
+    path, run = tmp_path / "report.html", made_run(name, labelled=labelled)
+    path.write_text(render_page(run, made="now"))
     page = opened(path)
-    assert out(page, "name") == runs[0]["viewer"]["micrographs"][0]["name"]
-    assert page.locator("article:visible h1").inner_text() == "d/e" and out(page, "here-precision") == "0.500"
-    assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["true pick", "1", "1", "0"]
-    page.keyboard.press("ArrowRight")
-    drawn(page)
-    assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["pick", "2", "–", "–"]
-    assert page.locator("article:visible [data-layer=truth]").is_disabled()
-    page.select_option("#run-choice", "1")
-    drawn(page)
-    assert page.locator("article:visible h1").inner_text() == "d/<i>other</i>"
-    assert out(page, "count") == "2" and out(page, "n-true") == "2"
-    assert page.locator("article:visible [data-layer=truth]").is_disabled()
-    assert page.locator("article:visible [data-layer=probability]").is_disabled()
-    page.locator("article:visible canvas").focus()
-    page.keyboard.press("ArrowUp")
-    assert out(page, "count") == "1"
-    assert page.locator(".bar nav a").first.get_attribute("href") == "#overview-1"
-    page.locator("article:visible [data-open-run='0']").click()
-    assert page.locator("article:visible h1").inner_text() == "d/e"
+    assert out(page, "name") == run["viewer"]["micrographs"][0]["name"]
+    assert page.locator("h1").inner_text() == name
+    if labelled:
+        assert out(page, "here-precision") == "0.500"
+        assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["true pick", "1", "1", "0"]
+        page.keyboard.press("ArrowRight")
+        drawn(page)
+        assert [out(page, key) for key in ("kind", "n-true", "n-false", "n-missed")] == ["pick", "2", "–", "–"]
+        assert page.locator("[data-layer=truth]").is_disabled()
+    else:
+        assert out(page, "count") == "2" and out(page, "n-true") == "2"
+        assert page.locator("[data-layer=truth]").is_disabled()
+        assert page.locator("[data-layer=probability]").is_disabled()
+        page.locator("canvas").focus()
+        page.keyboard.press("ArrowUp")
+        assert out(page, "count") == "1"
     assert page.locator("main i, main img[src=x], td b").count() == page.locator(".toggles i").count()
+
+
+def test_the_index_lists_runs_with_scores_and_links_and_text_stays_text(tmp_path, opened):
+    runs = [made_run("d/e", labelled=True), made_run("d/<i>other</i>", labelled=False)]
+    (tmp_path / "d/e").mkdir(parents=True)
+    (tmp_path / "d/e/report.html").write_text(render_page(runs[0], made="now"))
+    (tmp_path / "table.tsv").write_text("<b>\tf1\n1\t0.5\n")
+    entries = [index_entry(run, made="1 June") for run in runs]
+    (tmp_path / "report.html").write_text(render_index(entries, [str(tmp_path / "table.tsv")]))
+    page = opened(tmp_path / "report.html", viewer=False)
+    rows = [row.inner_text().split("\t") for row in page.locator("#runs tbody tr").all()]
+    assert rows[0][:8] == ["d/e", "network, nms (cell_diameters 0.5)", "1", "2", "test", "0.667", "0.500", "1.000"]
+    assert rows[1][0] == "d/<i>other</i>" and rows[1][4:6] == ["no coordinates", "–"] and rows[1][10] == "1 June"
+    assert page.locator("#shared td").all_inner_texts() == ["1", "0.5"] and page.locator("main i, main b").count() == 0
+    page.locator("#runs tbody a").first.click()
+    drawn(page)
+    assert page.locator("h1").inner_text() == "d/e"
+    page.locator("header strong a").click()
+    assert page.locator("h1").inner_text() == "Runs"

@@ -25,12 +25,13 @@ from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.mrc import write_mrc
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
+from .loaded import read_rules
 
 pytestmark = pytest.mark.slow
 
 RESULTS = Path("results/tiny")
 # times are in it
-NOT_REPEATED = re.compile(r"performance/|seconds|results/report\.html")
+NOT_REPEATED = re.compile(r"performance/|seconds|report\.html|report_entry\.json")
 
 
 def planned(folder, *arguments):
@@ -65,6 +66,8 @@ def test_every_stage_leaves_its_result(tiny_run):
         "coordinates.star",
         "split.tsv",
         "quarantine.tsv",
+        "small/quarantine.tsv",
+        "small/report.html",
         "small/network.pt",
         "small/history.tsv",
         "small/probability/0001.h5",
@@ -180,12 +183,10 @@ def depending_rules(tiny_run):
 
 def rules_that_import(folder, module):
     """Rules whose script imports a module, directly or through others, by Python's own reading of the bytecode."""
-    text = "".join(path.read_text() for path in sorted((folder / "rules").glob("*.smk")))
-    scripts = re.findall(r'^rule (\w+):(?:(?!^rule ).)*?script:\s+"../(workflow_scripts/\w+\.py)"', text, re.M | re.S)
     found = set()
-    for rule, script in scripts:
+    for rule, facts in read_rules().items():
         finder = modulefinder.ModuleFinder(path=[str(folder)])
-        finder.run_script(str(folder / script))
+        finder.run_script(str(folder / f"workflow_scripts/{facts['script']}.py"))
         found |= {rule} if module in finder.modules else set()
     return found
 
@@ -216,13 +217,35 @@ def test_a_changed_constant_reruns_what_uses_it_and_nothing_else(tiny_run, depen
     assert expected < depending_rules.keys()
 
 
+def test_two_configs_in_one_folder_leave_each_other_up_to_date(tiny_run, tmp_path):
+    """Each run has its page; the index lists all; a strict check belongs to its run."""
+    folder = tmp_path / "both"
+    shutil.copytree(tiny_run, folder, symlinks=True)
+    reused = {"trained": "results/tiny/small", "prediction": TINY["experiments"]["small"]["prediction"]}
+    other = TINY | {"run": ["tiny/reused"], "experiments": {"reused": reused}, "strict": True}
+    write_config(folder / "other.yaml", other)
+    page = folder / RESULTS / "small/report.html"
+    before = page.stat().st_mtime_ns
+    run_snakemake("--cores", "2", "--configfile", "other.yaml", cwd=folder)
+    assert page.stat().st_mtime_ns == before and (folder / RESULTS / "reused/report.html").is_file()
+    index = (folder / "results/report.html").read_text()
+    assert [f'href="tiny/{name}/report.html"' in index for name in ("reused", "small")] == [True, True]
+    assert (folder / RESULTS / "reused/strict.txt").is_file()
+    for name in ("tiny", "other"):
+        assert "Nothing to be done" in run_snakemake("-n", "--configfile", f"{name}.yaml", cwd=folder).stdout
+    # a page that is gone leaves the index
+    shutil.rmtree(folder / RESULTS / "reused")
+    run_snakemake("--cores", "2", "--configfile", "tiny.yaml", cwd=folder)
+    assert "tiny/reused" not in (folder / "results/report.html").read_text()
+
+
 def test_a_newer_script_reruns_its_rule(tiny_run):
     """Snakemake judges scripts by their time, so that even a comment counts."""
     path = tiny_run / "workflow_scripts/report_page.py"
     before = path.stat()
     path.touch()
     try:
-        assert planned(tiny_run) == {"report_page", "all"}
+        assert planned(tiny_run) == {"report_page", "report_index", "all"}
         assert planned(tiny_run, "--rerun-triggers", "mtime", "params", "input", "software-env") == set()
     finally:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -455,7 +478,10 @@ def test_bad_files_are_quarantined_and_the_others_finish(tiny_run, tmp_path):
     assert (folder / RESULTS / f"small/autopick/{good[4].stem}_autopick.star").is_file()
     left_out = pd.read_csv(folder / RESULTS / "left_out.tsv", sep="\t")
     twins = {f"raw [A]/{path.stem}{ending}.mrc" for path in good for ending in ("_noDW", "_PS")}
-    assert set(left_out["path"]) == twins and f"{good[0].stem}_noDW.mrc" in (folder / "results/report.html").read_text()
+    assert (
+        set(left_out["path"]) == twins
+        and f"{good[0].stem}_noDW.mrc" in (folder / RESULTS / "small/report.html").read_text()
+    )
     # a file that is named by its exact path is picked; a pattern without a file, and a folder, end the call
     insisted = f"raw [A]/{good[0].stem}_noDW.mrc"
     for patterns, expected in (
