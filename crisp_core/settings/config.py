@@ -228,7 +228,7 @@ class Config(Section):
 
     watch: Positive | None = None
     """Seconds for which a new micrograph must be unchanged before it is used, for a folder into which a microscope
-    still writes; null takes all files at once; docs/cluster.md."""
+    still writes; null takes all files at once; docs/additions.md."""
 
     run: Annotated[list[Run], Field(min_length=1), UNIQUE]
     """Runs to make, as dataset/experiment."""

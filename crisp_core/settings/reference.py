@@ -57,7 +57,7 @@ def all_sections(section: type[Section], place: str) -> Iterator[tuple[str, type
 def _heading(section: type[Section], places: list[str]) -> str:
     program = section.model_fields.get("program")
     place = places[0] or "Top level"
-    return f"{place}, program {program.default}" if program else place
+    return f"{place}, program {program.default}" if program and program.default else place
 
 
 def _section(section: type[Section], places: list[str], schemas: dict[str, Any], names: dict[str, str]) -> str:

@@ -1,26 +1,33 @@
-"""The page of the Python API: mkdocstrings fills it from the docstrings."""
+"""The pages of the Python API: mkdocstrings fills them from the docstrings."""
 
 from pathlib import Path
 
 INTRODUCTION = """# Python API
 
-`pip install .` installs the package `crisp_core`, which needs no Snakemake. The public names can be imported from
-`crisp_core` itself; the [example of a notebook](../../examples/pick_one_micrograph.py) uses them. Each package imports
-only from itself and from the packages above it ([design](../design.md#packages)).
+`pip install .` installs the package `crisp_core`, which needs no Snakemake. `import crisp_core` gives the public names;
+the [example of a notebook](../../examples/pick_one_micrograph.py) uses them. Each package imports only from itself and
+from the packages above it ([design](../design.md#packages)).
+
+| package | modules |
+|---|---|
 """
+PUBLIC = "\n## Public names\n"
+FOUNDATIONS = "foundations"
 
 
-def api_page(root: Path) -> str:
-    """Public names first, then the modules of every package."""
-    core = root / "crisp_core"
-    packages = package_order(root)
-    single = sorted(path for path in core.glob("*.py") if path.stem not in ("__init__", "pipeline"))
-    sections = [("Foundations", single)]
-    sections += [
-        (name, sorted((core / name).rglob("*.py")) if (core / name).is_dir() else [core / f"{name}.py"])
-        for name in packages
-    ]
-    return "\n".join([INTRODUCTION, *(package_section(name, paths, root) for name, paths in sections)])
+def api_pages(root: Path) -> dict[str, str]:
+    """Path and text of every page: an overview, and a page per package."""
+    packages = {name: modules(root, name) for name in (FOUNDATIONS, *package_order(root))}
+    pages = {f"reference/api-{name}.md": package_page(name, names) for name, names in packages.items()}
+    rows = [f"| [{name}](api-{name}.md) | {', '.join(map(short, names))} |" for name, names in packages.items()]
+    return {"reference/api.md": "\n".join([INTRODUCTION.rstrip(), *rows, PUBLIC, *public_names()]), **pages}
+
+
+def public_names() -> list[str]:
+    """Links to the public names."""
+    from crisp_core import PUBLIC as public
+
+    return [f"- [`{name}`][crisp_core.{module}.{name}]" for name, module in public.items()]
 
 
 def package_order(root: Path) -> list[str]:
@@ -29,11 +36,29 @@ def package_order(root: Path) -> list[str]:
     return [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
 
 
-def package_section(name: str, paths: list[Path], root: Path) -> str:
-    """A heading, and one directive of mkdocstrings per module that holds code."""
-    modules = [path for path in paths if path.name != "__init__.py"]
-    directives = [
-        f"::: {'.'.join(path.relative_to(root).with_suffix('').parts)}\n    options: {{heading_level: 3}}\n"
-        for path in modules
+def modules(root: Path, package: str) -> list[str]:
+    """Names of the modules of a package, of a single module, or of the foundations."""
+    core = root / "crisp_core"
+    files = sorted((core / package).rglob("*.py")) if (core / package).is_dir() else [core / f"{package}.py"]
+    if package == FOUNDATIONS:
+        files = sorted(set(core.glob("*.py")) - {core / f"{name}.py" for name in package_order(root)})
+    return [
+        ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        for path in files
+        if path != core / "__init__.py"
     ]
-    return "\n".join([f"## {name}\n", *directives])
+
+
+def package_page(name: str, names: list[str]) -> str:
+    """Page of one package: a directive of mkdocstrings per module."""
+    return "\n".join([f"# {name}\n", *map(directive, names)])
+
+
+def directive(name: str) -> str:
+    """Line by which mkdocstrings inserts an object of the code."""
+    return f"::: {name}\n"
+
+
+def short(name: str) -> str:
+    """Name of a module without the package crisp_core."""
+    return f"`{name.removeprefix('crisp_core.')}`"

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from docs.generators.api import api_page  # noqa: E402
+from docs.generators.api import api_pages  # noqa: E402
 from docs.generators.choices import choices_page  # noqa: E402
 from docs.generators.config_page import config_page  # noqa: E402
 from docs.generators.examples import examples_page  # noqa: E402
@@ -32,7 +32,6 @@ GENERATED: dict[str, Callable[[Path], str]] = {
     "reference/choices.md": choices_page,
     "reference/figures.md": figures_page,
     "reference/examples.md": examples_page,
-    "reference/api.md": api_page,
 }
 # files of the project that a page may link to, and the page of the site that shows them
 SHOWN = {
@@ -47,8 +46,9 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages."""
-    for path, make in GENERATED.items():
-        files.append(File.generated(config, path, content=make(ROOT)))
+    pages = {path: make(ROOT) for path, make in GENERATED.items()} | api_pages(ROOT)
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
     return files
 
 
