@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crisp_core.evaluation.pixels import count_pixels, iou, pool_pixels, precision, recall
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph
-from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.formats.relion_optics import optics_table
 from crisp_core.formats.relion_particles import particles_table
@@ -151,8 +151,8 @@ def outlined(samples: list[Sample], particles: pd.DataFrame, volume: np.ndarray,
     for sample in samples:
         rows = particles[particles["rlnMicrographName"] == f"{sample.name}.mrc"]
         xy = rows[["rlnCoordinateX", "rlnCoordinateY"]].to_numpy()
-        xy = (xy - rows[list(ORIGINS.values())].to_numpy() / sample.pixel_size) * SIDE / len(sample.image)
-        outlines = project_outlines(density, xy, rows[list(ANGLES.values())].to_numpy(), threshold=THRESHOLD)
+        xy = (xy - rows[list(ORIGIN_LABELS.values())].to_numpy() / sample.pixel_size) * SIDE / len(sample.image)
+        outlines = project_outlines(density, xy, rows[list(ANGLE_LABELS.values())].to_numpy(), threshold=THRESHOLD)
         labels.append(merge_outlines((SIDE, SIDE), range(1, len(rows) + 1), outlines) > 0)
     return labels
 
@@ -202,7 +202,7 @@ def report_angles(particles: pd.DataFrame) -> None:
     views = np.abs(direction_vectors(particles[["rlnAngleRot", "rlnAngleTilt"]].to_numpy())).argmax(axis=1)
     shares = np.bincount(views, minlength=3) / len(views)
     print("    views nearest to the axes x, y, z: " + ", ".join(f"{share:.0%}" for share in shares))
-    origin = particles[list(ORIGINS.values())].to_numpy()
+    origin = particles[list(ORIGIN_LABELS.values())].to_numpy()
     x, y = origin.mean(axis=0)
     print(f"    origins: mean ({x:.1f}, {y:.1f}) Å, sd {origin.std(axis=0).mean():.1f} Å")
     if CORRELATION in particles:
@@ -213,7 +213,7 @@ def true_poses(samples: list[Sample]) -> list[np.ndarray]:
     """Labels from the angles that the simulation drew."""
     table = pd.concat([sample.coordinates for sample in samples], ignore_index=True)
     table = table.rename(columns={"x": "rlnCoordinateX", "y": "rlnCoordinateY"}).assign(
-        **dict.fromkeys(ORIGINS.values(), 0.0)
+        **dict.fromkeys(ORIGIN_LABELS.values(), 0.0)
     )
     table["rlnMicrographName"] = table["micrograph"] + ".mrc"
     return outlined(samples, table, *read_volume(MAP))

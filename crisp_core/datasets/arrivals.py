@@ -1,4 +1,4 @@
-"""Micrographs that a microscope is still writing: which of them are finished."""
+"""Finished and unfinished micrographs during data collection."""
 
 import os
 import time
@@ -7,23 +7,24 @@ from pathlib import Path
 from crisp_core.errors import UserError
 from crisp_core.formats.images import check_whole
 
-# a file that stays short for so many times the waiting time is broken, and is taken so that the quarantine names it
+# A file that stays truncated for so many waiting times is broken; it is taken, so that the quarantine lists it.
 PATIENCE = 10
 
 
 def has_arrived(path: str | Path, *, seconds: float, now: float | None = None) -> bool:
-    """Whether a micrograph is finished: unchanged for some time, and as long as it says itself.
+    """Whether a micrograph is finished: unchanged for some time, and as long as its header states.
 
-    What counts is the time of the last change of any kind (ctime), which the file system sets and no copying program
-    can. The clocks of this machine and of the file server must agree to a fraction of `seconds`.
+    The time of the last change of any kind (ctime) counts, since only the file system sets it, and no copying program.
+    The clocks of this machine and of the file server must agree to a fraction of `seconds`.
 
     Parameters
     ----------
     path : str or Path
+        The micrograph.
     seconds : float
-        How long it must not have changed; `PATIENCE` times as long where it is not whole.
+        Minimum time without a change, in seconds; `PATIENCE` times as long for a truncated file.
     now : float, optional
-        Seconds since 1970; the clock's by default.
+        Present time in seconds since 1970; by default that of the clock.
     """
     try:
         changed = os.stat(path).st_ctime

@@ -1,4 +1,4 @@
-"""Which batch of its dataset each micrograph is in: kept in a file, so that each stays where it once was."""
+"""Batches of a dataset's micrographs, recorded in a file so that every micrograph stays in its batch."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,30 +10,30 @@ COLUMNS = ("micrograph", "batch", "addition")
 
 
 class Place(NamedTuple):
-    """Number of a micrograph's batch, and with which addition to the dataset it came; 0 is the first run."""
+    """Numbers of a micrograph's batch and of the addition to the dataset with which it came; 0 is the first run."""
 
     batch: int
     addition: int
 
 
-def placed(names: Iterable[str], kept: Mapping[str, Place], *, size: int, closed: bool) -> dict[str, Place]:
-    """Place every micrograph: those that have a place keep it, new ones fill new batches.
+def assign_batches(names: Iterable[str], kept: Mapping[str, Place], *, size: int, closed: bool) -> dict[str, Place]:
+    """Assign a batch to every micrograph: known ones keep theirs, new ones fill new batches.
 
     Parameters
     ----------
     names : iterable of str
         Micrographs of the dataset, in order.
     kept : mapping of str to Place
-        Places of earlier calls; what is not among `names` keeps its place and is left out here.
+        Batches of earlier calls; micrographs that are not in `names` are left out of the result.
     size : int
-        Micrographs in a batch.
+        Number of micrographs in a batch.
     closed : bool
         Whether the first addition, from which train and validation parts are drawn, is complete.
 
     Returns
     -------
     dict of str to Place
-        By batch, and in a batch by the order in which they came.
+        Ordered by batch, and in a batch in the order of arrival.
     """
     names = list(names)
     wanted = set(names)
@@ -46,7 +46,7 @@ def placed(names: Iterable[str], kept: Mapping[str, Place], *, size: int, closed
 
 
 def write_places(path: str | Path, places: Mapping[str, Place]) -> None:
-    """Write the places; whoever is killed meanwhile leaves the file before."""
+    """Write the table of batches atomically: an interrupted write leaves the previous file intact."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [COLUMNS, *((name, f"{place.batch:04d}", str(place.addition)) for name, place in places.items())]
@@ -56,12 +56,12 @@ def write_places(path: str | Path, places: Mapping[str, Place]) -> None:
 
 
 def read_places(path: str | Path) -> dict[str, Place]:
-    """Read the places that `write_places` wrote; none where there is no file.
+    """Read a file of `write_places`; an empty result if the file does not exist.
 
     Raises
     ------
     UserError
-        If the file is not what was written.
+        If a line is not a micrograph with its batch and addition.
     """
     path = Path(path)
     if not path.exists():
@@ -74,7 +74,7 @@ def read_places(path: str | Path) -> dict[str, Place]:
         if not good:
             raise UserError(
                 f"{path}: line {number} is not a micrograph with its batch and addition; "
-                "put the file back, or remove it to place all micrographs anew"
+                "restore the file, or remove it to assign all batches anew"
             )
         if number > 1:
             places[cells[0]] = Place(int(cells[1]), int(cells[2]))

@@ -1,7 +1,8 @@
-"""Files that other programs write beside the micrographs, which a plain ``*.mrc`` matches too.
+"""By-products: files of other programs in the folder of the micrographs, which a plain ``*.mrc`` also matches.
 
-Twins and links show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain references
-and overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that name.
+Other versions and links show the same particles again; power spectra, diagnostic images of CTF fits, thumbnails, gain
+references and overviews show none. A file is recognised by its name and by a second sign, such as a micrograph of that
+name.
 
 Source: the file names of MotionCor2 and 3 (``_DW``, ``_DWS``, ``_EVN``, ``_ODD``, ``_Ctf``), RELION (``_noDW``,
 ``_PS``, ``_EVN``, ``_ODD``, ``.ctf``), CTFFIND (``_diag``), cryoSPARC (``_patch_aligned_doseweighted``,
@@ -19,7 +20,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.mrc import mrc_shape
 from crisp_core.formats.stems import micrograph_stem
 
-# Versions of one image, the one to pick first: what it is, and the end of its name.
+# Versions of one image, the best one first: description, and the end of its name.
 VERSIONS = (
     ("dose-weighted sum", r"_DW|_dose_?weighted"),
     ("sum of all frames", r""),
@@ -30,26 +31,26 @@ VERSIONS = (
     ("sum of half the frames", r"_ODD|_odd"),
 )
 PLAIN = 1
-# What is made of a micrograph and shows no particle: what it is, and the end of its name.
+# Images computed from a micrograph, without particles: description, and the end of its name.
 DERIVED = (
     ("power spectrum", r"_PS|_power_?spectrum"),
     ("diagnostic image of a CTF fit", r"\.ctf|_[Cc]tf|_diag|_ctffind\d?|_ctf_diag_2D"),
     ("background estimate", r"_background"),
     ("thumbnail", r"_thumb(_@\dx)?|_thumbnail"),
 )
-# cryoSPARC's name of the method, which stands before the version and is not in the names of derived images.
+# cryoSPARC's name of the method, before the version; names of derived images lack it.
 METHOD = re.compile(r"_(patch|rigid)_aligned$")
 REFERENCE = re.compile(
     r"(^|[_\-. ])((gain|dark)([_-]?ref(erence)?)?|(count|super)_?ref|flat[_-]?field|defects?)([_\-. ]|$)", re.IGNORECASE
 )
-# References are few beside the micrographs: at most one, or a tenth.
-MOST_REFERENCES = 0.1
+# References are few compared with the micrographs: at most one, or a tenth.
+MAX_REFERENCES = 0.1
 EPU_IMAGE = re.compile(r"^FoilHole_\d+_Data_")
 EPU_OVERVIEW = re.compile(r"^(FoilHole_\d+_\d{8}_\d{6}|GridSquare_\d+.*|Atlas_\d+.*)$")
 
 
 class Named(NamedTuple):
-    """What the name of a file says: the micrograph it belongs to, its rank in `VERSIONS` or its kind in `DERIVED`."""
+    """A file by its name: its micrograph, and its rank in `VERSIONS` or its kind in `DERIVED`."""
 
     path: str
     base: str
@@ -58,17 +59,17 @@ class Named(NamedTuple):
 
 
 def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collection[str] = ()) -> dict[str, str]:
-    """Files that are not to be picked beside the micrographs, each with the reason.
+    """Find files that are not micrographs to pick, each with the reason.
 
     Parameters
     ----------
     paths : sequence of str
         All files that the config's patterns match.
     exact : collection of str
-        Files that the config names by their exact paths, which always stay.
+        Files that the config names by their exact paths; they are always kept.
     known : collection of str
-        Names (stems) of the micrographs of earlier calls. They stay whatever arrives later, since what was made of
-        them would be made again otherwise; a better version of one that arrives later is left out.
+        Names (stems) of the micrographs of earlier calls. They are always kept, so that nothing is rerun; a better
+        version that arrives later is left out.
 
     Returns
     -------
@@ -84,13 +85,13 @@ def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collec
 
 
 def _same_file_reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:
-    """Links to a file that is matched too: known paths go first, then files, then symbolic links."""
+    """Links to another matched file; known paths take precedence over files, and files over symbolic links."""
     first: dict[tuple[int, int], str] = {}
     reasons = {}
     for path in sorted(paths, key=lambda one: (not is_known[one], os.path.islink(one))):
         try:
             state = os.stat(path)
-        except OSError:  # told when it is read
+        except OSError:  # reported when the file is read
             continue
         other = first.setdefault((state.st_dev, state.st_ino), path)
         if other != path:
@@ -117,7 +118,7 @@ def _reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, st
 
 
 def named(path: str) -> Named:
-    """What a file's name says of it."""
+    """Recognise a file by its name."""
     stem = micrograph_stem(path)
     for what, ending in DERIVED:
         if found := re.search(rf"(?:{ending})$", stem):
@@ -144,7 +145,7 @@ def _base_and_ranks(stem: str) -> tuple[str, list[int]]:
 
 
 def _derived_reasons(derived: Iterable[Named], best: Mapping[str, Named]) -> dict[str, str]:
-    """Derived images of the kinds that have a micrograph here; the others of such a kind have lost theirs."""
+    """Derived images of each kind of which at least one has its micrograph here."""
     kinds: dict[str, list[Named]] = defaultdict(list)
     for one in derived:
         kinds[str(one.derived)].append(one)
@@ -170,7 +171,7 @@ def _same_size(pairs: Iterable[tuple[str, str]]) -> bool:
 def _reference_reasons(paths: Sequence[str]) -> dict[str, str]:
     found = [path for path in paths if REFERENCE.search(micrograph_stem(path))]
     n_others = len(paths) - len(found)
-    if n_others and len(found) <= max(1, MOST_REFERENCES * n_others):
+    if n_others and len(found) <= max(1, MAX_REFERENCES * n_others):
         return dict.fromkeys(found, "reference image of the camera and not a micrograph, by its name")
     return {}
 

@@ -1,4 +1,4 @@
-"""The list of what was refused, so that nothing stops a run and nothing disappears."""
+"""The quarantine table lists refused files, so that they neither stop a run nor disappear."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,40 +19,49 @@ class Refused(NamedTuple):
 
 
 def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
-    """Write the table path, stage, reason (tab-separated); a header line alone where nothing was refused."""
+    """Write the table path, stage, reason (tab-separated); only a header line if nothing was refused."""
     pd.DataFrame(list(refused), columns=Refused._fields).to_csv(path, sep="\t", index=False)
 
 
 def read_quarantine(path: str | Path) -> list[Refused]:
-    """Read what `write_quarantine` wrote."""
+    """Read a file of `write_quarantine`."""
     table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
     return [Refused(*row) for row in table.itertuples(index=False)]
 
 
 def refused_micrographs(reasons: Mapping[str, str], paths: Mapping[str, str], *, stage: str) -> list[Refused]:
-    """Rows for micrographs that a stage refused: reasons and paths by micrograph."""
+    """Rows for micrographs that a stage refused.
+
+    Parameters
+    ----------
+    reasons, paths : mapping of str to str
+        Reason of each refused micrograph, and path of each micrograph, by name.
+    stage : str
+        Name of the stage.
+    """
     return [Refused(paths[name], stage, reason) for name, reason in reasons.items()]
 
 
 def check_micrographs(
     given: Mapping[str, str], used: Iterable[str], refused: Iterable[Refused], *, source: str
 ) -> None:
-    """Refuse to go on where micrographs in are not micrographs out + quarantined, or where none is left.
+    """Raise an error unless every micrograph is either used or quarantined, and at least one is used.
 
     Parameters
     ----------
     given : mapping of name to path
         All micrographs of the dataset.
     used : iterable of str
-        Names of those that can be used.
+        Names of the usable micrographs.
     refused : iterable of Refused
+        Rows of the quarantine table.
     source : str
         The dataset, for the message.
 
     Raises
     ------
     UserError
-        Naming the first micrograph that was lost or counted twice, or why none can be used.
+        With the first micrograph that was lost or counted twice, or the reason why none is usable.
     """
     used, refused = list(used), list(refused)
     if given and not used and refused:
@@ -69,7 +78,7 @@ def check_micrographs(
 
 
 def check_picks(picks: Iterable[str], particles: Iterable[str], dropped: Iterable[str], *, source: str) -> None:
-    """Refuse results where a micrograph's picks are not its particles + its listed drops.
+    """Raise an error unless every pick is either a particle or a listed drop.
 
     Parameters
     ----------

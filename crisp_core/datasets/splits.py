@@ -16,19 +16,20 @@ REST = "rest"
 def split_by_counts(
     names: Iterable[str], *, train: int, validation: int, test: int | str = REST, seed: int, n_refused: int = 0
 ) -> pd.DataFrame:
-    """Draw the parts at random; the same names and seed give the same parts, whatever the order of the names.
+    """Draw the parts at random; equal names and seed give equal parts, in any order of the names.
 
     Parameters
     ----------
     names : iterable of str
         Micrographs.
     train, validation : int
-        How many micrographs go into these parts.
+        Number of micrographs in these parts.
     test : int or "rest"
-        How many go into the test part; with fewer than are left, the others are in no part.
+        Number of micrographs in the test part; rest takes all others. Micrographs beyond the number are in no part.
     seed : int
+        Seed of the random draw.
     n_refused : int
-        How many micrographs cannot be used; where there are too few, the test part goes without up to so many.
+        Number of unusable micrographs; if there are too few micrographs, the test part gets up to so many fewer.
 
     Returns
     -------
@@ -38,7 +39,7 @@ def split_by_counts(
     Raises
     ------
     UserError
-        If a name stands twice, a count is negative, or there are too few micrographs.
+        If a name is repeated, a count is negative, or there are too few micrographs.
     """
     names = sorted(names)
     _check_unique(names, "among the micrographs")
@@ -73,16 +74,16 @@ def split_by_lists(
     test: Sequence[str] | str = REST,
     refused: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Take the parts as listed, without those that are refused; `test` may be "rest".
+    """Take the parts as listed, without refused micrographs; `test` may be "rest".
 
     Parameters
     ----------
     names : iterable of str
         Micrographs.
     train, validation, test : sequences of str
-        The parts.
+        Names of the micrographs in each part.
     refused : iterable of str
-        Micrographs that cannot be used, although they may be listed.
+        Unusable micrographs; they may be listed.
 
     Returns
     -------
@@ -110,7 +111,7 @@ def split_by_lists(
 
 
 def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, source: str) -> None:
-    """Refuse a training or validation part whose micrographs have no particle: nothing can be learned from it.
+    """Refuse a training or validation part without particles, since nothing can be learned from it.
 
     Parameters
     ----------
@@ -124,7 +125,7 @@ def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, so
     Raises
     ------
     UserError
-        If such a part has micrographs, and all of them are empty.
+        If such a part has micrographs, and none of them has a particle.
     """
     for part in ("train", "validation"):
         names = split.loc[split["part"] == part, "micrograph"].tolist()
@@ -136,14 +137,14 @@ def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, so
 
 
 def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
-    """Add micrographs to the test part; the other parts stay as they are drawn.
+    """Add micrographs to the test part; the other parts stay unchanged.
 
     Parameters
     ----------
     drawn : DataFrame
         Columns micrograph, part.
     added : iterable of str
-        Micrographs; those that have a part already keep it.
+        Micrographs; one that already has a part keeps it.
     """
     parts = {part: drawn.loc[drawn["part"] == part, "micrograph"].tolist() for part in PARTS}
     parts["test"] += sorted(set(added) - set(drawn["micrograph"]))
@@ -151,14 +152,14 @@ def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
 
 
 def parts_of(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, str]:
-    """Part of every micrograph of a split's file that is scored.
+    """Part of every scored micrograph in the file of a split.
 
     Parameters
     ----------
     split : str or Path
         Table with the columns micrograph, part.
     named : iterable of str or Path
-        Tables with the column micrograph: what a file of picks doesn't name was not given to that picker.
+        Tables with the column micrograph, one per picker: only micrographs in all of them are scored.
 
     Raises
     ------
@@ -170,7 +171,7 @@ def parts_of(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, s
         table = table[table["micrograph"].isin(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])]
     if table.empty:
         raise UserError(
-            f"{split}: has no micrograph to score picks on; put some into a part, or correct the names in the picks"
+            f"{split}: has no micrograph with scored picks; add some to a part, or correct the names of the picks"
         )
     return dict(zip(table["micrograph"], table["part"], strict=True))
 
@@ -178,7 +179,7 @@ def parts_of(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, s
 def _check_unique(names: Sequence[str], place: str) -> None:
     repeated = sorted(name for name, count in Counter(names).items() if count > 1)
     if repeated:
-        raise UserError(f"split: {repeated[0]} stands twice {place}; remove one of them")
+        raise UserError(f"split: {repeated[0]} is repeated {place}; remove one of them")
 
 
 def _table(parts: Mapping[str, Iterable[str]]) -> pd.DataFrame:

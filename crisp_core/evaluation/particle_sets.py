@@ -17,7 +17,7 @@ from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
 from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
-from crisp_core.formats.poses import ANGLES, CRYOSPARC_CURE, ORIGINS, read_poses
+from crisp_core.formats.poses import ANGLE_LABELS, CRYOSPARC_CURE, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_coordinates import coordinates_block
 from crisp_core.formats.relion_labels import CTF_LABELS, PHASE_LABEL
 from crisp_core.formats.star import number_column, read_blocks
@@ -31,7 +31,7 @@ PICKS, TRUTH, FALSE = "picks", "truth", "false"
 SET, TRUE = "crispSet", "crispTrue"
 # Number of random positions per false pick.
 TRIES = 50
-ANGLE_LABELS, ORIGIN_LABELS = list(ANGLES.values()), list(ORIGINS.values())
+RLN_ANGLES, RLN_ORIGINS = list(ANGLE_LABELS.values()), list(ORIGIN_LABELS.values())
 
 log = logging.getLogger("crisp")
 
@@ -111,12 +111,12 @@ def posed_picks(picks: pd.DataFrame, truth: pd.DataFrame, *, reach_px: float, pi
     xy, true_xy = (table[["x", "y"]].to_numpy(dtype=float) for table in (picks, truth))
     pairs = match_one_to_one(true_xy, xy, max_distance_px=reach_px)
     angles, origin = np.zeros((len(xy), 3)), np.zeros((len(xy), 2))
-    angles[pairs.pick] = truth[ANGLE_LABELS].to_numpy(dtype=float)[pairs.truth]
+    angles[pairs.pick] = truth[RLN_ANGLES].to_numpy(dtype=float)[pairs.truth]
     origin[pairs.pick] = pixel_size * (np.trunc(xy[pairs.pick]) - true_xy[pairs.truth])
     posed = picks[["micrograph", "x", "y", "score"]].reset_index(drop=True)
     posed[["x", "y"]] = np.trunc(xy)
     posed[TRUE] = np.isin(np.arange(len(xy)), pairs.pick).astype(int)
-    posed[ANGLE_LABELS], posed[ORIGIN_LABELS] = angles, origin
+    posed[RLN_ANGLES], posed[RLN_ORIGINS] = angles, origin
     if truth.empty:
         return posed.iloc[:0].assign(**dict.fromkeys(CTF_LABELS, 0.0))
     return posed.assign(**{label: truth[label].iloc[0] for label in CTF_LABELS})
@@ -169,7 +169,7 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     """
     poses = read_poses(path)
     table = poses[["x", "y"]].apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
-    table[ANGLE_LABELS], table[ORIGIN_LABELS] = poses[list(ANGLES)], poses[list(ORIGINS)]
+    table[RLN_ANGLES], table[RLN_ORIGINS] = poses[list(ANGLE_LABELS)], poses[list(ORIGIN_LABELS)]
     more = _extra_columns_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _extra_columns_of_star(path)
     if not CTF_LABELS.keys() <= more.keys():
         log.warning("%s: has no defocus; the CTF is not corrected", path)
@@ -294,5 +294,5 @@ def assign_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataF
     given = HALF in particles and particles[HALF].isin([1, 2]).all()
     particles = particles.assign(**{} if given else {HALF: halves})
     false = (particles[TRUE] == 0).to_numpy()
-    particles.loc[false, ANGLE_LABELS] = angles[false]
+    particles.loc[false, RLN_ANGLES] = angles[false]
     return particles

@@ -1,8 +1,8 @@
 """Arrays between the steps: one HDF5 file per batch, one dataset `kind/NAME` per micrograph.
 
 A dataset is chunked, so that training reads a random crop without the rest, and carries two attributes: `pixel_size`
-(Å/px of the stored grid) and `full_shape` (height and width of the micrograph that it was made from). Labels also carry
-`classes`, the names behind their numbers.
+(Å/px of the stored grid) and `full_shape` (height and width of the original micrograph). Labels also carry
+`classes`, the names of their numbers.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ CLASS_KINDS = ("label", "class", "scenery")
 
 
 class Grid(NamedTuple):
-    """Shape and pixel size (Å/px) of a stored array, and the shape of the micrograph that it was made from."""
+    """Shape and pixel size (Å/px) of a stored array, and the shape (height, width) of the original micrograph."""
 
     shape: tuple[int, int]
     pixel_size: float
@@ -48,7 +48,7 @@ def write_array(
     file : h5py.File
         File open for writing.
     kind : str
-        What the array is: image, valid, label, probability, ….
+        Kind of array: image, valid, label, probability, ….
     name : str
         Micrograph (its stem).
     data : np.ndarray
@@ -73,7 +73,7 @@ def write_array(
     dataset.attrs["full_shape"] = np.asarray(full_shape, dtype=np.int64)
     if kind in CLASS_KINDS:
         dataset.attrs["classes"] = list(CLASSES)
-    # what fails later, when HDF5 closes the dataset, is ignored, and a file on a full disk would pass for complete
+    # HDF5 ignores errors when it closes the dataset, so that a file on a full disk would seem complete
     file.flush()
 
 
@@ -90,12 +90,19 @@ def open_arrays(path: str | Path) -> h5py.File:
             return h5py.File(path, "r")
     except OSError:
         raise UserError(
-            f"{path}: not an HDF5 file, or a truncated one; delete it and run the workflow again, which remakes it"
+            f"{path}: is not an HDF5 file, or is truncated; delete it and run the workflow again, which writes it anew"
         ) from None
 
 
 def read_array(path: str | Path, kind: str, name: str) -> Array:
     """Read one micrograph's whole array.
+
+    Parameters
+    ----------
+    path : str or Path
+        HDF5 file.
+    kind, name : str
+        Kind of array, and micrograph (its stem).
 
     Raises
     ------
@@ -109,7 +116,16 @@ def read_array(path: str | Path, kind: str, name: str) -> Array:
 
 
 def read_window(file: h5py.File, kind: str, name: str, rows: slice, columns: slice) -> np.ndarray:
-    """Read `array[rows, columns]` of one micrograph from an open file; only the chunks it touches are read.
+    """Read `array[rows, columns]` of one micrograph from an open file; only chunks in this region are read.
+
+    Parameters
+    ----------
+    file : h5py.File
+        File open for reading.
+    kind, name : str
+        Kind of array, and micrograph (its stem).
+    rows, columns : slice
+        Region in pixels of the stored array.
 
     Raises
     ------
@@ -149,13 +165,13 @@ def _grid(dataset: h5py.Dataset) -> Grid:
 
 
 def _values(dataset: h5py.Dataset, place: tuple[slice, ...]) -> np.ndarray:
-    """Values at a place; numbers of classes are those of `CLASSES`, whatever list the file was written with."""
+    """Values at a place; numbers of classes are converted from the file's list of classes to `CLASSES`."""
     values, written = dataset[place], tuple(dataset.attrs.get("classes", CLASSES))
     if written == CLASSES:
         return values
     if unknown := set(written) - set(CLASSES):
         raise UserError(
-            f"{dataset.file.filename}: classes {', '.join(sorted(unknown))} are not known; "
+            f"{dataset.file.filename}: classes {', '.join(sorted(unknown))} are unknown; "
             "delete it and run the workflow again"
         )
     return np.asarray([CLASSES.index(name) for name in written], dtype=values.dtype)[values]
@@ -165,7 +181,7 @@ def _dataset(file: h5py.File, kind: str, name: str) -> h5py.Dataset:
     dataset = file.get(f"{kind}/{name}")
     if not isinstance(dataset, h5py.Dataset) or not {"pixel_size", "full_shape"} <= set(dataset.attrs):
         raise UserError(
-            f"{file.filename}: holds no {kind} of {name} as CRISP writes it; "
-            "if it is one of the results, delete it and run the workflow again"
+            f"{file.filename}: has no array {kind}/{name} in CRISP's form; "
+            "if the file is a result of CRISP, delete it and run the workflow again"
         )
     return dataset

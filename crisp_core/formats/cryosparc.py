@@ -1,4 +1,4 @@
-"""What cryoSPARC imports: particle stacks with their star file, coordinates alone, and picks as .cs with their .csg.
+"""Files that cryoSPARC imports: particle stacks with their star file, coordinates alone, and picks (.cs with .csg).
 
 Sources: cryoSPARC guide, "Import Particle Stack" and "Manipulating .cs files"; the .csg is laid out as those that
 cryoSPARC 3 and 4 export.
@@ -57,7 +57,7 @@ version: v3.3.0
 
 
 def check_import(star: str | Path, *, project: str | Path = ".") -> None:
-    """Refuse a particles star that cryoSPARC's "Import Particle Stack" would stumble over; see `import_problems`.
+    """Refuse a STAR file of particles that cryoSPARC's "Import Particle Stack" cannot read; see `import_problems`.
 
     Raises
     ------
@@ -71,14 +71,14 @@ def check_import(star: str | Path, *, project: str | Path = ".") -> None:
 
 
 def import_problems(star: str | Path, *, project: str | Path = ".") -> list[str]:
-    """Everything in a particles star, and in its stacks, that cryoSPARC's "Import Particle Stack" would stumble over.
+    """List all problems of a STAR file of particles, and of its stacks, for cryoSPARC's "Import Particle Stack".
 
     Parameters
     ----------
     star : str or Path
         Star file with data_optics and data_particles (RELION 3.1 and later).
     project : str or Path
-        Directory that the stacks' paths start from: the "particle data path" of the import.
+        Directory from which the stacks' paths start: the "particle data path" of the import.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def import_problems(star: str | Path, *, project: str | Path = ".") -> list[str]
     Raises
     ------
     UserError
-        If the file cannot be read as a star file at all, or has a label twice in one block.
+        If the file cannot be read as a STAR file, or has a label twice in one block.
     """
     blocks = read_blocks(star)
     optics, particles = (as_table(blocks.get(name)) for name in ("optics", "particles"))
@@ -144,9 +144,11 @@ def _name_problems(star: str | Path, particles: pd.DataFrame) -> list[str]:
     if len(wrong):
         problems.append(f"rlnImageName '{wrong.iloc[0]}' is not of the form 000001@stack.mrcs; write it so")
     if images.duplicated().any():
-        problems.append(f"image {images[images.duplicated()].iloc[0]} stands twice; remove one of the two")
+        problems.append(f"two particles have the image {images[images.duplicated()].iloc[0]}; remove one of the two")
     stacks = pd.Series(images.str.split("@", n=1).str[-1].unique(), dtype="str")
-    problems += [f"stack '{name}' has not the suffix .mrcs; rename it" for name in stacks if not name.endswith(".mrcs")]
+    problems += [
+        f"stack '{name}' does not have the suffix .mrcs; rename it" for name in stacks if not name.endswith(".mrcs")
+    ]
     for name in [*stacks, *micrographs.unique()]:
         if name.startswith("/") or re.match(r"[A-Za-z]:\\", name):
             problems.append(f"path '{name}' is not relative to the project directory; shorten it")
@@ -157,7 +159,9 @@ def _name_problems(star: str | Path, particles: pd.DataFrame) -> list[str]:
     stems = pd.Series([micrograph_stem(name) for name in micrographs.unique()], dtype="str")
     if stems.duplicated().any():
         stem = stems[stems.duplicated()].iloc[0]
-        problems.append(f"two micrographs are called {stem}, and cryoSPARC goes by the name alone; rename one")
+        problems.append(
+            f"two micrographs have the name {stem}, and cryoSPARC compares names without folders; rename one"
+        )
     return problems
 
 
@@ -173,7 +177,7 @@ def _stack_problems(particles: pd.DataFrame, optics: pd.DataFrame, project: Path
             continue
         numbers = parts.loc[rows, 0].astype(int)
         if numbers.min() < 1 or numbers.max() > n:
-            problems.append(f"stack {name} has {n} images, and the star file names others of it; write both again")
+            problems.append(f"stack {name} has {n} images, and the star file numbers beyond them; write both again")
         elif len(numbers) != n:
             problems.append(f"stack {name} has {n} images and {len(numbers)} rows in the star file; write both again")
         if {nx, ny} != set(sizes.loc[rows].astype(int)):
@@ -204,11 +208,11 @@ def write_coordinates_only(path: str | Path, coordinates: pd.DataFrame, microgra
     Raises
     ------
     UserError
-        If a micrograph has no path, or a name that a star file cannot hold.
+        If a micrograph has no path, or a STAR file cannot hold its name.
     """
     missing = set(coordinates["micrograph"]) - set(micrograph_paths)
     if missing:
-        raise UserError(f"{path}: no path is known for micrograph {min(missing)}; give all micrographs of the picks")
+        raise UserError(f"{path}: the path of micrograph {min(missing)} is unknown; give all micrographs of the picks")
     table = pd.DataFrame(
         {
             "rlnCoordinateX": coordinates["x"].astype(float),
@@ -223,7 +227,7 @@ def write_coordinates_only(path: str | Path, coordinates: pd.DataFrame, microgra
 def write_picks(
     path: str | Path, coordinates: pd.DataFrame, *, exposures: str | Path, shapes: Mapping[str, Shape]
 ) -> pd.DataFrame:
-    """Write picks as cryoSPARC's own particle locations: a .cs file and, beside it, the .csg that imports it.
+    """Write picks as cryoSPARC's own particle locations: a .cs file and, next to it, the .csg that imports it.
 
     Parameters
     ----------
@@ -232,10 +236,10 @@ def write_picks(
     coordinates : pd.DataFrame
         Columns micrograph, x, y (full-resolution pixels, from the file's first row), score.
     exposures : str or Path
-        The .cs file of the exposures, exported from the cryoSPARC project that shall import the picks: it knows each
-        micrograph's UID, path and shape, which picks refer to.
+        The .cs file of the exposures, exported from the cryoSPARC project that shall import the picks: it has the
+        UID, path and shape of each micrograph, which the picks refer to.
     shapes : mapping of str to (height, width)
-        Micrographs that the coordinates are in pixels of, by stem; they may be binned and the exposures not.
+        Shape of each picked micrograph in pixels, by stem. It may be binned and its exposure not.
 
     Returns
     -------
@@ -253,7 +257,7 @@ def write_picks(
     the pick's row, so equal input gives equal bytes; the date in the .csg is fixed for the same reason.
     """
     if Path(path).suffix != ".cs":
-        raise ValueError(f"{path} has not the suffix .cs")
+        raise ValueError(f"{path} does not have the suffix .cs")
     picked = list(dict.fromkeys(coordinates["micrograph"]))
     given, names = match_exposures(exposures, picked, required=False)
     paths = text_field(given, "micrograph_blob/path")
@@ -269,7 +273,21 @@ def write_picks(
 def match_exposures(
     exposures: str | Path, micrographs: Sequence[str], *, required: bool = True
 ) -> tuple[np.ndarray, pd.DataFrame]:
-    """Exposures, and the table of names that says which of their paths each micrograph is.
+    """Read exposures, and match the micrographs with their paths.
+
+    Parameters
+    ----------
+    exposures : str or Path
+        The .cs file of the exposures.
+    micrographs : sequence of str
+        Stems of the micrographs.
+    required : bool
+        Whether at least one micrograph must match.
+
+    Returns
+    -------
+    tuple of np.ndarray and pd.DataFrame
+        Rows of the file, and the table of names of `match_names`.
 
     Raises
     ------

@@ -19,7 +19,7 @@ LOCATION_FIELDS = (
     "location/center_y_frac",
 )
 SCORE_FIELD = "pick_stats/ncc_score"
-# Numbers per row, where it is not one.
+# Numbers per row, for fields with more than one.
 FIELD_SHAPES = {
     "location/micrograph_shape": (2,),
     "micrograph_blob/shape": (2,),
@@ -38,20 +38,20 @@ def read_cs(path: str | Path, fields: Sequence[str], *, cure: str) -> np.ndarray
     fields : sequence of str
         Fields that it must have.
     cure : str
-        End of the message where one is missing.
+        What the user can do if a field is missing: the end of the message.
 
     Raises
     ------
     UserError
-        If the file cannot be read, is no .cs file, lacks a field or has one of another type.
+        If the file cannot be read, is not a .cs file, lacks a field or has one of another type.
     """
     try:
         with opening(path):
-            # mapped, so that it holds what its header promises before memory is taken for it
+            # memory-mapped: NumPy checks the length of the file before memory is taken
             rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except UserError:
         raise
-    except Exception:  # NumPy's parser of headers lets many kinds through
+    except Exception:  # NumPy's parser of headers raises many kinds of errors
         raise UserError(f"{path}: is not a cryoSPARC .cs file; export the particles again") from None
     names = getattr(getattr(rows, "dtype", None), "names", None) or ()
     missing = [field for field in fields if field not in names]
@@ -60,7 +60,7 @@ def read_cs(path: str | Path, fields: Sequence[str], *, cure: str) -> np.ndarray
     for field in fields:
         kind, letters = rows.dtype[field], "SU" if field.endswith("path") else "fiu"
         if kind.shape != FIELD_SHAPES.get(field, ()) or kind.base.kind not in letters:
-            raise UserError(f"{path}: field {field} is of the type {kind}, which cryoSPARC's is not; {cure}")
+            raise UserError(f"{path}: field {field} has the type {kind}, unlike in cryoSPARC's files; {cure}")
     return np.atleast_1d(np.array(rows))
 
 
@@ -71,13 +71,13 @@ def write_cs(path: str | Path, rows: np.ndarray) -> None:
 
 
 def text_field(rows: np.ndarray, field: str) -> list[str]:
-    """Text of a field, which cryoSPARC keeps as bytes or as a string; what is not UTF-8 becomes �."""
+    """Text of a field, which cryoSPARC stores as bytes or as a string; bytes that are not UTF-8 become �."""
     texts = rows[field].tolist()
     return [text.decode(errors="replace") if isinstance(text, bytes) else str(text) for text in texts]
 
 
 def located(rows: np.ndarray) -> pd.DataFrame:
-    """Where particles are on their micrographs.
+    """Positions of particles on their micrographs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Maps and models from the data banks: fetched once, checked, kept in a folder."""
+"""Downloads of maps and models from the data banks, checked and kept in a folder."""
 
 import gzip
 import logging
@@ -13,7 +13,7 @@ import urllib3
 
 from crisp_core.errors import UserError
 
-# Seconds without a byte before a server counts as silent.
+# Seconds without a byte after which a download is given up.
 TIMEOUT_S = 30
 CHUNK_BYTES = 2**20
 BY_HAND = "or download the file by hand and give its path"
@@ -33,17 +33,17 @@ def pdb_model_url(entry: str, base_url: str) -> str:
 
 
 def fetch(url: str, *, folder: str | Path | None = None) -> Path:
-    """Download a file unless it is there already.
+    """Download a file unless the folder already has it.
 
-    What arrives takes its name in the folder only when it is complete: as long as the server said, and, where its name
-    ends in `.gz`, intact when it is unpacked. A kept `.gz` file is tested again at each call and replaced if damaged.
+    A file gets its name in the folder only when it is complete: it has the length that the server stated, and a `.gz`
+    file decompresses without error. A kept `.gz` file is tested again at each call and replaced if damaged.
 
     Parameters
     ----------
     url : str
-        Its last part is the name of the file.
+        Address; its last part becomes the name of the file.
     folder : str or Path, optional
-        Where files are kept, by default the user's cache folder for CRISP.
+        Folder of the downloads, by default the user's cache folder for CRISP.
 
     Returns
     -------
@@ -52,20 +52,19 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
     Raises
     ------
     UserError
-        If the server cannot be reached, falls silent, has no such file or breaks off, or if the folder cannot be
-        written.
+        If the server cannot be reached, stops sending or lacks the file, or if the folder cannot be written.
     """
     folder = Path(folder).expanduser() if folder is not None else Path(pooch.os_cache("crisp"))
     path = folder / url.rsplit("/", 1)[-1]
     if _is_kept(path):
-        log.info("%s is used, as downloaded before", path)
+        log.info("using the earlier download %s", path)
         return path
-    # It would tell everyone the file's hash.
+    # its log would show the hash of the file
     pooch.get_logger().setLevel(logging.WARNING)
     log.info("downloading %s", url)
     try:
         pooch.retrieve(url, known_hash=None, fname=path.name, path=folder, downloader=_download)
-        # Temporary files are their owner's alone, but others may share the folder.
+        # a temporary file is readable by its owner only, but others may share the folder
         path.chmod(0o644)
     except requests.RequestException as error:
         raise UserError(f"{url}: {_reason(error)}") from None
@@ -75,13 +74,13 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
     return path
 
 
-def check_unpacked(path: str | Path, *, most_bytes: int) -> None:
-    """Refuse a `.gz` file that would fill the memory when it is unpacked; other files pass.
+def check_unpacked(path: str | Path, *, max_bytes: int) -> None:
+    """Refuse a `.gz` file that would fill the memory when it is decompressed; other files pass.
 
     Raises
     ------
     UserError
-        If it unpacks to more than `most_bytes`.
+        If it decompresses to more than `max_bytes`.
     OSError, EOFError, zlib.error
         If it is damaged.
     """
@@ -90,8 +89,10 @@ def check_unpacked(path: str | Path, *, most_bytes: int) -> None:
     n_bytes = 0
     for piece in _unpacked(path):
         n_bytes += len(piece)
-        if n_bytes > most_bytes:
-            raise UserError(f"{path}: unpacks to more than {most_bytes / 1e6:.0f} MB, as no model does; check the file")
+        if n_bytes > max_bytes:
+            raise UserError(
+                f"{path}: decompresses to more than {max_bytes / 1e6:.0f} MB, more than any model; check the file"
+            )
 
 
 def _unpacked(path: str | Path) -> Iterator[bytes]:
@@ -112,7 +113,7 @@ def _is_kept(path: Path) -> bool:
 
 
 def _download(url: str, output_file: str, caller: pooch.Pooch | None) -> None:
-    """Save the bytes of `url` as they are sent, and check them; pooch calls this with a temporary name."""
+    """Save the bytes of `url` and check them; pooch calls this with a temporary name."""
     download = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=CHUNK_BYTES,
@@ -123,16 +124,16 @@ def _download(url: str, output_file: str, caller: pooch.Pooch | None) -> None:
     download(url, output_file, caller)
     damage = _damage(Path(output_file), packed=url.endswith(".gz"))
     if damage:
-        raise UserError(f"{url}: what the server sent is damaged ({damage}); try again later, {BY_HAND}")
+        raise UserError(f"{url}: the download is damaged ({damage}); try again later, {BY_HAND}")
 
 
 def _keep_packed(response: requests.Response, **_: object) -> None:
-    """Keep a .gz file as it is where a server calls it a compressed answer, which requests would unpack."""
+    """Keep a .gz file as it is, also if a server declares it a compressed answer, which requests would decompress."""
     response.raw.headers.pop("Content-Encoding", None)
 
 
 def _damage(path: Path, *, packed: bool) -> str | None:
-    """What is wrong with a file, None where nothing is; one that is packed with gzip is read to its end."""
+    """Describe the damage of a file; None if it is intact. A gzip file is read to its end."""
     if not path.stat().st_size:
         return "0 bytes"
     if not packed:
@@ -146,13 +147,13 @@ def _damage(path: Path, *, packed: bool) -> str | None:
 
 
 def _reason(error: requests.RequestException) -> str:
-    """Why a download failed, and the cure."""
+    """Reason why a download failed, and the cure."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code
         if status in (404, 410):
             return f"the server has no such file ({status}); check the id, {BY_HAND}"
         return f"the server answers {status} {error.response.reason}; try again later, {BY_HAND}"
-    # requests calls a silence during the transfer a ConnectionError
+    # requests raises a ConnectionError for a time-out during the transfer
     cause = error.args[0] if error.args else None
     if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.TimeoutError):
         return f"no answer within {TIMEOUT_S} s; try again later, {BY_HAND}"

@@ -20,9 +20,9 @@ from crisp_core.formats.star import number_column, read_blocks, write_blocks
 from crisp_core.formats.star_names import check_name
 from crisp_core.geometry import flipped_y
 
-ANGLES = {"rot": "rlnAngleRot", "tilt": "rlnAngleTilt", "psi": "rlnAnglePsi"}
-ORIGINS = {"origin_x_angstrom": "rlnOriginXAngst", "origin_y_angstrom": "rlnOriginYAngst"}
-POSE_COLUMNS = ("micrograph", "x", "y", *ANGLES, *ORIGINS)
+ANGLE_LABELS = {"rot": "rlnAngleRot", "tilt": "rlnAngleTilt", "psi": "rlnAnglePsi"}
+ORIGIN_LABELS = {"origin_x_angstrom": "rlnOriginXAngst", "origin_y_angstrom": "rlnOriginYAngst"}
+POSE_COLUMNS = ("micrograph", "x", "y", *ANGLE_LABELS, *ORIGIN_LABELS)
 CRYOSPARC_FIELDS = (
     "alignments3D/pose",
     "alignments3D/shift",
@@ -41,19 +41,19 @@ def read_poses(path: str | Path) -> pd.DataFrame:
     Parameters
     ----------
     path : str or Path
-        RELION's star of particles (3.0, 3.1 or 5, any number of optics groups) with positions and micrographs, or
-        cryoSPARC's `.cs` with alignments3D and location.
+        RELION's STAR file of particles (3.0, 3.1 or 5, any number of optics groups) with positions and micrographs,
+        or cryoSPARC's `.cs` file with alignments3D and location.
 
     Returns
     -------
     pd.DataFrame
-        Columns `POSE_COLUMNS`; micrographs under the names that the file gives them, x and y from the first row of
-        the file that was picked on. Origins are 0 where a star has none.
+        Columns `POSE_COLUMNS`; micrographs under the names in the file, x and y from the first row of the picked
+        micrograph. Origins are 0 if a STAR file has none.
 
     Raises
     ------
     UserError
-        If the file cannot be read, lacks a column or field, or has text where a number belongs.
+        If the file cannot be read, lacks a column or field, or has text in a column of numbers.
     """
     poses = _read_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _read_star(path)
     return poses[list(POSE_COLUMNS)]
@@ -65,18 +65,24 @@ def write_poses(path: str | Path, poses: pd.DataFrame) -> None:
     Raises
     ------
     UserError
-        If a micrograph's name cannot stand in a STAR file.
+        If a STAR file cannot hold a micrograph's name.
     """
     for name in poses["micrograph"].unique():
         check_name(path, name)
-    labels = {"x": "rlnCoordinateX", "y": "rlnCoordinateY", "micrograph": "rlnMicrographName", **ANGLES, **ORIGINS}
+    labels = {
+        "x": "rlnCoordinateX",
+        "y": "rlnCoordinateY",
+        "micrograph": "rlnMicrographName",
+        **ANGLE_LABELS,
+        **ORIGIN_LABELS,
+    }
     write_blocks(path, {"particles": poses[list(labels)].rename(columns=labels)})
 
 
 def upside_down(poses: pd.DataFrame, heights: Mapping[str, int]) -> pd.DataFrame:
     """Orientations on the same micrographs flipped top to bottom.
 
-    A flipped projection is the projection from behind, so the same density still serves: rot + 180°, 180° − tilt, −psi.
+    A flipped projection is the projection from behind, so the density stays the same: rot + 180°, 180° − tilt, −psi.
 
     Parameters
     ----------
@@ -99,9 +105,9 @@ def _read_star(path: str | Path) -> pd.DataFrame:
     blocks = read_blocks(path)
     particles = coordinates_block(path, blocks)
     poses = coordinates_of_block(path, particles)
-    for column, label in ANGLES.items():
+    for column, label in ANGLE_LABELS.items():
         poses[column] = number_column(path, particles, label)
-    for column, label in ORIGINS.items():
+    for column, label in ORIGIN_LABELS.items():
         poses[column] = origins_angstrom(path, particles, label, blocks.get("optics"))
     return poses
 
@@ -121,5 +127,5 @@ def _read_cryosparc(path: str | Path) -> pd.DataFrame:
         angles = Rotation.from_rotvec(particles["alignments3D/pose"].astype(float)).as_euler("ZYZ", degrees=True)
     origins = particles["alignments3D/shift"].astype(float) * particles["alignments3D/psize_A"][:, None]
     poses = located(particles)
-    poses[list(ANGLES)], poses[list(ORIGINS)] = angles, origins
+    poses[list(ANGLE_LABELS)], poses[list(ORIGIN_LABELS)] = angles, origins
     return poses

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.datasets.batches import Place, placed
+from crisp_core.datasets.batches import Place, assign_batches
 from crisp_core.datasets.byproducts import left_out
 from crisp_core.datasets.exported import exported_name, is_mrc
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
@@ -42,7 +42,9 @@ def make_plan(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -
         gone[dataset] = left_out_files(settings, dataset, recorded)
         found = micrograph_files(settings, dataset, recorded, is_main=is_main, gone=gone[dataset])
         paths = by_name(found, dataset)
-        places = placed(paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset, prefix))
+        places = assign_batches(
+            paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset, prefix)
+        )
         rows += [
             (dataset, name, paths[name], f"{place.batch:04d}", str(place.addition)) for name, place in places.items()
         ]

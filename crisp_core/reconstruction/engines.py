@@ -15,7 +15,7 @@ import scipy.fft
 
 from crisp_core.ctf import ctf
 from crisp_core.errors import UserError
-from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
 from crisp_core.geometry import FFT_THREADS
 from crisp_core.reconstruction import matching
@@ -218,7 +218,7 @@ def add_poses(particles: pd.DataFrame, match: MatchedProjections, *, pixel_size:
         Pixel size of the particle images, Å/px.
     """
     table = particles.copy()
-    table[list(ANGLES.values())] = match.euler_deg
-    table[list(ORIGINS.values())] = -match.offset_px * pixel_size
+    table[list(ANGLE_LABELS.values())] = match.euler_deg
+    table[list(ORIGIN_LABELS.values())] = -match.offset_px * pixel_size
     table[CORRELATION] = match.correlation.astype(float)
     return table

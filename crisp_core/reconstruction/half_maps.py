@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
-from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.formats.volumes import read_volume
 from crisp_core.programs import run_program
@@ -116,6 +116,6 @@ def aspire_half(optics: pd.DataFrame, particles: pd.DataFrame, *, symmetry: str)
     images, planes = read_images(particles["rlnImageName"]), ctf_of_particles(optics, particles)
     if planes is not None:
         images = flip_phases(images, planes)
-    offset_px = particles[list(ORIGINS.values())].to_numpy(dtype=float) / pixel_size
-    turns = Rotation.from_euler("ZYZ", particles[list(ANGLES.values())].to_numpy(dtype=float), degrees=True)
+    offset_px = particles[list(ORIGIN_LABELS.values())].to_numpy(dtype=float) / pixel_size
+    turns = Rotation.from_euler("ZYZ", particles[list(ANGLE_LABELS.values())].to_numpy(dtype=float), degrees=True)
     return back_project(shift_images(images, offset_px), turns.as_matrix(), pixel_size, symmetry)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.formats.mrc import write_mrc
-from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_particles import write_particles_star
 from crisp_core.formats.star import read_blocks
 from crisp_core.formats.volumes import read_volume
@@ -207,5 +207,5 @@ def restore_order(refined: pd.DataFrame, particles: pd.DataFrame) -> pd.DataFram
     """Add angles and origins of RELION's table, which has another order, to the given particles."""
     rows = refined.set_index("rlnImageName").loc[particles["rlnImageName"]]
     return particles.assign(
-        **{label: rows[label].to_numpy(dtype=float) for label in [*ANGLES.values(), *ORIGINS.values()]}
+        **{label: rows[label].to_numpy(dtype=float) for label in [*ANGLE_LABELS.values(), *ORIGIN_LABELS.values()]}
     )

@@ -200,7 +200,7 @@ def read_model(path: Path) -> gemmi.Model:
         If the file is missing or broken, or contains no atoms.
     """
     try:
-        check_unpacked(path, most_bytes=MAX_MODEL_BYTES)
+        check_unpacked(path, max_bytes=MAX_MODEL_BYTES)
         structure = gemmi.read_structure(str(path))
         structure.setup_entities()
         if structure.assemblies and len(structure):

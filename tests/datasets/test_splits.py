@@ -53,7 +53,7 @@ def test_parts_may_be_empty():
         ),
         (
             lambda: split_by_counts(["a", "b", "a"], train=1, validation=1, seed=0),
-            "split: a stands twice among the micrographs; remove one of them",
+            "split: a is repeated among the micrographs; remove one of them",
         ),
         (
             lambda: split_by_counts(NAMES, train=-1, validation=1, seed=0),
@@ -61,7 +61,7 @@ def test_parts_may_be_empty():
         ),
         (
             lambda: split_by_lists(NAMES, train=["m00"], validation=["m01"], test=["m01"]),
-            "split: m01 stands twice in the split's lists; remove one of them",
+            "split: m01 is repeated in the split's lists; remove one of them",
         ),
         (
             lambda: split_by_lists(NAMES, train=["x", "m00"], validation=["y"]),
@@ -114,7 +114,7 @@ def test_parts_are_those_of_the_named_micrographs(tmp_path):
     assert parts_of(split) == {"01": "train", "02": "test", "03": "test"}
     assert parts_of(split, [names]) == {"02": "test"}
     names.write_text("micrograph\n04\n")
-    with pytest.raises(UserError, match=r"split\.tsv: has no micrograph to score picks on; put some into a part, or"):
+    with pytest.raises(UserError, match=r"split\.tsv: has no micrograph with scored picks; add some to a part, or"):
         parts_of(split, [names])
 
 

@@ -8,14 +8,14 @@ from crisp_core.errors import UserError
 from crisp_core.evaluation import particle_sets as sets
 from crisp_core.evaluation.particle_sets import assign_halves, join_sets
 from crisp_core.formats.cs_files import write_cs
-from crisp_core.formats.poses import ANGLES, ORIGINS
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.formats.star import write_blocks
 from crisp_core.reconstruction.half_maps import HALF
 
 PIXEL_SIZE, DIAMETER_PX, SHAPE = 2.0, 40.0, (600, 800)
 OPTIONS = {"diameter_px": DIAMETER_PX, "pixel_size": PIXEL_SIZE, "seed": 4}
-ANGLE_LABELS, ORIGIN_LABELS = list(ANGLES.values()), list(ORIGINS.values())
+RLN_ANGLES, RLN_ORIGINS = list(ANGLE_LABELS.values()), list(ORIGIN_LABELS.values())
 
 
 def true_particles(name, n=30, seed=0):
@@ -23,7 +23,7 @@ def true_particles(name, n=30, seed=0):
     xy = np.stack(np.meshgrid(np.arange(6) * 120 + 60, np.arange(5) * 110 + 60), axis=-1).reshape(-1, 2)[:n]
     table = pd.DataFrame({"micrograph": name, "x": xy[:, 0], "y": xy[:, 1], "score": np.nan})
     table[["x", "y"]] += rng.uniform(0, 9, (n, 2))
-    table[ANGLE_LABELS] = rng.uniform(-90, 90, (n, 3))
+    table[RLN_ANGLES] = rng.uniform(-90, 90, (n, 3))
     return table.assign(rlnDefocusU=15000.0 + seed, rlnDefocusV=14000.0, rlnDefocusAngle=20.0)
 
 
@@ -53,11 +53,11 @@ def test_a_picks_axis_is_that_of_its_particle(truth, particles):
     true = own[own["crispTrue"] == 1]
     assert (len(own), len(true)) == (55, 50)
     # position minus origin is where the particle is
-    axis = true[["x", "y"]].to_numpy() - true[ORIGIN_LABELS].to_numpy() / PIXEL_SIZE
+    axis = true[["x", "y"]].to_numpy() - true[RLN_ORIGINS].to_numpy() / PIXEL_SIZE
     distance = np.linalg.norm(axis[:, None] - truth[["x", "y"]].to_numpy(), axis=2)
     assert distance.min(axis=1).max() < 1e-9
     nearest = truth.iloc[distance.argmin(axis=1)]
-    np.testing.assert_array_equal(true[[*ANGLE_LABELS, *CTF_LABELS]], nearest[[*ANGLE_LABELS, *CTF_LABELS]])
+    np.testing.assert_array_equal(true[[*RLN_ANGLES, *CTF_LABELS]], nearest[[*RLN_ANGLES, *CTF_LABELS]])
     assert (own[["x", "y"]] % 1 == 0).all(axis=None)
 
 
@@ -116,15 +116,15 @@ def test_seeds_draw_their_own_subsets_halves_and_false_angles(particles):
     assert set(one.index) != set(other.index)
     both = one.index.intersection(other.index)
     true = one.loc[both, "crispTrue"] == 1
-    changed = (one.loc[both, ANGLE_LABELS] != other.loc[both, ANGLE_LABELS]).all(axis=1)
+    changed = (one.loc[both, RLN_ANGLES] != other.loc[both, RLN_ANGLES]).all(axis=1)
     assert (changed == ~true).all() and true.any() and not true.all()
     assert (one.loc[both, HALF] != other.loc[both, HALF]).any()
 
 
 def test_false_picks_look_everywhere():
     false = pd.DataFrame({"crispTrue": np.zeros(4000, dtype=int)})
-    false[ANGLE_LABELS] = 0.0
-    angles = assign_halves(false, np.random.default_rng(0))[ANGLE_LABELS].to_numpy()
+    false[RLN_ANGLES] = 0.0
+    angles = assign_halves(false, np.random.default_rng(0))[RLN_ANGLES].to_numpy()
     assert abs(np.cos(np.radians(angles[:, 1])).mean()) < 0.03
     assert abs(np.exp(1j * np.radians(angles[:, [0, 2]])).mean(axis=0)).max() < 0.05
 
@@ -154,7 +154,7 @@ def test_sets_that_cannot_be_drawn_are_refused(particles, options, message):
 def refined_star(path, truth, **columns):
     table = truth.rename(columns={"x": "rlnCoordinateX", "y": "rlnCoordinateY"}).drop(columns="score")
     table["rlnMicrographName"] = "somewhere/" + table.pop("micrograph") + ".mrc"
-    table[ORIGIN_LABELS] = [[3.0, -1.5]] * len(table)
+    table[RLN_ORIGINS] = [[3.0, -1.5]] * len(table)
     write_blocks(path, {"particles": table.assign(**columns)})
 
 
@@ -165,8 +165,8 @@ def test_a_refinement_brings_its_poses_ctf_and_halves(tmp_path, truth):
     own = truth[truth["micrograph"] == "m2"]
     assert set(table["micrograph"]) == {"m2"}
     np.testing.assert_array_equal(table[["x", "y"]], np.trunc(own[["x", "y"]]))
-    np.testing.assert_allclose(table[[*ANGLE_LABELS, *CTF_LABELS]], own[[*ANGLE_LABELS, *CTF_LABELS]], rtol=1e-8)
-    np.testing.assert_array_equal(table[ORIGIN_LABELS], [[3.0, -1.5]] * len(own))
+    np.testing.assert_allclose(table[[*RLN_ANGLES, *CTF_LABELS]], own[[*RLN_ANGLES, *CTF_LABELS]], rtol=1e-8)
+    np.testing.assert_array_equal(table[RLN_ORIGINS], [[3.0, -1.5]] * len(own))
     joined = join_sets({"ours": table})
     made = sets.particle_sets(joined, ["ours"], false_shares={}, n_particles=20, seed=1)["ours"]
     np.testing.assert_array_equal(made[HALF], table.reset_index(drop=True).loc[made.index, HALF])

@@ -62,16 +62,16 @@ def test_writing_twice_gives_identical_bytes(tmp_path):
 def test_unreadable_files_name_themselves_and_the_cure(tmp_path):
     text = tmp_path / "text.h5"
     text.write_text("not hdf5")
-    with pytest.raises(UserError, match=r"text\.h5: not an HDF5 file.*run the workflow again"):
+    with pytest.raises(UserError, match=r"text\.h5: is not an HDF5 file.*run the workflow again"):
         read_array(text, "image", "m")
     with pytest.raises(UserError, match=r"absent\.h5: no such file; check the path"):
         array_names(tmp_path / "absent.h5", "image")
     stored(tmp_path / "batch.h5")
-    with pytest.raises(UserError, match=r"batch\.h5: holds no label of b as CRISP writes it; if it is one"):
+    with pytest.raises(UserError, match=r"batch\.h5: has no array label/b in CRISP's form; if the file is a result"):
         read_array(tmp_path / "batch.h5", "label", "b")
     with h5py.File(tmp_path / "foreign.h5", "w") as file:
         file["image/m"] = np.zeros((2, 2))
-    with pytest.raises(UserError, match=r"foreign\.h5: holds no image of m as CRISP writes it"):
+    with pytest.raises(UserError, match=r"foreign\.h5: has no array image/m in CRISP's form"):
         read_array(tmp_path / "foreign.h5", "image", "m")
 
 

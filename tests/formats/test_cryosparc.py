@@ -75,15 +75,15 @@ def cell(label, value, row=0):
         (lambda t: t.drop(columns="rlnDefocusV"), "has some of rlnDefocusU rlnDefocusV rlnDefocusAngle and not all"),
         (cell("rlnImageName", "p.mrcs"), "rlnImageName 'p.mrcs' is not of the form 000001@stack.mrcs"),
         (cell("rlnImageName", "1@p.mrcs"), "rlnImageName '1@p.mrcs' is not of the form 000001@stack.mrcs"),
-        (cell("rlnImageName", "000002@p.mrcs"), "image 000002@p.mrcs stands twice; remove one"),
-        (cell("rlnImageName", "000001@p.mrc"), "stack 'p.mrc' has not the suffix .mrcs; rename it"),
+        (cell("rlnImageName", "000002@p.mrcs"), "two particles have the image 000002@p.mrcs; remove one"),
+        (cell("rlnImageName", "000001@p.mrc"), "stack 'p.mrc' does not have the suffix .mrcs; rename"),
         (cell("rlnImageName", "000001@/data/p.mrcs"), "path '/data/p.mrcs' is not relative to the project directory"),
         (cell("rlnMicrographName", "../m1.mrc"), r"RELION does not follow '..' in '../m1.mrc'; link the files"),
-        (cell("rlnMicrographName", "other/m2.mrc"), "two micrographs are called m2, and cryoSPARC goes by the name"),
+        (cell("rlnMicrographName", "other/m2.mrc"), "two micrographs have the name m2, and cryoSPARC compares names"),
         (cell("rlnOpticsGroup", 2), "particles are of optics group 2, which data_optics lacks; add it there"),
         (cell("rlnCoordinateX", "left", row=2), "rlnCoordinateX of particle 3 is not a number; correct it"),
         (cell("rlnDefocusU", "nan"), "rlnDefocusU of particle 1 is not a number; correct it"),
-        (cell("rlnImageName", "000005@p.mrcs"), "stack p.mrcs has 4 images, and the star file names others of it"),
+        (cell("rlnImageName", "000005@p.mrcs"), "stack p.mrcs has 4 images, and the star file numbers beyond them"),
         (lambda t: t.iloc[:3], "stack p.mrcs has 4 images and 3 rows in the star file; write both again"),
         (cell("rlnImageName", "000001@q.mrcs"), "q.mrcs: no such file; check the path"),
     ],
@@ -158,7 +158,7 @@ def test_coordinates_of_all_micrographs_in_one_star(tmp_path):
     block = read_blocks(tmp_path / "c.star")["particles"]
     assert list(block["rlnMicrographName"]) == ["mics/m1.mrc"] * 2 + [f"mics/{UID}m2.mrc"] * 2
     np.testing.assert_allclose(block[["rlnCoordinateX", "rlnCoordinateY"]], picks()[["x", "y"]], rtol=1e-8)
-    with pytest.raises(UserError, match=r"c\.star: no path is known for micrograph m2; give all micrographs"):
+    with pytest.raises(UserError, match=r"c\.star: the path of micrograph m2 is unknown; give all micrographs"):
         cryosparc.write_coordinates_only(tmp_path / "c.star", picks(), {"m1": "m1.mrc"})
 
 
@@ -234,7 +234,7 @@ def test_picks_without_their_location_or_exposures_without_shape_are_refused(tmp
     # a dataset without any was refused above; a run may have picks on none
     assert (cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=strangers, shapes={})["micrograph"] == "").all()
     assert len(np.load(tmp_path / "q.cs")) == 0
-    with pytest.raises(ValueError, match=r"has not the suffix \.cs"):
+    with pytest.raises(ValueError, match=r"does not have the suffix \.cs"):
         cryosparc.write_picks(tmp_path / "q.star", picks(), exposures=tmp_path / "p.cs", shapes={})
 
 

@@ -118,7 +118,7 @@ def test_a_transfer_that_breaks_off(server, tmp_path):
 @pytest.mark.parametrize("body", [CONTENT[:5000], b"<html>Log in</html>", b""])
 def test_an_answer_that_is_not_the_file(server, tmp_path, body):
     server.answers["/a.map.gz"] = (200, {"Content-Length": str(len(body))}, body)
-    assert_refused(f"{server.url}/a.map.gz", tmp_path, r"what the server sent is damaged \(.*\); try again later")
+    assert_refused(f"{server.url}/a.map.gz", tmp_path, r"the download is damaged \(.*\); try again later")
 
 
 def test_a_server_that_falls_silent(server, tmp_path, monkeypatch):

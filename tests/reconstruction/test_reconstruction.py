@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.formats.poses import ANGLES, ORIGINS, read_poses
+from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_optics import optics_table
 from crisp_core.formats.relion_particles import particles_table, write_particles_star
 from crisp_core.particles.stacks import write_stack
@@ -196,7 +196,7 @@ def test_matching_needs_the_ctf_where_there_is_one(tmp_path, density):
     optics, particles = written(tmp_path, images, defocus=defocus)
     keys = ("diameter_angstrom", "symmetry", "lowpass_angstrom", "shift_range_angstrom")
     options = {key: OPTIONS[key] for key in keys} | {"lowpass_angstrom": 20.0}
-    angles = list(ANGLES.values())
+    angles = list(ANGLE_LABELS.values())
     with_ctf = match_to_map(optics, particles, density, **options)
     without = match_to_map(optics, particles.drop(columns=["rlnDefocusU"]), density, **options)
     assert np.median(angle_error_deg(with_ctf[angles], euler_deg)) < 8
@@ -312,7 +312,7 @@ def test_missing_relion_is_named_with_its_cure(tmp_path, density, monkeypatch):
 def test_relions_table_is_put_into_the_given_order():
     given = pd.DataFrame({"rlnImageName": ["1@a", "2@a", "1@b"], "kept": [7, 8, 9]})
     refined = pd.DataFrame({"rlnImageName": ["1@b", "1@a", "2@a"]})
-    for i, label in enumerate([*ANGLES.values(), *ORIGINS.values()]):
+    for i, label in enumerate([*ANGLE_LABELS.values(), *ORIGIN_LABELS.values()]):
         refined[label] = np.array([3.0, 1.0, 2.0]) + 10 * i
     ordered = restore_order(refined, given)
     assert ordered["kept"].tolist() == [7, 8, 9]
@@ -331,8 +331,8 @@ def test_relion_finds_known_rotations_and_shifts_again_with_the_same_seed(tmp_pa
         results.append(find_orientations("relion", optics, particles, density, folder=folder, **OPTIONS))
     posed, volume = results[0]
     # relion's grid has 7.5° steps
-    assert np.median(angle_error_deg(posed[list(ANGLES.values())], euler_deg)) < 8
-    errors = -posed[list(ORIGINS.values())].to_numpy() / PIXEL_SIZE - shifts
+    assert np.median(angle_error_deg(posed[list(ANGLE_LABELS.values())], euler_deg)) < 8
+    errors = -posed[list(ORIGIN_LABELS.values())].to_numpy() / PIXEL_SIZE - shifts
     assert np.median(np.abs(errors)) < 0.5
     np.testing.assert_allclose(errors.mean(axis=0), 0, atol=0.2)
     assert np.corrcoef(volume.ravel(), density.ravel())[0, 1] > 0.9
