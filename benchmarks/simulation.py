@@ -50,7 +50,7 @@ BANDS_ANGSTROM = (900, 450, 225, 130, 75, 56, 45, 33, 26, 18, 12, 7, 4, 3.1)
 def example(file: str) -> dict[str, Any]:
     """The one dataset of an example, with the schema's defaults."""
     config = yaml.safe_load((ROOT / "examples" / file).read_text())
-    return next(iter(check_settings(config)["datasets"].values()))
+    return next(iter(check_settings(config).plain()["datasets"].values()))
 
 
 def optics(dataset: dict[str, Any]) -> dict[str, float]:

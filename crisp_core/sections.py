@@ -6,7 +6,7 @@ and on the page of the config. These texts are docstrings, so that rewording one
 """
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -44,9 +44,17 @@ class Section(BaseModel):
             )
         return given
 
-    def plain(self) -> dict[str, Any]:
-        """Section as YAML and Snakemake hold it: mappings, lists, numbers and texts."""
-        return self.model_dump(mode="json")
+    def plain(self, *keys: str, without: Collection[str] = ()) -> dict[str, Any]:
+        """Section as YAML and Snakemake hold it: mappings, lists, numbers and texts.
+
+        Parameters
+        ----------
+        *keys : str
+            Keys to take; all by default.
+        without : collection of str
+            Keys to leave out.
+        """
+        return self.model_dump(mode="json", include=set(keys) or None, exclude=set(without))
 
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:

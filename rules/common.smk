@@ -114,8 +114,10 @@ PREFIX = workflow.modifier.path_modifier.prefix or ""
 # where another Snakefile imports this one, the files are that one's own
 if workflow.is_main_process and not PREFIX:
     or_exit(check_config_files, workflow.overwrite_configfiles)
-config = or_exit(check_settings, config)
-PLAN = or_exit(micrographs.make_plan, config, is_main=workflow.is_main_process, prefix=PREFIX)
+SETTINGS = or_exit(check_settings, config)
+# rules look up plain values
+config = SETTINGS.plain()
+PLAN = or_exit(micrographs.make_plan, SETTINGS, is_main=workflow.is_main_process, prefix=PREFIX)
 # a job's own process skips this: what becomes of other files meanwhile should not end it
 if workflow.is_main_process:
     or_exit(check_plan, PLAN)

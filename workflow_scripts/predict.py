@@ -10,6 +10,7 @@ from crisp_core.classes import CLASSES, PARTICLE, channel, file_label
 from crisp_core.datasets.quarantine import refused_micrographs, write_quarantine
 from crisp_core.formats.arrays import array_names, read_array, write_array
 from crisp_core.logs import start_log
+from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import check_input, network_input
 from crisp_core.segmentation.devices import start_torch
 from crisp_core.segmentation.inference import predict
@@ -23,7 +24,7 @@ device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
 trained = load_network(snakemake.input.network, device=device)
 classes = trained.facts.classes
 diameter_angstrom = snakemake.params.dataset["diameter_angstrom"]
-given = network_input(snakemake.params.preparation, diameter_angstrom)
+given = network_input(PreparationSettings.of(snakemake.params.preparation), diameter_angstrom)
 check_input(trained.facts.input, given, path=snakemake.input.network, diameter_angstrom=diameter_angstrom)
 
 names, refused = array_names(snakemake.input.images, "image"), {}

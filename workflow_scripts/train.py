@@ -8,6 +8,7 @@ import torch
 
 from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
+from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.crops import parts_of_datasets
 from crisp_core.segmentation.devices import start_torch
@@ -50,7 +51,7 @@ state, history = fit(
     resume=resume,
 )
 first = next(iter(params.datasets.values()))
-seen = network_input(first["preparation"], first["diameter_angstrom"])
+seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
 facts = NetworkFacts(classes, seen, params.network)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")

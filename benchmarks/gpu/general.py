@@ -19,6 +19,7 @@ from crisp_core.geometry import angstrom_to_px
 from crisp_core.labels.pixel_classes import add_scenery_classes
 from crisp_core.labels.thresholds import local_window_px, threshold_label
 from crisp_core.preparation.normalization import fourier_downsample, prepare
+from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
@@ -52,7 +53,7 @@ def measure(add: Add, work: Work) -> None:
     epochs = epochs_that_fit(wanted, history["seconds"].iloc[-1], TRAINING_SHARE * work.left_s())
     add({"seconds_per_epoch": float(history["seconds"].iloc[-1]), "epochs": epochs, "epochs_wanted": wanted})
     network, state, history = train(epochs=epochs)
-    seen = network_input(dataset["preparation"], dataset["particle_diameter_angstrom"])
+    seen = network_input(PreparationSettings.of(dataset["preparation"]), dataset["particle_diameter_angstrom"])
     facts = NetworkFacts(experiment["network"]["classes"], seen, experiment["network"])
     save_network(work.out / "general.pt", TrainedNetwork(network, facts), state=state)
     history.to_csv(work.out / "general.tsv", sep="\t", index=False, float_format="%.6g")
@@ -62,7 +63,7 @@ def measure(add: Add, work: Work) -> None:
 
 def read_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """First dataset of a config's first network, or of its first run, and that network's settings with all defaults."""
-    settings = check_settings(yaml.safe_load(path.read_text()))
+    settings = check_settings(yaml.safe_load(path.read_text())).plain()
     for entry in settings["networks"].values():
         return settings["datasets"][entry["datasets"][0]], entry
     dataset, experiment = settings["run"][0].split("/")

@@ -9,6 +9,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
+from crisp_core.pickers.files import Files
 from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
@@ -59,24 +60,24 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
     """Refuse a dataset that names a file which is not there; micrographs are quarantined one by one instead."""
     settings, place = plan.dataset(dataset), f"config, datasets/{dataset}"
     named: dict[str, str | None] = {
-        "ctf": settings["ctf"],
-        "exposures": settings["exposures"],
+        "ctf": settings.ctf,
+        "exposures": settings.exposures,
         "simulation/volume": volume_path(plan, dataset),
-        "labels/poses": settings["labels"]["poses"],
-        "labels/map": settings["labels"]["map"],
-        "labels/mask": settings["labels"]["mask"],
+        "labels/poses": settings.labels.poses,
+        "labels/map": settings.labels.map,
+        "labels/mask": settings.labels.mask,
     }
-    arriving = plan.settings["watch"] is not None
-    if "micrographs" in settings:
-        check_patterns(f"{place}/micrographs", settings["micrographs"], must_exist=False, may_arrive=arriving)
-    if dataset in plan.with_coordinates:
-        key, patterns = f"{place}/coordinates/files", settings["coordinates"]["files"]
+    arriving = plan.settings.watch is not None
+    if settings.micrographs is not None:
+        check_patterns(f"{place}/micrographs", settings.micrographs, must_exist=False, may_arrive=arriving)
+    if settings.coordinates is not None:
+        key, patterns = f"{place}/coordinates/files", settings.coordinates.files
         check_patterns(key, patterns, must_exist=False, may_arrive=arriving)
         files = matching_files(patterns)
         if not files:
             raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
-    check_prefixed(plan, place, [*named.values(), *matching_files(settings.get("micrographs", []))])
+    check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])
     for key, path in named.items():
         if path is not None and not os.access(path, os.R_OK):
             exists = "cannot be read; change its permissions" if Path(path).exists() else None
@@ -94,20 +95,20 @@ def check_prefixed(plan: Plan, place: str, paths: Iterable[str | None]) -> None:
 
 def table_rows(plan: Plan) -> list[str]:
     """Rows of all tables: experiments, some with their dataset."""
-    return [row for table in plan.settings["tables"].values() for row in table["rows"]]
+    return [row for table in plan.settings.tables.values() for row in table.rows]
 
 
 def uses_of_experiments(plan: Plan) -> set[tuple[str, str]]:
     """Datasets and experiments of the runs, of the comparisons, and of the rows of tables that name a dataset."""
     uses = {split_run(run) for run in [*plan.runs, *(row for row in table_rows(plan) if "/" in row)]}
-    for comparison in plan.settings["comparisons"].values():
-        uses |= {(comparison["dataset"], entry) for entry in comparison["entries"]}
+    for comparison in plan.settings.comparisons.values():
+        uses |= {(comparison.dataset, entry) for entry in comparison.entries}
     return uses
 
 
 def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
     """Refuse an experiment whose trained network is, through others, its own, or another picker's."""
-    seen, trained = [f"{dataset}/{experiment}"], plan.experiment(experiment)["trained"]
+    seen, trained = [f"{dataset}/{experiment}"], plan.experiment(experiment).trained
     # only what is in this very folder; another folder's results may have the same names
     while trained is not None and plan.owns(run_folder(trained)):
         owner = "/".join(Path(run_folder(trained)).parts[-2:])
@@ -123,17 +124,17 @@ def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
                 "results; remove trained from the experiment that is to train"
             )
         seen.append(owner)
-        trained = plan.experiment(name)["trained"]
+        trained = plan.experiment(name).trained
 
 
 def check_split_names(plan: Plan, dataset: str) -> None:
     """Refuse a split that lists micrographs which are not there, or are left out; not once the parts are drawn."""
-    if dataset not in plan.labelled or is_closed(dataset, plan.prefix) or plan.settings["watch"] is not None:
+    if dataset not in plan.labelled or is_closed(dataset, plan.prefix) or plan.settings.watch is not None:
         return
     names = micrograph_names(plan, dataset)
     known = set(names)
     left_out = set(map(micrograph_stem, left_out_paths(plan, dataset=dataset)))
-    for part, listed in plan.dataset(dataset)["split"].items():
+    for part, listed in plan.dataset(dataset).split:
         for name in listed if isinstance(listed, list) else ():
             if name in known:
                 continue
@@ -149,9 +150,9 @@ def check_split_names(plan: Plan, dataset: str) -> None:
 def check_experiment_files(plan: Plan, name: str) -> None:
     """Refuse an experiment whose files of picks, or whose trained network, are not there."""
     experiment, place = plan.experiment(name), f"config, experiments/{name}"
-    if "files" in (experiment["picker"] or {}):
-        check_patterns(f"{place}/picker/files", experiment["picker"]["files"], must_exist=True)
-    trained = experiment["trained"]
+    if isinstance(experiment.picker, Files):
+        check_patterns(f"{place}/picker/files", experiment.picker.files, must_exist=True)
+    trained = experiment.trained
     if trained and not plan.owns(run_folder(trained)):
         check_trained_folder(place, trained)
 
@@ -177,11 +178,11 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
         trained = read_facts(trained_checkpoint(run)).input
     elif run == (dataset, experiment):
         return
-    elif isinstance(network := plan.experiment(run[1])["network"], str):
+    elif isinstance(network := plan.experiment(run[1]).network, str):
         trained = named_input(network, plan.settings)
     else:
         trained = dataset_input(plan.dataset(run[0]))
-    diameter = used["particle_diameter_angstrom"]
+    diameter = used.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
         raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")
 
@@ -197,7 +198,7 @@ def check_dataset_tables(plan: Plan, dataset: str) -> None:
             f"drawn; put them back, or remove this file and {plan.prefix}results/{dataset}/split to start anew with "
             "those that are there"
         )
-    if settings["ctf"] is not None:
+    if settings.ctf is not None:
         ctf_of(plan, dataset)
-    if settings["exposures"] is not None:
-        match_exposures(settings["exposures"], micrograph_names(plan, dataset))
+    if settings.exposures is not None:
+        match_exposures(settings.exposures, micrograph_names(plan, dataset))

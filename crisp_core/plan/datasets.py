@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from crisp_core.datasets.settings import CoordinateSettings
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.coordinates.registry import file_stem, names_micrographs
@@ -14,6 +15,7 @@ from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings.questions import label_source
+from crisp_core.simulation.settings import SimulationSettings
 from crisp_core.simulation.volumes import volume_source
 
 if TYPE_CHECKING:
@@ -26,11 +28,28 @@ OUTLINE_KEYS = ("map_lowpass_angstrom", "threshold", "without_orientation", "dis
 
 def volume_path(plan: Plan, dataset: str) -> str | None:
     """Map or model of a simulation; None for the phantom and for an entry of a data bank."""
-    volume = plan.dataset(dataset).get("simulation", {}).get("volume")
+    simulation = plan.dataset(dataset).simulation
+    volume = None if simulation is None else simulation.volume
     if volume is None:
         return None
     kind, name = volume_source(volume)
     return name if kind in ("map", "model") else None
+
+
+def simulation_of(plan: Plan, dataset: str) -> SimulationSettings:
+    """Section simulation of a dataset that is a simulation."""
+    simulation = plan.dataset(dataset).simulation
+    if simulation is None:
+        raise KeyError(f"{dataset} is not a simulation")
+    return simulation
+
+
+def coordinates_of(plan: Plan, dataset: str) -> CoordinateSettings:
+    """Section coordinates of a dataset with coordinate files."""
+    coordinates = plan.dataset(dataset).coordinates
+    if coordinates is None:
+        raise KeyError(f"{dataset} has no coordinate files")
+    return coordinates
 
 
 def volume_file(plan: Plan, *, dataset: str) -> list[str]:
@@ -41,12 +60,13 @@ def volume_file(plan: Plan, *, dataset: str) -> list[str]:
 
 def microscope(plan: Plan, dataset: str) -> dict[str, float]:
     """Voltage (kV), spherical aberration (mm) and amplitude contrast of a dataset's entry."""
-    return {key: plan.dataset(dataset)[key] for key in MICROSCOPE}
+    return {key: getattr(plan.dataset(dataset), key) for key in MICROSCOPE}
 
 
 def dataset_sizes(plan: Plan, *, dataset: str) -> dict[str, float]:
     """Pixel size (Å/px) of a dataset, and the diameter of its particle in Å and in pixels of its micrographs."""
-    pixel_size, diameter = (plan.dataset(dataset)[key] for key in ("pixel_size", "particle_diameter_angstrom"))
+    settings = plan.dataset(dataset)
+    pixel_size, diameter = settings.pixel_size, settings.particle_diameter_angstrom
     return {"pixel_size": pixel_size, "diameter_angstrom": diameter, "diameter_px": diameter / pixel_size}
 
 
@@ -57,13 +77,12 @@ def dataset_optics(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 def volume_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which the density of a simulation depends."""
-    return {key: plan.dataset(dataset)["simulation"][key] for key in VOLUME_KEYS}
+    return simulation_of(plan, dataset).plain(*VOLUME_KEYS)
 
 
 def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which a simulated micrograph depends, besides the density of its particles."""
-    apart = (*VOLUME_KEYS, "n_micrographs", "threshold")
-    return {key: value for key, value in plan.dataset(dataset)["simulation"].items() if key not in apart}
+    return simulation_of(plan, dataset).plain(without=(*VOLUME_KEYS, "n_micrographs", "threshold"))
 
 
 def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:
@@ -92,10 +111,9 @@ def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """How a dataset's coordinates are to be read; a simulation writes RELION's."""
     if dataset in plan.simulated:
         return {"format": "relion-particles", "origin": "top-left"}
-    settings = plan.dataset(dataset)["coordinates"]
-    pixel_size = plan.dataset(dataset)["pixel_size"] if settings["subtract_origins"] else None
-    keys = ("format", "origin", "scale", "least_score")
-    return {key: settings[key] for key in keys} | {"refined_pixel_size": pixel_size}
+    settings = coordinates_of(plan, dataset)
+    pixel_size = plan.dataset(dataset).pixel_size if settings.subtract_origins else None
+    return settings.plain("format", "origin", "scale", "least_score") | {"refined_pixel_size": pixel_size}
 
 
 def coordinate_quarantine(plan: Plan, *, dataset: str) -> list[str]:
@@ -149,10 +167,10 @@ def stranger_files(plan: Plan, *, dataset: str) -> list[str]:
 
 def addition_of_coordinates(plan: Plan, dataset: str) -> Mapping[str, str | None]:
     """Addition to which each of the user's coordinate files belongs; EVERY for those of many micrographs, or None."""
-    settings = plan.dataset(dataset)["coordinates"]
+    settings = coordinates_of(plan, dataset)
     rows = plan.micrographs[plan.micrographs["dataset"] == dataset]
     additions = tuple(zip(rows["micrograph"], rows["addition"], strict=True))
-    return _addition_of_coordinates(tuple(matching_files(settings["files"])), settings["format"], additions)
+    return _addition_of_coordinates(tuple(matching_files(settings.files)), settings.format, additions)
 
 
 @cache
@@ -172,9 +190,11 @@ def _addition_of_coordinates(
 def ctf_of(plan: Plan, dataset: str) -> "ImportedCtf":
     """CTF of a dataset's micrographs in the file that its entry names, with the lines that are refused."""
     settings = plan.dataset(dataset)
+    if settings.ctf is None:
+        raise KeyError(f"{dataset} has no CTF file")
     paths = tuple((name, path) for rows in plan.batches[dataset].values() for name, path in rows.items())
-    options = {"pixel_size": settings["pixel_size"], "origin": settings["ctf_origin"], **microscope(plan, dataset)}
-    return _ctf_of(settings["ctf"], paths, tuple(options.items()))
+    options = {"pixel_size": settings.pixel_size, "origin": settings.ctf_origin, **microscope(plan, dataset)}
+    return _ctf_of(settings.ctf, paths, tuple(options.items()))
 
 
 @cache
@@ -201,17 +221,17 @@ def refused_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
 
 def ctf_notices(plan: Plan, *, dataset: str) -> list[str]:
     """Contradictions between the dataset's CTF file and its entry, one line each."""
-    return [] if plan.dataset(dataset)["ctf"] is None else ctf_of(plan, dataset).notices
+    return [] if plan.dataset(dataset).ctf is None else ctf_of(plan, dataset).notices
 
 
 def imported_ctf(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     """CTF of a batch, where the dataset names a CTF file."""
-    return [] if plan.dataset(dataset)["ctf"] is None else [f"results/{dataset}/ctf/{batch}.star"]
+    return [] if plan.dataset(dataset).ctf is None else [f"results/{dataset}/ctf/{batch}.star"]
 
 
 def ctf_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     """Tables of the micrographs without CTF, where the dataset names a CTF file."""
-    if plan.dataset(dataset)["ctf"] is None:
+    if plan.dataset(dataset).ctf is None:
         return []
     return all_batches(plan, "results/{dataset}/quarantine/ctf-{batch}.tsv", dataset=dataset)
 
@@ -220,41 +240,41 @@ def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
     """The file that a dataset's setting names, or nothing where it is null."""
     value: Any = plan.dataset(dataset)
     for key in keys:
-        value = value[key]
+        value = getattr(value, key)
     return [] if value is None else [value]
 
 
 def disc_radius_angstrom(plan: Plan, *, dataset: str) -> float:
     """Radius of disc labels; a quarter of the diameter unless the dataset's entry says otherwise."""
-    radius = plan.dataset(dataset)["labels"]["disc_radius_angstrom"]
-    return plan.dataset(dataset)["particle_diameter_angstrom"] / 4 if radius is None else radius
+    radius = plan.dataset(dataset).labels.disc_radius_angstrom
+    return plan.dataset(dataset).particle_diameter_angstrom / 4 if radius is None else radius
 
 
 def outline_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which the outlines depend, files apart."""
-    return {key: plan.dataset(dataset)["labels"][key] for key in OUTLINE_KEYS}
+    return plan.dataset(dataset).labels.plain(*OUTLINE_KEYS)
 
 
 def outline_poses(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     """Orientations for outlines: the user's, those of the simulation, or those that a reconstruction found."""
-    labels = plan.dataset(dataset)["labels"]
+    labels = plan.dataset(dataset).labels
     if label_source(plan.dataset(dataset)) != "poses":
         return [f"results/{dataset}/reconstruction/poses.star"]
-    return [labels["poses"] or f"results/{dataset}/simulation/{batch}.star"]
+    return [labels.poses or f"results/{dataset}/simulation/{batch}.star"]
 
 
 def outline_map(plan: Plan, *, dataset: str) -> list[str]:
     """Map for outlines: of the reconstruction, the user's, or the simulation's; nothing where a mask is enough."""
     if label_source(plan.dataset(dataset)) != "poses":
         return [f"results/{dataset}/reconstruction/map.mrc"]
-    given = plan.dataset(dataset)["labels"]["map"]
+    given = plan.dataset(dataset).labels.map
     own = [f"results/{dataset}/density.mrc"] if dataset in plan.simulated else []
     return own if given is None else [given]
 
 
 def initial_map(plan: Plan, *, dataset: str) -> list[str]:
     """Map from which orientations are found: the user's; for matching, otherwise the simulation's."""
-    given, source = plan.dataset(dataset)["labels"]["map"], label_source(plan.dataset(dataset))
+    given, source = plan.dataset(dataset).labels.map, label_source(plan.dataset(dataset))
     if source == "aspire" or (given is None and source == "relion"):
         return []
     return [f"results/{dataset}/density.mrc" if given is None else given]
@@ -262,6 +282,6 @@ def initial_map(plan: Plan, *, dataset: str) -> list[str]:
 
 def poses_origin(plan: Plan, *, dataset: str) -> str:
     """Origin of y for the orientations; those that the workflow made itself follow its own images."""
-    labels = plan.dataset(dataset)["labels"]
-    own = label_source(plan.dataset(dataset)) != "poses" or labels["poses"] is None
-    return "top-left" if own else labels["poses_origin"]
+    labels = plan.dataset(dataset).labels
+    own = label_source(plan.dataset(dataset)) != "poses" or labels.poses is None
+    return "top-left" if own else labels.poses_origin

@@ -7,7 +7,7 @@ from crisp_core.settings.questions import particle_boxes
 
 def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     """Labels, where the finders are compared on them; else nothing."""
-    if plan.experiment(experiment)["centers"]["maps"] != "labels":
+    if plan.experiment(experiment).centers.maps != "labels":
         return []
     return training_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
 
@@ -15,4 +15,4 @@ def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 def edge_box_px(plan: Plan, *, dataset: str, experiment: str) -> int:
     """Side of the box that must lie inside the micrograph; 0 where picks at the edge stay."""
     settings = plan.experiment(experiment)
-    return particle_boxes(plan.dataset(dataset), settings).box_px if settings["removal"]["edge"] else 0
+    return particle_boxes(plan.dataset(dataset), settings).box_px if settings.removal.edge else 0

@@ -18,18 +18,19 @@ from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
+from crisp_core.settings.config import Config
 
 COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
 # braces are wildcards to Snakemake; tabs and all line breaks of Unicode end a cell of a table
 UNUSABLE_IN_PATHS = re.compile(r"[{}\t\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
 
-def make_plan(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -> Plan:
+def make_plan(settings: Config, *, is_main: bool, prefix: str = "") -> Plan:
     """Find the micrographs of all datasets in use and place each in a batch.
 
     Parameters
     ----------
-    settings : mapping
+    settings : Config
         Validated settings.
     is_main : bool
         False in a job's own process, as on a cluster: it sees recorded micrographs alone, whatever has arrived since.
@@ -42,18 +43,16 @@ def make_plan(settings: Mapping[str, Any], *, is_main: bool, prefix: str = "") -
         gone[dataset] = left_out_files(settings, dataset, recorded)
         found = micrograph_files(settings, dataset, recorded, is_main=is_main, gone=gone[dataset])
         paths = by_name(found, dataset)
-        places = assign_batches(
-            paths, recorded, size=settings["micrographs_per_job"], closed=is_closed(dataset, prefix)
-        )
+        places = assign_batches(paths, recorded, size=settings.micrographs_per_job, closed=is_closed(dataset, prefix))
         rows += [
             (dataset, name, paths[name], f"{place.batch:04d}", str(place.addition)) for name, place in places.items()
         ]
     return Plan(settings, pd.DataFrame(rows, columns=list(COLUMNS)), prefix, gone)
 
 
-def left_out_files(settings: Mapping[str, Any], dataset: str, recorded: Iterable[str]) -> dict[str, str]:
+def left_out_files(settings: Config, dataset: str, recorded: Iterable[str]) -> dict[str, str]:
     """Files that a dataset's patterns match although they are not to be picked, as {path: reason}."""
-    patterns = settings["datasets"][dataset].get("micrographs", [])
+    patterns = settings.datasets[dataset].micrographs or []
     return left_out(matching_files(patterns), exact=exact_paths(patterns), known=set(recorded))
 
 
@@ -63,32 +62,32 @@ def left_out_paths(plan: Plan, *, dataset: str) -> Mapping[str, str]:
 
 
 def micrograph_files(
-    settings: Mapping[str, Any], dataset: str, recorded: Iterable[str], *, is_main: bool, gone: Collection[str] = ()
+    settings: Config, dataset: str, recorded: Iterable[str], *, is_main: bool, gone: Collection[str] = ()
 ) -> list[tuple[str, str]]:
     """Names and paths of a dataset's micrographs, without those in `gone`; the path of a simulated one is empty.
 
     Where `watch` is set, files that may still be written are left out, unless they are recorded already.
     """
-    entry = settings["datasets"][dataset]
-    if "simulation" in entry:
-        return [(f"simulated_{i + 1:04d}", "") for i in range(entry["simulation"]["n_micrographs"])]
+    entry = settings.datasets[dataset]
+    if entry.simulation is not None:
+        return [(f"simulated_{i + 1:04d}", "") for i in range(entry.simulation.n_micrographs)]
     place = f"config, datasets/{dataset}/micrographs"
-    rows = [(micrograph_stem(path), path) for path in matching_files(entry["micrographs"])]
+    rows = [(micrograph_stem(path), path) for path in matching_files(entry.micrographs or [])]
     if not rows:
-        later = "" if settings["watch"] is None else ", or call again later"
-        raise UserError(f"{place}: no file matches {entry['micrographs']}; correct the path or glob{later}")
+        later = "" if settings.watch is None else ", or call again later"
+        raise UserError(f"{place}: no file matches {entry.micrographs}; correct the path or glob{later}")
     known = set(recorded)
     if known and not is_main:
         return [(name, path) for name, path in rows if name in known]
     rows = [(name, path) for name, path in rows if path not in gone]
-    if settings["watch"] is None:
+    if settings.watch is None:
         return rows
     from crisp_core.datasets.arrivals import has_arrived  # reads images, which few calls need
 
-    arrived = [row for row in rows if row[0] in known or has_arrived(row[1], seconds=settings["watch"])]
+    arrived = [row for row in rows if row[0] in known or has_arrived(row[1], seconds=settings.watch)]
     if not arrived:
         raise UserError(
-            f"{place}: none of {len(rows)} files has been unchanged for {settings['watch']:g} s; call again later"
+            f"{place}: none of {len(rows)} files has been unchanged for {settings.watch:g} s; call again later"
         )
     return arrived
 
@@ -144,7 +143,7 @@ def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int,
 def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:
     """Pixel size (Å/px) on which the headers of a dataset's first batch agree; None where they say none."""
     first = next(iter(plan.batches[dataset].values()), {})
-    return _agreed_pixel_size(tuple(path for path in first.values() if path), plan.dataset(dataset)["pixel_size"])
+    return _agreed_pixel_size(tuple(path for path in first.values() if path), plan.dataset(dataset).pixel_size)
 
 
 @cache
@@ -209,8 +208,8 @@ def batches_to_train(plan: Plan, dataset: str) -> list[str]:
 
     No other batch is an input of a training, so that micrographs that are added later do not rerun it.
     """
-    parts = plan.dataset(dataset)["split"]
-    listed = {*parts["train"], *parts["validation"]} if isinstance(parts["train"], list) else set()
+    parts = plan.dataset(dataset).split
+    listed = {name for part in (parts.train, parts.validation) if isinstance(part, list) for name in part}
     batches = [batch for batch, rows in plan.batches[dataset].items() if listed & rows.keys()]
     return batches or [batch for batch, addition in plan.additions[dataset].items() if addition == FIRST]
 
@@ -256,8 +255,8 @@ def drawn_micrographs(plan: Plan, *, dataset: str) -> list[str]:
 
 def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Parts of the split that are drawn; where it lists micrographs, another test part redraws nothing."""
-    parts = plan.dataset(dataset)["split"]
-    return parts | {"test": []} if isinstance(parts["train"], list) else parts
+    parts = plan.dataset(dataset).split
+    return parts.plain() | ({"test": []} if isinstance(parts.train, list) else {})
 
 
 def record(plan: Plan) -> None:

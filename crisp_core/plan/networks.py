@@ -1,7 +1,6 @@
 """Networks of a plan: what each is trained from, which file predicts in a run, and where its centres are chosen."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +9,7 @@ import yaml
 from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.plan.sections import network_settings
+from crisp_core.settings.config import ExperimentSettings, NetworkEntry
 from crisp_core.settings.questions import network_owner, run_folder, searches_centers
 from crisp_core.settings.seeded import seeded_name
 
@@ -24,42 +23,43 @@ class Training(NamedTuple):
         Below results/: ``networks/<name>``, or ``<dataset>/<experiment>`` of an experiment with a network of its own.
     datasets : tuple of str
         Whose training and validation parts it takes.
-    settings : mapping
+    settings : NetworkEntry or ExperimentSettings
         Sections network, training, crf and prediction, and seed.
     """
 
     folder: str
     datasets: tuple[str, ...]
-    settings: Mapping[str, Any]
+    settings: NetworkEntry | ExperimentSettings
 
 
 def training_of(plan: Plan, network: str) -> Training:
     """Training whose results are in the folder `network` below results/."""
-    place, _ = split_run(network)
-    entry = network_settings(plan.settings, network)
-    return Training(network, tuple(entry["datasets"]) if place == "networks" else (place,), entry)
+    place, name = split_run(network)
+    if place == "networks":
+        return Training(network, tuple(plan.settings.networks[name].datasets), plan.settings.networks[name])
+    return Training(network, (place,), plan.experiment(name))
 
 
 def trainable(plan: Plan) -> list[str]:
     """Folders below results/ of all networks that a target of this plan may ask to train."""
     own = [name for name in plan.with_network if has_own_network(plan.experiment(name))]
     inline = [f"{dataset}/{name}" for dataset in plan.datasets for name in own]
-    return [f"networks/{name}" for name in plan.settings["networks"]] + inline
+    return [f"networks/{name}" for name in plan.settings.networks] + inline
 
 
-def has_own_network(experiment: Mapping[str, Any]) -> bool:
+def has_own_network(experiment: ExperimentSettings) -> bool:
     """Whether an experiment describes its network itself, instead of naming one or another picker."""
-    return not experiment["picker"] and experiment["trained"] is None and not isinstance(experiment["network"], str)
+    return not experiment.picker and experiment.trained is None and not isinstance(experiment.network, str)
 
 
 def finetuned(plan: Plan) -> list[str]:
     """Those of `trainable` that are trained further, with a CRF or as its control."""
-    return [folder for folder in trainable(plan) if training_of(plan, folder).settings["crf"]["type"] != "none"]
+    return [folder for folder in trainable(plan) if training_of(plan, folder).settings.crf.type != "none"]
 
 
 def with_crf(plan: Plan) -> list[str]:
     """Those of `finetuned` that have a CRF."""
-    return [folder for folder in finetuned(plan) if training_of(plan, folder).settings["crf"]["type"] != "control"]
+    return [folder for folder in finetuned(plan) if training_of(plan, folder).settings.crf.type != "control"]
 
 
 def training_splits(plan: Plan, *, network: str) -> list[str]:
@@ -78,8 +78,8 @@ def training_sources(plan: Plan, *, network: str) -> dict[str, dict[str, Any]]:
     return {
         dataset: {
             "n_batches": len(batches_to_train(plan, dataset)),
-            "preparation": plan.dataset(dataset)["preparation"],
-            "diameter_angstrom": plan.dataset(dataset)["particle_diameter_angstrom"],
+            "preparation": plan.dataset(dataset).preparation.plain(),
+            "diameter_angstrom": plan.dataset(dataset).particle_diameter_angstrom,
         }
         for dataset in training_of(plan, network).datasets
     }
@@ -87,14 +87,13 @@ def training_sources(plan: Plan, *, network: str) -> dict[str, dict[str, Any]]:
 
 def training_section(plan: Plan, section: str, without: str = "", *, network: str) -> Any:
     """Section of a network's settings, but for one key that changes no result."""
-    values = training_of(plan, network).settings[section]
-    return {key: value for key, value in values.items() if key != without}
+    return getattr(training_of(plan, network).settings, section).plain(without=(without,))
 
 
 def training_seed(plan: Plan, *, network: str) -> int:
     """Seed of a network: its own, or the config's."""
-    seed = training_of(plan, network).settings["seed"]
-    return plan.settings["seed"] if seed is None else seed
+    seed = training_of(plan, network).settings.seed
+    return plan.settings.seed if seed is None else seed
 
 
 def shown_split(plan: Plan, *, network: str) -> str:
@@ -119,10 +118,10 @@ def network_folder(plan: Plan, dataset: str, experiment: str, *, after_crf: bool
     network as it is after the further training.
     """
     settings = plan.experiment(experiment)
-    if isinstance(settings["network"], str):
-        named = settings["network"] in plan.settings["networks"]
-        return f"networks/{settings['network']}" if named else None
-    return f"{dataset}/{network_owner(plan.settings['experiments'], experiment, with_crf=after_crf)}"
+    if isinstance(settings.network, str):
+        named = settings.network in plan.settings.networks
+        return f"networks/{settings.network}" if named else None
+    return f"{dataset}/{network_owner(plan.settings.experiments, experiment, with_crf=after_crf)}"
 
 
 def before_crf(plan: Plan, *, network: str) -> str:
@@ -130,16 +129,16 @@ def before_crf(plan: Plan, *, network: str) -> str:
     place, name = split_run(network)
     if place == "networks":
         return f"results/{network}/network.pt"
-    return f"results/{place}/{network_owner(plan.settings['experiments'], name)}/network.pt"
+    return f"results/{place}/{network_owner(plan.settings.experiments, name)}/network.pt"
 
 
 def checkpoint(plan: Plan, dataset: str, experiment: str) -> str:
     """Checkpoint that predicts in an experiment that does not reuse another run: after the CRF, where it has one."""
     settings, folder = plan.experiment(experiment), network_folder(plan, dataset, experiment)
-    if folder is None:
-        return settings["network"]
-    entry = training_of(plan, folder).settings if isinstance(settings["network"], str) else settings
-    if entry["crf"]["type"] == "none":
+    if isinstance(settings.network, str) and folder is None:
+        return settings.network
+    entry = training_of(plan, str(folder)).settings if isinstance(settings.network, str) else settings
+    if entry.crf.type == "none":
         return f"results/{folder}/network.pt"
     return f"results/{network_folder(plan, dataset, experiment, after_crf=True)}/crf.pt"
 
@@ -149,7 +148,7 @@ def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[str, str] | 
 
     The folder is absolute, unlike any rule's output, so that results of an earlier run are used as they are.
     """
-    trained = plan.experiment(experiment)["trained"]
+    trained = plan.experiment(experiment).trained
     if trained is None:
         return dataset, experiment
     if plan.owns(run_folder(trained)):
@@ -216,7 +215,7 @@ def centers_file(plan: Plan, *, dataset: str, experiment: str) -> str:
 def table_runs(plan: Plan, *, dataset: str, table: str) -> list[tuple[str, str, int, str]]:
     """Rows of a table, as (dataset, experiment, seed, name of the experiment with this seed)."""
     rows = []
-    for row in plan.settings["tables"][table]["rows"]:
+    for row in plan.settings.tables[table].rows:
         own, name = split_run(row)
         for seed in table_seeds(plan, table, name):
             rows.append((own or dataset, name, seed, seeded_name(name, seed, plan.settings)))
@@ -225,9 +224,9 @@ def table_runs(plan: Plan, *, dataset: str, table: str) -> list[tuple[str, str, 
 
 def table_seeds(plan: Plan, table: str, experiment: str) -> list[int]:
     """Seeds of an experiment in a table; a network that is trained already has one."""
-    settings, seeds = plan.experiment(experiment), plan.settings["tables"][table]["seeds"]
-    given = isinstance(settings["network"], str) and settings["network"] not in plan.settings["networks"]
-    return seeds[:1] if settings["trained"] or given else seeds
+    settings, seeds = plan.experiment(experiment), plan.settings.tables[table].seeds
+    given = isinstance(settings.network, str) and settings.network not in plan.settings.networks
+    return seeds[:1] if settings.trained or given else seeds
 
 
 def table_files(plan: Plan, name: str, *, dataset: str, table: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from crisp_core.code_digest import code_digest
 from crisp_core.paths import matching_files
 from crisp_core.pickers import PICKERS
+from crisp_core.pickers.files import Files
 from crisp_core.pickers.picker import Picker
 from crisp_core.plan.datasets import followed_lists, simulation_batch
 from crisp_core.plan.micrographs import all_batches, batch_files
@@ -24,6 +25,14 @@ def picker_class(plan: Plan, experiment: str) -> type[Picker] | None:
     """Picker of an experiment; None for a network."""
     name = picker_name(plan.experiment(experiment))
     return None if name is None else PICKERS[name]
+
+
+def picker_of(plan: Plan, experiment: str) -> Picker:
+    """Section picker of an experiment in which another program picks."""
+    picker = plan.experiment(experiment).picker
+    if picker is None:
+        raise KeyError(f"{experiment} has no other picker")
+    return picker
 
 
 def programs(*, on_gpu: bool | None = None, trains: bool | None = None) -> list[str]:
@@ -52,7 +61,8 @@ def reads_files(plan: Plan, experiment: str) -> bool:
 
 def picked_files(plan: Plan, *, experiment: str) -> list[str]:
     """Files from which an experiment's picks are read."""
-    return matching_files(plan.experiment(experiment)["picker"]["files"])
+    picker = picker_of(plan, experiment)
+    return matching_files(picker.files) if isinstance(picker, Files) else []
 
 
 def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
@@ -62,8 +72,8 @@ def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
 
 def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:
     """Those of the settings `keys` that the program of an experiment's picker has."""
-    picker = plan.experiment(experiment)["picker"]
-    return {key: picker[key] for key in keys if key in picker}
+    picker = picker_of(plan, experiment)
+    return picker.plain(*(key for key in keys if key in type(picker).model_fields))
 
 
 def picker_training(plan: Plan, *, experiment: str) -> dict[str, Any]:
@@ -78,7 +88,7 @@ def picker_picking(plan: Plan, *, experiment: str) -> dict[str, Any]:
 
 
 def _without(plan: Plan, experiment: str, keys: Sequence[str]) -> dict[str, Any]:
-    return {key: value for key, value in plan.experiment(experiment)["picker"].items() if key not in keys}
+    return picker_of(plan, experiment).plain(without=keys)
 
 
 def picker_code(plan: Plan, script: str, *, experiment: str) -> str:
@@ -128,13 +138,13 @@ def picked_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 def chosen_threshold(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     """Threshold of another picker, where it is chosen on the validation part."""
-    threshold = plan.experiment(experiment)["picker"]["threshold"]
+    threshold = picker_of(plan, experiment).threshold
     return [f"results/{dataset}/{experiment}/threshold.yaml"] if threshold is None else []
 
 
 def compared_entries(plan: Plan, comparison: str) -> list[str]:
     """Experiments of a comparison."""
-    return plan.settings["comparisons"][comparison]["entries"]
+    return plan.settings.comparisons[comparison].entries
 
 
 def compared_stars(plan: Plan, kind: str, *, dataset: str, comparison: str) -> list[str]:
@@ -160,14 +170,16 @@ def entry_facts(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[
 
 def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
     experiment = plan.experiment(entry)
-    if experiment["picker"]:
-        threshold, leak = experiment["picker"]["threshold"], experiment["picker"]["leak"]
+    leak: bool | str
+    threshold: float | str | None
+    if experiment.picker is not None:
+        threshold, leak = experiment.picker.threshold, experiment.picker.leak
     else:
-        threshold = experiment["centers"]["threshold"]
+        threshold = experiment.centers.threshold
         leak = "unknown" if parts_are_unknown(plan, dataset, entry) else False
     return {
         "kind": picker_name(experiment) or "network",
-        "leak": {True: "yes", False: "no"}.get(leak, leak),
+        "leak": leak if isinstance(leak, str) else {True: "yes", False: "no"}[leak],
         "threshold_from": "validation" if threshold is None else str(threshold),
     }
 
@@ -177,8 +189,8 @@ def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
     run = trained_run(plan, dataset, experiment)
     if isinstance(run, Path):
         return True
-    network = plan.experiment(run[1])["network"]
-    return isinstance(network, str) and network not in plan.settings["networks"]
+    network = plan.experiment(run[1]).network
+    return isinstance(network, str) and network not in plan.settings.networks
 
 
 def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, list[tuple[str, str]]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
 from crisp_core.settings.questions import label_source
 
 # the addition with which a dataset begins, and what belongs to all of them
@@ -19,12 +20,12 @@ def split_run(run: str) -> tuple[str, str]:
     return dataset, experiment
 
 
-def datasets_in_use(settings: Mapping[str, Any]) -> list[str]:
+def datasets_in_use(settings: Config) -> list[str]:
     """Datasets of the runs, the tables, the comparisons and the networks, sorted."""
-    rows = [row for table in settings["tables"].values() for row in table["rows"] if "/" in row]
-    named = [split_run(run)[0] for run in [*settings["run"], *rows]]
-    named += [comparison["dataset"] for comparison in settings["comparisons"].values()]
-    named += [dataset for network in settings["networks"].values() for dataset in network["datasets"]]
+    rows = [row for table in settings.tables.values() for row in table.rows if "/" in row]
+    named = [split_run(run)[0] for run in [*settings.run, *rows]]
+    named += [comparison.dataset for comparison in settings.comparisons.values()]
+    named += [dataset for network in settings.networks.values() for dataset in network.datasets]
     return sorted(set(named))
 
 
@@ -34,7 +35,7 @@ class Plan:
 
     Attributes
     ----------
-    settings : mapping
+    settings : Config
         As `settings.check_settings` returns them.
     micrographs : DataFrame
         One row per micrograph: dataset, micrograph, path (empty for a simulated one), batch (four digits), addition.
@@ -44,18 +45,18 @@ class Plan:
         Files that a dataset's patterns match although they are not to be picked, as {dataset: {path: reason}}.
     """
 
-    settings: Mapping[str, Any]
+    settings: Config
     micrographs: pd.DataFrame
     prefix: str = ""
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
-    def dataset(self, name: str) -> Mapping[str, Any]:
+    def dataset(self, name: str) -> DatasetSettings:
         """Settings of a dataset."""
-        return self.settings["datasets"][name]
+        return self.settings.datasets[name]
 
-    def experiment(self, name: str) -> Mapping[str, Any]:
+    def experiment(self, name: str) -> ExperimentSettings:
         """Settings of an experiment."""
-        return self.settings["experiments"][name]
+        return self.settings.experiments[name]
 
     def makes(self, path: str) -> bool:
         """Whether a path, without prefix, is that of a result; the user's own files may be below results/, too."""
@@ -77,7 +78,7 @@ class Plan:
     @property
     def runs(self) -> list[str]:
         """Runs of the config, as dataset/experiment."""
-        return self.settings["run"]
+        return self.settings.run
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -92,12 +93,12 @@ class Plan:
     @cached_property
     def simulated(self) -> list[str]:
         """Datasets that are simulations."""
-        return [name for name in self.datasets if "simulation" in self.dataset(name)]
+        return [name for name in self.datasets if self.dataset(name).simulation is not None]
 
     @cached_property
     def with_coordinates(self) -> list[str]:
         """Datasets whose coordinates are files."""
-        return [name for name in self.datasets if "coordinates" in self.dataset(name)]
+        return [name for name in self.datasets if self.dataset(name).coordinates is not None]
 
     @property
     def labelled(self) -> list[str]:
@@ -107,12 +108,12 @@ class Plan:
     @cached_property
     def pickers(self) -> list[str]:
         """Experiments in which another program picks."""
-        return [name for name, experiment in self.settings["experiments"].items() if experiment["picker"]]
+        return [name for name, experiment in self.settings.experiments.items() if experiment.picker]
 
     @cached_property
     def with_network(self) -> list[str]:
         """Experiments in which a network predicts."""
-        return [name for name in self.settings["experiments"] if name not in self.pickers]
+        return [name for name in self.settings.experiments if name not in self.pickers]
 
     @cached_property
     def batches(self) -> dict[str, dict[str, dict[str, str]]]:

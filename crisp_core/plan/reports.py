@@ -44,7 +44,7 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
 def given_threshold(plan: Plan, *, experiment: str) -> float | str | None:
     """Threshold that the config gives: a number, null, or the word of another picker's entry."""
     settings = plan.experiment(experiment)
-    return (settings["picker"] or settings["centers"])["threshold"]
+    return settings.centers.threshold if settings.picker is None else settings.picker.threshold
 
 
 def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
@@ -72,7 +72,7 @@ def calibrates(plan: Plan, dataset: str, experiment: str) -> bool:
 def trains_here(plan: Plan, dataset: str, experiment: str) -> bool:
     """Whether a run's own network is trained by this plan."""
     settings = plan.experiment(experiment)
-    if experiment in plan.pickers or settings["trained"] is not None:
+    if experiment in plan.pickers or settings.trained is not None:
         return False
     return network_folder(plan, dataset, experiment) is not None
 
@@ -89,9 +89,9 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
     dataset, experiment = split_run(run)
     folders = {f"results/{dataset}/{experiment}"}
     settings: dict[str, Any] = {
-        "seed": plan.settings["seed"],
-        "datasets": {dataset: plan.dataset(dataset)},
-        "experiments": {experiment: plan.experiment(experiment)},
+        "seed": plan.settings.seed,
+        "datasets": {dataset: plan.dataset(dataset).plain()},
+        "experiments": {experiment: plan.experiment(experiment).plain()},
     }
     if trains_here(plan, dataset, experiment):
         # a network that is trained here has a folder
@@ -99,7 +99,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
         folders |= {f"results/{folder}", Path(checkpoint(plan, dataset, experiment)).parent.as_posix()}
         if folder.startswith("networks/"):
             name = folder.removeprefix("networks/")
-            settings["networks"] = {name: plan.settings["networks"][name]}
+            settings["networks"] = {name: plan.settings.networks[name].plain()}
     return {
         "dataset": dataset,
         "experiment": experiment,

@@ -1,32 +1,32 @@
 """Sets of particles whose resolution is measured."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from crisp_core.datasets.settings import SplitSettings
 from crisp_core.errors import UserError
+from crisp_core.evaluation.settings import ResolutionSettings
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings.questions import is_empty
 
 
-def resolution_settings(plan: Plan, experiment: str) -> Mapping[str, Any]:
+def resolution_settings(plan: Plan, experiment: str) -> ResolutionSettings:
     """Section resolution of an experiment."""
-    return plan.experiment(experiment)["resolution"]
+    return plan.experiment(experiment).resolution
 
 
 def false_sets(plan: Plan, *, dataset: str, experiment: str) -> dict[str, float]:
     """Sets of a simulation with a share of false picks, as {set: share}."""
     if dataset not in plan.simulated:
         return {}
-    return {f"false-{100 * share:g}": share for share in resolution_settings(plan, experiment)["false_shares"]}
+    return {f"false-{100 * share:g}": share for share in resolution_settings(plan, experiment).false_shares}
 
 
 def other_picks(plan: Plan, *, dataset: str, experiment: str) -> dict[str, list[str]]:
     """Other pickers' coordinate files of a simulation, as {set: files}."""
     if dataset not in plan.simulated:
         return {}
-    picks = resolution_settings(plan, experiment)["picks"]
+    picks = resolution_settings(plan, experiment).picks
     return {name: matching_files(patterns) for name, patterns in picks.items()}
 
 
@@ -37,7 +37,7 @@ def other_pick_files(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 def refined_sets(plan: Plan, *, dataset: str, experiment: str) -> dict[str, str]:
     """Refinements of real micrographs, as {set: file}."""
-    return {} if dataset in plan.simulated else resolution_settings(plan, experiment)["refined"]
+    return {} if dataset in plan.simulated else resolution_settings(plan, experiment).refined
 
 
 def refined_files(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
@@ -70,14 +70,14 @@ def resolution_maps(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     return [
         f"{folder}/{name}-{seed}-half{half}.mrc"
         for name in resolution_sets(plan, dataset=dataset, experiment=experiment)
-        for seed in resolution_settings(plan, experiment)["seeds"]
+        for seed in resolution_settings(plan, experiment).seeds
         for half in (1, 2)
     ]
 
 
 def resolution_mask(plan: Plan, *, experiment: str) -> list[str]:
     """The user's mask, where there is one."""
-    mask = resolution_settings(plan, experiment)["mask"]
+    mask = resolution_settings(plan, experiment).mask
     return [] if mask is None else [mask]
 
 
@@ -92,7 +92,7 @@ def runs_with_resolution(plan: Plan) -> list[str]:
     known = [
         run
         for run in plan.runs
-        if split_run(run)[0] in plan.simulated or resolution_settings(plan, split_run(run)[1])["refined"]
+        if split_run(run)[0] in plan.simulated or resolution_settings(plan, split_run(run)[1]).refined
     ]
     if not known:
         raise UserError(
@@ -102,19 +102,19 @@ def runs_with_resolution(plan: Plan) -> list[str]:
     for run in known:
         dataset, experiment = split_run(run)
         place = f"config, experiments/{experiment}/resolution"
-        check_resolution(place, plan.dataset(dataset)["split"], resolution_settings(plan, experiment))
+        check_resolution(place, plan.dataset(dataset).split, resolution_settings(plan, experiment))
     return known
 
 
-def check_resolution(place: str, split: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def check_resolution(place: str, split: SplitSettings, settings: ResolutionSettings) -> None:
     """Refuse a section resolution that names an empty part of a simulation, or files that are not there."""
-    if is_empty(split, settings["part"]):
+    if is_empty(split, settings.part):
         raise UserError(
-            f"{place}/part: the dataset's split leaves no micrograph for {settings['part']}; name another part"
+            f"{place}/part: the dataset's split leaves no micrograph for {settings.part}; name another part"
         )
-    named = {f"refined/{key}": path for key, path in settings["refined"].items()}
-    for key, patterns in settings["picks"].items():
+    named: dict[str, str | None] = {f"refined/{key}": path for key, path in settings.refined.items()}
+    for key, patterns in settings.picks.items():
         check_patterns(f"{place}/picks/{key}", patterns, must_exist=True)
-    for key, path in (named | {"mask": settings["mask"]}).items():
+    for key, path in (named | {"mask": settings.mask}).items():
         if path is not None and not Path(path).exists():
             raise UserError(f"{place}/{key}: {path} does not exist; correct the path")

@@ -28,7 +28,7 @@ def training_runs(plan: Plan) -> list[str]:
 
 def picks(plan: Plan) -> list[str]:
     """Star files of the picks of all runs, for RELION and cryoSPARC, and the micrographs that they name."""
-    exported = [run for run in plan.runs if plan.dataset(split_run(run)[0])["exposures"] is not None]
+    exported = [run for run in plan.runs if plan.dataset(split_run(run)[0]).exposures is not None]
     return [
         *of_runs(["autopick.star", "coordinates_only.star"], plan.runs),
         *of_runs(["cryosparc/picks.cs"], exported),
@@ -57,8 +57,8 @@ def networks(plan: Plan) -> list[str]:
     found = set()
     for run in training_runs(plan):
         found |= {f"results/{network_folder(plan, *split_run(run))}/network.pt", checkpoint(plan, *split_run(run))}
-    for name in plan.settings["networks"]:
-        further = training_of(plan, f"networks/{name}").settings["crf"]["type"] != "none"
+    for name in plan.settings.networks:
+        further = training_of(plan, f"networks/{name}").settings.crf.type != "none"
         found |= {f"results/networks/{name}/{file}" for file in ("network.pt", *(["crf.pt"] if further else []))}
     return sorted(found)
 
@@ -72,8 +72,8 @@ def maps(plan: Plan) -> list[str]:
 def comparisons(plan: Plan) -> list[str]:
     """Tables and plots of all comparisons."""
     return [
-        f"results/{comparison['dataset']}/comparisons/{name}/{file}"
-        for name, comparison in plan.settings["comparisons"].items()
+        f"results/{comparison.dataset}/comparisons/{name}/{file}"
+        for name, comparison in plan.settings.comparisons.items()
         for file in ("table.tsv", "pr.png", "overlap.png", "consensus.star")
     ]
 
@@ -106,7 +106,7 @@ def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]
     if last.name != "crf.pt":
         return plots
     folder = last.parent.relative_to("results").as_posix()
-    with_crf = training_of(plan, folder).settings["crf"]["type"] not in ("none", "control")
+    with_crf = training_of(plan, folder).settings.crf.type not in ("none", "control")
     return plots + ([f"results/{folder}/plots/crf.png"] if with_crf else [])
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from crisp_core.errors import UserError, opening
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.preparation.settings import PreparationSettings
 
 FACTS_NAME = "crisp.json"
 FACTS_FORMAT = 2
@@ -61,13 +62,15 @@ class NetworkFacts(NamedTuple):
     versions: Mapping[str, str] = MappingProxyType({})
 
 
-def network_input(preparation: Mapping[str, Any], diameter_angstrom: float) -> NetworkInput:
-    """What a network sees of a dataset with this section `preparation` and this particle."""
-    pixel_size = preparation["working_pixel_size"]
+def network_input(preparation: PreparationSettings, diameter_angstrom: float) -> NetworkInput:
+    """Input of a network for a dataset with this preparation, whose working pixel size is set, and this particle."""
+    pixel_size = preparation.working_pixel_size
+    if pixel_size is None:
+        raise ValueError("working_pixel_size is not set")
     return NetworkInput(
         round(angstrom_to_px(diameter_angstrom, pixel_size), 3),
-        preparation["normalization"],
-        round(angstrom_to_px(preparation["highpass_angstrom"], pixel_size), 3),
+        preparation.normalization,
+        round(angstrom_to_px(preparation.highpass_angstrom, pixel_size), 3),
     )
 
 

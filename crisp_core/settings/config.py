@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from crisp_core.datasets.settings import CoordinateSettings, Origin, SplitSettings
 from crisp_core.evaluation.settings import ResolutionSettings
@@ -135,6 +135,12 @@ class DatasetSettings(Entry):
     preparation: PreparationSettings = PreparationSettings()
     labels: LabelSettings = LabelSettings()
     split: SplitSettings = SplitSettings()
+
+    @model_serializer(mode="wrap")
+    def _without_absent_sources(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out sources that are not given."""
+        absent = [key for key in ("micrographs", "simulation", "coordinates") if getattr(self, key) is None]
+        return {key: value for key, value in handler(self).items() if key not in absent}
 
 
 class NetworkEntry(Entry):

@@ -1,49 +1,54 @@
 """Checks of a dataset beyond the types of its keys."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.sections import Section
+from crisp_core.settings.config import Config, DatasetSettings
 from crisp_core.settings.questions import label_source
 
 
-def check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
+def check_dataset(name: str, dataset: DatasetSettings) -> None:
     """Refuse combinations of a dataset's settings that no schema can see."""
     place = f"config, datasets/{name}"
-    if ("micrographs" in dataset) == ("simulation" in dataset):
+    if (dataset.micrographs is None) == (dataset.simulation is None):
         raise UserError(f"{place}: give either micrographs (files) or simulation, not both and not neither")
-    if "simulation" in dataset and "coordinates" in dataset:
+    if dataset.simulation is not None and dataset.coordinates is not None:
         raise UserError(f"{place}: a simulation brings its own coordinates; remove coordinates")
-    working, pixel_size = dataset["preparation"]["working_pixel_size"], dataset["pixel_size"]
+    # a working pixel size that is not given is never finer
+    working, pixel_size = dataset.preparation.working_pixel_size or dataset.pixel_size, dataset.pixel_size
     if working < pixel_size:
         raise UserError(
             f"{place}/preparation/working_pixel_size: {working:g} Å/px is finer than the micrographs' "
             f"{pixel_size:g} Å/px; give {pixel_size:g} or more"
         )
-    diameter = dataset["particle_diameter_angstrom"]
+    diameter = dataset.particle_diameter_angstrom
     if angstrom_to_px(diameter, working) < 4:
         raise UserError(
             f"{place}: a particle of {diameter:g} Å is less than 4 pixels wide at working_pixel_size {working:g}; "
             f"give at most {diameter / 8:.3g} Å/px"
         )
     check_labels(place, dataset)
-    coordinates = dataset.get("coordinates", {})
-    if coordinates.get("subtract_origins") and coordinates["format"] not in ("auto", "relion", "relion-particles"):
+    coordinates = dataset.coordinates
+    if (
+        coordinates
+        and coordinates.subtract_origins
+        and coordinates.format not in ("auto", "relion", "relion-particles")
+    ):
         raise UserError(
-            f"{place}/coordinates/subtract_origins: {coordinates['format']} files have no origins; "
+            f"{place}/coordinates/subtract_origins: {coordinates.format} files have no origins; "
             "give star files of refined particles, or leave it out"
         )
-    parts = dataset["split"]
-    kinds = {isinstance(parts[part], list) for part in parts if parts[part] != "rest"}
+    kinds = {isinstance(part, list) for _, part in dataset.split if part != "rest"}
     if len(kinds) > 1:
         raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
-    check_bounds(f"{place}/simulation", dataset.get("simulation"))
+    check_bounds(f"{place}/simulation", dataset.simulation)
 
 
 def check_bounds(place: str, section: Any) -> None:
     """Refuse a least that is more than its most, anywhere in a simulation's settings."""
-    for key, value in section.items() if isinstance(section, dict) else ():
+    for key, value in section if isinstance(section, Section) else ():
         if key in ("shape_px", "defocus_angstrom"):
             continue
         if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
@@ -51,29 +56,29 @@ def check_bounds(place: str, section: Any) -> None:
         check_bounds(f"{place}/{key}", value)
 
 
-def check_labels(place: str, dataset: Mapping[str, Any]) -> None:
+def check_labels(place: str, dataset: DatasetSettings) -> None:
     """Refuse a source of labels for which the dataset has not what it takes."""
-    labels, source = dataset["labels"], dataset["labels"]["source"]
-    if labels["instances"] and label_source(dataset) == "truth":
+    labels, source = dataset.labels, dataset.labels.source
+    if labels.instances and label_source(dataset) == "truth":
         raise UserError(f"{place}/labels/instances: truth has no instances; set source to poses, or leave it out")
-    if "simulation" in dataset or source is None:
+    if dataset.simulation is not None or source is None:
         return
     entry, place = place.removeprefix("config, "), f"{place}/labels"
     if source == "truth":
         raise UserError(
             f"{place}/source: truth is known of simulations alone; give disc, poses, relion, aspire or matching"
         )
-    if "coordinates" not in dataset:
+    if dataset.coordinates is None:
         raise UserError(f"{place}/source: {source} labels need coordinates; give {entry}/coordinates")
-    if source == "poses" and labels["poses"] is None:
+    if source == "poses" and labels.poses is None:
         raise UserError(f"{place}/poses: source poses needs orientations; give the star or .cs file of a refinement")
-    if source == "poses" and labels["map"] is None and labels["mask"] is None:
+    if source == "poses" and labels.map is None and labels.mask is None:
         raise UserError(f"{place}/map: source poses needs a density; give the refined map, a mask, or both")
-    if source == "matching" and labels["map"] is None:
+    if source == "matching" and labels.map is None:
         raise UserError(f"{place}/map: matching compares particles with a map; give one, or set source to relion")
 
 
-def check_sizes(dataset: str, settings: Mapping[str, Any]) -> dict[str, int]:
+def check_sizes(dataset: str, settings: Config) -> dict[str, int]:
     """Number of micrographs of every part that a dataset's split counts or lists.
 
     Raises
@@ -81,10 +86,9 @@ def check_sizes(dataset: str, settings: Mapping[str, Any]) -> dict[str, int]:
     UserError
         If a simulation does not make so many.
     """
-    entry = settings["datasets"][dataset]
-    parts = entry["split"].items()
-    sizes = {part: len(value) if isinstance(value, list) else value for part, value in parts if value != "rest"}
-    n = entry.get("simulation", {}).get("n_micrographs")
+    entry = settings.datasets[dataset]
+    sizes = {part: len(value) if isinstance(value, list) else value for part, value in entry.split if value != "rest"}
+    n = None if entry.simulation is None else entry.simulation.n_micrographs
     if n is not None and sum(sizes.values()) > n:
         raise UserError(
             f"config, datasets/{dataset}/split: asks for {sum(sizes.values())} micrographs, the simulation makes {n}; "
@@ -93,7 +97,7 @@ def check_sizes(dataset: str, settings: Mapping[str, Any]) -> dict[str, int]:
     return sizes
 
 
-def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: Mapping[str, Any]) -> None:
+def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: Config) -> None:
     """Refuse to train on more micrographs of a dataset than its training part has."""
     available = check_sizes(dataset, settings)["train"]
     if wanted is not None and wanted > available:

@@ -1,11 +1,10 @@
 """Checks of networks, experiments and runs across sections."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
+from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
 from crisp_core.settings.named import check_finder, check_losses
 from crisp_core.settings.questions import (
@@ -19,134 +18,144 @@ from crisp_core.settings.questions import (
 from crisp_core.settings.sizes import dataset_input, named_input
 
 
-def check_references(settings: Mapping[str, Any]) -> None:
+def check_references(settings: Config) -> None:
     """Refuse a network of datasets that are not defined, and an experiment whose network is neither entry nor file."""
-    for name, entry in settings["networks"].items():
-        for dataset in entry["datasets"]:
-            if dataset not in settings["datasets"]:
+    for name, entry in settings.networks.items():
+        for dataset in entry.datasets:
+            if dataset not in settings.datasets:
                 raise UserError(
                     f"config, networks/{name}/datasets: {dataset} names no entry of datasets; "
-                    f"defined are {', '.join(settings['datasets'])}"
+                    f"defined are {', '.join(settings.datasets)}"
                 )
-    for name, experiment in settings["experiments"].items():
-        network, place = experiment["network"], f"config, experiments/{name}/network"
-        if not isinstance(network, str) or network in settings["networks"]:
+    for name, experiment in settings.experiments.items():
+        network, place = experiment.network, f"config, experiments/{name}/network"
+        if not isinstance(network, str) or network in settings.networks:
             continue
         if not network.endswith(".pt"):
-            known = ", ".join(settings["networks"]) or "none"
+            known = ", ".join(settings.networks) or "none"
             raise UserError(f"{place}: {network} is no entry of networks and no .pt file; defined are {known}")
         if not Path(network).is_file():
             raise UserError(f"{place}: {network} does not exist; correct the path, or name an entry of networks")
 
 
-def check_recipe(place: str, entry: Mapping[str, Any]) -> None:
+def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
     """Refuse combinations of the sections that networks and experiments share which no schema can see."""
-    check_losses(place, entry["training"])
-    prediction = entry["prediction"]
-    if 2 * prediction["overlap_px"] > prediction["tile_px"]:
+    check_losses(place, entry.training)
+    prediction = entry.prediction
+    if 2 * prediction.overlap_px > prediction.tile_px:
         raise UserError(
-            f"{place}/prediction: overlap_px {prediction['overlap_px']} is more than half of tile_px "
-            f"{prediction['tile_px']}; make it smaller"
+            f"{place}/prediction: overlap_px {prediction.overlap_px} is more than half of tile_px "
+            f"{prediction.tile_px}; make it smaller"
         )
-    crf = entry["crf"]
-    if isinstance(entry["network"], str) or crf["operator"] != "grid":
+    crf = entry.crf
+    if isinstance(entry.network, str) or crf.operator != "grid":
         return
-    if crf["type"] == "learned" or (crf["type"] == "logits" and len(entry["network"]["classes"]) > 2):
+    if crf.type == "learned" or (crf.type == "logits" and len(entry.network.classes) > 2):
         raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
 
 
-def check_experiment(name: str, experiment: Mapping[str, Any]) -> None:
+def check_experiment(name: str, experiment: ExperimentSettings) -> None:
     """Refuse combinations of an experiment's settings that no schema can see."""
-    place, resolution = f"config, experiments/{name}", experiment["resolution"]
-    check_finder(place, experiment["centers"])
-    if resolution["program"] == "aspire" and resolution["symmetry"][0].upper() not in "CD":
+    place, resolution = f"config, experiments/{name}", experiment.resolution
+    check_finder(place, experiment.centers)
+    if resolution.program == "aspire" and resolution.symmetry[0].upper() not in "CD":
         raise UserError(
-            f"{place}/resolution/symmetry: aspire reconstructs with Cn and Dn, not {resolution['symmetry']}; "
+            f"{place}/resolution/symmetry: aspire reconstructs with Cn and Dn, not {resolution.symmetry}; "
             "give one of its subgroups, or set program to relion"
         )
 
 
-def check_network(name: str, settings: Mapping[str, Any]) -> None:
+def check_network(name: str, settings: Config) -> None:
     """Refuse a network whose datasets do not look alike to it, cannot be trained on, or lack its classes."""
-    entry, place = settings["networks"][name], f"config, networks/{name}"
-    inputs = {dataset: dataset_input(settings["datasets"][dataset]) for dataset in entry["datasets"]}
-    first = entry["datasets"][0]
+    entry, place = settings.networks[name], f"config, networks/{name}"
+    inputs = {dataset: dataset_input(settings.datasets[dataset]) for dataset in entry.datasets}
+    first = entry.datasets[0]
     for dataset, given in inputs.items():
-        diameter = settings["datasets"][dataset]["particle_diameter_angstrom"]
+        diameter = settings.datasets[dataset].particle_diameter_angstrom
         if difference := input_difference(inputs[first], given, diameter_angstrom=diameter):
             raise UserError(
                 f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
             )
         check_trains(f"{place}/datasets", dataset, settings)
-        check_n_micrographs(place, dataset, entry["training"]["n_micrographs"], settings)
-    shown = {name for dataset in entry["datasets"] for name in label_classes(settings["datasets"][dataset])}
-    if missing := [name for name in entry["network"]["classes"] if name not in shown]:
+        check_n_micrographs(place, dataset, entry.training.n_micrographs, settings)
+    shown = {name for dataset in entry.datasets for name in label_classes(settings.datasets[dataset])}
+    if missing := [name for name in entry.network.classes if name not in shown]:
         raise UserError(
             f"{place}/network/classes: no dataset has labels of {' and '.join(missing)}; leave that out, or add a "
             "simulation whose scenery has it"
         )
 
 
-def check_trains(place: str, dataset: str, settings: Mapping[str, Any]) -> None:
+def check_trains(place: str, dataset: str, settings: Config) -> None:
     """Refuse to train on a dataset without coordinates, or without training or validation micrographs."""
-    entry = settings["datasets"][dataset]
+    entry = settings.datasets[dataset]
     if not has_truth(entry):
         raise UserError(f"{place}: {dataset} has no coordinates to train on; give datasets/{dataset}/coordinates")
     for part in ("train", "validation"):
-        if is_empty(entry["split"], part):
+        if is_empty(entry.split, part):
             raise UserError(f"{place}: datasets/{dataset}/split/{part} is empty; put a micrograph into it")
     check_sizes(dataset, settings)
 
 
-def check_run(run: str, settings: Mapping[str, Any]) -> None:
+def check_run(run: str, settings: Config) -> None:
     """Refuse a run whose dataset or experiment is not defined, or that has nothing to train on."""
     dataset, experiment = run.split("/")
     for section, name in (("datasets", dataset), ("experiments", experiment)):
-        if name not in settings[section]:
+        if name not in getattr(settings, section):
             raise UserError(
-                f"config, run: {run} names no entry of {section}; defined are {', '.join(settings[section])}"
+                f"config, run: {run} names no entry of {section}; defined are {', '.join(getattr(settings, section))}"
             )
-    particle_boxes(settings["datasets"][dataset], settings["experiments"][experiment])
+    particle_boxes(settings.datasets[dataset], settings.experiments[experiment])
     check_split(run, settings)
     check_classes(run, settings)
-    known = has_truth(settings["datasets"][dataset])
-    if settings["experiments"][experiment]["picker"] is not None:
-        if not known and parts_needed(settings["experiments"][experiment]):
+    known = has_truth(settings.datasets[dataset])
+    if settings.experiments[experiment].picker is not None:
+        if not known and parts_needed(settings.experiments[experiment]):
             raise UserError(
                 f"config, run: {run} has no coordinates to train or choose a threshold on; give "
                 f"datasets/{dataset}/coordinates, or for a picker that trains nothing "
                 f"experiments/{experiment}/picker/threshold"
             )
-    elif isinstance(settings["experiments"][experiment]["network"], str):
-        check_named_run(run, settings)
-    elif not known and settings["experiments"][experiment]["trained"] is None:
+    elif isinstance(network := settings.experiments[experiment].network, str):
+        check_named_run(run, network, settings)
+    elif not known and settings.experiments[experiment].trained is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
             f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
         )
 
 
-def check_named_run(run: str, settings: Mapping[str, Any]) -> None:
-    """Refuse a named network for a dataset that looks different to it, and a run without any threshold."""
+def check_named_run(run: str, network: str, settings: Config) -> None:
+    """Refuse a named network for a dataset that looks different to it, and a run without any threshold.
+
+    Parameters
+    ----------
+    run : str
+        Dataset and experiment, such as ``mine/unet``.
+    network : str
+        Network of the experiment: an entry of networks, or a file.
+    settings : Config
+        Whole config.
+    """
     dataset, experiment = run.split("/")
-    entry, recipe = settings["datasets"][dataset], settings["experiments"][experiment]
-    trained, diameter = named_input(recipe["network"], settings), entry["particle_diameter_angstrom"]
+    entry, recipe = settings.datasets[dataset], settings.experiments[experiment]
+    trained, diameter = named_input(network, settings), entry.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
         raise UserError(f"config, run: {run}: {difference} in datasets/{dataset}")
-    if not searches_centers(entry, recipe) and recipe["centers"]["threshold"] is None:
+    if not searches_centers(entry, recipe) and recipe.centers.threshold is None:
         raise UserError(
             f"config, run: {run} has no validation micrographs with coordinates to choose a threshold on; give "
             f"experiments/{experiment}/centers/threshold, such as 0.5, or datasets/{dataset}/coordinates"
         )
 
 
-def check_classes(run: str, settings: Mapping[str, Any]) -> None:
+def check_classes(run: str, settings: Config) -> None:
     """Refuse to train an experiment's own network on labels that never show it one of its classes."""
     dataset, name = run.split("/")
-    experiment = settings["experiments"][name]
-    if experiment["trained"] is None and experiment["picker"] is None and not isinstance(experiment["network"], str):
-        known = label_classes(settings["datasets"][dataset])
-        missing = [label for label in experiment["network"]["classes"] if label not in known]
+    experiment = settings.experiments[name]
+    if experiment.trained is None and experiment.picker is None and not isinstance(experiment.network, str):
+        known = label_classes(settings.datasets[dataset])
+        missing = [label for label in experiment.network.classes if label not in known]
         if not missing:
             return
         what = " and no ".join(missing)
@@ -156,16 +165,16 @@ def check_classes(run: str, settings: Mapping[str, Any]) -> None:
         )
 
 
-def check_split(run: str, settings: Mapping[str, Any]) -> None:
+def check_split(run: str, settings: Config) -> None:
     """Refuse parts that cannot be filled, and a training without micrographs."""
     dataset, experiment = run.split("/")
     sizes, place = check_sizes(dataset, settings), f"config, datasets/{dataset}/split"
-    for part in parts_needed(settings["experiments"][experiment]):
+    for part in parts_needed(settings.experiments[experiment]):
         if sizes[part] == 0:
-            picker = settings["experiments"][experiment]["picker"]
+            picker = settings.experiments[experiment].picker
             what = "a training" if picker is None or part == "train" else f"the threshold of {experiment}"
             raise UserError(f"{place}/{part}: {what} needs at least one micrograph here")
-    if "train" not in parts_needed(settings["experiments"][experiment]):
+    if "train" not in parts_needed(settings.experiments[experiment]):
         return
-    wanted = settings["experiments"][experiment]["training"]["n_micrographs"]
+    wanted = settings.experiments[experiment].training.n_micrographs
     check_n_micrographs(f"config, experiments/{experiment}", dataset, wanted, settings)

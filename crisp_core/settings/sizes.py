@@ -1,26 +1,39 @@
 """Size at which networks see a particle, and the working pixel size of a dataset."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput, network_input, read_facts
+from crisp_core.segmentation.settings import NetworkSettings
+from crisp_core.settings.config import Config, DatasetSettings
 
 PIXELS_PER_DIAMETER = 25
 
 
-def fill_working_pixel_size(name: str, settings: Mapping[str, Any]) -> None:
-    """Let the networks see a dataset's particle at their size where nothing is said, and never finer than it is.
+def with_working_pixel_sizes(settings: Config) -> Config:
+    """Config in which every dataset has a working pixel size."""
+    # first the datasets by which networks are compared with others
+    compared = {entry.datasets[0] for entry in settings.networks.values()}
+    for name in sorted(settings.datasets, key=lambda name: name not in compared):
+        size = working_pixel_size(name, settings)
+        preparation = settings.datasets[name].preparation.model_copy(update={"working_pixel_size": size})
+        dataset = settings.datasets[name].model_copy(update={"preparation": preparation})
+        settings = settings.model_copy(update={"datasets": {**settings.datasets, name: dataset}})
+    return settings
+
+
+def working_pixel_size(name: str, settings: Config) -> float:
+    """Working pixel size of a dataset: the given one, or the one at which networks see its particle at their size.
+
+    It is never finer than the micrographs.
 
     Raises
     ------
     UserError
         If networks of different sizes are used on the dataset.
     """
-    dataset = settings["datasets"][name]
-    if dataset["preparation"]["working_pixel_size"] is not None:
-        return
+    dataset = settings.datasets[name]
+    if dataset.preparation.working_pixel_size is not None:
+        return dataset.preparation.working_pixel_size
     sizes = pixels_per_diameter(name, settings)
     users = list(sizes)
     for user in users[1:]:
@@ -29,45 +42,45 @@ def fill_working_pixel_size(name: str, settings: Mapping[str, Any]) -> None:
                 f"config, datasets/{name}: {users[0]} sees its particle {sizes[users[0]]:.3g} px wide and {user} "
                 f"{sizes[user]:.3g} px; make an entry with `extend: {name}` for one of them"
             )
-    wanted = dataset["particle_diameter_angstrom"] / next(iter(sizes.values()), PIXELS_PER_DIAMETER)
-    dataset["preparation"]["working_pixel_size"] = max(round(wanted, 2), dataset["pixel_size"])
+    wanted = dataset.particle_diameter_angstrom / next(iter(sizes.values()), PIXELS_PER_DIAMETER)
+    return max(round(wanted, 2), dataset.pixel_size)
 
 
-def pixels_per_diameter(dataset: str, settings: Mapping[str, Any]) -> dict[str, float]:
+def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
     """Width (px) at which each network that is used on a dataset sees its particle, by its place in the config.
 
     An experiment with `trained` counts for nothing here: its folder's network is checked when the plan is made.
     """
     sizes = {}
-    for name, entry in settings["networks"].items():
-        if dataset in entry["datasets"]:
-            sizes[f"networks/{name}"] = entry["network"]["pixels_per_diameter"]
-    for name in [run.split("/")[1] for run in settings["run"] if run.split("/")[0] == dataset]:
-        experiment = settings["experiments"].get(name)
-        if experiment is not None and experiment["picker"] is None and experiment["trained"] is None:
-            sizes[f"experiments/{name}"] = network_size(experiment["network"], settings)
+    for name, entry in settings.networks.items():
+        if dataset in entry.datasets:
+            sizes[f"networks/{name}"] = entry.network.pixels_per_diameter
+    for name in [run.split("/")[1] for run in settings.run if run.split("/")[0] == dataset]:
+        experiment = settings.experiments.get(name)
+        if experiment is not None and experiment.picker is None and experiment.trained is None:
+            sizes[f"experiments/{name}"] = network_size(experiment.network, settings)
     return sizes
 
 
-def network_size(network: Mapping[str, Any] | str, settings: Mapping[str, Any]) -> float:
+def network_size(network: NetworkSettings | str, settings: Config) -> float:
     """Width of a particle for an experiment's network, in px: as its section, its entry or its file says."""
     if not isinstance(network, str):
-        return network["pixels_per_diameter"]
-    if network in settings["networks"]:
-        first = settings["datasets"][settings["networks"][network]["datasets"][0]]
-        given = first["preparation"]["working_pixel_size"]
-        own = settings["networks"][network]["network"]["pixels_per_diameter"]
-        return own if given is None else angstrom_to_px(first["particle_diameter_angstrom"], given)
+        return network.pixels_per_diameter
+    if network in settings.networks:
+        first = settings.datasets[settings.networks[network].datasets[0]]
+        given = first.preparation.working_pixel_size
+        own = settings.networks[network].network.pixels_per_diameter
+        return own if given is None else angstrom_to_px(first.particle_diameter_angstrom, given)
     return read_facts(network).input.diameter_px
 
 
-def dataset_input(dataset: Mapping[str, Any]) -> NetworkInput:
+def dataset_input(dataset: DatasetSettings) -> NetworkInput:
     """How a dataset looks to a network."""
-    return network_input(dataset["preparation"], dataset["particle_diameter_angstrom"])
+    return network_input(dataset.preparation, dataset.particle_diameter_angstrom)
 
 
-def named_input(network: str, settings: Mapping[str, Any]) -> NetworkInput:
+def named_input(network: str, settings: Config) -> NetworkInput:
     """How micrographs look to a network that is an entry of networks or a file."""
-    if network not in settings["networks"]:
+    if network not in settings.networks:
         return read_facts(network).input
-    return dataset_input(settings["datasets"][settings["networks"][network]["datasets"][0]])
+    return dataset_input(settings.datasets[settings.networks[network].datasets[0]])

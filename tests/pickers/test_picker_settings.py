@@ -35,12 +35,12 @@ def without(key, **changed):
     ],
 )
 def test_every_kind_has_its_defaults(picker, threshold, leak):
-    filled = checked(picker)["experiments"]["theirs"]["picker"]
-    assert (filled["threshold"], filled["leak"]) == (threshold, leak)
+    filled = checked(picker).experiments["theirs"].picker
+    assert (filled.threshold, filled.leak) == (threshold, leak)
 
 
 def test_the_default_is_a_network():
-    assert checked(FILES)["experiments"]["unet"]["picker"] is None
+    assert checked(FILES).experiments["unet"].picker is None
 
 
 def test_picks_as_published_need_no_coordinates_and_no_validation_part():

@@ -54,7 +54,7 @@ def test_paths_that_tables_cannot_hold_are_refused(path):
 def test_no_file_is_an_error(folder):
     with pytest.raises(UserError, match="datasets/mine/micrographs: "):
         micrographs.make_plan(
-            config(datasets={"mine": config()["datasets"]["mine"] | {"micrographs": "no/*.mrc"}}), is_main=True
+            config(datasets={"mine": config().datasets["mine"].plain() | {"micrographs": "no/*.mrc"}}), is_main=True
         )
 
 
@@ -75,7 +75,7 @@ def test_parts_are_drawn_from_the_first_run_or_from_what_is_listed():
     asked = plan()
     assert micrographs.batches_to_train(asked, "mine") == ["0000", "0001"]
     assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b"]
-    listed = config()["datasets"]["mine"] | {"split": {"train": ["a"], "validation": ["c"], "test": ["b"]}}
+    listed = config().datasets["mine"].plain() | {"split": {"train": ["a"], "validation": ["c"], "test": ["b"]}}
     asked = plan(datasets={"mine": listed})
     assert micrographs.batches_to_train(asked, "mine") == ["0000", "0002"]
     assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b", "c"]

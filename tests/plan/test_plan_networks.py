@@ -61,7 +61,7 @@ def test_a_dataset_without_coordinates_takes_the_threshold_of_the_config():
     experiments = {"named": {"network": "both", "centers": {"threshold": 0.4}}}
     asked = plan(ROWS, run=["bare/named"], networks=BOTH, experiments=experiments)
     assert networks.centers_file(asked, dataset="bare", experiment="named") == "results/bare/named/centers-given.yaml"
-    assert asked.dataset("bare")["preparation"]["working_pixel_size"] == 12
+    assert asked.dataset("bare").preparation.working_pixel_size == 12
     files = targets.results(asked)
     assert not [path for path in files if "metrics" in path or "search" in path or "calibration" in path]
     assert "results/bare/named/autopick.star" in files
@@ -84,7 +84,7 @@ def test_a_network_may_be_a_file(folder):
 def test_a_file_decides_the_working_pixel_size(folder):
     path = write_checkpoint(folder / "network.pt", diameter_px=30.0)
     settings = config(run=["mine/file"], experiments={"file": {"network": path}})
-    assert settings["datasets"]["mine"]["preparation"]["working_pixel_size"] == 5.0
+    assert settings.datasets["mine"].preparation.working_pixel_size == 5.0
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_two_experiments_of_a_table_share_the_seeded_copies_of_their_network():
 def test_a_network_file_in_the_users_folder(folder, monkeypatch):
     monkeypatch.setenv("HOME", str(folder))
     path = write_checkpoint(folder / "n.pt")
-    assert config(experiments={"unet": {"network": "~/n.pt"}})["experiments"]["unet"]["network"] == path
+    assert config(experiments={"unet": {"network": "~/n.pt"}}).experiments["unet"].network == path
 
 
 @pytest.mark.parametrize("order", [["coarse", "mine"], ["mine", "coarse"]])
@@ -220,7 +220,7 @@ def test_a_dataset_follows_its_network_wherever_it_is_in_the_config(order):
         networks={"both": {"datasets": ["coarse"]}},
         experiments=NAMED,
     )
-    assert settings["datasets"]["mine"]["preparation"]["working_pixel_size"] == 10.0
+    assert settings.datasets["mine"].preparation.working_pixel_size == 10.0
 
 
 def test_a_file_left_in_the_folder_of_a_run_is_not_its_network(folder):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from crisp_core.errors import UserError
+from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import (
     NetworkFacts,
     NetworkInput,
@@ -44,8 +45,10 @@ def test_other_files_are_refused_by_name(kind, tmp_path):
 
 
 def test_two_particles_of_other_size_look_alike_at_their_own_pixel_sizes():
-    small = network_input(PREPARATION, 175)
-    large = network_input(PREPARATION | {"working_pixel_size": 14.0, "highpass_angstrom": 700}, 350)
+    small = network_input(PreparationSettings(**PREPARATION), 175)
+    large = network_input(
+        PreparationSettings(**PREPARATION | {"working_pixel_size": 14.0, "highpass_angstrom": 700}), 350
+    )
     assert small == large == SEEN
 
 
@@ -58,7 +61,7 @@ def test_two_particles_of_other_size_look_alike_at_their_own_pixel_sizes():
     ],
 )
 def test_a_difference_names_its_cure(change, message):
-    given = network_input(PREPARATION | change, 175)
+    given = network_input(PreparationSettings(**PREPARATION | change), 175)
     assert message in input_difference(SEEN, given, diameter_angstrom=175)
     with pytest.raises(UserError, match=r"^mine\.pt: the network was trained "):
         check_input(SEEN, given, path="mine.pt", diameter_angstrom=175)

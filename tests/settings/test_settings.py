@@ -48,9 +48,9 @@ def changed(path, value):
 
 def test_defaults_are_filled_in_at_every_depth():
     settings = check_settings(copy.deepcopy(VALID))
-    assert settings["datasets"]["mine"]["preparation"]["normalization"] == "gaussian_mixture"
-    assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
-    assert settings["experiments"]["unet"]["centers"]["finder"] == "search"
+    assert settings.datasets["mine"].preparation.normalization == "gaussian_mixture"
+    assert settings.experiments["unet"].training.loss == ["dice", "cross_entropy"]
+    assert settings.experiments["unet"].centers.finder == "search"
 
 
 def test_the_users_folder_is_found_in_every_path(monkeypatch):
@@ -70,18 +70,18 @@ def test_the_users_folder_is_found_in_every_path(monkeypatch):
         "files": {"picker": {"files": "~/boxes/*.box", "origin": "top-left"}},
     }
     settings["datasets"]["drawn"] = SIMULATED | {"simulation": {"volume": "~/map.mrc"}}
-    text = yaml.safe_dump(check_settings(settings))
+    text = yaml.safe_dump(check_settings(settings).plain())
     # the number of paths above that begin with ~
     assert "~/" not in text and text.count("/home/me/") == 14
     # what is no path keeps it
-    assert check_settings(changed("run", ["mine/unet"]))["datasets"]["mine"]["micrographs"] == "*.mrc"
+    assert check_settings(changed("run", ["mine/unet"])).datasets["mine"].micrographs == "*.mrc"
 
 
 def test_defaults_do_not_share_objects_between_entries():
     settings = check_settings(changed("experiments/other", {}))
-    settings["experiments"]["other"]["training"]["loss"].append("lovasz")
-    assert settings["experiments"]["unet"]["training"]["loss"] == ["dice", "cross_entropy"]
-    assert check_settings(copy.deepcopy(VALID))["experiments"]["unet"]["training"]["loss"][-1] != "lovasz"
+    settings.experiments["other"].training.loss.append("lovasz")
+    assert settings.experiments["unet"].training.loss == ["dice", "cross_entropy"]
+    assert check_settings(copy.deepcopy(VALID)).experiments["unet"].training.loss[-1] != "lovasz"
 
 
 @pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
@@ -177,12 +177,12 @@ def test_an_entry_inherits_what_it_does_not_say():
     }
     settings["datasets"]["fine"] = {"extend": "mine", "preparation": {"working_pixel_size": 3.0}}
     checked = check_settings(settings)
-    finer = checked["experiments"]["finer"]
-    assert (finer["training"]["epochs"], finer["training"]["loss"]) == (9, ["dice"])
-    assert finer["network"]["options"] == {"encoder_depth": 4, "decoder_channels": [8]}
-    assert checked["experiments"]["unet"]["training"]["epochs"] == 3
-    assert checked["datasets"]["fine"]["coordinates"] == checked["datasets"]["mine"]["coordinates"]
-    assert checked["datasets"]["fine"]["preparation"]["working_pixel_size"] == 3.0
+    finer = checked.experiments["finer"]
+    assert (finer.training.epochs, finer.training.loss) == (9, ["dice"])
+    assert finer.network.options == {"encoder_depth": 4, "decoder_channels": [8]}
+    assert checked.experiments["unet"].training.epochs == 3
+    assert checked.datasets["fine"].coordinates == checked.datasets["mine"].coordinates
+    assert checked.datasets["fine"].preparation.working_pixel_size == 3.0
 
 
 def test_extending_nothing_or_oneself_is_said():
@@ -202,7 +202,7 @@ def test_an_equal_network_has_one_owner_per_seed():
         "longer": {"extend": "nms", "training": {"epochs": 4}},
     }
     settings["tables"] = {"all": {"rows": ["nms", "mine/longer"], "seeds": [1, 7]}}
-    experiments = check_settings(settings)["experiments"]
+    experiments = check_settings(settings).experiments
     owners = {name: network_owner(experiments, name) for name in experiments}
     assert owners == {
         "unet": "unet",
@@ -212,7 +212,7 @@ def test_an_equal_network_has_one_owner_per_seed():
         "nms-seed7": "unet-seed7",
         "longer-seed7": "longer-seed7",
     }
-    assert experiments["nms-seed7"]["seed"] == 7 and experiments["nms"]["seed"] is None
+    assert experiments["nms-seed7"].seed == 7 and experiments["nms"].seed is None
 
 
 def test_a_further_training_has_one_owner_for_equal_settings():
@@ -223,7 +223,7 @@ def test_a_further_training_has_one_owner_for_equal_settings():
         "turned": {"extend": "logits", "prediction": {"turns": True}},
         "long": {"extend": "turned", "crf": {"epochs": 60}},
     }
-    experiments = check_settings(settings)["experiments"]
+    experiments = check_settings(settings).experiments
     assert {network_owner(experiments, name) for name in experiments} == {"unet"}
     owners = {name: network_owner(experiments, name, with_crf=True) for name in experiments}
     assert owners == {"unet": "unet", "logits": "logits", "turned": "logits", "long": "long"}
@@ -311,7 +311,7 @@ def test_labels_that_cannot_be_made_are_refused(labels, message):
 
 def test_source_of_the_labels_by_default():
     settings = changed("datasets/drawn", {"simulation": {}, "pixel_size": 7.08, "particle_diameter_angstrom": 180})
-    datasets = check_settings(settings)["datasets"]
+    datasets = check_settings(settings).datasets
     assert {name: label_source(dataset) for name, dataset in datasets.items()} == {"mine": "disc", "drawn": "truth"}
 
 
@@ -353,14 +353,14 @@ def test_an_experiment_cannot_have_the_name_of_a_datasets_folder():
 def test_working_pixel_size_follows_the_diameter(diameter, pixel_size, working):
     settings = changed("datasets/mine/particle_diameter_angstrom", diameter)
     settings["datasets"]["mine"]["pixel_size"] = pixel_size
-    assert check_settings(settings)["datasets"]["mine"]["preparation"]["working_pixel_size"] == working
+    assert check_settings(settings).datasets["mine"].preparation.working_pixel_size == working
 
 
 def test_an_experiments_own_seed_keeps_its_name_and_copies_clash_with_nothing():
     settings = changed("tables/all", {"rows": ["unet"], "seeds": [1, 7]})
     settings["experiments"]["unet"]["seed"] = 7
-    experiments = check_settings(copy.deepcopy(settings))["experiments"]
-    assert {name: entry["seed"] for name, entry in experiments.items()} == {"unet": 7, "unet-seed1": 1}
+    experiments = check_settings(copy.deepcopy(settings)).experiments
+    assert {name: entry.seed for name, entry in experiments.items()} == {"unet": 7, "unet-seed1": 1}
     settings["experiments"]["unet-seed1"] = {"network": {"encoder": "resnet34"}}
     with pytest.raises(UserError, match="experiments/unet-seed1: a table needs this name for unet with seed 1; rename"):
         check_settings(settings)
@@ -381,7 +381,7 @@ def test_extending_two_is_refused():
 def test_a_network_that_extends_a_picker_trains_its_own():
     settings = changed("experiments/log", {"picker": {"program": "skimage-log"}})
     settings["experiments"]["net"] = {"extend": "log", "picker": None}
-    assert network_owner(check_settings(settings)["experiments"], "net") == "net"
+    assert network_owner(check_settings(settings).experiments, "net") == "net"
 
 
 def test_a_table_of_an_empty_test_part_is_refused():

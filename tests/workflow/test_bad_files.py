@@ -18,6 +18,7 @@ from crisp_core.formats.arrays import array_names
 from crisp_core.formats.mrc import mrc_header, write_mrc
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.star import write_blocks
+from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 
 from .conftest import copy_workflow, run_snakemake, write_config
@@ -312,7 +313,7 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(tmp_path):
     trained.mkdir()
     # of what is not asked for the facts alone are read
     torch.save({}, trained / "network.pt")
-    preparation = {"working_pixel_size": DIAMETER / 25, "normalization": "robust", "highpass_angstrom": 0}
+    preparation = PreparationSettings(working_pixel_size=DIAMETER / 25, normalization="robust")
     facts = NetworkFacts(["background", "particle"], network_input(preparation, DIAMETER), {})
     write_facts(trained / "network.pt", facts)
     (trained / "centers.yaml").touch()
