@@ -128,7 +128,7 @@ def reports(plan: Plan) -> list[str]:
 
 def strict(plan: Plan) -> list[str]:
     """Checks that no run of a strict config refused a file."""
-    return of_runs(["strict.txt"], plan.runs) if plan.settings["strict"] else []
+    return of_runs(["strict.txt"], plan.runs) if plan.settings.strict else []
 
 
 def resolutions(plan: Plan) -> list[str]:
