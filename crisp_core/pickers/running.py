@@ -12,7 +12,6 @@ from crisp_core.formats.arrays import Array, Grid
 from crisp_core.formats.coordinates.table import COLUMNS
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.geometry import rescaled_shape
-from crisp_core.preparation.normalization import fourier_downsample
 
 log = logging.getLogger("crisp")
 
@@ -35,6 +34,9 @@ def write_images(
     dict of str to Grid
         Shape and pixel size as written, and the shape of the micrograph.
     """
+    # scikit-image comes with it, and the main process of Snakemake imports this module
+    from crisp_core.preparation.normalization import fourier_downsample
+
     grids = {}
     for name, image in images:
         written = max(pixel_size or 0, image.pixel_size)

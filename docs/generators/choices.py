@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from crisp_core.classes import REGISTRY
 from crisp_core.labels.thresholds import THRESHOLDS
 from crisp_core.pickers import PICKERS
 from crisp_core.picking.finders import FINDERS
@@ -27,7 +28,18 @@ REGISTRIES: list[tuple[str, str, Mapping[str, object]]] = [
 
 def choices_page(root: Path) -> str:
     """A section for every registry."""
-    return "\n".join([INTRODUCTION, *(section(*registry) for registry in REGISTRIES)])
+    return "\n".join([INTRODUCTION, *(section(*registry) for registry in REGISTRIES), classes_section()])
+
+
+def classes_section() -> str:
+    """Heading and table of the classes of pixels."""
+    lines = [
+        "## Classes of pixels\n",
+        "Key `network/classes`.\n",
+        "| name | number in label files | colour | scenery |",
+    ]
+    rows = [f"| `{each.name}` | {each.number} | {each.color} | {', '.join(each.elements)} |" for each in REGISTRY]
+    return "\n".join([*lines, "|---|---|---|---|", *rows, ""])
 
 
 def section(title: str, key: str, entries: Mapping[str, object]) -> str:

@@ -69,6 +69,12 @@ def test_a_name_alone_is_in_the_grid_of_its_finder(name):
     assert settings_to_try(name) == [FINDERS[name]()] and FINDERS[name]() in FINDERS[name].settings()
 
 
+@pytest.mark.parametrize("name", FINDERS)
+def test_no_parameter_has_the_name_of_a_measure(name, rows):
+    measures = rows.columns[rows.columns.get_loc("ap") :]
+    assert set(measures).isdisjoint(FINDERS[name].model_fields)
+
+
 def test_a_file_of_an_earlier_version_is_read():
     old = {"network": "network.pt", "finder": "morphology", "e": 4.0, "s": 1.0, "threshold": 0.4}
     setting = finder_of_file(old)
