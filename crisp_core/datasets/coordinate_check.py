@@ -1,4 +1,4 @@
-"""Check of coordinates against their micrographs: whether stated origin and scale, and their axes, can be right."""
+"""Check of coordinates against their micrographs: stated origin, scale and axes."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -25,9 +25,9 @@ from crisp_core.formats.arrays import Array
 from crisp_core.formats.coordinates.origin import check_origin, origin_contrast
 from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
 
-# fewer particles prove nothing on one micrograph
+# Minimum number of particles for a proof on one micrograph.
 PARTICLES_FOR_PROOF = 10
-# Contrast as stated, in standard errors, from which on it is proven, and from which on no other scale is tried.
+# Minimum contrast as stated, in standard errors, for a proof, and for skipping the other scales.
 PROVEN_T, CLEAR_T = 5.0, 8.0
 
 
@@ -65,19 +65,19 @@ def check_against_images(
     diameter_angstrom : float
         Particle diameter in Å.
     source : str
-        What the message names.
+        Name of the dataset or files, for messages.
     origin : str
-        The stated origin.
+        Stated origin, top-left or bottom-left.
     scale : float
-        The stated scale, for the message.
+        Stated scale, for messages.
     required : bool
-        Whether it is a mistake that no micrograph's coordinates are left.
+        Whether the coordinates of at least one micrograph must be left.
 
     Returns
     -------
     tuple of dict and list
-        Reason by micrograph, for those whose own coordinates are wrong while the others are not; and one line where the
-        coordinates of some micrographs are too few, or show too little contrast, to be judged.
+        Reason by micrograph, for each whose own coordinates are wrong while the others are not; and one line if the
+        coordinates of some micrographs are too few, or have too little contrast, to be judged.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def check_against_images(
     evidence: list[_Evidence] = []
     factors = np.empty(0)
     for name, image in images:
-        # the same factors for all, so that what small micrographs show adds up
+        # the same factors for all micrographs, so that their sums can be added
         factors = factors if evidence else _factors(image, diameter_angstrom)
         xy = places.get(name, np.empty((0, 2)))
         evidence.append(_look(name, image, xy, factors, diameter_angstrom=diameter_angstrom, origin=origin))
@@ -101,7 +101,21 @@ def check_against_images(
 
 
 def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, origin: str, scale: float) -> str:
-    """Text about the factor or orientation at which coordinates (n, 2), from `origin`, fit a micrograph; or nothing."""
+    """Text about the factor or orientation at which coordinates fit a micrograph; empty if there is none.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+        Coordinates as (x, y) in full-resolution pixels, counted from `origin`.
+    image : Array
+        Prepared micrograph.
+    diameter_angstrom : float
+        Particle diameter in Å.
+    origin : str
+        Stated origin, top-left or bottom-left.
+    scale : float
+        Stated scale.
+    """
     upward = origin != "top-left"
     placed = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])]) if upward else xy
     turned = _orientations(placed, image, diameter_angstrom=diameter_angstrom)
@@ -133,7 +147,7 @@ def _look(
 
 
 def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale: float, source: str) -> None:
-    """Refuse coordinates that all are upside down, or all at another scale; where some are clear, those are right."""
+    """Refuse coordinates that all are upside down, turned or rescaled; clearly fitting ones prove the statement."""
     check_origin(*(np.concatenate([one[column] for one in evidence]) for column in (1, 2)), source=source)
     _check_orientation(evidence, source=source)
     by_scale = [one.by_scale for one in evidence if one.by_scale is not None]
@@ -148,7 +162,7 @@ def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale
 
 
 def _check_orientation(evidence: Sequence[_Evidence], *, source: str) -> None:
-    """Refuse coordinates that all fit in one other orientation; where some are clear as stated, those are right."""
+    """Refuse coordinates that all fit in one other orientation; clearly fitting ones prove the statement."""
     tried = [one.by_orientation for one in evidence if one.by_orientation is not None]
     if len(tried) == len(evidence):
         text = _orientation_text(pooled(tried), evidence[0].shape)
@@ -157,20 +171,20 @@ def _check_orientation(evidence: Sequence[_Evidence], *, source: str) -> None:
 
 
 def _orientation_text(contrasts: Contrasts, shape: Shape) -> str:
-    """End of the message about coordinates that fit in another orientation; empty where they don't."""
+    """End of the message about coordinates that fit in another orientation; empty if they do not."""
     best = better_orientation(contrasts, at_least=PARTICLES_FOR_PROOF)
     if best is None:
         return ""
     how = ORIENTATIONS[best].format(w=shape[1] - 1, h=shape[0] - 1)
     mean, _ = mean_and_t(contrasts, at_least=PARTICLES_FOR_PROOF)
     return (
-        f" fit an image that lies otherwise, {how}, all from the top-left (contrast {mean[best, 0]:.3f} there, "
-        f"{mean[0, 0]:.3f} as stated); convert the coordinates so, or give the images that they were picked on"
+        f" fit an image in another orientation, {how}, all from the top-left (contrast {mean[best, 0]:.3f} there, "
+        f"{mean[0, 0]:.3f} as stated); convert the coordinates accordingly, or give the picked images"
     )
 
 
 def _reason(one: _Evidence, factors: np.ndarray, *, scale: float) -> str:
-    """Why the coordinates of one micrograph are refused, or nothing."""
+    """Reason to refuse the coordinates of one micrograph; empty if there is none."""
     if one.by_orientation is not None:
         text = _orientation_text(one.by_orientation, one.shape)
         if text:
@@ -183,7 +197,7 @@ def _reason(one: _Evidence, factors: np.ndarray, *, scale: float) -> str:
         if len(one.stated) >= PARTICLES_FOR_PROOF:
             check_origin(one.stated, one.flipped, source=one.micrograph)
     except UserError:
-        return f"the coordinates of {one.micrograph} fit it upside down; turn them around"
+        return f"the coordinates of {one.micrograph} fit it upside down; correct their y (y becomes height − 1 − y)"
     return ""
 
 
@@ -193,7 +207,7 @@ def _factors(image: Array, diameter_angstrom: float) -> np.ndarray:
 
 
 def _full_pixel_size(image: Array) -> float:
-    """Pixel size of the micrograph that an array was made from, Å/px."""
+    """Å/px of the original micrograph of an array."""
     return image.pixel_size * image.data.shape[1] / image.full_shape[1]
 
 
@@ -212,7 +226,7 @@ def _orientations(xy: np.ndarray, image: Array, *, diameter_angstrom: float) -> 
 
 
 def _rescale(contrasts: Contrasts, factors: np.ndarray, *, scale: float, pixel_size: float) -> str:
-    """End of the message about coordinates that fit at another scale; empty where they don't."""
+    """End of the message about coordinates that fit at another scale; empty if they do not."""
     fit = better_fit(contrasts, factors, at_least=PARTICLES_FOR_PROOF, pixel_size=pixel_size)
     return "" if fit is None else _rescale_text(fit, scale, pixel_size)
 

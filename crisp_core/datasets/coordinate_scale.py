@@ -1,8 +1,8 @@
-"""Whether coordinates fit their micrographs at the scale that they are given in, or clearly better at another one.
+"""Test whether coordinates fit their micrographs clearly better at another scale or orientation than stated.
 
-Coordinates picked on binned micrographs lie in a corner of the full-resolution frame. Where they meet particles, the
-local contrast (`coordinates.contrast_kernel`) has one sign; elsewhere its mean is about 0. So every factor by which the
-coordinates could be multiplied is tried, from the stated origin and from the other one.
+Coordinates picked on binned micrographs lie in a corner of the full-resolution frame. On particles, the local contrast
+(`origin.contrast_kernel`) has one sign; elsewhere its mean is about 0. So the coordinates are multiplied by many
+factors, from the stated origin and from the other one, and the contrasts are compared.
 """
 
 from typing import NamedTuple
@@ -15,19 +15,19 @@ from crisp_core.geometry import Shape, rescaled_xy
 
 # Largest factor, and its reciprocal the smallest.
 LARGEST_FACTOR = 16.0
-# Share of the coordinates that must lie on the micrograph for a factor to be possible.
+# Minimum share of the coordinates on the micrograph with which a factor is possible.
 INSIDE = 0.9
-# How far from 0 the mean contrast of a factor must be, in standard errors. For random coordinates on the micrographs of
-# EMPIAR-10017 and -10146, the best factor reaches 6.
+# Minimum distance of the mean contrast of a factor from 0, in standard errors. For random coordinates on
+# micrographs of EMPIAR-10017 and -10146, the best factor reaches 6.
 FIT_T = 8.0
-# How many times the contrast of the stated scale.
+# Minimum ratio of its contrast to that of the stated scale.
 FIT_RATIO = 2.0
-# Factors that people use, of which one is named if it is as good as the best.
+# Usual factors; one of them is reported if it is as good as the best.
 USUAL = (1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16)
 
 
-# How an image of w × h pixels may lie that coordinates from the top-left were picked on, and how they are put right.
-# Upside down is not among them: it is the other origin.
+# Orientations of the picked image of w × h pixels, and the conversion of coordinates from the top-left.
+# Upside down is missing, since it is the other origin.
 ORIENTATIONS = (
     "as stated",
     "mirrored from left to right: x becomes {w} − x",
@@ -65,16 +65,16 @@ class Fit(NamedTuple):
 def scale_factors(shape: Shape, *, diameter_px: float) -> np.ndarray:
     """Factors to try; the first is 1.
 
-    Steps move a particle at the far edge by a quarter of its diameter, so that no factor misses it by more than half of
-    that. Factors so near 1 that they move it by less than its diameter are left out: such coordinates still meet most
-    particles, and where the centres are imprecise, one of them may happen to fit better.
+    One step moves a particle at the far edge by a quarter of its diameter, so that the nearest factor misses it by at
+    most an eighth. Factors that move it by less than its diameter are left out: such coordinates still lie on most
+    particles, and with imprecise centres, one of these factors may fit better by chance.
 
     Parameters
     ----------
     shape : (height, width)
-        Of the micrograph.
+        Shape of the micrograph in pixels.
     diameter_px : float
-        Particle diameter in its pixels.
+        Particle diameter in pixels of the micrograph.
     """
     step = np.log1p(diameter_px / 4 / max(shape))
     n = int(np.log(LARGEST_FACTOR) / step) + 1
@@ -84,7 +84,7 @@ def scale_factors(shape: Shape, *, diameter_px: float) -> np.ndarray:
 
 
 def contrast_map(image: np.ndarray, *, radius_px: float) -> np.ndarray:
-    """Contrast at every pixel as `coordinates.origin_contrast` has it: disc minus ring, over the image's SD."""
+    """Contrast at every pixel, as in `origin.origin_contrast`: disc minus ring, divided by the image's SD."""
     disc, ring = contrast_kernel(radius_px)
     reach = disc.shape[0] // 2
     padded = np.pad(image.astype(float), reach, mode="edge")
@@ -97,18 +97,19 @@ def contrasts_by_factor(
 ) -> Contrasts:
     """Contrasts of one micrograph's coordinates, multiplied by each factor.
 
-    Coordinates within one radius of each other count once, since a small factor brings all to the same few pixels,
-    whose contrasts are no independent evidence.
+    Coordinates within one radius of each other count once: a small factor moves all to the same few pixels, whose
+    contrasts are not independent.
 
     Parameters
     ----------
     contrast : (h, w) array
-        Of `contrast_map`.
+        Result of `contrast_map`.
     xy : (n, 2) array
-        As (x, y) in pixels of the full micrograph, counted from `origin`.
+        Coordinates as (x, y) in pixels of the full micrograph, counted from `origin`.
     factors : (f,) array
+        Factors to try.
     full_shape : (height, width)
-        Of the full micrograph.
+        Shape of the full micrograph in pixels.
     radius_px : float
         Particle radius in pixels of `contrast`.
     origin : str
@@ -131,11 +132,11 @@ def contrasts_by_orientation(contrast: np.ndarray, xy: np.ndarray, *, full_shape
     Parameters
     ----------
     contrast : (h, w) array
-        Of `contrast_map`.
+        Result of `contrast_map`.
     xy : (n, 2) array
-        As (x, y) in pixels of the full micrograph, from its top-left.
+        Coordinates as (x, y) in pixels of the full micrograph, from its top-left.
     full_shape : (height, width)
-        Of the full micrograph.
+        Shape of the full micrograph in pixels.
     radius_px : float
         Particle radius in pixels of `contrast`.
     """
@@ -147,7 +148,7 @@ def contrasts_by_orientation(contrast: np.ndarray, xy: np.ndarray, *, full_shape
 
 
 def turned(xy: np.ndarray, shape: Shape) -> list[np.ndarray]:
-    """Coordinates (n, 2) put right from each of the `ORIENTATIONS` of a micrograph of (height, width)."""
+    """Coordinates (n, 2) converted from each of the `ORIENTATIONS` of a micrograph of (height, width)."""
     x, y = xy.T
     right, down = shape[1] - 1 - xy.T, shape[0] - 1 - xy.T
     pairs = [(x, y), (right[0], y), (right[0], down[1]), (y, x), (y, down[0]), (right[1], x), (right[1], down[0])]
@@ -197,22 +198,23 @@ def mean_and_t(contrasts: Contrasts, *, at_least: int) -> tuple[np.ndarray, np.n
 
 
 def better_fit(contrasts: Contrasts, factors: np.ndarray, *, at_least: int, pixel_size: float) -> Fit | None:
-    """Factor at which coordinates clearly fit while they do not at the stated scale; None where there is none.
+    """Factor at which coordinates clearly fit while they do not at the stated scale; None if there is none.
 
     Parameters
     ----------
     contrasts : Contrasts
+        Sums by factor and origin.
     factors : (f,) array
         The first is 1, the stated scale.
     at_least : int
-        Number of different places that can prove anything.
+        Minimum number of different places.
     pixel_size : float
         Å/px of the micrographs; its reciprocal is the factor of coordinates in Å.
     """
     mean, t = mean_and_t(contrasts, at_least=at_least)
     size = np.where((np.abs(t) >= FIT_T) & (factors[:, None] != 1), np.abs(mean), 0)
     best = np.unravel_index(np.argmax(size), size.shape)
-    # beyond the edge the stated scale has few coordinates, which say nothing of it
+    # beyond the edge, the stated scale has few coordinates, which are no evidence
     stated = contrasts.total[0, 0] / max(contrasts.n[0, 0], 1)
     if size[best] <= FIT_RATIO * abs(stated):
         return None
@@ -225,7 +227,7 @@ def stated_t(contrasts: Contrasts, *, at_least: int) -> float:
 
 
 def _usual(factors: np.ndarray, best: int, pixel_size: float) -> float:
-    """The factor, or one that people use within a step of it; three digits otherwise."""
+    """A usual factor within a step of the best one; otherwise the best one with three digits."""
     step = np.log(factors[2] / factors[1])
     for usual in (*USUAL, *(1 / value for value in USUAL), pixel_size, 1 / pixel_size):
         if abs(np.log(factors[best] / usual)) <= step:

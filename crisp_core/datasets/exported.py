@@ -1,4 +1,4 @@
-"""Micrographs under names and in a format by which RELION finds the pixels that were picked.
+"""Micrographs with names and in a format that let RELION read the picked pixels.
 
 RELION reads TIFF from its last row on, MRC modes 0 and 6 as signed integers, and neither PNG nor JPG. Such micrographs
 are written as MRC, row for row.
@@ -13,7 +13,7 @@ import numpy as np
 from crisp_core.formats.images import read_micrograph
 from crisp_core.formats.mrc import MRC_SUFFIXES, read_mrc_header, write_mrc
 
-# Modes whose integers RELION 3.1.3 takes for signed ones.
+# Modes whose integers RELION 3.1.3 reads as signed.
 SIGNED_IN_RELION = (0, 6)
 
 
@@ -28,12 +28,12 @@ def linkable(path: str | Path) -> bool:
 
 
 def exported_name(path: str | Path) -> str:
-    """File name of a micrograph in star files: its own with the suffix .mrc, which RELION goes by."""
+    """File name of a micrograph in star files: its own with the suffix .mrc, by which RELION chooses the format."""
     return Path(path).with_suffix(".mrc").name
 
 
 def export_mrc(path: str | Path, target: str | Path, *, name: str, pixel_size: float) -> None:
-    """Write a micrograph as MRC, row for row; 16-bit integers where they hold every grey value, half as large.
+    """Write a micrograph as MRC, row for row; as 16-bit integers, half as large, if these hold every grey value.
 
     Parameters
     ----------

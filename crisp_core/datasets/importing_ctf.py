@@ -1,4 +1,4 @@
-"""CTF of a dataset from the user's file: matched with the micrographs, checked, and turned to the files' own rows."""
+"""CTF of a dataset from the user's file: matched with the micrographs, checked, in the row order of their files."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -39,7 +39,7 @@ FAULTS = {
 class ImportedCtf(NamedTuple):
     """CTF of a dataset's micrographs, the reason for each micrograph whose line is refused, and contradictions.
 
-    `notices` are lines on what the file says otherwise than the config, and which of the two is used.
+    `notices` are lines about contradictions of the file to the config, with the value that is used.
     """
 
     ctf: MicrographsCtf
@@ -50,24 +50,25 @@ class ImportedCtf(NamedTuple):
 def import_ctf(
     path: str, micrographs: Mapping[str, str], *, pixel_size: float, origin: str | None = None, **microscope: float
 ) -> ImportedCtf:
-    """Read the CTF of a dataset's micrographs, matched by name; those that the file lacks are left out.
+    """Read the CTF of a dataset's micrographs, matched by name; micrographs without a line are left out.
 
     Parameters
     ----------
     path : str
         RELION's `micrographs_ctf.star`.
-    micrographs : mapping of stem to path
+    micrographs : mapping of str to str
+        Path of each micrograph, by stem.
     pixel_size : float
         Å/px of the micrographs.
     origin : str, optional
         Row order of the images that the CTF was estimated from; see `in_row_order`.
     **microscope : float
-        voltage_kv, spherical_aberration_mm and amplitude_contrast, where the file does not say them.
+        voltage_kv, spherical_aberration_mm and amplitude_contrast, used where the file does not state them.
 
     Returns
     -------
     ImportedCtf
-        CTF in the order of `micrographs`; with all optics groups of the file, and what each says of the microscope.
+        CTF in the order of `micrographs`, with all optics groups of the file.
 
     Raises
     ------
@@ -100,8 +101,9 @@ def in_row_order(
     Parameters
     ----------
     table : pd.DataFrame
-        micrograph, defocus_angle_deg and file, the image that the CTF was estimated from.
-    micrographs : mapping of stem to path
+        Columns micrograph, defocus_angle_deg, and file: the image from which the CTF was estimated.
+    micrographs : mapping of str to str
+        Path of each micrograph, by stem.
     origin : str, optional
         top-left: those images have the rows of the micrographs' files. bottom-left: their first row is the files' last
         one, so that an angle changes its sign. None: top-left where both are MRC and bottom-left where both are TIFF,
@@ -127,8 +129,20 @@ def in_row_order(
 def without_ctf(
     micrographs: Mapping[str, str], ctf: MicrographsCtf, reasons: Mapping[str, str], *, source: str
 ) -> list[Refused]:
-    """Rows of the quarantine table for micrographs (path by name) that `source` lacks, or whose line is refused."""
-    absent = f"{source} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
+    """Rows of the quarantine table for micrographs without a usable line in the CTF file.
+
+    Parameters
+    ----------
+    micrographs : mapping of str to str
+        Path of each micrograph, by stem.
+    ctf : MicrographsCtf
+        Usable lines.
+    reasons : mapping of str to str
+        Reason for each refused line, by stem.
+    source : str
+        The CTF file, for the message.
+    """
+    absent = f"{source}: has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
     known = set(ctf.micrographs["micrograph"])
     return [Refused(path, "ctf", reasons.get(name, absent)) for name, path in micrographs.items() if name not in known]
 
@@ -144,12 +158,12 @@ def _matched(path: str, names: list[str], micrographs: list[str]) -> pd.DataFram
     repeated = matched.loc[matched["micrograph"].duplicated(keep=False)]
     if len(repeated):
         first = " and ".join(repeated.loc[repeated["micrograph"] == repeated["micrograph"].iloc[0], "name"])
-        raise UserError(f"{path}: {first} both mean micrograph {repeated['micrograph'].iloc[0]}; remove one line")
+        raise UserError(f"{path}: {first} both match micrograph {repeated['micrograph'].iloc[0]}; remove one line")
     return matched
 
 
 def _faults(path: str, table: pd.DataFrame) -> dict[str, str]:
-    """Reason by micrograph, for those whose CTF cannot be meant."""
+    """Reason by micrograph, for each with an impossible CTF."""
     columns = CTF_LABELS | {PHASE_LABEL: PHASE_COLUMN}
     refused: dict[str, str] = {}
     for label, fault in FAULTS.items():
@@ -161,7 +175,7 @@ def _faults(path: str, table: pd.DataFrame) -> dict[str, str]:
 
 
 def _other_pixel_sizes(path: str, table: pd.DataFrame, reference: float | None) -> dict[str, str]:
-    """Reason by micrograph, for those whose pixel size in the file is not that of the others."""
+    """Reason by micrograph, for each whose pixel size in the file differs from that of the others."""
     rows = zip(table["micrograph"], table["pixel_size"], strict=True)
     return {
         name: f"{path}: says pixels of {size:g} Å for {name} and of {reference:g} Å for others; put micrographs of "

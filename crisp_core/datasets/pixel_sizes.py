@@ -1,7 +1,7 @@
-"""Pixel sizes that files state: whether they agree with each other and with the config.
+"""Comparison of the pixel sizes in headers of files with each other and with the config.
 
-The config's value is used in any case. A file that contradicts it is noticed; one that contradicts the other files is
-refused, since no single value can be right for both.
+The config's value is always used. A file that contradicts it causes a notice. A file that contradicts the other files
+is refused, since one value cannot be right for both.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ from crisp_core.formats.mrc import MRC_SUFFIXES, read_mrc_header
 
 
 def stated_pixel_size(path: str | Path) -> float | None:
-    """Pixel size (Å/px) that somebody wrote into an MRC header.
+    """Pixel size (Å/px) in an MRC header.
 
-    None for other formats, for a header that cannot be read, and for the values of programs that do not know it: 0,
+    None for other formats, for an unreadable header, and for values of programs that do not know the pixel size: 0,
     exactly 1, or a pixel that is not square.
     """
     if Path(path).suffix.lower() not in MRC_SUFFIXES:
@@ -35,14 +35,14 @@ def stated_pixel_size(path: str | Path) -> float | None:
 
 
 def equal_pixel_sizes(a: float, b: float) -> bool:
-    """Whether two pixel sizes differ by no more than 1 %, as rounding makes them, but no other magnification."""
+    """Whether two pixel sizes differ by at most 1 %: by rounding, and not by another magnification."""
     return abs(a - b) <= 0.01 * max(a, b)
 
 
 def agreed_pixel_size(stated: Iterable[float | None], expected: float) -> float | None:
-    """Pixel size on which files agree that state one: the expected one if any states it, else the most frequent.
+    """Pixel size on which files agree: the expected one if any file states it, otherwise the most frequent.
 
-    None where no file states any; None and NaN state nothing.
+    None if no file states a pixel size; None and NaN are skipped.
     """
     sizes = [round(float(size), 3) for size in stated if size is not None and np.isfinite(size)]
     if any(equal_pixel_sizes(size, expected) for size in sizes):
@@ -51,7 +51,7 @@ def agreed_pixel_size(stated: Iterable[float | None], expected: float) -> float 
 
 
 def check_stated_pixel_size(path: str | Path, agreed: float | None) -> None:
-    """Refuse a micrograph whose header states another pixel size than the others' headers.
+    """Refuse a micrograph with another pixel size in its header than the other micrographs.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def check_stated_pixel_size(path: str | Path, agreed: float | None) -> None:
 
 
 def header_notices(stated: Mapping[str, float | None], pixel_size: float) -> list[str]:
-    """One line for each pixel size that headers state otherwise than the config; `stated` is by path."""
+    """One line for each pixel size in headers that contradicts the config; `stated` has the sizes by path."""
     others: dict[float, list[str]] = {}
     for path, size in stated.items():
         if size is not None and np.isfinite(size) and not equal_pixel_sizes(size, pixel_size):

@@ -174,7 +174,16 @@ def number_column(path: str | Path, table: pd.DataFrame, label: str, *, required
 
 
 def numbers_or_nan(path: str | Path, table: pd.DataFrame, label: str) -> np.ndarray:
-    """Column of a STAR table as floats, NaN where it holds no finite number; `path` is for the message.
+    """Column of a STAR table as floats, NaN where it holds no finite number.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    table : pd.DataFrame
+        One of its tables.
+    label : str
+        Label of the column.
 
     Raises
     ------

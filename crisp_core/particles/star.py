@@ -42,7 +42,7 @@ def write_extracted_star(
     microscope : mapping
         Optics: voltage_kv, spherical_aberration_mm, amplitude_contrast.
     ctf, groups : DataFrame, optional
-        CTF and optics groups of the micrographs, results of `formats.star.read_micrographs_ctf`.
+        CTF and optics groups of the micrographs, results of `formats.relion_ctf.read_micrographs_ctf`.
     poses : DataFrame, optional
         Further columns, such as orientations, one row per particle.
     """

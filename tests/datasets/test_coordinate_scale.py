@@ -110,7 +110,7 @@ def test_coordinates_of_a_turned_or_mirrored_image_are_refused_with_the_cure(con
     given = np.column_stack(mistake(*xy.T))
     # a frame that is wider than high holds a part of the swapped ones
     if named.startswith(("mirrored", "turned by 180")):
-        with pytest.raises(UserError, match=f"^here: its coordinates fit an image that lies otherwise, .*{named}"):
+        with pytest.raises(UserError, match=f"^here: its coordinates fit an image in another orientation, .*{named}"):
             check_against_images(table(given), [("a", image)], **OPTIONS)
         both = pd.concat([table(given), *(table(places(80, seed=i), f"b{i}") for i in (1, 2))])
         images = [("a", image), *((f"b{i}", micrograph(places(80, seed=i), contrast=contrast)) for i in (1, 2))]

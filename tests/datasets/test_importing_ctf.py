@@ -41,7 +41,7 @@ def test_the_ctf_of_micrographs_by_name_and_those_without(tmp_path):
         "rlnAmplitudeContrast": [0.1] * 3,
     }
     refused = without_ctf(FILES, ctf, {}, source=path)
-    reason = f"{path} has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
+    reason = f"{path}: has no line for it, so its picks give no particle images; estimate its CTF, or leave it out"
     assert refused == [("raw/b.mrc", "ctf", reason)]
 
 
@@ -56,7 +56,7 @@ def test_the_microscope_of_the_file_goes_first(tmp_path):
     [
         (["x", "y"], r"ctf\.star: none of 2 names matches a micrograph: 'x' …, while micrographs are called 'a' …"),
         ([], r"ctf\.star: has no line for any micrograph; give the star file of RELION's CTF job"),
-        (["a", f"{UID}a"], rf"ctf\.star: a and {UID}a both mean micrograph a; remove one line"),
+        (["a", f"{UID}a"], rf"ctf\.star: a and {UID}a both match micrograph a; remove one line"),
     ],
 )
 def test_a_ctf_file_that_cannot_be_meant_is_refused(tmp_path, names, message):

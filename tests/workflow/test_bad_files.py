@@ -48,11 +48,11 @@ BAD_MICROGRAPHS = {
     "missing.mrc": "no such file",
     "locked.mrc": "permission denied",
     "two words.mrc": "cannot hold the name 'two words'",
-    "NA.mrc": "the name 'NA' means in a table that there is none",
+    "NA.mrc": "the name 'NA' is read as a missing value in a table",
 }
 BAD_COORDINATES = {
     "good_001.csv": "line 14: y is 'many', which is not a number",
-    "good_003.csv": "the coordinates of good_003 fit it upside down; turn them around",
+    "good_003.csv": "the coordinates of good_003 fit it upside down; correct their y",
     "good_004.csv": "the coordinates of good_004 fit when multiplied by 2 ",
     "good_005.csv": "lie outside the micrograph, for instance",
     "good_006_DW.csv": "no micrograph is called good_006_DW, the nearest name is good_006; rename the file",

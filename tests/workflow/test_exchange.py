@@ -102,7 +102,7 @@ def test_a_micrograph_without_ctf_stops_nothing_and_is_counted(exchanged):
     ]
     refused = pd.read_csv(exchanged / "quarantine.tsv", sep="\t").query("stage == 'ctf'")
     assert len(refused) == 1 and STEMS[2] in refused["path"].iloc[0]
-    assert refused["reason"].iloc[0].startswith("ctf.star has no line for it, so its picks give no particle images")
+    assert refused["reason"].iloc[0].startswith("ctf.star: has no line for it, so its picks give no particle images")
 
 
 @pytest.mark.slow

@@ -152,7 +152,7 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
         "raw/coarse.mrc": ("prepare", "its header says pixels of 14.16 Å, those of other micrographs 7.08 Å; put"),
         "raw/failed.mrc": ("ctf", "ctf.star: rlnDefocusU of failed is not a number; estimate the CTF again"),
         "raw/micrometres.mrc": ("ctf", "ctf.star: rlnDefocusU of micrometres is 1.2 Å; if these are micrometres"),
-        "raw/picture.png": ("ctf", "ctf.star has no line for it"),
+        "raw/picture.png": ("ctf", "ctf.star: has no line for it"),
     }
     assert refused["stage"].to_dict() == {path: stage for path, (stage, _) in reasons.items()}
     for path, (_, reason) in reasons.items():

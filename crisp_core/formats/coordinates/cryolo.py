@@ -29,7 +29,17 @@ def read(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write boxes of one size."""
+    """Write boxes of one size.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Side of the boxes in pixels.
+    """
     boxes = pd.DataFrame(
         {
             "CoordinateX": table["x"].to_numpy(dtype=float) - size_px / 2,

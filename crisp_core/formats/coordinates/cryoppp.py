@@ -28,7 +28,17 @@ def read(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write coordinates with one diameter for all particles."""
+    """Write coordinates with one diameter for all particles.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Particle diameter in pixels.
+    """
     columns = {"X-Coordinate": table["x"].to_numpy(float), "Y-Coordinate": table["y"].to_numpy(float)}
     separator = "\t" if path.suffix == ".tsv" else ","
     write_table(path, columns | {"Diameter": size_px}, separator=separator, n_rows=len(table))

@@ -41,7 +41,17 @@ def read_box(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write_box(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write boxes; their corners and sides are integers, so a centre moves by up to half a pixel."""
+    """Write boxes; their corners and sides are integers, so a centre moves by up to half a pixel.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Side of the boxes in pixels.
+    """
     side, score = round(size_px), table["score"].to_numpy(dtype=float)
     x, y = (np.rint(table[column].to_numpy(dtype=float) - side / 2).astype(int) for column in ("x", "y"))
     columns = {"x": x, "y": y, "width": side, "height": side}
@@ -61,7 +71,17 @@ def read_json(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write_json(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write boxes as e2boxer does: with a score as its neural network's, without a score as boxed by hand."""
+    """Write boxes as e2boxer does: with a score as its neural network's, without a score as boxed by hand.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Not used: the format has no size.
+    """
     rows = table[["x", "y", "score"]].astype(float).itertuples(index=False)
     boxes = [[x, y, "manual"] if math.isnan(score) else [x, y, "auto_convnet", score] for x, y, score in rows]
     path.write_text(json.dumps({"boxes": boxes}) + "\n", encoding="utf-8", newline="\n")

@@ -40,7 +40,17 @@ def read(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write the coordinates of many micrographs."""
+    """Write the coordinates of many micrographs.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Not used: the format has no size.
+    """
     check_names_in_table(path, table["micrograph"])
     columns = {column: table[column].to_numpy() for column in COLUMNS}
     write_table(path, columns, separator="\t" if path.suffix == ".tsv" else ",", n_rows=len(table))

@@ -21,12 +21,32 @@ def read_star(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write_picks_star(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write the picks of one micrograph."""
+    """Write the picks of one micrograph.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Not used: the format has no size.
+    """
     write_blocks(path, {"": autopick_table(table)})
 
 
 def write_particles(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write the coordinates of many micrographs as the block data_particles."""
+    """Write the coordinates of many micrographs as the block data_particles.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Not used: the format has no size.
+    """
     write_coordinates_star(path, table[list(COLUMNS)])
 
 

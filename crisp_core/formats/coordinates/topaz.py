@@ -34,7 +34,17 @@ def read(path: Path, stem: str) -> pd.DataFrame:
 
 
 def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
-    """Write the coordinates of many micrographs, separated by tabs."""
+    """Write the coordinates of many micrographs, separated by tabs.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    table : pd.DataFrame
+        Columns micrograph, x, y, score.
+    size_px : float
+        Not used: the format has no size.
+    """
     check_names_in_table(path, table["micrograph"])
     columns = {name: table[column].to_numpy() for name, column in zip((*HEADER, "score"), COLUMNS, strict=True)}
     write_table(path, columns, separator="\t", n_rows=len(table))
