@@ -1,11 +1,9 @@
 """Rule compare_picks: several pickers on the same micrographs, how far they agree, and their consensus."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.splits import parts_of
+from crisp_core.evaluation.compared import consensus_facts, entry_costs, named_micrographs, read_entries, valid_areas
 from crisp_core.evaluation.comparison import (
     CONSENSUS,
     common_micrographs,
@@ -15,8 +13,7 @@ from crisp_core.evaluation.comparison import (
     score_entries,
     shares_of_matched_picks,
 )
-from crisp_core.evaluation.performance import job_cost
-from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.arrays import array_names
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
 
@@ -28,40 +25,22 @@ params = snakemake.params
 part, at_least = params.comparison["part"], params.comparison["consensus_at_least"]
 entries = params.comparison["entries"]
 parts = parts_of(snakemake.input.split)
-named = {
-    Path(path).parent.name: set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"]) for path in snakemake.input.names
-}
+named = named_micrographs(snakemake.input.names)
 names = common_micrographs(parts, part, {entry: named.get(entry) for entry in entries})
 for entry, seen in named.items():
     if missing := [name for name in parts if parts[name] == part and name not in seen]:
         log.warning("%s has no picks of %s, which is therefore left out for all", entry, ", ".join(missing))
-
-
-def stars(kind: str) -> dict[str, pd.DataFrame]:
-    """Tables of all entries."""
-    paths = [Path(path) for path in snakemake.input[kind]]
-    return {
-        entry: pd.concat([read_coordinates_star(p) for p in paths if p.parts[-3] == entry], ignore_index=True)
-        for entry in entries
-    }
-
-
-truth, picks, candidates = read_coordinates_star(snakemake.input.coordinates), stars("picks"), stars("candidates")
+truth = read_coordinates_star(snakemake.input.coordinates)
+picks, candidates = (read_entries(snakemake.input[kind], entries) for kind in ("picks", "candidates"))
 agreed = consensus_picks(picks, names, diameter_px=params.dataset["diameter_px"], at_least=at_least)
 write_coordinates_star(snakemake.output.consensus, agreed)
 overlap = shares_of_matched_picks(picks, names, diameter_px=params.dataset["diameter_px"])
 overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
 
-valid = (
-    (name, read_array(path, "valid", name))
-    for path in snakemake.input.images
-    for name in array_names(path, "valid")
-    if name in names
-)
 picks, candidates = picks | {CONSENSUS: agreed}, candidates | {CONSENSUS: agreed}
 scored, curves = score_entries(
     truth,
-    flag_masked_entries(picks, valid),
+    flag_masked_entries(picks, valid_areas(snakemake.input.images, names)),
     candidates,
     names,
     part=part,
@@ -69,18 +48,8 @@ scored, curves = score_entries(
     pixel_size=params.dataset["pixel_size"],
     seed=params.seed,
 )
-leaks = {fact["leak"] for fact in params.facts.values()}
-most = max(leaks, key=["no", "unknown", "yes"].index)
-facts = dict(params.facts) | {CONSENSUS: {"kind": f"at least {at_least} agree", "leak": most}}
-costs = {}
-for entry, jobs in params.jobs.items():
-    training, picking = (job_cost(jobs[kind]) for kind in ("training", "picking"))
-    costs[entry] = {
-        "training_seconds": training.seconds,
-        "training_peak_mib": training.peak_mib,
-        "seconds_per_micrograph": picking.seconds / sum(len(array_names(p, "image")) for p in snakemake.input.images),
-        "picking_peak_mib": picking.peak_mib,
-    }
+facts = dict(params.facts) | {CONSENSUS: consensus_facts(params.facts, at_least=at_least)}
+costs = entry_costs(params.jobs, n_micrographs=sum(len(array_names(path, "image")) for path in snakemake.input.images))
 table = comparison_table(scored, facts, costs)
 table.to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
 curves.to_csv(snakemake.output.curves, sep="\t", index=False, float_format="%.6g")

@@ -4,10 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.particle_sets import PICKS, join_sets, refined_particles, simulated_particles
+from crisp_core.evaluation.particle_sets import join_sets, read_pick_sets, refined_particles, simulated_particles
 from crisp_core.formats.arrays import array_grids
-from crisp_core.formats.coordinates.names import match_names
-from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
@@ -31,13 +29,8 @@ if params.refined:
 else:
     split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
     kept = split if params.part == "all" else split[split["part"] == params.part]
-    picks = {PICKS: read_coordinates_star(snakemake.input.picks)}
-    for name, paths in params.others.items():
-        table = pd.concat([read_coordinates(path) for path in paths], ignore_index=True)
-        found = match_names(table["micrograph"].unique().tolist(), list(star_paths)).set_index("name")["micrograph"]
-        picks[name] = table.assign(micrograph=table["micrograph"].map(found))
     particles = simulated_particles(
-        picks,
+        read_pick_sets(snakemake.input.picks, params.others, list(star_paths)),
         read_coordinates_star(snakemake.input.truth),
         {name: shape for name, shape in shapes.items() if name in set(kept["micrograph"])},
         false_share=max(params.false_sets.values(), default=0),

@@ -1,6 +1,5 @@
 """Rule keep_picks: what another picker found in a batch; what scores enough and no rule drops are picks."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -11,7 +10,7 @@ from crisp_core.formats.relion_coordinates import read_coordinates_star, write_c
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.threshold import PUBLISHED, reaching
-from crisp_core.picking.removal import Sorted, drop_picks
+from crisp_core.picking.removal import Sorted, describe_dropped, drop_picks
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -31,8 +30,7 @@ for name in array_names(snakemake.input.images, "valid"):
     gone = reaching(gone, threshold)
     candidates.append(kept)
     dropped.append(gone)
-    reasons = "".join(f", {n} dropped: {reason}" for reason, n in Counter(gone["reason"]).items())
-    log.info("%s: %d candidates%s", name, len(kept), reasons)
+    log.info("%s: %d candidates%s", name, len(kept), describe_dropped(gone))
 
 table = joined(candidates)
 write_coordinates_star(snakemake.output.candidates, table)

@@ -6,11 +6,10 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
-from crisp_core.formats.coordinates.names import match_names
-from crisp_core.formats.poses import read_poses, upside_down
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.volumes import read_volume
-from crisp_core.labels.outlines import equivalent_radius_px, label_arrays, label_particles, outline_density
+from crisp_core.labels.outlines import label_arrays, label_particles, outline_density
+from crisp_core.labels.posed import poses_on_grids, radius_without_pose, read_matched_names
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import resample_volume
 
@@ -28,22 +27,16 @@ lowpass_angstrom = settings["map_lowpass_angstrom"]
 density = outline_density(
     volume, mask, pixel_size=params.working_pixel_size, lowpass_angstrom=lowpass_angstrom, threshold=threshold
 )
-disc_radius_angstrom = None
-if settings["without_orientation"] == "disc":
-    disc_radius_angstrom = settings["disc_radius_angstrom"]
-    if disc_radius_angstrom is None:
-        disc_radius_angstrom = params.working_pixel_size * equivalent_radius_px(density, threshold=threshold)
-
-coordinates = read_coordinates_star(snakemake.input.coordinates)
-names = [pd.read_csv(path, sep="\t", dtype=str)["micrograph"] for path in snakemake.input.names]
-labelled = pd.concat(names).dropna().unique()
+disc_radius_angstrom = radius_without_pose(
+    density,
+    without_orientation=settings["without_orientation"],
+    radius_angstrom=settings["disc_radius_angstrom"],
+    pixel_size=params.working_pixel_size,
+    threshold=threshold,
+)
+coordinates, labelled = read_coordinates_star(snakemake.input.coordinates), read_matched_names(snakemake.input.names)
 grids = {name: grid for name, grid in array_grids(snakemake.input.images, "image").items() if name in labelled}
-poses = read_poses(snakemake.input.poses[0])
-names = match_names(poses["micrograph"].unique(), labelled)
-poses["micrograph"] = poses["micrograph"].map(names.set_index("name")["micrograph"])
-poses = poses[poses["micrograph"].isin(grids)]
-if params.poses_origin == "bottom-left":
-    poses = upside_down(poses, {name: grid.full_shape[0] for name, grid in grids.items()})
+poses = poses_on_grids(snakemake.input.poses[0], labelled, grids, origin=params.poses_origin)
 
 unmatched = [pd.DataFrame(columns=["micrograph", "x", "y", "what"])]
 with h5py.File(snakemake.output.labels, "w") as output:

@@ -1,6 +1,5 @@
 """Rule pick: centres of a batch; those that score enough and that no rule drops are picks."""
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
-from crisp_core.picking.removal import apply_rules
+from crisp_core.picking.removal import apply_rules, describe_dropped
 from crisp_core.picking.search import find_centers
 
 if TYPE_CHECKING:
@@ -31,11 +30,8 @@ candidates, dropped = [empty], [empty.assign(reason="")]
 classified = set(array_names(probability, "class"))
 for name, grid in array_grids(probability, "probability").items():
     probabilities = read_array(probability, "probability", name).data.astype(np.float32)
-    found = find_centers(
-        probabilities,
-        finder,
-        diameter_px=angstrom_to_px(params.dataset["diameter_angstrom"], grid.pixel_size),
-    )
+    diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], grid.pixel_size)
+    found = find_centers(probabilities, finder, diameter_px=diameter_px)
     found.insert(0, "micrograph", name)
     kept, gone = apply_rules(
         found,
@@ -49,8 +45,10 @@ for name, grid in array_grids(probability, "probability").items():
     gone = gone[gone["score"] >= threshold]
     candidates.append(kept)
     dropped.append(gone)
-    reasons = "".join(f", {n} dropped: {reason}" for reason, n in Counter(gone["reason"]).items())
-    log.info("%s: %d picks of %d candidates%s", name, (kept["score"] >= threshold).sum(), len(kept), reasons)
+    log.info(
+        "%s: %d picks of %d candidates%s",
+        *(name, (kept["score"] >= threshold).sum(), len(kept), describe_dropped(gone)),
+    )
 
 table = pd.concat(candidates, ignore_index=True)
 # the calibration comes from the validation part

@@ -5,15 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 
 from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
-from crisp_core.segmentation.crops import parts_of_datasets
-from crisp_core.segmentation.devices import start_torch
 from crisp_core.segmentation.finetuning import finetuning_settings, with_crf
 from crisp_core.segmentation.networks import load_network, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
+from crisp_core.segmentation.starting import start_training
 from crisp_core.segmentation.training import fit
 
 if TYPE_CHECKING:
@@ -22,15 +20,13 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params = snakemake.params
 settings = network_settings(snakemake.config, snakemake.wildcards.network)
-torch.manual_seed(params.seed)
-device = start_torch(threads=snakemake.threads, gpus=snakemake.resources.gpu)
-
-parts = parts_of_datasets(
-    snakemake.input.splits,
-    snakemake.input.images,
-    snakemake.input.labels,
-    n_batches={name: dataset["n_batches"] for name, dataset in params.datasets.items()},
+parts, device = start_training(
+    *(snakemake.input.splits, snakemake.input.images, snakemake.input.labels),
+    datasets=params.datasets,
     n_train=params.training["n_micrographs"],
+    seed=params.seed,
+    threads=snakemake.threads,
+    gpus=snakemake.resources.gpu,
 )
 trained = load_network(snakemake.input.network)
 network = with_crf(trained.network, params.crf, len(trained.facts.classes))

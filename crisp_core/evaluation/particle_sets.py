@@ -5,7 +5,7 @@ a false pick gets random angles, as junk in a refinement. On real micrographs, t
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ from scipy.spatial.transform import Rotation
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
 from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
 from crisp_core.formats.poses import ANGLE_LABELS, CRYOSPARC_CURE, ORIGIN_LABELS, read_poses
-from crisp_core.formats.relion_coordinates import coordinates_block
+from crisp_core.formats.relion_coordinates import coordinates_block, read_coordinates_star
 from crisp_core.formats.relion_labels import CTF_LABELS, PHASE_LABEL
 from crisp_core.formats.star import number_column, read_blocks
 from crisp_core.formats.tiff import TIFF_SUFFIXES
@@ -145,6 +146,26 @@ def draw_empty_positions(
         return xy[:n]
     distance, _ = cKDTree(truth_xy).query(xy)
     return xy[distance > min_distance_px + np.sqrt(2)][:n]
+
+
+def read_pick_sets(picks: str, others: Mapping[str, Sequence[str]], micrographs: list[str]) -> dict[str, pd.DataFrame]:
+    """Read the picks of a run and the coordinate files of other pickers, as sets by name.
+
+    Parameters
+    ----------
+    picks : str
+        Star file of the run's picks.
+    others : mapping of set to sequence of str
+        Coordinate files of other pickers.
+    micrographs : list of str
+        Names of the dataset's micrographs, with which those in the files are matched.
+    """
+    sets = {PICKS: read_coordinates_star(picks)}
+    for name, paths in others.items():
+        table = pd.concat([read_coordinates(path) for path in paths], ignore_index=True)
+        found = match_names(table["micrograph"].unique().tolist(), micrographs).set_index("name")["micrograph"]
+        sets[name] = table.assign(micrograph=table["micrograph"].map(found))
+    return sets
 
 
 def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:

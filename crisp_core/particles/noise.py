@@ -8,13 +8,15 @@ Source: Harris 1978, Proc. IEEE 66:51 (windows); Welch 1967, IEEE Trans. Audio E
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy.fft
 from scipy import ndimage
 
+from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.images import read_micrograph
 from crisp_core.geometry import Shape, angstrom_to_px
 from crisp_core.seeds import named_rng
 
@@ -164,6 +166,46 @@ def sample_noise(
     patches = [image[y : y + side_px, x : x + side_px] for x, y in corners]
     stack = np.array(patches, dtype=np.float32).reshape(-1, side_px, side_px)
     return NoisePatches(stack, corners, float(free.mean()))
+
+
+def sample_noise_of_batch(
+    name: str, path: str, probability_path: str, images_path: str, *, pixel_size: float, seed: int, **settings: Any
+) -> NoisePatches:
+    """Cut patches out of the background of a micrograph of a batch.
+
+    Parameters
+    ----------
+    name : str
+        Micrograph.
+    path : str
+        File of the micrograph.
+    probability_path, images_path : str
+        Files of the batch with predicted probabilities, and with prepared images and their valid area.
+    pixel_size : float
+        Pixel size of the micrograph, Å/px.
+    seed : int
+        Seed of the random positions.
+    **settings
+        Settings of the section `noise`, as in `sample_noise`.
+
+    Raises
+    ------
+    UserError
+        If the micrograph cannot be read.
+    """
+    image = read_micrograph(path, name=name, pixel_size=pixel_size).image
+    grid = read_array(probability_path, "probability", name)
+    classified = name in array_names(probability_path, "class")
+    return sample_noise(
+        image,
+        grid.data.astype(np.float32),
+        read_array(images_path, "valid", name).data,
+        name=name,
+        pixel_size=grid.pixel_size,
+        seed=seed,
+        classes=read_array(probability_path, "class", name).data if classified else None,
+        **settings,
+    )
 
 
 def power_spectrum(stack: np.ndarray) -> np.ndarray:

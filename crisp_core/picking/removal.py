@@ -143,3 +143,8 @@ def kept_on_map(found: pd.DataFrame, grid: Grid, **rules: Any) -> pd.DataFrame:
     kept = apply_rules(found, grid, **rules).kept
     kept[["x", "y"]] = rescaled_xy(kept[["x", "y"]].to_numpy(), grid.full_shape, grid.shape)
     return kept
+
+
+def describe_dropped(dropped: pd.DataFrame) -> str:
+    """Describe dropped picks for a log line, as ", 3 dropped: masked area"; empty where there is none."""
+    return "".join(f", {n} dropped: {reason}" for reason, n in dropped["reason"].value_counts(sort=False).items())

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,7 @@ def make_plan(settings: Config, *, is_main: bool, prefix: str = "") -> Plan:
     rows, gone = [], {}
     for dataset in datasets_in_use(settings):
         recorded = recorded_places(dataset, prefix)
-        gone[dataset] = left_out_files(settings, dataset, recorded)
-        found = micrograph_files(settings, dataset, recorded, is_main=is_main, gone=gone[dataset])
+        found, gone[dataset] = find_micrographs(settings, dataset, recorded, is_main=is_main)
         paths = by_name(found, dataset)
         places = assign_batches(paths, recorded, size=settings.micrographs_per_job, closed=is_closed(dataset, prefix))
         rows += [
@@ -50,45 +49,70 @@ def make_plan(settings: Config, *, is_main: bool, prefix: str = "") -> Plan:
     return Plan(settings, pd.DataFrame(rows, columns=list(COLUMNS)), prefix, gone)
 
 
-def left_out_files(settings: Config, dataset: str, recorded: Iterable[str]) -> dict[str, str]:
-    """Files that a dataset's patterns match although they are not to be picked, as {path: reason}."""
-    patterns = settings.datasets[dataset].micrographs or []
-    return left_out(matching_files(patterns), exact=exact_paths(patterns), known=set(recorded))
-
-
 def left_out_paths(plan: Plan, *, dataset: str) -> Mapping[str, str]:
     """Files of a dataset that are left out, as {path: reason}."""
     return plan.left_out.get(dataset, {})
 
 
-def micrograph_files(
-    settings: Config, dataset: str, recorded: Iterable[str], *, is_main: bool, gone: Collection[str] = ()
-) -> list[tuple[str, str]]:
-    """Names and paths of a dataset's micrographs, without those in `gone`; the path of a simulated one is empty.
+def find_micrographs(
+    settings: Config, dataset: str, recorded: Collection[str], *, is_main: bool
+) -> tuple[list[tuple[str, str]], dict[str, str]]:
+    """Find the micrographs of a dataset, and the files that its patterns match but that are not to be picked.
 
-    Where `watch` is set, files that may still be written are left out, unless they are recorded already.
+    Parameters
+    ----------
+    settings : Config
+        Validated settings.
+    dataset : str
+        Name of the dataset.
+    recorded : collection of str
+        Names of the micrographs that earlier calls knew.
+    is_main : bool
+        As in `make_plan`; a job's own process takes recorded micrographs alone, and looks for no files to leave out.
+
+    Returns
+    -------
+    micrographs : list of (name, path)
+        The path of a simulated micrograph is empty.
+    left_out : mapping of path to reason
     """
     entry = settings.datasets[dataset]
     if entry.simulation is not None:
-        return [(f"simulated_{i + 1:04d}", "") for i in range(entry.simulation.n_micrographs)]
-    place = f"config, datasets/{dataset}/micrographs"
-    rows = [(micrograph_stem(path), path) for path in matching_files(entry.micrographs or [])]
+        return [(f"simulated_{i + 1:04d}", "") for i in range(entry.simulation.n_micrographs)], {}
+    patterns = entry.micrographs or []
+    place, paths = f"config, datasets/{dataset}/micrographs", matching_files(patterns)
+    rows = [(micrograph_stem(path), path) for path in paths]
     if not rows:
         later = "" if settings.watch is None else ", or call again later"
-        raise UserError(f"{place}: no file matches {entry.micrographs}; correct the path or glob{later}")
-    known = set(recorded)
-    if known and not is_main:
-        return [(name, path) for name, path in rows if name in known]
-    rows = [(name, path) for name, path in rows if path not in gone]
-    if settings.watch is None:
-        return rows
+        raise UserError(f"{place}: no file matches {patterns}; correct the path or glob{later}")
+    if recorded and not is_main:
+        return [row for row in rows if row[0] in recorded], {}
+    gone = left_out(paths, exact=exact_paths(patterns), known=set(recorded))
+    rows = [row for row in rows if row[1] not in gone]
+    return rows if settings.watch is None else arrived_files(rows, recorded, settings.watch, place), gone
+
+
+def arrived_files(
+    rows: Sequence[tuple[str, str]], recorded: Collection[str], seconds: float, place: str
+) -> list[tuple[str, str]]:
+    """Return the micrographs that are recorded, or whose files have not changed for some time.
+
+    Parameters
+    ----------
+    rows : sequence of (name, path)
+        Micrographs.
+    recorded : collection of str
+        Names of the micrographs that earlier calls knew.
+    seconds : float
+        Time without a change after which a file is complete.
+    place : str
+        Key of the config, for the message.
+    """
     from crisp_core.datasets.arrivals import has_arrived  # reads images, which few calls need
 
-    arrived = [row for row in rows if row[0] in known or has_arrived(row[1], seconds=settings.watch)]
+    arrived = [row for row in rows if row[0] in recorded or has_arrived(row[1], seconds=seconds)]
     if not arrived:
-        raise UserError(
-            f"{place}: none of {len(rows)} files has been unchanged for {settings.watch:g} s; call again later"
-        )
+        raise UserError(f"{place}: none of {len(rows)} files has been unchanged for {seconds:g} s; call again later")
     return arrived
 
 

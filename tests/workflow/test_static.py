@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,15 @@ def test_every_name_that_a_script_takes_is_in_each_of_its_rules(rules):
         for kind, key in names_in_script(SCRIPTS / f"{rule['script']}.py"):
             assert key in rule[kind], f"{name} has no {kind}.{key}, which {rule['script']}.py takes"
     assert seen == {path.stem for path in SCRIPTS.glob("*.py")}
+
+
+def test_rules_and_scripts_stay_short():
+    text = [(ROOT / "Snakefile").read_text(), *(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))]
+    blocks = re.findall(r"^(?:use )?rule .*\n(?:(?:    .*)?\n)+", "\n".join(text), re.M)
+    lengths = [len([line for line in block.splitlines() if line]) for block in blocks]
+    assert len(lengths) > 60 and statistics.median(lengths) <= 15 and max(lengths) <= 30
+    for path in SCRIPTS.glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 60, path.name
 
 
 def test_names_of_a_script_are_found(tmp_path):

@@ -1,0 +1,43 @@
+"""Start of a training job: device, random numbers and micrographs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from crisp_core.segmentation.crops import LabelledMicrograph, parts_of_datasets
+from crisp_core.segmentation.devices import start_torch
+
+
+def start_training(
+    splits: Sequence[str],
+    images: Sequence[str],
+    labels: Sequence[str],
+    *,
+    datasets: Mapping[str, Mapping[str, Any]],
+    n_train: int | None,
+    seed: int,
+    threads: int,
+    gpus: int,
+) -> tuple[dict[str, list[LabelledMicrograph]], str]:
+    """Seed PyTorch, choose the device and read the training and validation micrographs.
+
+    Parameters
+    ----------
+    splits : sequence of paths
+        Table of the parts of every dataset.
+    images, labels : sequences of paths
+        Batch files of all datasets, one dataset after the other.
+    datasets : mapping of dataset to mapping
+        n_batches, the number of batch files of every dataset, in the same order.
+    n_train : int or None
+        Only the first training micrographs of every dataset.
+    seed : int
+        Seed of the weights.
+    threads, gpus : int
+        CPU threads and GPUs of the job.
+    """
+    torch.manual_seed(seed)
+    device = start_torch(threads=threads, gpus=gpus)
+    n_batches = {name: dataset["n_batches"] for name, dataset in datasets.items()}
+    return parts_of_datasets(splits, images, labels, n_batches=n_batches, n_train=n_train), device
