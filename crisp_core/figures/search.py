@@ -1,5 +1,6 @@
 """Figure of the search for the settings of a finder."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -71,12 +72,10 @@ def _parameter_labels(rows: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return [", ".join(f"{value:.3g}" for value in values) for values in rows[list(names)].to_numpy(float)]
 
 
-def _with_unit(name: str) -> str:
-    """Label of an axis: ``sigma_diameters`` becomes ``sigma (diameters)``."""
-    for unit in ("squared_diameters", "diameters", "px"):
-        if name.endswith(f"_{unit}"):
-            return f"{name.removesuffix(f'_{unit}')} ({unit})".replace("_", " ")
-    return name.replace("_", " ")
+def _with_unit(names: str) -> str:
+    """Label of an axis from the names of its parameters: ``sigma_diameters`` becomes ``sigma (diameters)``."""
+    words = (re.sub("_(squared_diameters|diameters|px)$", r" (\1)", name) for name in names.split(", "))
+    return ", ".join(words).replace("_", " ")
 
 
 def example() -> Figure:
