@@ -20,6 +20,7 @@ from crisp_core.plan import (
     reports,
     resolution,
     targets,
+    zoo,
 )
 from crisp_core.plan.checks import check_plan
 from crisp_core.plan.config_files import check_config_files

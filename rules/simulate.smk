@@ -24,11 +24,48 @@ use rule dataset_job as simulate with:
         coordinates="results/{dataset}/simulation/{batch}.star",
     pathvars:
         job="simulate/{batch}",
+    wildcard_constraints:
+        dataset=one_of(zoo.single_volumes(PLAN)),
     threads: 2
     params:
         **run_script("simulate"),
         dataset=ask_value(datasets.dataset_optics),
         simulation=ask_value(datasets.simulation_settings),
+        micrographs=ask_value(micrographs.batch_paths),
+        folder=below_prefix("results/{dataset}/micrographs"),
+        seed=config["seed"],
+
+
+use rule dataset_job as library with:
+    input:
+        volumes=ask(zoo.library_files),
+    output:
+        library="results/{dataset}/simulation/library.h5",
+    pathvars:
+        job="library",
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    params:
+        **run_script("library"),
+        library=ask_value(zoo.library_settings),
+
+
+use rule dataset_job as simulate_zoo with:
+    input:
+        library="results/{dataset}/simulation/library.h5",
+    output:
+        images="results/{dataset}/simulation/{batch}.h5",
+        coordinates="results/{dataset}/simulation/{batch}.star",
+        drawn="results/{dataset}/simulation/{batch}-drawn.tsv",
+    pathvars:
+        job="simulate/{batch}",
+    wildcard_constraints:
+        dataset=one_of(zoo.zoos(PLAN)),
+    params:
+        **run_script("simulate_zoo"),
+        dataset=ask_value(datasets.dataset_optics),
+        simulation=ask_value(zoo.zoo_settings),
         micrographs=ask_value(micrographs.batch_paths),
         folder=below_prefix("results/{dataset}/micrographs"),
         seed=config["seed"],

@@ -7,6 +7,7 @@ import pandas as pd
 
 from crisp_core.datasets.coordinate_check import check_against_images, scale_advice
 from crisp_core.datasets.coordinate_files import read_each, with_listed_files
+from crisp_core.datasets.empty_micrographs import add_empty_micrographs
 from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array
@@ -286,6 +287,7 @@ def import_checked(
     origin: str,
     scale: float = 1.0,
     required: bool = True,
+    complete: bool = False,
     **settings: Any,
 ) -> Imported:
     """Import coordinates, and refuse those that fit the prepared micrographs only upside down, turned or rescaled.
@@ -306,6 +308,8 @@ def import_checked(
         Factor by which coordinates are multiplied.
     required : bool
         Whether at least one micrograph must have coordinates.
+    complete : bool
+        Whether micrographs that no file names have no particle; otherwise nothing is known of them.
     **settings
         Further parameters of `import_coordinates`.
 
@@ -326,6 +330,8 @@ def import_checked(
         paths, shapes, origin=origin, scale=scale, required=required, advice=advice, **settings
     )
     named = set(imported.names["micrograph"])
+    if complete:
+        imported = imported._replace(names=add_empty_micrographs(imported.names, shapes, path=paths[0]))
     images = ((name, read_array(file, "image", name)) for name, file in file_of.items() if name in named)
     wrong, notes = check_against_images(imported.coordinates, images, source=source, required=required, **options)
     checked = without(imported._replace(notes=[*imported.notes, *notes]), wrong)

@@ -16,7 +16,7 @@ from crisp_core.errors import UserError, opening
 
 CHUNK_PX = 256
 # kinds of arrays whose values are numbers of classes
-CLASS_KINDS = ("label", "class", "scenery")
+CLASS_KINDS = ("label", "class", "scenery", "truth")
 
 
 class Grid(NamedTuple):

@@ -21,12 +21,17 @@ def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
     -------
     (h, w) uint8 array
     """
+    sampled = sample_classes(scenery, label.shape)
+    return np.where(layers()[sampled] > layers()[label], sampled, label)
+
+
+def sample_classes(classes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Sample the classes (H, W) of a micrograph at the pixels of a grid of `shape`, which is the same or coarser."""
     rows, columns = (
         np.minimum(np.rint(np.arange(n) * (fine / n)).astype(int), fine - 1)
-        for n, fine in zip(label.shape, scenery.shape, strict=True)
+        for n, fine in zip(shape, classes.shape, strict=True)
     )
-    sampled = scenery[np.ix_(rows, columns)]
-    return np.where(layers()[sampled] > layers()[label], sampled, label)
+    return classes[np.ix_(rows, columns)]
 
 
 def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:

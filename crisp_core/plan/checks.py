@@ -15,6 +15,7 @@ from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.zoo import check_zoo, zoos
 from crisp_core.segmentation.checkpoints import input_difference, read_facts
 from crisp_core.settings.questions import run_folder
 from crisp_core.settings.sizes import dataset_input, named_input
@@ -77,6 +78,8 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         if not files:
             raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
+    if dataset in zoos(plan):
+        check_zoo(plan, dataset)
     check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])
     for key, path in named.items():
         if path is not None and not os.access(path, os.R_OK):

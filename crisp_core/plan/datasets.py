@@ -14,7 +14,7 @@ from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
 from crisp_core.paths import matching_files
 from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
-from crisp_core.settings.questions import label_source
+from crisp_core.settings.questions import is_zoo, label_source
 from crisp_core.simulation.settings import SimulationSettings
 from crisp_core.simulation.volumes import volume_source
 
@@ -30,7 +30,8 @@ def volume_path(plan: Plan, dataset: str) -> str | None:
     """Map or model of a simulation; None for the phantom and for an entry of a data bank."""
     simulation = plan.dataset(dataset).simulation
     volume = None if simulation is None else simulation.volume
-    if volume is None:
+    # several volumes are a zoo's
+    if volume is None or isinstance(volume, list) or is_zoo(plan.dataset(dataset)):
         return None
     kind, name = volume_source(volume)
     return name if kind in ("map", "model") else None
@@ -82,7 +83,7 @@ def volume_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which a simulated micrograph depends, besides the density of its particles."""
-    return simulation_of(plan, dataset).plain(without=(*VOLUME_KEYS, "n_micrographs", "threshold"))
+    return simulation_of(plan, dataset).plain(without=(*VOLUME_KEYS, "n_micrographs", "threshold", "zoo"))
 
 
 def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:
@@ -110,7 +111,9 @@ def simulation_batches(plan: Plan, *, dataset: str) -> list[str]:
 def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """How a dataset's coordinates are to be read; a simulation writes RELION's."""
     if dataset in plan.simulated:
-        return {"format": "relion-particles", "origin": "top-left"}
+        # a micrograph of a zoo that its star file does not name has no particle
+        complete = {"complete": True} if is_zoo(plan.dataset(dataset)) else {}
+        return {"format": "relion-particles", "origin": "top-left"} | complete
     settings = coordinates_of(plan, dataset)
     pixel_size = plan.dataset(dataset).pixel_size if settings.subtract_origins else None
     return settings.plain("format", "origin", "scale", "least_score") | {"refined_pixel_size": pixel_size}

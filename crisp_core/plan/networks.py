@@ -10,7 +10,7 @@ from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.settings.config import ExperimentSettings, NetworkEntry
-from crisp_core.settings.questions import network_owner, run_folder, searches_centers
+from crisp_core.settings.questions import is_empty, network_owner, run_folder, searches_centers
 from crisp_core.settings.seeded import seeded_name
 
 
@@ -80,6 +80,8 @@ def training_sources(plan: Plan, *, network: str) -> dict[str, dict[str, Any]]:
             "n_batches": len(batches_to_train(plan, dataset)),
             "preparation": plan.dataset(dataset).preparation.plain(),
             "diameter_angstrom": plan.dataset(dataset).particle_diameter_angstrom,
+            # named only where it is so, since another parameter would train other networks again
+            **({"without_training": True} if is_empty(plan.dataset(dataset).split, "train") else {}),
         }
         for dataset in training_of(plan, network).datasets
     }

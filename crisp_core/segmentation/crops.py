@@ -1,7 +1,7 @@
 """Random crops of labelled micrographs: where they are taken, which pixels count, how they are varied."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import h5py
@@ -61,6 +61,7 @@ def parts_of_datasets(
     *,
     n_batches: Mapping[str, int],
     n_train: int | None = None,
+    without_training: Collection[str] = (),
 ) -> dict[str, list[LabelledMicrograph]]:
     """Training and validation micrographs of all datasets of a network.
 
@@ -74,11 +75,13 @@ def parts_of_datasets(
         Number of batch files of every dataset, in the same order.
     n_train : int, optional
         Only the first training micrographs of every dataset.
+    without_training : collection of str
+        Datasets that are for validation alone.
 
     Raises
     ------
     UserError
-        If one of several datasets has no training micrograph.
+        If one of several datasets has no training micrograph, and is not for validation alone.
     """
     parts: dict[str, list[LabelledMicrograph]] = {"train": [], "validation": []}
     start = 0
@@ -87,7 +90,7 @@ def parts_of_datasets(
         # a network of one dataset names no dataset, so that its crops are those of the dataset alone
         name = dataset if len(n_batches) > 1 else ""
         found = labelled_parts(split, images[own], labels[own], dataset=name)
-        if len(n_batches) > 1 and not found.get("train"):
+        if len(n_batches) > 1 and not found.get("train") and dataset not in without_training:
             raise UserError(
                 f"{path}: no training micrograph of {dataset} could be used; correct its files or split, or take it "
                 "out of the network's datasets"

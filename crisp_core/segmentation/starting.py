@@ -29,7 +29,8 @@ def start_training(
     images, labels : sequences of paths
         Batch files of all datasets, one dataset after the other.
     datasets : mapping of dataset to mapping
-        n_batches, the number of batch files of every dataset, in the same order.
+        n_batches, the number of batch files of every dataset, in the same order; without_training, True for a dataset
+        that is for validation alone.
     n_train : int or None
         Only the first training micrographs of every dataset.
     seed : int
@@ -40,4 +41,8 @@ def start_training(
     torch.manual_seed(seed)
     device = start_torch(threads=threads, gpus=gpus)
     n_batches = {name: dataset["n_batches"] for name, dataset in datasets.items()}
-    return parts_of_datasets(splits, images, labels, n_batches=n_batches, n_train=n_train), device
+    without_training = [name for name, dataset in datasets.items() if dataset.get("without_training")]
+    parts = parts_of_datasets(
+        splits, images, labels, n_batches=n_batches, n_train=n_train, without_training=without_training
+    )
+    return parts, device

@@ -6,7 +6,7 @@ from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.sections import Section
 from crisp_core.settings.config import Config, DatasetSettings
-from crisp_core.settings.questions import label_source
+from crisp_core.settings.questions import is_zoo, label_source
 
 
 def check_dataset(name: str, dataset: DatasetSettings) -> None:
@@ -29,6 +29,7 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
             f"{place}: a particle of {diameter:g} Å is less than 4 pixels wide at working_pixel_size {working:g}; "
             f"give at most {diameter / 8:.3g} Å/px"
         )
+    check_volume(place, dataset)
     check_labels(place, dataset)
     coordinates = dataset.coordinates
     if (
@@ -46,10 +47,24 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
     check_bounds(f"{place}/simulation", dataset.simulation)
 
 
+def check_volume(place: str, dataset: DatasetSettings) -> None:
+    """Refuse several volumes without zoo, a zoo without volume, and a zoo's labels from another source."""
+    volume = None if dataset.simulation is None else dataset.simulation.volume
+    if is_zoo(dataset):
+        if volume is None:
+            raise UserError(f"{place}/simulation/volume: a zoo needs volumes; give paths, globs or a list of them")
+        if label_source(dataset) != "truth":
+            raise UserError(f"{place}/labels/source: a zoo has labels of its own; leave it out")
+    elif isinstance(volume, list) or (volume is not None and any(sign in volume for sign in "*?[")):
+        raise UserError(
+            f"{place}/simulation/volume: several volumes need simulation/zoo; give zoo: {{}}, or one volume"
+        )
+
+
 def check_bounds(place: str, section: Any) -> None:
     """Refuse a least that is more than its most, anywhere in a simulation's settings."""
     for key, value in section if isinstance(section, Section) else ():
-        if key in ("shape_px", "defocus_angstrom"):
+        if key in ("shape_px", "defocus_angstrom", "zoo"):
             continue
         if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
             raise UserError(f"{place}/{key}: the least, {value[0]}, is more than the most, {value[1]}; swap them")

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from crisp_core.classes import CLASSES, REGISTRY
+from crisp_core.classes import BACKGROUND, CARBON, CLASSES, CONTAMINANT, PARTICLE, REGISTRY
 from crisp_core.datasets.settings import SplitSettings
 from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.sections import Section
@@ -47,8 +47,15 @@ def picker_name(experiment: ExperimentSettings) -> str | None:
     return None if experiment.picker is None else experiment.picker.program
 
 
+def is_zoo(dataset: DatasetSettings) -> bool:
+    """Whether a dataset is a simulation of many volumes at one nominal scale."""
+    return dataset.simulation is not None and dataset.simulation.zoo is not None
+
+
 def label_classes(dataset: DatasetSettings) -> list[str]:
     """Classes that a dataset's labels can have: a simulation's truth alone has more than two."""
+    if is_zoo(dataset):
+        return [CLASSES[number] for number in (BACKGROUND, PARTICLE, CONTAMINANT, CARBON)]
     scenery = None if dataset.simulation is None else dataset.simulation.scenery
     if scenery is None or label_source(dataset) != "truth":
         return [*CLASSES[:2]]

@@ -1,5 +1,6 @@
 """Checks of networks, experiments and runs across sections."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from crisp_core.errors import UserError
@@ -77,6 +78,10 @@ def check_network(name: str, settings: Config) -> None:
                 f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
             )
         check_trains(f"{place}/datasets", dataset, settings)
+    check_parts_of_datasets(f"{place}/datasets", entry.datasets, settings)
+    for dataset in entry.datasets:
+        if is_empty(settings.datasets[dataset].split, "train"):
+            continue
         check_n_micrographs(place, dataset, entry.training.n_micrographs, settings)
     shown = {name for dataset in entry.datasets for name in label_classes(settings.datasets[dataset])}
     if missing := [name for name in entry.network.classes if name not in shown]:
@@ -87,14 +92,23 @@ def check_network(name: str, settings: Config) -> None:
 
 
 def check_trains(place: str, dataset: str, settings: Config) -> None:
-    """Refuse to train on a dataset without coordinates, or without training or validation micrographs."""
+    """Refuse to train on a dataset without coordinates, or without training and validation micrographs."""
     entry = settings.datasets[dataset]
     if not has_truth(entry):
         raise UserError(f"{place}: {dataset} has no coordinates to train on; give datasets/{dataset}/coordinates")
-    for part in ("train", "validation"):
-        if is_empty(entry.split, part):
-            raise UserError(f"{place}: datasets/{dataset}/split/{part} is empty; put a micrograph into it")
+    if is_empty(entry.split, "train") and is_empty(entry.split, "validation"):
+        raise UserError(
+            f"{place}: datasets/{dataset}/split has no training and no validation micrographs; give it some, or take "
+            f"{dataset} out"
+        )
     check_sizes(dataset, settings)
+
+
+def check_parts_of_datasets(place: str, datasets: Sequence[str], settings: Config) -> None:
+    """Refuse a network none of whose datasets has training micrographs, or none validation micrographs."""
+    for part in ("train", "validation"):
+        if all(is_empty(settings.datasets[dataset].split, part) for dataset in datasets):
+            raise UserError(f"{place}: datasets/{datasets[0]}/split/{part} is empty; put a micrograph into it")
 
 
 def check_run(run: str, settings: Config) -> None:

@@ -1,6 +1,6 @@
 """Ice crystals, ethane beads and aggregates, as parts of the scenery of a simulated micrograph."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -131,6 +131,6 @@ def draw_aggregates(
     return np.array(xy, dtype=float).reshape(-1, 2)
 
 
-def draw_count(bounds: tuple[int, int], rng: np.random.Generator) -> int:
+def draw_count(bounds: Sequence[int], rng: np.random.Generator) -> int:
     """Draw an integer between two bounds, both included."""
     return int(rng.integers(bounds[0], bounds[1] + 1))

@@ -1,5 +1,6 @@
 """Densities of many volumes at one scale: all have the same length in voxels, whatever their length in Å."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from crisp_core.simulation.volumes import density_of_atoms, local_source, read_m
 
 # Voxels above this share of the density at this quantile of all voxels are the particle.
 SURFACE_SHARE, DENSE_QUANTILE = 0.25, 0.998
+# Column of a table of volumes: the data set whose test a volume in the training would spoil.
+GROUP_COLUMN = "keep_out_of_training_when_testing_on"
 # Endings that a volume's name does not have.
 ENDINGS = (".gz", ".bz2", ".mrc", ".map", ".ccp4", ".cif", ".mmcif", ".pdb", ".ent")
 
@@ -70,6 +73,55 @@ def listed_volumes(volumes: str | Iterable[str], exclude: Iterable[str] = ()) ->
     if not left:
         raise UserError("simulation/volume: no volume is left; correct the patterns or shorten simulation/zoo/exclude")
     return left
+
+
+class VolumeFacts(NamedTuple):
+    """Row of a table of volumes: whether it is a membrane protein, and the leak group, empty where there is none."""
+
+    is_membrane: bool
+    group: str
+
+
+def read_volume_table(path: str | Path | None) -> dict[str, VolumeFacts]:
+    """Read a table of volumes by name; None is an empty one.
+
+    Raises
+    ------
+    UserError
+        If it is not a table with the columns id, membrane and keep_out_of_training_when_testing_on.
+    """
+    if path is None:
+        return {}
+    try:
+        with Path(path).open(newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+        return {row["id"]: VolumeFacts(bool(row["membrane"]), row[GROUP_COLUMN] or "") for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
+        raise UserError(f"{path}: is not a table of volumes ({error}); see simulation/zoo/table") from None
+
+
+def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
+    """Names of the volumes that a list of names and leak groups leaves out.
+
+    Raises
+    ------
+    UserError
+        If an entry is neither the name of a volume nor part of a leak group's name.
+    """
+    names, found = list(volumes), []
+    for entry in exclude:
+        group = [name for name in names if name in table and entry in table[name].group]
+        if entry not in names and not group:
+            raise UserError(
+                f"simulation/zoo/exclude: {entry} is no volume and no leak group of the table; correct or remove it"
+            )
+        found += [entry] if entry in names else group
+    return sorted(set(found))
+
+
+def membrane_names(table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
+    """Names of the volumes that the table has as membrane proteins."""
+    return [name for name in volumes if name in table and table[name].is_membrane]
 
 
 def build_volume(

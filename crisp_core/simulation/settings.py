@@ -10,13 +10,14 @@ from crisp_core.sections import (
     CountBounds,
     LengthBounds,
     NonNegative,
+    Paths,
     PixelSize,
     Positive,
     Section,
     Share,
     ShareBounds,
-    UserPath,
 )
+from crisp_core.simulation.zoo_settings import ZooSettings
 
 # names of `labels.thresholds`, a later package; a test compares them
 Threshold = Literal[
@@ -194,9 +195,9 @@ class SimulationSettings(Section):
     shape_px: Annotated[list[Annotated[int, Field(ge=64)]], Field(min_length=2, max_length=2)] = [1024, 1024]
     """Height and width of a micrograph, in pixels."""
 
-    volume: UserPath | None = None
+    volume: Paths | None = None
     """Density map (.mrc .map .ccp4, also .gz .bz2), EMDB entry (EMD-2984), atomic model (.cif .mmcif .pdb .ent, also
-    .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom."""
+    .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom. With zoo, globs and lists of these."""
 
     volume_pixel_size: PixelSize | None = None
     """Pixel size of a map in Å/px; null takes its header's."""
@@ -226,6 +227,10 @@ class SimulationSettings(Section):
 
     threshold: Threshold = "li"
     """Threshold of scikit-image that turns the clean micrograph into the label."""
+
+    zoo: ZooSettings | None = None
+    """Micrographs of many volumes at one nominal scale, drawn from ranges, instead of the keys n_particles to scenery;
+    null is one volume. See docs/simulation.md."""
 
     scenery: ScenerySettings | None = None
     """Everything in a micrograph except its particles; null leaves it out."""

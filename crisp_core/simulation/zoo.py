@@ -42,7 +42,7 @@ class ZooDraw(NamedTuple):
     lens: Mapping[str, float]  # options of `ctf.ctf`, at the real pixel size
     coverage: float  # of the area by particles; 0 is none
     distance_diameters: float
-    strength: tuple[float, float]  # contrast of a particle relative to its kind's
+    strength: Sequence[float]  # contrast of a particle relative to its kind's
     uneven: bool
     preferred_deg: float | None  # spread of the orientations around one; None is any orientation
     snr: float
@@ -78,7 +78,7 @@ def draw_zoo(
     crystalline = bool(rng.random() < settings.crystalline)
     empty = bool(rng.random() < settings.empty) or crystalline
     pixel_size = kinds[0].extent_angstrom / kinds[0].extent_px
-    coverage, distance = log_uniform(settings.coverage, rng), rng.uniform(*settings.distance_diameters)
+    coverage, distance = log_uniform(settings.coverage, rng), uniform(settings.distance_diameters, rng)
     uneven, oriented = rng.random() < settings.uneven, rng.random() < settings.oriented
     spread_deg = float(rng.uniform(8, 40))
     return ZooDraw(
@@ -87,7 +87,7 @@ def draw_zoo(
         pixel_size=pixel_size,
         lens=draw_lens(settings, pixel_size, named_rng(seed, name, "zoo lens")),
         coverage=0.0 if empty else coverage,
-        distance_diameters=float(distance),
+        distance_diameters=distance,
         strength=settings.strength,
         uneven=bool(uneven),
         preferred_deg=spread_deg if oriented else None,
@@ -109,7 +109,7 @@ def draw_kind(
     names: Sequence[str] = sorted(library)
     source = names[int(rng.integers(len(names)))]
     volume = library[source]
-    width, level = rng.uniform(*settings.micelle_angstrom), rng.uniform(*settings.micelle_density)
+    width, level = uniform(settings.micelle_angstrom, rng), uniform(settings.micelle_density, rng)
     if volume.slab is not None:
         scale = {"pixel_size": volume.pixel_size, "width_angstrom": width, "level": level}
         density = with_micelle(volume.density, volume.slab, **scale)
@@ -126,13 +126,13 @@ def as_kind(source: str, volume: LibraryVolume, extent_px: float, extent_angstro
 
 def draw_lens(settings: ZooSettings, pixel_size: float, rng: np.random.Generator) -> dict[str, float]:
     """Draw the contrast transfer at a pixel size in Å/px, as options of `ctf.ctf`."""
-    defocus, astigmatism = rng.uniform(*settings.defocus_angstrom), rng.uniform(*settings.astigmatism_angstrom)
+    defocus, astigmatism = uniform(settings.defocus_angstrom, rng), uniform(settings.astigmatism_angstrom, rng)
     plate, phase_deg = rng.random() < settings.phase_plate, rng.uniform(30, 120)
     return {
         "pixel_size": pixel_size,
         "voltage_kv": float(rng.choice(settings.voltages_kv)),
         "spherical_aberration_mm": float(rng.choice(settings.spherical_aberrations_mm)),
-        "amplitude_contrast": float(rng.uniform(*settings.amplitude_contrast)),
+        "amplitude_contrast": uniform(settings.amplitude_contrast, rng),
         "defocus_u_angstrom": defocus + astigmatism / 2,
         "defocus_v_angstrom": defocus - astigmatism / 2,
         "defocus_angle_deg": float(rng.uniform(0, 180)),
@@ -145,12 +145,12 @@ def draw_noise(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: 
     return {
         "snr": log_uniform(settings.snr, rng),
         "noise": {
-            "coloured_share": float(rng.uniform(*settings.coloured_share)),
+            "coloured_share": uniform(settings.coloured_share, rng),
             "length_px": log_uniform(settings.coloured_length_diameters, rng) * diameter_px,
-            "falloff_px": float(rng.uniform(*settings.falloff_px)),
+            "falloff_px": uniform(settings.falloff_px, rng),
         },
-        "solvent": float(rng.uniform(*settings.solvent)),
-        "gradient": float(rng.uniform(*settings.gradient)),
+        "solvent": uniform(settings.solvent, rng),
+        "gradient": uniform(settings.gradient, rng),
         "gradient_diameters": log_uniform(settings.gradient_diameters, rng),
     }
 
@@ -158,7 +158,7 @@ def draw_noise(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: 
 def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: float) -> Habits:
     """Draw what happened to a micrograph's file."""
     chances = rng.random(6)
-    lowpass_px, strength, window = rng.uniform(*settings.lowpass_px), rng.uniform(), log_uniform((1.2, 8), rng)
+    lowpass_px, strength, window = uniform(settings.lowpass_px, rng), rng.uniform(), log_uniform((1.2, 8), rng)
     sides = rng.random(4) < 0.4
     sides[rng.integers(4)] = True
     top, bottom, left, right = (int(w) for w in rng.integers(4, int(1.5 * diameter_px) + 5, 4) * sides)
@@ -167,7 +167,7 @@ def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px:
     clipped = log_uniform((0.005, 1), rng)
     bordered = bool(chances[4] < settings.border)
     return Habits(
-        lowpass_px=float(lowpass_px) if chances[0] < settings.lowpass else 0.0,
+        lowpass_px=lowpass_px if chances[0] < settings.lowpass else 0.0,
         denoiser=denoiser if chances[1] < settings.denoised else None,
         strength=float(strength),
         local_contrast=contrast if chances[2] < settings.local_contrast else None,
@@ -180,6 +180,11 @@ def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px:
     )
 
 
-def log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
+def uniform(bounds: Sequence[float], rng: np.random.Generator) -> float:
+    """Draw a number between two bounds."""
+    return float(rng.uniform(bounds[0], bounds[1]))
+
+
+def log_uniform(bounds: Sequence[float], rng: np.random.Generator) -> float:
     """Draw a number whose logarithm is uniform between those of two positive bounds."""
     return float(np.exp(rng.uniform(*np.log(bounds))))

@@ -43,6 +43,7 @@ def simulate_zoo_micrograph(
     library: Mapping[str, LibraryVolume],
     *,
     name: str,
+    dataset: str = "",
     seed: int,
     shape: Shape,
     diameter_px: float,
@@ -55,8 +56,9 @@ def simulate_zoo_micrograph(
     ----------
     settings : ZooSettings
     library : mapping of str to LibraryVolume
-    name : str
-        Micrograph; with `seed` it determines every draw.
+    name, dataset : str
+        Micrograph and its dataset; with `seed` they determine every draw, so that micrographs of one name in a training
+        and a validation dataset have nothing in common.
     seed : int
     shape : (int, int)
         Height and width in px.
@@ -65,7 +67,8 @@ def simulate_zoo_micrograph(
     pixel_size, voltage_kv : float
         Nominal Å/px and kV, for which the coordinates' defocus is stated: see `nominal_defocus`.
     """
-    draw = draw_zoo(settings, library, name=name, seed=seed, diameter_px=diameter_px)
+    stream = f"{dataset}/{name}"
+    draw = draw_zoo(settings, library, name=stream, seed=seed, diameter_px=diameter_px)
     lens = draw.lens
     spread_px = ctf_spread_px(draw.pixel_size, lens["voltage_kv"], lens["defocus_u_angstrom"])
     pad_px = min(spread_px, MOST_PAD_PX)
@@ -73,13 +76,13 @@ def simulate_zoo_micrograph(
     inside = tuple(slice(pad_px, pad_px + side) for side in shape)
     own: dict[str, Any] = {"offset_px": pad_px, "diameter_px": diameter_px}
     amount = max(1.0, VISIBLE / np.sqrt(draw.snr))
-    scene = draw_scene(settings, shape, canvas, **own, amount=amount, rng=named_rng(seed, name, "zoo scenery"))
-    waste = place_waste(draw, settings, shape, canvas, **own, rng=named_rng(seed, name, "zoo waste"))
+    scene = draw_scene(settings, shape, canvas, **own, amount=amount, rng=named_rng(seed, stream, "zoo scenery"))
+    waste = place_waste(draw, settings, shape, canvas, **own, rng=named_rng(seed, stream, "zoo waste"))
     blocked = (scene.classes == CONTAMINANT) | waste.outline[inside]
     if not scene.film_takes_particles:
         blocked |= scene.classes == CARBON
-    particles = place_particles(draw, blocked, canvas, **own, rng=named_rng(seed, name, "zoo places"))
-    rng = named_rng(seed, name, "zoo fields")
+    particles = place_particles(draw, blocked, canvas, **own, rng=named_rng(seed, stream, "zoo places"))
+    rng = named_rng(seed, stream, "zoo fields")
     clean = -image_matter(draw, scene.density + waste.density + particles.density, scene.absorbed, rng=rng)[inside]
     clean -= np.float32(draw.gradient) * draw_uneven_ice(
         shape, length_px=draw.gradient_diameters * diameter_px, rng=rng

@@ -1,6 +1,6 @@
 """Particles of a zoo on a canvas: projections, their outlines, and their contrast."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,13 +73,13 @@ def placed(
     canvas: Shape,
     *,
     offset_px: int,
-    strength: tuple[float, float],
+    strength: Sequence[float],
     rng: np.random.Generator,
 ) -> Placed:
     """Project one kind of particle to positions (n, 2), each with its own contrast, and outline every projection."""
     euler_deg = draw_orientations(len(xy), preferred_deg, rng)
     views = project(kind.density, euler_deg)
-    strengths = rng.uniform(*strength, len(xy)).astype(np.float32)
+    strengths = rng.uniform(strength[0], strength[1], len(xy)).astype(np.float32)
     density = place_projections(canvas, views * strengths[:, None, None], xy + offset_px)
     return Placed(density, paste_outlines(canvas, outlines(views), xy + offset_px), xy, euler_deg)
 

@@ -144,7 +144,7 @@ def draw_contaminant(kind: str, shape: Shape, diameter_px: float, rng: np.random
     for periods in (1, 2, 3, 4, 5):
         wave = np.cos(periods * OUTLINE_ANGLES + rng.uniform(-np.pi, np.pi))
         outline = outline + rng.normal(0, unevenness / np.sqrt(periods)) * wave
-    low, high = {"crystal": (0.8, 6), "bead": (0.6, 5), "patch": (0.3, 1.8), "gold": (6, 15)}[kind]
+    low, high = {"crystal": (0.8, 6), "bead": (0.6, 5), "patch": (0.5, 2), "gold": (6, 15)}[kind]
     density = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     bevel = {"crystal": ICE_BEVEL, "patch": rng.uniform(0.1, 0.6)}.get(kind, BEAD_BEVEL)
     absorption = rng.uniform(0.5, 0.9) if kind == "gold" else rng.uniform(0.05, 0.5)

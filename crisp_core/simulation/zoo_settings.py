@@ -2,102 +2,172 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
+
+from crisp_core.sections import Natural, NonNegative, Positive, Section, Share, UserPath, mistake
 
 
-def _rising(bounds: tuple[float, float]) -> tuple[float, float]:
+def _rising(bounds: list[float]) -> list[float]:
     if bounds[0] > bounds[1]:
-        raise ValueError("the minimum is larger than the maximum; swap them")
+        raise mistake(f"the minimum, {bounds[0]:g}, is larger than the maximum, {bounds[1]:g}; swap them")
     return bounds
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Range = Annotated[tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]], AfterValidator(_rising)]
-PositiveRange = Annotated[tuple[Positive, Positive], AfterValidator(_rising)]
-ShareRange = Annotated[tuple[Share, Share], AfterValidator(_rising)]
-Counts = Annotated[tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]], AfterValidator(_rising)]
+TWO = Field(min_length=2, max_length=2)
+Range = Annotated[list[NonNegative], TWO, AfterValidator(_rising)]
+PositiveRange = Annotated[list[Positive], TWO, AfterValidator(_rising)]
+ShareRange = Annotated[list[Share], TWO, AfterValidator(_rising)]
+Counts = Annotated[list[Natural], TWO, AfterValidator(_rising)]
 
 
-class ZooSettings(BaseModel):
-    """What a zoo draws for every micrograph; a pair is the minimum and the maximum."""
+class ZooSettings(Section):
+    """Micrographs of many kinds of particles, each drawn from ranges; a pair is the minimum and the maximum.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    A length in diameters is one in nominal diameters of the dataset, and a pixel one of the nominal pixel size. Amounts
+    of matter are in particles: 1 is the mean projected density of a particle over its disc.
+    """
 
     # volumes
-    exclude: tuple[str, ...] = Field((), description="names of volumes, or leak groups of the table, that are left out")
-    table: str | None = Field(
-        None,
-        description="table of the volumes (tab-separated, columns id, membrane, keep_out_of_training_when_testing_on)",
-    )
-    shells: Share = Field(0.08, description="share of the micrographs with a random hollow shell as the particle")
-    blobs: Share = Field(0.08, description="share of the micrographs with a random lumpy shape as the particle")
-    mixed: Share = Field(0.12, description="share of the micrographs with a second kind of particle")
-    extent_spread: Share = Field(0.2, description="the longest extent is the nominal diameter ± this share")
-    micelle_angstrom: PositiveRange = Field(
-        (15, 30), description="Å; thickness of the detergent around membrane proteins"
-    )
-    micelle_density: Range = Field((0.35, 0.9), description="of the detergent, relative to the protein")
+    exclude: list[Annotated[str, Field(min_length=1)]] = []
+    """Volumes that are left out: names, or parts of the names of leak groups in the table."""
+
+    table: UserPath | None = None
+    """Table of the volumes, tab-separated: columns id, membrane (yes or empty), and
+    keep_out_of_training_when_testing_on, the leak group. Null is no membrane protein and no leak group."""
+
+    shells: Share = 0.08
+    """Share of the micrographs with a random hollow shell as the particle."""
+
+    blobs: Share = 0.08
+    """Share of the micrographs with a random lumpy shape as the particle."""
+
+    mixed: Share = 0.12
+    """Share of the micrographs with a second kind of particle."""
+
+    extent_spread: Share = 0.2
+    """The longest extent is the nominal diameter ± this share."""
+
+    micelle_angstrom: PositiveRange = [15.0, 30.0]
+    """Thickness of the detergent around membrane proteins (Å)."""
+
+    micelle_density: Range = [0.35, 0.9]
+    """Density of the detergent, relative to the protein."""
 
     # particles
-    empty: Share = Field(0.12, description="share of the micrographs without particles")
-    coverage: PositiveRange = Field(
-        (0.05, 0.5), description="share of the area that the particles' discs cover, log-uniform"
-    )
-    distance_diameters: PositiveRange = Field(
-        (0.55, 1.1), description="minimum distance of two particles, in diameters"
-    )
-    uneven: Share = Field(0.3, description="share of the micrographs whose particles gather in places")
-    oriented: Share = Field(0.2, description="share of the micrographs with a preferred orientation")
-    strength: PositiveRange = Field((0.75, 1.2), description="contrast of a particle relative to its kind's")
+    empty: Share = 0.12
+    """Share of the micrographs without particles."""
+
+    coverage: PositiveRange = [0.05, 0.5]
+    """Share of the area that the particles' discs cover, log-uniform."""
+
+    distance_diameters: PositiveRange = [0.55, 1.1]
+    """Minimum distance of two particles, in diameters."""
+
+    uneven: Share = 0.3
+    """Share of the micrographs whose particles gather in places."""
+
+    oriented: Share = 0.2
+    """Share of the micrographs with a preferred orientation."""
+
+    strength: PositiveRange = [0.75, 1.2]
+    """Contrast of a particle relative to its kind's."""
 
     # microscope
-    voltages_kv: tuple[Positive, ...] = Field((200, 300), min_length=1, description="kV; values to draw from")
-    spherical_aberrations_mm: tuple[Annotated[float, Field(ge=0)], ...] = Field(
-        (0.01, 1.4, 2.7), min_length=1, description="mm; values to draw from"
-    )
-    amplitude_contrast: ShareRange = Field((0.07, 0.12), description="fraction")
-    defocus_angstrom: PositiveRange = Field((6000, 34000), description="Å, underfocus positive")
-    astigmatism_angstrom: Range = Field((0, 800), description="Å; difference of the two defoci")
-    phase_plate: Share = Field(0.04, description="share of the micrographs with a phase plate (30° to 120°)")
+    voltages_kv: Annotated[list[Positive], Field(min_length=1)] = [200.0, 300.0]
+    """Voltages to draw from (kV)."""
+
+    spherical_aberrations_mm: Annotated[list[NonNegative], Field(min_length=1)] = [0.01, 1.4, 2.7]
+    """Spherical aberrations to draw from (mm)."""
+
+    amplitude_contrast: ShareRange = [0.07, 0.12]
+    """Amplitude contrast."""
+
+    defocus_angstrom: PositiveRange = [6000.0, 34000.0]
+    """Defocus (Å), underfocus positive."""
+
+    astigmatism_angstrom: Range = [0.0, 800.0]
+    """Difference of the two defoci (Å)."""
+
+    phase_plate: Share = 0.04
+    """Share of the micrographs with a phase plate (30° to 120°)."""
 
     # noise
-    snr: PositiveRange = Field(
-        (0.12, 3),
-        description="var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform",
-    )
-    coloured_share: ShareRange = Field((0, 0.2), description="share of the noise's variance that falls with frequency")
-    coloured_length_diameters: PositiveRange = Field(
-        (0.3, 2.5), description="length from which that part falls, in diameters"
-    )
-    falloff_px: Range = Field((0, 1.4), description="pixels; where the detector leaves 1/e of the noise's power")
-    solvent: Range = Field((0, 0.2), description="particles; standard deviation of the grain of the ice")
-    gradient: Range = Field((0, 0.4), description="particles; standard deviation of the slow change by uneven ice")
-    gradient_diameters: PositiveRange = Field((8, 50), description="shortest wave of that change, in diameters")
+    snr: PositiveRange = [0.12, 3.0]
+    """Ratio var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform."""
+
+    coloured_share: ShareRange = [0.0, 0.2]
+    """Share of the noise's variance that falls with frequency."""
+
+    coloured_length_diameters: PositiveRange = [0.3, 2.5]
+    """Length from which that part falls, in diameters."""
+
+    falloff_px: Range = [0.0, 1.4]
+    """Wavelength (px) at which the detector leaves 1/e of the noise's power."""
+
+    solvent: Range = [0.0, 0.2]
+    """Standard deviation of the grain of the ice, in particles."""
+
+    gradient: Range = [0.0, 0.4]
+    """Standard deviation of the slow change by uneven ice, in particles."""
+
+    gradient_diameters: PositiveRange = [8.0, 50.0]
+    """Shortest wave of that change, in diameters."""
 
     # scenery
-    film: Share = Field(0.25, description="share of the micrographs with the edge of a carbon or gold film")
-    gold_film: Share = Field(0.25, description="share of the films that are gold")
-    film_particles: Share = Field(0.3, description="share of the carbon films on which particles lie too")
-    crystals: Counts = Field((0, 3), description="ice crystals per micrograph that has contaminants")
-    beads: Counts = Field((0, 5), description="round beads per micrograph that has contaminants")
-    patches: Counts = Field((0, 6), description="thin patches of any outline per micrograph that has contaminants")
-    contaminated: Share = Field(0.5, description="share of the micrographs with contaminants")
-    contaminant_diameters: PositiveRange = Field(
-        (0.4, 8), description="extent of contaminants, in diameters, log-uniform"
-    )
-    gold: Share = Field(0.06, description="share of the micrographs with gold beads")
-    crystalline: Share = Field(
-        0.07, description="share of the micrographs with crystalline ice, which have no particles"
-    )
-    clumps: Share = Field(0.25, description="share of the micrographs with clumps of particles or of denatured protein")
-    broken: Share = Field(0.3, description="share of the micrographs with fragments of particles")
+    film: Share = 0.25
+    """Share of the micrographs with the edge of a carbon or gold film."""
+
+    gold_film: Share = 0.25
+    """Share of the films that are gold."""
+
+    film_particles: Share = 0.3
+    """Share of the carbon films on which particles lie too."""
+
+    crystals: Counts = [0, 3]
+    """Ice crystals per micrograph that has contaminants."""
+
+    beads: Counts = [0, 5]
+    """Round beads per micrograph that has contaminants."""
+
+    patches: Counts = [0, 6]
+    """Thin patches of any outline per micrograph that has contaminants."""
+
+    contaminated: Share = 0.5
+    """Share of the micrographs with contaminants."""
+
+    contaminant_diameters: PositiveRange = [0.4, 8.0]
+    """Extent of contaminants, in diameters, log-uniform."""
+
+    gold: Share = 0.06
+    """Share of the micrographs with gold beads."""
+
+    crystalline: Share = 0.07
+    """Share of the micrographs with crystalline ice, which have no particles."""
+
+    clumps: Share = 0.25
+    """Share of the micrographs with clumps of particles or of denatured protein."""
+
+    broken: Share = 0.3
+    """Share of the micrographs with fragments of particles."""
 
     # files
-    lowpass: Share = Field(0.35, description="share of the files with a low pass")
-    lowpass_px: Range = Field((0.4, 2.2), description="pixels; standard deviation of the low pass")
-    denoised: Share = Field(0.3, description="share of the files that a denoiser changed")
-    local_contrast: Share = Field(0.2, description="share of the files with local contrast")
-    illumination: Share = Field(0.25, description="share of the files with uneven illumination")
-    border: Share = Field(0.12, description="share of the files with a dark, grey or streaked border")
-    eight_bit: Share = Field(0.4, description="share of the files with 256 grey levels")
+    lowpass: Share = 0.35
+    """Share of the files with a low pass."""
+
+    lowpass_px: Range = [0.4, 2.2]
+    """Standard deviation of the low pass (px)."""
+
+    denoised: Share = 0.3
+    """Share of the files that a denoiser changed."""
+
+    local_contrast: Share = 0.2
+    """Share of the files with local contrast."""
+
+    illumination: Share = 0.25
+    """Share of the files with uneven illumination."""
+
+    border: Share = 0.12
+    """Share of the files with a dark, grey or streaked border."""
+
+    eight_bit: Share = 0.4
+    """Share of the files with 256 grey levels."""

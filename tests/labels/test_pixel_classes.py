@@ -1,6 +1,6 @@
 import numpy as np
 
-from crisp_core.labels.pixel_classes import add_scenery_classes, signed_label
+from crisp_core.labels.pixel_classes import add_scenery_classes, sample_classes, signed_label
 
 
 def test_scenery_covers_particles_only_where_it_is_a_contaminant():
@@ -21,3 +21,9 @@ def test_an_exported_label_has_minus_one_where_pixels_count_for_nothing():
     label, valid = np.array([[0, 1, 2], [3, 1, 0]], np.uint8), np.array([[1, 1, 0], [1, 0, 1]], bool)
     exported = signed_label(label, valid)
     assert exported.dtype == np.int8 and exported.tolist() == [[0, 1, -1], [3, -1, 0]]
+
+
+def test_classes_are_sampled_where_the_pixels_of_the_grid_are():
+    classes = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
+    np.testing.assert_array_equal(sample_classes(classes, (12, 9)), classes)
+    np.testing.assert_array_equal(sample_classes(classes, (4, 3)), classes[::3, ::3])

@@ -27,7 +27,7 @@ PLAIN = {
         ("contaminated", "gold", "crystalline", "clumps", "broken", "lowpass", "denoised", "local_contrast"), 0
     ),
     **dict.fromkeys(("illumination", "border", "eight_bit"), 0),
-    **dict.fromkeys(("coloured_share", "solvent", "gradient", "falloff_px", "astigmatism_angstrom"), (0, 0)),
+    **{key: [0, 0] for key in ("coloured_share", "solvent", "gradient", "falloff_px", "astigmatism_angstrom")},
 }
 SIZE = {"shape": (256, 288), "diameter_px": 25.0, "pixel_size": 6.0, "voltage_kv": 300.0}
 
@@ -38,7 +38,7 @@ def simulated(name="m", library=LIBRARY, seed=1, **settings):
 
 def test_minimum_and_maximum_must_rise():
     with pytest.raises(ValidationError, match="larger than the maximum"):
-        ZooSettings(snr=(3, 1))
+        ZooSettings(snr=[3, 1])
     with pytest.raises(ValidationError):
         ZooSettings(emtpy=0.5)
 
@@ -81,10 +81,10 @@ def test_mean_projection_over_the_disc_is_one():
 
 
 def test_noise_has_the_asked_ratio_to_one_particle():
-    found = simulated(library={"ball": BALL}, **{**PLAIN, "snr": (0.5, 0.5), "extent_spread": 0})
+    found = simulated(library={"ball": BALL}, **{**PLAIN, "snr": [0.5, 0.5], "extent_spread": 0})
     noise = found.image - found.clean
     assert abs(noise.mean()) < 0.02 * noise.std()
-    draw = draw_zoo(ZooSettings(**{**PLAIN, "extent_spread": 0}), {"ball": BALL}, name="m", seed=1, diameter_px=25)
+    draw = draw_zoo(ZooSettings(**{**PLAIN, "extent_spread": 0}), {"ball": BALL}, name="/m", seed=1, diameter_px=25)
     # a ball looks the same from everywhere: one projection, on empty ground, through the lens
     projected = np.zeros((128, 128), dtype=np.float32)
     side = draw.kinds[0].density.shape[0]
@@ -98,7 +98,7 @@ def test_noise_has_the_asked_ratio_to_one_particle():
 
 def test_coordinates_are_the_middles_of_outlines_and_particles_are_dark():
     found = simulated(
-        library={"ball": BALL}, **{**PLAIN, "snr": (50, 50), "coverage": (0.1, 0.1), "distance_diameters": (1.3, 1.3)}
+        library={"ball": BALL}, **{**PLAIN, "snr": [50, 50], "coverage": [0.1, 0.1], "distance_diameters": [1.3, 1.3]}
     )
     parts, n = scipy.ndimage.label(found.truth == PARTICLE)
     middles = np.array(scipy.ndimage.center_of_mass(parts > 0, parts, range(1, n + 1)))[:, ::-1]
@@ -131,7 +131,7 @@ def test_empty_and_crystalline_micrographs_have_no_particle():
 
 
 def test_scenery_has_its_classes_and_particles_keep_off_it():
-    settings = {**PLAIN, "contaminated": 1, "crystals": (1, 1), "beads": (2, 2), "film": 1, "film_particles": 0}
+    settings = {**PLAIN, "contaminated": 1, "crystals": [1, 1], "beads": [2, 2], "film": 1, "film_particles": 0}
     found = [simulated(f"m{i}", **settings) for i in range(6)]
     truth = np.concatenate([one.truth.ravel() for one in found])
     assert set(np.unique(truth)) == {0, PARTICLE, CONTAMINANT, CARBON}
@@ -149,7 +149,7 @@ def test_waste_is_contaminant_and_not_among_the_coordinates():
 
 
 def test_covered_particles_are_no_truth():
-    settings = {**PLAIN, "border": 1, "coverage": (0.4, 0.4)}
+    settings = {**PLAIN, "border": 1, "coverage": [0.4, 0.4]}
     for i in range(6):
         with_border = simulated(f"m{i}", **settings)
         without = simulated(f"m{i}", **{**settings, "border": 0})
@@ -169,7 +169,7 @@ def test_nominal_defocus_gives_the_same_ctf_on_the_same_pixels():
 
 
 def test_lens_and_habits_stay_within_their_ranges():
-    settings = ZooSettings(phase_plate=0.5, defocus_angstrom=(5000, 9000), astigmatism_angstrom=(0, 0))
+    settings = ZooSettings(phase_plate=0.5, defocus_angstrom=[5000, 9000], astigmatism_angstrom=[0, 0])
     lenses = [draw_lens(settings, 5.0, np.random.default_rng(i)) for i in range(100)]
     assert all(5000 <= lens["defocus_u_angstrom"] == lens["defocus_v_angstrom"] <= 9000 for lens in lenses)
     assert {lens["voltage_kv"] for lens in lenses} == {200, 300}
