@@ -33,11 +33,11 @@ class PickedMicrograph(NamedTuple):
     dropped : DataFrame
         The same with a column reason: centres that score enough and that a rule dropped.
     probability : (h, w) float32 array
-        Of the particle class, at the working pixel size.
+        Probability of the particle class, at the working pixel size.
     classes : (h, w) uint8 array or None
         Most probable class of every pixel by the numbers of `classes.CLASSES`; None for a network of two classes.
     prepared : Prepared
-        What the network saw: image, mask of valid pixels, pixel size (Å/px).
+        Input of the network: image, mask of valid pixels, pixel size (Å/px).
     """
 
     picks: pd.DataFrame

@@ -1,4 +1,4 @@
-"""Rule pick: centres of a batch; those that score enough and that no rule drops are picks."""
+"""Rule pick: find centres in a batch, drop some by the rules, and keep those above the threshold as picks."""
 
 from typing import TYPE_CHECKING
 

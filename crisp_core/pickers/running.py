@@ -27,7 +27,7 @@ def write_images(
     folder : str or Path
         Existing folder.
     pixel_size : float, optional
-        Å/px to which they are down-sampled; images that are as coarse already stay as they are.
+        Å/px to which they are down-sampled; images that are as coarse are not changed.
 
     Returns
     -------

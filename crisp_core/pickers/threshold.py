@@ -1,4 +1,4 @@
-"""The score from which on another program's candidates are picks."""
+"""Threshold of the score for candidates of another picker."""
 
 import math
 
@@ -15,7 +15,7 @@ PUBLISHED = "published"
 def choose_threshold(
     truth: pd.DataFrame, candidates: pd.DataFrame, micrographs: list[str], *, diameter_px: float
 ) -> dict:
-    """Threshold of best F1, as `centers.search` chooses it for our own candidates.
+    """Threshold of best F1, chosen as `picking.search` does for the candidates of a network.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def choose_threshold(
     }
 
 
-def reaching(candidates: pd.DataFrame, threshold: float | str) -> pd.DataFrame:
-    """Candidates whose score is the threshold or more; all where that is PUBLISHED.
+def above_threshold(candidates: pd.DataFrame, threshold: float | str) -> pd.DataFrame:
+    """Candidates with at least the threshold as score; all candidates if the threshold is PUBLISHED.
 
     Raises
     ------
@@ -65,7 +65,5 @@ def reaching(candidates: pd.DataFrame, threshold: float | str) -> pd.DataFrame:
     if threshold == PUBLISHED:
         return candidates
     if candidates["score"].isna().any():
-        raise UserError(
-            "some picks have no score, so that no threshold chooses among them; set picker/threshold to published"
-        )
+        raise UserError("some picks have no score, and a threshold needs scores; set picker/threshold to published")
     return candidates[candidates["score"] >= threshold]

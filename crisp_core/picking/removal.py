@@ -14,7 +14,7 @@ from crisp_core.geometry import Shape, rescaled_xy
 
 
 class Sorted(NamedTuple):
-    """Picks that stay, and picks that go with the column reason; both keep the order and columns they came with."""
+    """Kept picks, and dropped picks with a column `reason`; both in their given order and with their given columns."""
 
     kept: pd.DataFrame
     dropped: pd.DataFrame
@@ -57,18 +57,20 @@ def drop_picks(
     label: np.ndarray | None = None,
     keep_away_px: Mapping[int, float] | None = None,
 ) -> Sorted:
-    """Sort the picks of one micrograph into those that stay and those that a rule drops.
+    """Sort the picks of one micrograph into kept ones and ones that a rule drops.
 
     Parameters
     ----------
     picks : DataFrame
         Columns x, y in px of the micrograph, and any others.
     full_shape : (height, width)
-        Of the micrograph.
+        Height and width of the micrograph in px.
     box_px : int
-        Even side of the particle box: picks whose box leaves the micrograph go (reason `edge`); 0 keeps them.
+        Even side of the particle box: picks whose box leaves the micrograph are dropped (reason `edge`); 0
+        keeps them.
     valid : (h, w) bool array, optional
-        Valid area on any grid: picks on masked area or outside of the micrograph go (reason `masked area`).
+        Valid area on any grid: picks on masked area or outside of the micrograph are dropped (reason
+        `masked area`).
     label : (h, w) integer array, optional
         Predicted class of each pixel on any grid.
     keep_away_px : mapping of class to distance, optional
@@ -106,14 +108,14 @@ def apply_rules(
     diameter_px: float,
     box_px: int,
 ) -> Sorted:
-    """Bring centres of a map onto their micrograph and drop those that a rule of the config drops.
+    """Convert centres of a map to pixels of their micrograph, and apply the rules of the config.
 
     Parameters
     ----------
     found : DataFrame
         Columns x, y in px of the map, and any others.
     grid : Grid
-        Of the map.
+        Shapes and pixel size of the map.
     valid : (h, w) bool array
     label : (h, w) integer array, optional
         Predicted class of each pixel, where the network has more than particle and background.

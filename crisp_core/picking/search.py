@@ -87,8 +87,7 @@ def scores_by_setting(
     settings : sequence of Finder, optional
         Finders with their parameters; the grids of all finders when not given.
     keep : function of a micrograph, optional
-        Returns the function that takes its centres and gives back those that stay: what will be dropped by rule must
-        not count. Asked once per micrograph.
+        Returns a filter of its centres, so that centres which a rule drops do not count. Called once per micrograph.
     """
     tried = all_settings() if settings is None else settings
     scored: dict[Finder, list[PickScore]] = {}

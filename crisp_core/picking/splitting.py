@@ -1,4 +1,4 @@
-"""Splitting of centres that stand for two particles whose outlines have merged.
+"""Splitting of a centre between two particles whose outlines have merged.
 
 A finder sees one maximum where two particles overlap by half. Their outline gives them away: it is larger by more than
 half than most others on the micrograph.
@@ -18,13 +18,13 @@ KMEANS_STEPS = 20
 def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
     """Replace each centre whose outline is larger than 1.6 times the median by two.
 
-    Outlines that touch are parted between their centres by a watershed of the depth. The two new centres are those of
+    Outlines that touch are separated between their centres by a watershed of the depth. The two new centres are those of
     the outline's two halves (k-means, started along its longest axis).
 
     Parameters
     ----------
     depths : Depths
-        Of the map on which the centres were found.
+        Depths of the map on which the centres were found.
     xy : (n, 2) array
         Centres on that map.
 

@@ -16,7 +16,7 @@ from crisp_core.pickers.picker import Batch, Picker, TrainingPart
 from crisp_core.pickers.relion_log import RelionLog
 from crisp_core.pickers.running import joined, pick_together_or_alone, write_images
 from crisp_core.pickers.skimage_log import SkimageLog
-from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, reaching
+from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, above_threshold
 from crisp_core.pickers.topaz import PretrainedTopaz, TrainedTopaz
 from crisp_core.programs import run_program
 
@@ -232,8 +232,8 @@ def test_what_no_threshold_can_be_chosen_of_is_refused(found, micrographs, messa
 
 def test_a_number_chooses_by_score_and_published_takes_all():
     found = table([("a", 0, 0, 0.2), ("a", 1, 0, 0.5), ("a", 2, 0, 0.7)])
-    assert reaching(found, 0.5)["x"].tolist() == [1, 2]
+    assert above_threshold(found, 0.5)["x"].tolist() == [1, 2]
     unscored = table([("a", 0, 0, np.nan), ("a", 1, 0, 0.9)])
-    assert len(reaching(unscored, PUBLISHED)) == 2
+    assert len(above_threshold(unscored, PUBLISHED)) == 2
     with pytest.raises(UserError, match=r"no score.*set picker/threshold to published"):
-        reaching(unscored, 0.5)
+        above_threshold(unscored, 0.5)

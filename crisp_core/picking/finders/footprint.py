@@ -1,4 +1,4 @@
-"""What the finders share: the grid they work on, the score of a centre, and the order of their table.
+"""Parts that all finders share: their working grid, the score of a centre, and the order of the table of centres.
 
 Every finder works on a map averaged over blocks so that a particle is 24 to 48 px wide: outlines finer than that say
 nothing about a centre. The published settings were chosen on maps where a particle is about 100 px wide; lengths and
