@@ -18,7 +18,7 @@ KMEANS_STEPS = 20
 def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
     """Replace each centre whose outline is larger than 1.6 times the median by two.
 
-    Outlines that touch are separated between their centres by a watershed of the depth. The two new centres are those of
+    A watershed of the depth separates touching outlines between their centres. The two new centres are the centres of
     the outline's two halves (k-means, started along its longest axis).
 
     Parameters

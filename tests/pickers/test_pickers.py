@@ -16,7 +16,7 @@ from crisp_core.pickers.picker import Batch, Picker, TrainingPart
 from crisp_core.pickers.relion_log import RelionLog
 from crisp_core.pickers.running import joined, pick_together_or_alone, write_images
 from crisp_core.pickers.skimage_log import SkimageLog
-from crisp_core.pickers.threshold import PUBLISHED, choose_threshold, above_threshold
+from crisp_core.pickers.threshold import PUBLISHED, above_threshold, choose_threshold
 from crisp_core.pickers.topaz import PretrainedTopaz, TrainedTopaz
 from crisp_core.programs import run_program
 
