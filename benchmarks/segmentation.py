@@ -25,8 +25,10 @@ from crisp_core.segmentation.devices import start_torch
 from crisp_core.segmentation.inference import predict, tile_probabilities
 from crisp_core.segmentation.losses import make_loss
 from crisp_core.segmentation.networks import build_network, n_parameters
+from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.tiles import stitch, tiling
 from crisp_core.segmentation.training import start_run, train_epoch
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 CASES: dict[str, dict[str, Any]] = {
     "default": {
@@ -68,7 +70,7 @@ def training_step(network: torch.nn.Module, case: dict[str, Any], device: str) -
     crop = case["crop_px"]
     images = torch.randn(CROPS_PER_STEP, 1, crop, crop)
     labels = torch.randint(0, 2, (CROPS_PER_STEP, crop, crop), dtype=torch.uint8)
-    settings = {"learning_rate": 1e-4, "weight_decay": 0.01, "averaging_decay": 0.0}
+    settings = TrainingSettings(learning_rate=1e-4)
     run, loss = start_run(network, settings, n_steps=1000), make_loss(case["loss"])
     return lambda: train_epoch(run, [(images, labels)], loss, device=device)
 
@@ -131,7 +133,7 @@ def main() -> None:
     device = start_torch(threads=torch.get_num_threads(), gpus=int(given.device == "cuda"))
     for name in [given.only] if given.only else CASES:
         case = CASES[name]
-        network = build_network({"encoder_weights": None, "options": None, **case["network"]}, 2)
+        network = build_network(NetworkSettings(encoder_weights=None, **case["network"]), 2)
         network.to(device, memory_format=torch.channels_last)
         print(f"\n{name}: {n_parameters(network) / 1e6:.2f} M parameters, {device}, {torch.get_num_threads()} threads")
         repeats = 1 if case["side_px"] > 1024 and device == "cpu" else 3

@@ -28,7 +28,9 @@ from crisp_core.preparation.normalization import fourier_downsample, prepare
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training import fit
+from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.simulation import micrograph as simulation
 from crisp_core.simulation.micrograph import simulate_micrograph
 
@@ -127,11 +129,11 @@ def trained(
 ) -> tuple[torch.nn.Module, pd.DataFrame, float]:
     """Network with the weights of its best epoch, its history, and the seconds of the training."""
     torch.manual_seed(SEED)
-    built = build_network({"encoder_weights": None, "options": None, **network}, 2)
+    built = build_network(NetworkSettings(**{"encoder_weights": None, **network}), 2)
+    settings = TrainingSettings(**{"contrast_jitter": 0.0, **training})
+    options = {"prediction": PredictionSettings(**prediction), "device": device, "seed": SEED}
     start = time.perf_counter()
-    state, history = fit(
-        built, parts["train"], parts["validation"], settings=training, prediction=prediction, device=device, seed=SEED
-    )
+    state, history = fit(built, parts["train"], parts["validation"], settings=settings, **options)
     seconds = time.perf_counter() - start
     built.load_state_dict(state)
     return built.eval(), pd.DataFrame(history), seconds

@@ -56,6 +56,10 @@ class Section(BaseModel):
         """
         return self.model_dump(mode="json", include=set(keys) or None, exclude=set(without))
 
+    def changed(self, **values: Any) -> Self:
+        """Section with other values, validated like those of a config."""
+        return type(self).model_validate({**dict(self), **values})
+
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Self:
         """Section of a mapping that was validated before, such as a parameter of a rule."""

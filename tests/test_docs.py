@@ -14,6 +14,7 @@ import torch
 
 from crisp_core import write_coordinates, write_mrc
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
+from crisp_core.segmentation.settings import NetworkSettings
 from docs.generators.rules import rules_of
 from tests.conftest import ROOT
 
@@ -81,7 +82,7 @@ def planned_folder(tmp_path_factory, shared_data):
     network = folder / "results/empiar-10017/discs/network.pt"
     network.parent.mkdir(parents=True)
     torch.save({}, network)
-    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "gaussian_mixture", 0.0), {})
+    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "gaussian_mixture", 0.0), NetworkSettings())
     write_facts(network, facts)
     (above / "shared").mkdir()
     (above / "shared/data").symlink_to(shared_data)

@@ -8,6 +8,7 @@ import crisp_core
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
 from crisp_core.segmentation.networks import TrainedNetwork
+from crisp_core.segmentation.settings import NetworkSettings
 
 
 def test_public_names_are_there():
@@ -33,7 +34,7 @@ def test_a_missing_network_is_named():
     ],
 )
 def test_an_image_that_does_not_fit_is_refused(image, pixel_size, diameter, message):
-    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "robust", 0.0), {})
+    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "robust", 0.0), NetworkSettings())
     trained = TrainedNetwork(torch.nn.Identity(), facts)
     with pytest.raises(UserError, match=message):
         crisp_core.pick_micrograph(image, pixel_size, trained, diameter_angstrom=diameter)

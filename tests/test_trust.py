@@ -26,6 +26,7 @@ from crisp_core.formats.star_names import check_name
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.networks import load_network
+from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.settings.checks import check_settings
 from crisp_core.simulation.volumes import model_density, volume_source
 
@@ -73,7 +74,7 @@ def test_rules_have_no_shell_commands():
         assert not forbidden.search(path.read_text()), path
 
 
-SMALL = {"architecture": "unet", "encoder": "tu-resnet10t", "encoder_weights": None, "options": None}
+SMALL = NetworkSettings(architecture="unet", encoder_weights=None)
 
 
 class Malicious:

@@ -11,8 +11,10 @@ from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
+from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.starting import start_training
 from crisp_core.segmentation.training import fit
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -28,27 +30,27 @@ parts, device = start_training(
     threads=snakemake.threads,
     gpus=snakemake.resources.gpu,
 )
-classes = params.network["classes"]
-network = build_network(params.network, len(classes))
+chosen = NetworkSettings.of(params.network)
+network = build_network(chosen, len(chosen.classes))
 log.info(
     "%s with %s, %.2f M parameters, on %s",
-    *(params.network["architecture"], params.network["encoder"], n_parameters(network) / 1e6, device),
+    *(chosen.architecture, chosen.encoder, n_parameters(network) / 1e6, device),
 )
 resume = Resume(Path(params.resume), training_digest(parts, dict(params.items())))
 state, history = fit(
     network,
     parts["train"],
     parts["validation"],
-    settings=settings["training"],
-    prediction=settings["prediction"],
-    classes=classes,
+    settings=TrainingSettings.of(settings["training"]),
+    prediction=PredictionSettings.of(settings["prediction"]),
+    classes=chosen.classes,
     device=device,
     seed=params.seed,
     resume=resume,
 )
 first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
-facts = NetworkFacts(classes, seen, params.network)
+facts = NetworkFacts(chosen.classes, seen, chosen)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
 forget_run(resume)

@@ -21,6 +21,7 @@ from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
 from crisp_core.segmentation.inference import padded_logits, predict
 from crisp_core.segmentation.losses import LOSSES, make_loss
 from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.settings import NetworkSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -200,7 +201,7 @@ def network_differences(work: Work) -> Iterator[tuple[str, float, float]]:
 
 def settled_network(settings: Mapping[str, Any], side_px: int) -> nn.Module:
     """Untrained network whose batch normalisations know their statistics, as a trained one's do."""
-    network = build_network({"encoder_weights": None, "options": None, **settings}, 2)
+    network = build_network(NetworkSettings(encoder_weights=None, **settings), 2)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0

@@ -24,7 +24,9 @@ from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, save_network
+from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training import fit
+from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.settings.checks import check_settings
 from crisp_core.simulation.volumes import read_density
 
@@ -54,7 +56,8 @@ def measure(add: Add, work: Work) -> None:
     add({"seconds_per_epoch": float(history["seconds"].iloc[-1]), "epochs": epochs, "epochs_wanted": wanted})
     network, state, history = train(epochs=epochs)
     seen = network_input(PreparationSettings.of(dataset["preparation"]), dataset["particle_diameter_angstrom"])
-    facts = NetworkFacts(experiment["network"]["classes"], seen, experiment["network"])
+    network_settings = NetworkSettings.of(experiment["network"])
+    facts = NetworkFacts(network_settings.classes, seen, network_settings)
     save_network(work.out / "general.pt", TrainedNetwork(network, facts), state=state)
     history.to_csv(work.out / "general.tsv", sep="\t", index=False, float_format="%.6g")
     add({"validation_iou": float(history["validation_iou"].max())})
@@ -116,14 +119,14 @@ def trained(
 ) -> tuple[torch.nn.Module, dict[str, torch.Tensor], pd.DataFrame]:
     """Network, weights of its best epoch, and history."""
     torch.manual_seed(SEED)
-    classes = experiment["network"]["classes"]
-    network = build_network(experiment["network"], len(classes))
+    settings = NetworkSettings.of(experiment["network"])
+    network = build_network(settings, len(settings.classes))
     state, history = fit(
         network,
         *parts,
-        settings=experiment["training"] | {"epochs": epochs},
-        prediction=experiment["prediction"],
-        classes=classes,
+        settings=TrainingSettings.of(experiment["training"] | {"epochs": epochs}),
+        prediction=PredictionSettings.of(experiment["prediction"]),
+        classes=settings.classes,
         device=device,
         seed=SEED,
     )

@@ -14,6 +14,7 @@ from benchmarks.segmentation import CASES, OVERLAP_PX, TILE_PX
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import build_network
+from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.tiles import Tiling, stitch, tiling
 from crisp_core.segmentation.training import mixed_precision
 
@@ -47,7 +48,7 @@ def prepared_case(name: str, work: Work) -> tuple[nn.Module, np.ndarray]:
     """Network on the device, and a prepared micrograph of the case's size; both tiny in a rehearsal."""
     case = CASES["default" if work.rehearse else NAMES[name]]
     side = 64 if work.rehearse else case["side_px"]
-    network = build_network({"encoder_weights": None, "options": None, **case["network"]}, 2)
+    network = build_network(NetworkSettings(encoder_weights=None, **case["network"]), 2)
     image = np.random.default_rng(0).standard_normal((side, side), dtype=np.float32)
     return network.to(work.device, memory_format=torch.channels_last).eval(), image
 

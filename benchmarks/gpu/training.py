@@ -18,19 +18,20 @@ from crisp_core.segmentation.devices import processors, start_torch
 from crisp_core.segmentation.losses import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Run
+from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.training import (
-    OPTIONAL,
     crop_loader,
     epoch_batches,
     start_run,
     train_epoch,
     training_crops,
 )
+from crisp_core.segmentation.training_settings import TrainingSettings
 
-# As the schema's defaults, and as the paper's.
+# As the defaults of the settings, and as the paper's.
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {"contrast_jitter": 0.1, "weight_decay": 0.01},
-    "paper": {"weight_decay": 0.0},
+    "paper": {"contrast_jitter": 0.0, "weight_decay": 0.0},
 }
 N_MICROGRAPHS = 6
 WARM_STEPS, STEPS, PROFILED_STEPS = 4, 40, 4
@@ -47,8 +48,8 @@ def measure(add: Add, work: Work) -> None:
         folder = work.scratch / name
         folder.mkdir()
         micrographs = write_micrographs(folder, side_px)
-        settings = OPTIONAL | {"learning_rate": 1e-3} | SETTINGS[name] | {"crop_px": crop_px, "loss": case["loss"]}
-        network = build_network({"encoder_weights": None, "options": None, **case["network"]}, 2)
+        settings = TrainingSettings(learning_rate=1e-3, crop_px=crop_px, loss=case["loss"], **SETTINGS[name])
+        network = build_network(NetworkSettings(encoder_weights=None, **case["network"]), 2)
         network.to(work.device, memory_format=torch.channels_last)
         run = start_run(network, settings, n_steps=10_000)
         crops_per_s = add_steps(add, name, run, micrographs, settings, work)
@@ -70,7 +71,7 @@ def write_micrographs(folder: Any, side_px: int) -> list[LabelledMicrograph]:
 
 
 def stream(
-    micrographs: list[LabelledMicrograph], settings: dict[str, Any], n_steps: int, *, workers: int | None, device: str
+    micrographs: list[LabelledMicrograph], settings: TrainingSettings, n_steps: int, *, workers: int | None, device: str
 ) -> Iterable[tuple[torch.Tensor, torch.Tensor]]:
     """Batches of crops as the training reads them."""
     n_items = n_steps * CROPS_PER_STEP
@@ -79,12 +80,12 @@ def stream(
 
 
 def add_steps(
-    add: Add, name: str, run: Run, micrographs: list[LabelledMicrograph], settings: dict[str, Any], work: Work
+    add: Add, name: str, run: Run, micrographs: list[LabelledMicrograph], settings: TrainingSettings, work: Work
 ) -> float:
     """Steps per second, time without crops, and the GPU's busy share; returns crops per second of the network alone."""
     warm, n_steps, profiled = (1, 2, 1) if work.rehearse else (WARM_STEPS, STEPS, PROFILED_STEPS)
     batches = iter(stream(micrographs, settings, warm + 3 * n_steps + profiled, workers=None, device=work.device))
-    loss = make_loss(settings["loss"])
+    loss = make_loss(settings.loss)
 
     def steps(n: int, *, mixed: bool) -> Any:
         return train_epoch(run, islice(batches, n), loss, mixed=mixed, device=work.device)
@@ -125,7 +126,7 @@ def add_loader(
     add: Add,
     name: str,
     micrographs: list[LabelledMicrograph],
-    settings: dict[str, Any],
+    settings: TrainingSettings,
     crops_per_s: float,
     work: Work,
 ) -> None:

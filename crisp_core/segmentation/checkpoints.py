@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from crisp_core.errors import UserError, opening
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.preparation.settings import PreparationSettings
+from crisp_core.segmentation.settings import NetworkSettings
 
 FACTS_NAME = "crisp.json"
 FACTS_FORMAT = 2
@@ -47,7 +48,7 @@ class NetworkFacts(NamedTuple):
     classes : list of str
         Names of the channels, in order.
     input : NetworkInput
-    network : dict
+    network : NetworkSettings
         Section `network` of its settings.
     crf : dict or None
         Section `crf`, where it has one.
@@ -57,7 +58,7 @@ class NetworkFacts(NamedTuple):
 
     classes: list[str]
     input: NetworkInput
-    network: dict[str, Any]
+    network: NetworkSettings
     crf: dict[str, Any] | None = None
     versions: Mapping[str, str] = MappingProxyType({})
 
@@ -121,6 +122,7 @@ def write_facts(path: str | Path, facts: NetworkFacts) -> None:
         "format": FACTS_FORMAT,
         **facts._asdict(),
         "input": facts.input._asdict(),
+        "network": facts.network.plain(),
         "versions": dict(facts.versions),
     }
     with zipfile.ZipFile(path, "a") as archive:
@@ -141,7 +143,8 @@ def read_facts(path: str | Path) -> NetworkFacts:
             entry = json.loads(archive.read(_entry_name(archive)))
         if entry.pop("format") != FACTS_FORMAT:
             raise ValueError("format")
-        return NetworkFacts(**entry | {"input": NetworkInput(**entry["input"])})
+        own = {"input": NetworkInput(**entry["input"]), "network": NetworkSettings.of(entry["network"])}
+        return NetworkFacts(**entry | own)
     except (zipfile.BadZipFile, OSError, KeyError, ValueError, TypeError, AttributeError, IndexError):
         raise UserError(f"{path}: not a network written by this version of CRISP, or damaged; train it again") from None
 

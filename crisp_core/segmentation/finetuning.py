@@ -1,6 +1,5 @@
 """Further training of a trained network with a CRF, and of its control without one."""
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,8 +8,10 @@ from torch import nn
 
 from crisp_core.segmentation.crf.layer import PUBLISHED
 from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.crf.settings import CrfSettings
 from crisp_core.segmentation.crf.solvers import pairwise
 from crisp_core.segmentation.inference import padded_logits
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 # learned features are normalised, and unlike pixels 1 to 4 apart; the others' is the paper's
 LEARNED_BETA = 0.5
@@ -30,30 +31,26 @@ class CrfSteps(NamedTuple):
     """Probability of particle without the CRF and with it."""
 
 
-def layer_settings(crf: Mapping[str, Any], n_labels: int) -> dict[str, Any]:
+def layer_settings(crf: CrfSettings, n_labels: int) -> dict[str, Any]:
     """Settings of a `CrfLayer` from the section `crf` of an experiment: type names the features.
 
     Where they are null, `operator` and `beta` become what suits the features.
     """
-    learned = crf["type"] == "learned"
-    several = learned or (crf["type"] == "logits" and n_labels > 2)
+    learned = crf.type == "learned"
+    several = learned or (crf.type == "logits" and n_labels > 2)
     suited = {"operator": "pooled" if several else "grid", "beta": LEARNED_BETA if learned else PUBLISHED["beta"]}
-    given = {key: value for key, value in crf.items() if key in PUBLISHED and value is not None}
-    return PUBLISHED | suited | given | {"features": crf["type"]}
+    given = {key: value for key, value in crf if key in PUBLISHED and value is not None}
+    return PUBLISHED | suited | given | {"features": crf.type}
 
 
-def with_crf(network: nn.Module, crf: Mapping[str, Any], n_labels: int) -> nn.Module:
+def with_crf(network: nn.Module, crf: CrfSettings, n_labels: int) -> nn.Module:
     """Return the network with the CRF of a section `crf`; the network itself for the control."""
-    return network if crf["type"] == "control" else CrfNetwork(network, layer_settings(crf, n_labels), n_labels)
+    return network if crf.type == "control" else CrfNetwork(network, layer_settings(crf, n_labels), n_labels)
 
 
-def finetuning_settings(training: Mapping[str, Any], crf: Mapping[str, Any]) -> dict[str, Any]:
-    """Section `training` of an experiment with the epochs and the two learning rates of its section `crf`."""
-    return dict(training) | {
-        "epochs": crf["epochs"],
-        "learning_rate": crf["network_learning_rate"],
-        "crf_learning_rate": crf["crf_learning_rate"],
-    }
+def finetuning_settings(training: TrainingSettings, crf: CrfSettings) -> TrainingSettings:
+    """Section `training` of an experiment with the epochs and the learning rate of its section `crf`."""
+    return training.changed(epochs=crf.epochs, learning_rate=crf.network_learning_rate)
 
 
 @torch.inference_mode()

@@ -20,6 +20,7 @@ from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, write_facts
 from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.settings import NetworkSettings
 
 log = logging.getLogger("crisp")
 
@@ -39,12 +40,12 @@ class TrainedNetwork(NamedTuple):
     facts: NetworkFacts
 
 
-def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bool = True) -> nn.Module:
+def build_network(settings: NetworkSettings, n_classes: int, *, pretrained: bool = True) -> nn.Module:
     """Build a network of segmentation_models.pytorch for one-channel images.
 
     Parameters
     ----------
-    settings : mapping
+    settings : NetworkSettings
         `architecture` and `encoder` by smp's names (docs/networks.md lists those of the publication),
         `encoder_weights` (``"imagenet"``, another name of smp, or None for a random start) and `options`, keyword
         arguments of the architecture, where None is `SMALL_DECODER` for unet and unetplusplus and smp's defaults for
@@ -64,11 +65,11 @@ def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bo
     UserError
         If smp refuses the name or the options, or knows no weights of that name.
     """
-    if not pretrained or settings["encoder_weights"] is None:
+    if not pretrained or settings.encoder_weights is None:
         return _create(settings, n_classes, None)
     random_state = torch.get_rng_state()
     try:
-        return _create_pretrained(settings, n_classes)
+        return _create_pretrained(settings, n_classes, settings.encoder_weights)
     # the hub, its cache, a proxy or a damaged file may fail in many ways, all of them for want of weights; what else
     # is wrong shows itself again without them
     except Exception as error:
@@ -77,12 +78,12 @@ def build_network(settings: Mapping[str, Any], n_classes: int, *, pretrained: bo
         reason = " ".join(str(error).split())[:200]
     torch.set_rng_state(random_state)
     network = _create(settings, n_classes, None)
-    log.warning("no %s weights of %s: %s; random start", settings["encoder_weights"], settings["encoder"], reason)
+    log.warning("no %s weights of %s: %s; random start", settings.encoder_weights, settings.encoder, reason)
     return network
 
 
-def _create_pretrained(settings: Mapping[str, Any], n_classes: int) -> nn.Module:
-    weights = weights_name(settings["encoder"], settings["encoder_weights"])
+def _create_pretrained(settings: NetworkSettings, n_classes: int, name: str) -> nn.Module:
+    weights = weights_name(settings.encoder, name)
     random_state = torch.get_rng_state()
     with only_cached(), suppress(OSError):
         return _smp_network(settings, n_classes, weights)
@@ -150,8 +151,8 @@ def only_cached() -> Iterator[None]:
         hub.HF_HUB_OFFLINE = before
 
 
-def _create(settings: Mapping[str, Any], n_classes: int, weights: str | bool | None) -> nn.Module:
-    architecture, encoder = settings["architecture"], settings["encoder"]
+def _create(settings: NetworkSettings, n_classes: int, weights: str | bool | None) -> nn.Module:
+    architecture, encoder = settings.architecture, settings.encoder
     try:
         return _smp_network(settings, n_classes, weights)
     # smp and timm raise all of these for names and options that they do not know
@@ -167,10 +168,10 @@ def _create(settings: Mapping[str, Any], n_classes: int, weights: str | bool | N
         ) from error
 
 
-def _smp_network(settings: Mapping[str, Any], n_classes: int, weights: str | bool | None) -> nn.Module:
+def _smp_network(settings: NetworkSettings, n_classes: int, weights: str | bool | None) -> nn.Module:
     return smp.create_model(
-        settings["architecture"],
-        settings["encoder"],
+        settings.architecture,
+        settings.encoder,
         encoder_weights=weights,
         in_channels=1,
         classes=n_classes,
@@ -178,11 +179,11 @@ def _smp_network(settings: Mapping[str, Any], n_classes: int, weights: str | boo
     )
 
 
-def network_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+def network_options(settings: NetworkSettings) -> dict[str, Any]:
     """Keyword arguments of the architecture: those given, or the default for it."""
-    if settings["options"] is not None:
-        return settings["options"]
-    return SMALL_DECODER if settings["architecture"] in ("unet", "unetplusplus") else {}
+    if settings.options is not None:
+        return settings.options
+    return SMALL_DECODER if settings.architecture in ("unet", "unetplusplus") else {}
 
 
 def total_stride(network: nn.Module) -> int:
@@ -222,7 +223,7 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
         if facts.crf is not None:
             network = CrfNetwork(network, facts.crf, len(facts.classes))
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError) as error:
+    except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a network written by CRISP, or damaged; train it again") from error
     if not all(torch.isfinite(weights).all() for weights in network.state_dict().values()):
         raise UserError(f"{path}: holds NaN or infinite weights; train it again, with a lower training/learning_rate")

@@ -27,6 +27,8 @@ from crisp_core.segmentation.crops import (
 from crisp_core.segmentation.inference import padded_logits, predict
 from crisp_core.segmentation.losses import Loss, make_loss
 from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
+from crisp_core.segmentation.settings import PredictionSettings
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 log = logging.getLogger("crisp")
 
@@ -34,20 +36,6 @@ log = logging.getLogger("crisp")
 BFLOAT16_CAPABILITY = 8
 
 MAX_WORKERS = 8
-
-# what the settings of a training need not name: all of it off, or as the device suggests
-OPTIONAL: dict[str, Any] = {
-    "gradient_norm": None,
-    "patience": None,
-    "mixed_precision": True,
-    "contrast_jitter": 0.0,
-    "defocus_jitter": 0.0,
-    "empty_share": 1.0,
-    "ignore_band_angstrom": 0.0,
-    "ignore_unlabelled_angstrom": None,
-    "averaging_decay": 0.0,
-    "workers": None,
-}
 
 
 class Score(NamedTuple):
@@ -71,11 +59,12 @@ def fit(
     training: Sequence[LabelledMicrograph],
     validation: Sequence[LabelledMicrograph],
     *,
-    settings: Mapping[str, Any],
-    prediction: Mapping[str, Any],
+    settings: TrainingSettings,
+    prediction: PredictionSettings,
     classes: Sequence[str] = CLASSES[:2],
     device: str,
     seed: int,
+    crf_learning_rate: float | None = None,
     resume: Resume | None = None,
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, float]]]:
     """Train `network` in place and return the weights of its best epoch.
@@ -86,15 +75,16 @@ def fit(
         Logits (b, labels, h, w) from images (b, 1, h, w).
     training, validation : sequences of LabelledMicrograph
         Neither may be empty.
-    settings : mapping
-        Section `training` of an experiment; the keys of `OPTIONAL` may be missing. A `CrfNetwork` also needs
-        crf_learning_rate.
-    prediction : mapping
+    settings : TrainingSettings
+        Section `training` of an experiment.
+    prediction : PredictionSettings
         Section `prediction` of an experiment: tiles of the validation micrographs.
     classes : sequence of str
         Names of the network's channels; labels of other classes count as background.
     device : str
     seed : int
+    crf_learning_rate : float, optional
+        Peak of the learning rate of the CRF; a `CrfNetwork` needs it.
     resume : Resume, optional
         Where the state is kept, so that a training that was killed goes on after the last epoch kept there and ends as
         if nothing had happened. The caller removes the file when the result is safe.
@@ -108,18 +98,17 @@ def fit(
         and of these data_seconds (waiting for crops), compute_seconds (training steps) and validation_seconds.
     """
     check_parts(training, validation)
-    settings = OPTIONAL | dict(settings)
-    epochs, n_items = settings["epochs"], len(training) * settings["crops_per_micrograph"]
+    epochs, n_items = settings.epochs, len(training) * settings.crops_per_micrograph
     # a last step of a single crop would leave batch normalisation without statistics
-    per_step = min(settings["crops_per_step"], n_items)
+    per_step = min(settings.crops_per_step, n_items)
     n_steps = n_items // per_step
     # both at once, which the method takes although its stub does not say so
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = start_run(network, settings, n_steps=epochs * n_steps)
+    run = start_run(network, settings, n_steps=epochs * n_steps, crf_learning_rate=crf_learning_rate)
     random_state = continue_run(run, resume)
     batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
     crops = training_crops(training, settings, n_items=epochs * n_items, classes=classes, seed=seed)
-    stream = iter(crop_loader(crops, batches, workers=settings["workers"], device=device))
+    stream = iter(crop_loader(crops, batches, workers=settings.workers, device=device))
     # the loader draws from PyTorch's generator when it starts
     restore_random_state(random_state)
     score_options: dict[str, Any] = {
@@ -128,14 +117,18 @@ def fit(
         "uncertain": crops.uncertain,
         "device": device,
     }
-    step_options = {"max_norm": settings["gradient_norm"], "mixed": settings["mixed_precision"], "device": device}
-    loss = make_loss(settings["loss"])
+    step_options: dict[str, Any] = {
+        "max_norm": settings.gradient_norm,
+        "mixed": settings.mixed_precision,
+        "device": device,
+    }
+    loss = make_loss(settings.loss)
     for _ in range(len(run.history), epochs):
-        if out_of_patience(run, settings["patience"]):
+        if out_of_patience(run, settings.patience):
             break
         start = time.perf_counter()
         steps = train_epoch(run, islice(stream, n_steps), loss, **step_options)
-        score = validate(run.averaged.module, validation, loss, mixed=settings["mixed_precision"], **score_options)
+        score = validate(run.averaged.module, validation, loss, mixed=settings.mixed_precision, **score_options)
         finish_epoch(run, steps, score, seconds=time.perf_counter() - start)
         log_epoch(run.history[-1], epochs)
         save_run(run, resume)
@@ -158,28 +151,34 @@ def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[Lab
             )
 
 
-def start_run(network: nn.Module, settings: Mapping[str, Any], *, n_steps: int) -> Run:
-    """State before the first of `n_steps` steps."""
-    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps)
-    return Run(network, averaged_weights(network, settings["averaging_decay"]), optimizer, schedule)
+def start_run(
+    network: nn.Module, settings: TrainingSettings, *, n_steps: int, crf_learning_rate: float | None = None
+) -> Run:
+    """State before the first of `n_steps` steps; a `CrfNetwork` needs the learning rate of its CRF."""
+    optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps, crf_learning_rate=crf_learning_rate)
+    return Run(network, averaged_weights(network, settings.averaging_decay), optimizer, schedule)
 
 
 def make_optimizer(
-    network: nn.Module, settings: Mapping[str, Any], *, n_steps: int
+    network: nn.Module, settings: TrainingSettings, *, n_steps: int, crf_learning_rate: float | None = None
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
-    groups = parameter_groups(network, settings)
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings["weight_decay"])
+    groups = parameter_groups(network, settings.learning_rate, crf_learning_rate)
+    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     rates = [group["lr"] for group in groups]
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1)
 
 
-def parameter_groups(network: nn.Module, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+def parameter_groups(
+    network: nn.Module, learning_rate: float, crf_learning_rate: float | None = None
+) -> list[dict[str, Any]]:
     """Parameters with their learning rates; those of a CRF are a second group, which no weight decay pulls to 0."""
     if not isinstance(network, CrfNetwork):
-        return [{"params": list(network.parameters()), "lr": settings["learning_rate"]}]
-    of_network = {"params": list(network.network.parameters()), "lr": settings["learning_rate"]}
-    of_crf = {"params": list(network.crf.parameters()), "lr": settings["crf_learning_rate"], "weight_decay": 0.0}
+        return [{"params": list(network.parameters()), "lr": learning_rate}]
+    if crf_learning_rate is None:
+        raise ValueError("a network with a CRF needs crf_learning_rate")
+    of_network = {"params": list(network.network.parameters()), "lr": learning_rate}
+    of_crf = {"params": list(network.crf.parameters()), "lr": crf_learning_rate, "weight_decay": 0.0}
     return [of_network, of_crf]
 
 
@@ -191,7 +190,7 @@ def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.
 
 def training_crops(
     micrographs: Sequence[LabelledMicrograph],
-    settings: Mapping[str, Any],
+    settings: TrainingSettings,
     *,
     n_items: int,
     classes: Sequence[str],
@@ -201,10 +200,13 @@ def training_crops(
     return Crops(
         micrographs,
         n_items=n_items,
-        uncertain=Uncertain(settings["ignore_band_angstrom"], settings["ignore_unlabelled_angstrom"]),
+        uncertain=Uncertain(settings.ignore_band_angstrom, settings.ignore_unlabelled_angstrom),
         classes=classes,
         seed=seed,
-        **{key: settings[key] for key in ("crop_px", "contrast_jitter", "defocus_jitter", "empty_share")},
+        crop_px=settings.crop_px,
+        contrast_jitter=settings.contrast_jitter,
+        defocus_jitter=settings.defocus_jitter,
+        empty_share=settings.empty_share,
     )
 
 
@@ -273,7 +275,7 @@ def validate(
     micrographs: Sequence[LabelledMicrograph],
     loss: Loss,
     *,
-    prediction: Mapping[str, Any],
+    prediction: PredictionSettings,
     classes: Sequence[str],
     device: str,
     uncertain: Uncertain = ALL_CERTAIN,
@@ -293,7 +295,7 @@ def validate(
         certain = ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
         target = torch.from_numpy(training_label(label, valid & certain, classes))
         with mixed_precision(device, wanted=mixed):
-            probability = torch.from_numpy(predict(network, image, device=device, **prediction))
+            probability = torch.from_numpy(predict(network, image, device=device, **dict(prediction)))
         # softmax(log p) = p: the log-probabilities are logits of the stitched map
         losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
         counted = target != IGNORED

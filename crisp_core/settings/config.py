@@ -33,7 +33,9 @@ from crisp_core.sections import (
     UserPath,
     mistake,
 )
-from crisp_core.segmentation.settings import CrfSettings, NetworkSettings, PredictionSettings, TrainingSettings
+from crisp_core.segmentation.crf.settings import CrfSettings
+from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
+from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.simulation.settings import SimulationSettings
 
 # folders that every dataset has, and the folder of the networks' results

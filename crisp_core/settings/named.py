@@ -4,7 +4,7 @@ from crisp_core.options import chosen
 from crisp_core.picking.finders import FINDERS
 from crisp_core.picking.settings import CenterSettings
 from crisp_core.segmentation.losses import LOSSES
-from crisp_core.segmentation.settings import TrainingSettings
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 
 def check_losses(place: str, training: TrainingSettings) -> None:

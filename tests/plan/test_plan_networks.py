@@ -8,6 +8,7 @@ import yaml
 from crisp_core.errors import UserError
 from crisp_core.plan import checks, networks, pickers, reports, targets
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
+from crisp_core.segmentation.settings import NetworkSettings
 
 from .configs import MINE, config, plan
 
@@ -25,7 +26,9 @@ def folder(tmp_path, monkeypatch):
 def write_checkpoint(path, diameter_px=25.0, normalization="gaussian_mixture"):
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({}, path)
-    write_facts(path, NetworkFacts(["background", "particle"], NetworkInput(diameter_px, normalization, 0.0), {}))
+    write_facts(
+        path, NetworkFacts(["background", "particle"], NetworkInput(diameter_px, normalization, 0.0), NetworkSettings())
+    )
     return str(path)
 
 

@@ -14,9 +14,10 @@ from crisp_core.segmentation.checkpoints import (
     read_facts,
     write_facts,
 )
+from crisp_core.segmentation.settings import NetworkSettings
 
 SEEN = NetworkInput(25.0, "robust", 50.0)
-FACTS = NetworkFacts(["background", "particle"], SEEN, {"encoder": "resnet18"}, None, {"torch": "2"})
+FACTS = NetworkFacts(["background", "particle"], SEEN, NetworkSettings(encoder="resnet18"), None, {"torch": "2"})
 PREPARATION = {"working_pixel_size": 7.0, "normalization": "robust", "highpass_angstrom": 350, "margin_angstrom": 9}
 
 

@@ -6,11 +6,11 @@ from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
 from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
 from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.crf.settings import CrfSettings
 from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, layer_settings, with_crf
 from crisp_core.segmentation.inference import padded_logits, predict, tile_probabilities
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume
-from crisp_core.segmentation.settings import CrfSettings
 from crisp_core.segmentation.training import fit, make_optimizer
 
 from .labelled import disc_micrographs
@@ -22,7 +22,7 @@ SMALL_CRF = {"alpha_px": 8.0, "gamma_px": 1.5, "stride_px": 2, "learned_channels
 
 def section(**given):
     """Section crf of an experiment, with its defaults."""
-    return CrfSettings(**given).plain()
+    return CrfSettings(**given)
 
 
 def small_network(n_classes=2):
@@ -143,12 +143,13 @@ def test_tiles_differ_from_one_tile_only_a_little_and_most_at_the_seam(kind):
 
 def test_the_learning_rates_reach_their_parameters():
     wrapped = with_crf(small_network(), section(type="learned", **SMALL_CRF), 2)
-    rates = finetuning_settings(SETTINGS, section(type="learned"))
-    optimizer, schedule = make_optimizer(wrapped, rates, n_steps=10)
+    crf = section(type="learned")
+    rates = finetuning_settings(SETTINGS, crf)
+    optimizer, schedule = make_optimizer(wrapped, rates, n_steps=10, crf_learning_rate=crf.crf_learning_rate)
     of_network, of_crf = optimizer.param_groups
     assert {id(p) for p in of_network["params"]} == {id(p) for p in wrapped.network.parameters()}
     assert {id(p) for p in of_crf["params"]} == {id(p) for p in wrapped.crf.parameters()}
-    assert (of_network["weight_decay"], of_crf["weight_decay"]) == (SETTINGS["weight_decay"], 0)
+    assert (of_network["weight_decay"], of_crf["weight_decay"]) == (SETTINGS.weight_decay, 0)
     seen = []
     for _ in range(10):
         seen.append(schedule.get_last_lr())
@@ -161,7 +162,8 @@ def finetune(micrographs, crf, *, wrapped=None, resume=None):
     wrapped = wrapped or with_crf(small_network(), crf, 2)
     settings = finetuning_settings(SETTINGS, crf)
     parts = micrographs[:2], micrographs[2:]
-    return fit(wrapped, *parts, settings=settings, prediction=PREDICTION, device="cpu", seed=3, resume=resume)
+    options = {"crf_learning_rate": crf.crf_learning_rate, "device": "cpu", "seed": 3, "resume": resume}
+    return fit(wrapped, *parts, settings=settings, prediction=PREDICTION, **options)
 
 
 @pytest.mark.slow
@@ -210,7 +212,7 @@ def test_a_saved_crf_predicts_the_same(kind, tmp_path):
 
 def test_a_coarser_feature_map_is_brought_to_the_logits():
     torch.manual_seed(0)
-    deeplab = NETWORK | {"architecture": "deeplabv3plus", "encoder": "resnet18", "options": {}}
+    deeplab = NETWORK.changed(architecture="deeplabv3plus", encoder="resnet18", options={})
     wrapped = with_crf(build_network(deeplab, 2), section(type="learned", **SMALL_CRF), 2).eval()
     with torch.no_grad():
         assert padded_logits(wrapped, torch.randn(1, 1, 40, 50)).shape == (1, 2, 40, 50)

@@ -24,13 +24,9 @@ from crisp_core.segmentation.networks import (
     save_network,
     total_stride,
 )
+from crisp_core.segmentation.settings import NetworkSettings
 
-SMALL = {
-    "architecture": "unetplusplus",
-    "encoder": "tu-resnet10t",
-    "encoder_weights": None,
-    "options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]},
-}
+SMALL = NetworkSettings(encoder_weights=None, options={"encoder_depth": 3, "decoder_channels": [16, 8, 8]})
 # the publication's encoders by smp's names: million parameters with U-Net++ there (its Table 1) and here
 PAPER_ENCODERS = {
     "resnet50": (49.0, 49.0),
@@ -82,14 +78,14 @@ def test_the_stride_is_what_the_network_needs(network):
 @pytest.mark.parametrize("architecture", ["unet", "unetplusplus", "deeplabv3", "deeplabv3plus", "fpn", "manet"])
 @pytest.mark.parametrize("encoder", ["resnet18", "tu-resnet10t"])
 def test_any_architecture_and_encoder_predicts_any_size(architecture, encoder):
-    settings = {"architecture": architecture, "encoder": encoder, "encoder_weights": None, "options": None}
+    settings = NetworkSettings(architecture=architecture, encoder=encoder, encoder_weights=None)
     network = build_network(settings, 2).eval()
     with torch.inference_mode():
         assert padded_logits(network, torch.zeros(1, 1, 70, 90)).shape == (1, 2, 70, 90)
 
 
 def settings_of(architecture, encoder, *, weights=None):
-    return {"architecture": architecture, "encoder": encoder, "encoder_weights": weights, "options": {}}
+    return NetworkSettings(architecture=architecture, encoder=encoder, encoder_weights=weights, options={})
 
 
 def train_step(network, n_classes):
@@ -240,7 +236,7 @@ def test_weights_of_another_name_are_refused(encoder, message):
 @pytest.mark.parametrize("change", [{"encoder": "nosuch"}, {"architecture": "nosuch"}, {"options": {"nosuch": 1}}])
 def test_an_unknown_name_or_option_gets_one_line(change):
     with pytest.raises(UserError, match="nosuch") as caught:
-        build_network(SMALL | change, 2)
+        build_network(SMALL.changed(**change), 2)
     assert "\n" not in str(caught.value)
 
 

@@ -11,6 +11,7 @@ from crisp_core.segmentation.crops import Crops, Uncertain
 from crisp_core.segmentation.losses import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
+from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training import (
     check_parts,
     crop_loader,
@@ -21,30 +22,23 @@ from crisp_core.segmentation.training import (
     train_epoch,
     validate,
 )
+from crisp_core.segmentation.training_settings import TrainingSettings
 
 from .labelled import disc_micrographs, write_micrographs
 
 TWO = ["background", "particle"]
 
-SETTINGS = {
-    "loss": ["dice", "cross_entropy"],
-    "epochs": 3,
-    "crops_per_micrograph": 8,
-    "crops_per_step": 4,
-    "crop_px": 32,
-    "learning_rate": 5e-3,
-    "weight_decay": 0.01,
-    "contrast_jitter": 0.1,
-    "averaging_decay": 0.5,
-    "workers": 0,
-}
-PREDICTION = {"tile_px": 64, "overlap_px": 8}
-NETWORK = {
-    "architecture": "unetplusplus",
-    "encoder": "tu-resnet10t",
-    "encoder_weights": None,
-    "options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]},
-}
+SETTINGS = TrainingSettings(
+    epochs=3,
+    crops_per_micrograph=8,
+    crops_per_step=4,
+    crop_px=32,
+    learning_rate=5e-3,
+    averaging_decay=0.5,
+    workers=0,
+)
+PREDICTION = PredictionSettings(tile_px=64, overlap_px=8)
+NETWORK = NetworkSettings(encoder_weights=None, options={"encoder_depth": 3, "decoder_channels": [16, 8, 8]})
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +68,7 @@ def train(micrographs, *, network=None, resume=None, **changes):
         network or small_network(),
         micrographs[:2],
         micrographs[2:],
-        settings=SETTINGS | changes,
+        settings=SETTINGS.changed(**changes),
         prediction=PREDICTION,
         device="cpu",
         seed=3,
@@ -108,7 +102,7 @@ def test_parts_without_any_particle_are_refused_before_the_first_epoch(tmp_path,
 def test_four_classes_train(micrographs):
     torch.manual_seed(0)
     network = build_network(NETWORK, 4)
-    settings = SETTINGS | {"epochs": 1}
+    settings = SETTINGS.changed(epochs=1)
     parts = micrographs[:2], micrographs[2:]
     state, history = fit(
         network, *parts, settings=settings, prediction=PREDICTION, classes=CLASSES, device="cpu", seed=3
@@ -135,7 +129,7 @@ def test_the_best_epochs_weights_are_returned(micrographs):
     network = small_network()
     state, history = train(micrographs, network=network)
     network.load_state_dict(state)
-    loss = make_loss(SETTINGS["loss"])
+    loss = make_loss(SETTINGS.loss)
     score = validate(network, micrographs[2:], loss, prediction=PREDICTION, classes=TWO, device="cpu")
     assert score.iou == pytest.approx(max(row["validation_iou"] for row in history), abs=1e-6)
 
@@ -221,7 +215,7 @@ def test_a_cpu_never_computes_in_bfloat16():
 
 @pytest.mark.gpu
 def test_a_gpu_trains_as_a_cpu_does(micrographs):
-    settings = SETTINGS | {"epochs": 6, "workers": None}
+    settings = SETTINGS.changed(epochs=6, workers=None)
     parts = micrographs[:2], micrographs[2:]
     _, history = fit(small_network(), *parts, settings=settings, prediction=PREDICTION, device="cuda", seed=3)
     assert max(row["validation_iou"] for row in history) > 0.6

@@ -20,6 +20,7 @@ from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.star import write_blocks
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
+from crisp_core.segmentation.settings import NetworkSettings
 
 from .conftest import copy_workflow, run_snakemake, write_config
 
@@ -314,7 +315,7 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(tmp_path):
     # of what is not asked for the facts alone are read
     torch.save({}, trained / "network.pt")
     preparation = PreparationSettings(working_pixel_size=DIAMETER / 25, normalization="robust")
-    facts = NetworkFacts(["background", "particle"], network_input(preparation, DIAMETER), {})
+    facts = NetworkFacts(["background", "particle"], network_input(preparation, DIAMETER), NetworkSettings())
     write_facts(trained / "network.pt", facts)
     (trained / "centers.yaml").touch()
     for i in range(3):
