@@ -197,7 +197,7 @@ def rules_that_import(folder, module):
         ("formats.text", 'FLOAT_FORMAT = "%.9g"', 'FLOAT_FORMAT = "%.8g"'),
         ("figures.style", "DOTS_PER_INCH = 130", "DOTS_PER_INCH = 131"),
         ("particles.background", "IMAGES_PER_STEP = 8", "IMAGES_PER_STEP = 9"),
-        ("picking.finders.nms", "default=0.18", "default=0.19"),
+        ("picking.finders.crocker_grier", "REFINEMENTS = 5", "REFINEMENTS = 6"),
     ],
 )
 def test_a_changed_constant_reruns_what_uses_it_and_nothing_else(tiny_run, depending_rules, module, constant, changed):
