@@ -28,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crisp_core.ctf import ctf_spread_px, through_ctf
 from crisp_core.formats.arrays import write_array
 from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.labels.pixel_classes import add_scenery_classes
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.settings.checks import check_settings
@@ -36,6 +37,7 @@ from crisp_core.simulation.micrograph import SimulatedMicrograph, image_scenery,
 from crisp_core.simulation.noise import colour_noise
 from crisp_core.simulation.projections import place_projections, project
 from crisp_core.simulation.scenery import draw_scenery
+from crisp_core.simulation.settings import ScenerySettings
 from crisp_core.simulation.volumes import phantom, read_density
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +63,8 @@ def optics(dataset: dict[str, Any]) -> dict[str, float]:
 def simulate(volume: np.ndarray, dataset: dict[str, Any], name: str, **changed: Any) -> SimulatedMicrograph:
     """One micrograph of a dataset, as the rule simulate makes it."""
     settings = dataset["simulation"] | changed
-    keys = "n_particles min_distance_angstrom defocus_angstrom snr snr_pixel_size scenery".split()
+    keys = "n_particles min_distance_angstrom defocus_angstrom snr snr_pixel_size".split()
+    scenery = settings["scenery"]
     margin, diameter = settings["margin_angstrom"], dataset["particle_diameter_angstrom"]
     return simulate_micrograph(
         volume,
@@ -72,6 +75,7 @@ def simulate(volume: np.ndarray, dataset: dict[str, Any], name: str, **changed: 
         margin_angstrom=diameter / 2 if margin is None else margin,
         diameter_angstrom=diameter,
         optics=optics(dataset),
+        scenery=ScenerySettings.of(scenery) if isinstance(scenery, dict) else scenery,
         **{key: settings[key] for key in keys},
     )
 
@@ -93,7 +97,7 @@ def write(folder: str, micrograph: SimulatedMicrograph, pixel_size: float) -> No
                 write_array(file, kind, "a", data, pixel_size=pixel_size, full_shape=data.shape)
 
 
-def stages(volume: np.ndarray, dataset: dict[str, Any], scenery: dict[str, Any], repeats: int) -> dict[str, list]:
+def stages(volume: np.ndarray, dataset: dict[str, Any], scenery: ScenerySettings, repeats: int) -> dict[str, list]:
     """Times of every stage, and of the whole without and with scenery."""
     times: dict[str, list] = {}
     pixel_size, shape = dataset["pixel_size"], tuple(dataset["simulation"]["shape_px"])
@@ -110,7 +114,7 @@ def stages(volume: np.ndarray, dataset: dict[str, Any], scenery: dict[str, Any],
             placed = timed(times, "placement", place_projections, canvas, images, xy)
             timed(times, "CTF", through_ctf, placed, **lens)
             white = timed(times, "noise", rng.standard_normal, shape, dtype=np.float32)
-            timed(times, "coloured noise", colour_noise, white, pixel_size=pixel_size, **scenery["noise"])
+            timed(times, "coloured noise", colour_noise, white, pixel_size=pixel_size, **dict(scenery.noise))
             scene = draw_scenery(shape, scenery, pixel_size=pixel_size, **own)
             timed(times, "scenery", image_scenery, scene, shape, scenery, volume=volume, lens=lens, **own)
             plain = timed(times, "all, as the paper", simulate, volume, dataset, str(i), n_particles=(150, 150))
@@ -130,10 +134,11 @@ def print_stages(volume_name: str | None, repeats: int) -> None:
     if volume_name is None:
         volume = phantom(diameter / pixel_size, seed=1)
     else:
-        options = {"volume_pixel_size": None, "resolution_angstrom": 4.0, "downloads": {}}
+        options = {"volume_pixel_size": None, "resolution_angstrom": 4.0, "downloads": DownloadSettings()}
         volume = read_density(volume_name, pixel_size=pixel_size, **options)
     scenery = example("realistic.yaml")["simulation"]["scenery"]
     scenery["carbon"]["probability"] = 1.0
+    scenery = ScenerySettings.of(scenery)
     times = stages(volume, dataset, scenery, repeats)
     print(f"{dataset['simulation']['shape_px']} px, 150 particles in boxes of {len(volume)} px")
     print(f"{'stage':<22}{'first s':>9}{'least s':>9}{'least CPU s':>13}")
@@ -162,7 +167,11 @@ def compare(picture: Path) -> None:
     data = Path(os.environ.get("CRISP_TEST_DATA", ROOT / "../shared/data"))
     pixel_size, settings = dataset["pixel_size"], dataset["simulation"]
     model = str(data / "models" / Path(settings["volume"]).name)
-    options = {"volume_pixel_size": None, "resolution_angstrom": settings["model_resolution_angstrom"], "downloads": {}}
+    options = {
+        "volume_pixel_size": None,
+        "resolution_angstrom": settings["model_resolution_angstrom"],
+        "downloads": DownloadSettings(),
+    }
     volume = read_density(model, pixel_size=pixel_size, **options)
     drawn = {"n_particles": (N_PARTICLES_REAL,) * 2, "defocus_angstrom": [REAL_DEFOCUS_ANGSTROM]}
     images = {

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from crisp_core.classes import AVOIDED, CLASSES, PARTICLE, channel, file_label
+from crisp_core.classes import CLASSES, PARTICLE, channel, file_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import angstrom_to_px
@@ -15,12 +15,11 @@ from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.finders.finder import Finder
 from crisp_core.picking.removal import apply_rules
 from crisp_core.picking.search import find_centers
+from crisp_core.picking.settings import RemovalSettings
 from crisp_core.preparation.normalization import Prepared, prepare
 from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
-
-KEEP_AWAY = {f"{each.name}_diameters": each.removal_diameters for each in AVOIDED}
 
 
 class PickedMicrograph(NamedTuple):
@@ -104,7 +103,7 @@ def pick_micrograph(
         Grid(probability.shape, prepared.pixel_size, image.shape),
         valid=prepared.valid,
         label=classes,
-        removal=KEEP_AWAY,
+        removal=RemovalSettings(),
         diameter_px=angstrom_to_px(diameter_angstrom, pixel_size),
         box_px=0,
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import phantom, read_density
 
@@ -23,7 +24,7 @@ else:
         volume_pixel_size=settings["volume_pixel_size"],
         resolution_angstrom=settings["model_resolution_angstrom"],
         # no parameter of the rule, since another mirror or folder should rerun nothing
-        downloads=snakemake.config["downloads"],
+        downloads=DownloadSettings.of(snakemake.config["downloads"]),
     )
 write_mrc(snakemake.output.density, density, pixel_size=pixel_size, dtype=np.float32)
 log.info("%s: a cube of %d voxels of %g Å", settings["volume"] or "phantom", len(density), pixel_size)

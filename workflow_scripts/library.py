@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.logs import start_log
 from crisp_core.simulation.library import build_library
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 settings = dict(snakemake.params.library)
 # the downloads are no parameter of the rule, since another mirror or folder should rerun nothing
-built = build_library(snakemake.output.library, **settings, downloads=snakemake.config["downloads"])
+built = build_library(
+    snakemake.output.library, **settings, downloads=DownloadSettings.of(snakemake.config["downloads"])
+)
 for i, name in enumerate(built, start=1):
     log.info("%s, %d of %d", name, i, len(settings["volumes"]))

@@ -14,6 +14,7 @@ from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
 from crisp_core.picking.removal import apply_rules, describe_dropped
 from crisp_core.picking.search import find_centers
+from crisp_core.picking.settings import RemovalSettings
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -38,7 +39,7 @@ for name, grid in array_grids(probability, "probability").items():
         grid,
         valid=read_array(snakemake.input.images, "valid", name).data,
         label=read_array(probability, "class", name).data if name in classified else None,
-        removal=params.removal,
+        removal=RemovalSettings.of(params.removal),
         diameter_px=params.dataset["diameter_px"],
         box_px=params.edge_box_px,
     )

@@ -13,6 +13,7 @@ from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import settings_to_try
 from crisp_core.picking.search import choose, pick_settings, scores_by_setting, search_table
+from crisp_core.picking.settings import RemovalSettings
 from crisp_core.picking.validation import find_validation_maps
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if not maps.grids:
     )
 truth = onto_grids(pd.concat(map(read_coordinates_star, snakemake.input.coordinates)), maps.grids)
 diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], next(iter(maps.grids.values())).pixel_size)
-rules = {"removal": params.removal, "diameter_px": params.dataset["diameter_px"], "box_px": params.edge_box_px}
+rules = {
+    "removal": RemovalSettings.of(params.removal),
+    "diameter_px": params.dataset["diameter_px"],
+    "box_px": params.edge_box_px,
+}
 options = {"diameter_px": diameter_px, "keep": partial(maps.filter_of, **rules)}
 searched = maps.labels(snakemake.input.labels) if params.maps == "labels" else maps.predicted()
 settings = settings_to_try(params.finder)

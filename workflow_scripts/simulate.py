@@ -10,15 +10,15 @@ from crisp_core.formats.arrays import write_array
 from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.settings import SimulationSettings
 from crisp_core.simulation.truth import write_truth
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-settings, dataset = dict(snakemake.params.simulation), snakemake.params.dataset
+settings, dataset = SimulationSettings.of(snakemake.params.simulation), snakemake.params.dataset
 pixel_size, diameter_angstrom = dataset["pixel_size"], dataset["diameter_angstrom"]
-margin_angstrom = settings.pop("margin_angstrom")
 volume = read_volume(snakemake.input.density, pixel_size=pixel_size).density
 
 tables = []
@@ -29,12 +29,17 @@ with h5py.File(snakemake.output.images, "w") as output:
             volume,
             name=name,
             seed=snakemake.params.seed,
-            shape=tuple(settings["shape_px"]),
+            shape=(settings.shape_px[0], settings.shape_px[1]),
             pixel_size=pixel_size,
             diameter_angstrom=diameter_angstrom,
-            margin_angstrom=diameter_angstrom / 2 if margin_angstrom is None else margin_angstrom,
+            n_particles=settings.n_particles,
+            min_distance_angstrom=settings.min_distance_angstrom,
+            margin_angstrom=diameter_angstrom / 2 if settings.margin_angstrom is None else settings.margin_angstrom,
+            defocus_angstrom=settings.defocus_angstrom,
+            snr=settings.snr,
+            snr_pixel_size=settings.snr_pixel_size,
             optics=dataset["microscope"],
-            **{key: value for key, value in settings.items() if key != "shape_px"},
+            scenery=settings.scenery,
         )
         grid = {"pixel_size": pixel_size, "full_shape": simulated.image.shape}
         for kind in ("image", "clean", "ctf_free"):

@@ -15,6 +15,7 @@ import yaml
 from benchmarks.gpu.work import Add, Work, epochs_that_fit
 from benchmarks.simulation import simulate
 from crisp_core.formats.arrays import write_array
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.labels.pixel_classes import add_scenery_classes
 from crisp_core.labels.thresholds import local_window_px, threshold_label
@@ -81,7 +82,7 @@ def simulated(dataset: dict[str, Any], work: Work) -> list[LabelledMicrograph]:
         pixel_size=dataset["pixel_size"],
         volume_pixel_size=simulation["volume_pixel_size"],
         resolution_angstrom=simulation["model_resolution_angstrom"],
-        downloads={},
+        downloads=DownloadSettings(),
     )
     names = [f"{i:04d}" for i in range(simulation["n_micrographs"])]
     with ProcessPoolExecutor(processors()) as pool:

@@ -11,6 +11,7 @@ from crisp_core.classes import AVOIDED, CLASSES
 from crisp_core.evaluation.masked_area import on_masked_area
 from crisp_core.formats.arrays import Grid
 from crisp_core.geometry import Shape, rescaled_xy
+from crisp_core.picking.settings import RemovalSettings
 
 
 class Sorted(NamedTuple):
@@ -104,7 +105,7 @@ def apply_rules(
     *,
     valid: np.ndarray,
     label: np.ndarray | None,
-    removal: Mapping[str, Any],
+    removal: RemovalSettings,
     diameter_px: float,
     box_px: int,
 ) -> Sorted:
@@ -119,7 +120,7 @@ def apply_rules(
     valid : (h, w) bool array
     label : (h, w) integer array, optional
         Predicted class of each pixel, where the network has more than particle and background.
-    removal : mapping
+    removal : RemovalSettings
         Section `removal` of an experiment.
     diameter_px : float
         Particle diameter in px of the micrograph.
@@ -133,7 +134,7 @@ def apply_rules(
     """
     placed = found.copy()
     placed[["x", "y"]] = rescaled_xy(found[["x", "y"]].to_numpy(), grid.shape, grid.full_shape)
-    distances = {each.number: removal[f"{each.name}_diameters"] for each in AVOIDED}
+    distances = {each.number: getattr(removal, f"{each.name}_diameters") for each in AVOIDED}
     keep_away = {class_: diameters * diameter_px for class_, diameters in distances.items() if diameters is not None}
     return drop_picks(
         placed, full_shape=grid.full_shape, box_px=box_px, valid=valid, label=label, keep_away_px=keep_away

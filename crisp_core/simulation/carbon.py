@@ -1,11 +1,11 @@
 """Carbon film around a hole, as part of the scenery of a simulated micrograph."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from crisp_core.geometry import Shape, angstrom_to_px
+from crisp_core.simulation.settings import CarbonScenery
 
 # Number of waves in the outline of a hole.
 EDGE_WAVES = 6
@@ -20,32 +20,30 @@ class Carbon(NamedTuple):
     waves: np.ndarray  # (k, 3): amplitude (px), periods per turn and phase of the unevenness of the edge
 
 
-def draw_carbon(
-    shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, rng: np.random.Generator
-) -> Carbon | None:
+def draw_carbon(shape: Shape, settings: CarbonScenery, *, pixel_size: float, rng: np.random.Generator) -> Carbon | None:
     """Draw a carbon film that covers a random share of the micrograph from one side, or return None.
 
     Parameters
     ----------
     shape : (int, int)
         Height and width of the micrograph in px.
-    settings : mapping
+    settings : CarbonScenery
         probability, area_share, hole_radius_angstrom, edge_waviness_angstrom.
     pixel_size : float
         Pixel size of the micrograph, Å/px.
     rng : numpy Generator
         Source of random numbers.
     """
-    if rng.random() >= settings["probability"]:
+    if rng.random() >= settings.probability:
         return None
-    direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(*settings["area_share"])
-    radius = angstrom_to_px(settings["hole_radius_angstrom"], pixel_size)
+    direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(settings.area_share[0], settings.area_share[1])
+    radius = angstrom_to_px(settings.hole_radius_angstrom, pixel_size)
     towards = np.array([np.cos(direction), np.sin(direction)])
     extent = np.abs(towards) @ (shape[1], shape[0])
     x, y = np.array([shape[1] - 1, shape[0] - 1]) / 2 + towards * ((0.5 - share) * extent - radius)
     # Wavelengths of 300 to 3,000 Å along the edge.
-    periods = np.rint(2 * np.pi * settings["hole_radius_angstrom"] / np.geomspace(300, 3000, EDGE_WAVES))
-    amplitude = angstrom_to_px(settings["edge_waviness_angstrom"], pixel_size) * np.sqrt(2 / EDGE_WAVES)
+    periods = np.rint(2 * np.pi * settings.hole_radius_angstrom / np.geomspace(300, 3000, EDGE_WAVES))
+    amplitude = angstrom_to_px(settings.edge_waviness_angstrom, pixel_size) * np.sqrt(2 / EDGE_WAVES)
     phases = rng.uniform(-np.pi, np.pi, EDGE_WAVES)
     return Carbon(x, y, radius, np.column_stack([np.full(EDGE_WAVES, amplitude), np.maximum(periods, 1), phases]))
 

@@ -1,8 +1,7 @@
 """Random positions and orientations of particles on a simulated micrograph."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from crisp_core.simulation.scenery import (
     element_rng,
     is_free_for_particle,
 )
+from crisp_core.simulation.settings import ScenerySettings
 
 # Maximum number of random positions per particle; without a free one, the micrograph is full.
 MAX_TRIES = 500
@@ -82,7 +82,7 @@ def draw_centers_in_scenery(
     scene: Scenery,
     shape: Shape,
     n: int,
-    settings: Mapping[str, Any],
+    settings: ScenerySettings,
     *,
     min_distance_px: float,
     margin_px: float,
@@ -103,7 +103,7 @@ def draw_centers_in_scenery(
         Height and width of the micrograph in px.
     n : int
         Number of positions on a micrograph without scenery.
-    settings : mapping
+    settings : ScenerySettings
         Section `scenery` of the config.
     min_distance_px, margin_px : float
         Minimum distance of two centres, and of a centre from the outermost pixels.
@@ -121,15 +121,15 @@ def draw_centers_in_scenery(
     UserError
         If the positions do not fit.
     """
-    near, on_carbon = settings["neighbours"], settings["carbon"]["particles"]
+    near, on_carbon = settings.neighbours, settings.carbon.particles
     own_rng, room_rng = (element_rng(element, seed=seed, name=name) for element in ("neighbours", "room"))
     allowed = partial(is_free_for_particle, scene, diameter_px=diameter_px, on_carbon=on_carbon, rng=own_rng)
     tried = room_rng.uniform(0, (shape[1] - 1, shape[0] - 1), (ROOM_SAMPLES, 2))
     n = round(n * np.mean([is_free_for_particle(scene, xy, **allowed.keywords | {"rng": room_rng}) for xy in tried]))
-    n_near = min(round(near["share"] * n), max(n - 1, 0))
+    n_near = min(round(near.share * n), max(n - 1, 0))
     spacing = {"min_distance_px": min_distance_px, "margin_px": margin_px}
     xy = draw_centers(shape, n - n_near, **spacing, rng=rng, allowed=allowed)
-    low, high = (diameter_px * distance for distance in near["distance_diameters"])
+    low, high = (diameter_px * distance for distance in near.distance_diameters)
     for _ in range(n_near):
         xy = np.vstack([xy, draw_neighbour(xy, shape, (low, high), **spacing, rng=own_rng, allowed=allowed)])
     return xy

@@ -1,11 +1,12 @@
 """Ice crystals, ethane beads and aggregates, as parts of the scenery of a simulated micrograph."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from crisp_core.geometry import Shape, angstrom_to_px
+from crisp_core.simulation.settings import AggregateScenery, EthaneScenery, IceScenery
 
 # Directions of the radii in an outline.
 OUTLINE_ANGLES = np.linspace(-np.pi, np.pi, 72, endpoint=False)
@@ -28,7 +29,7 @@ class Contaminant(NamedTuple):
 
 
 def draw_contaminant(
-    shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, crystal: bool, rng: np.random.Generator
+    shape: Shape, settings: IceScenery | EthaneScenery, *, pixel_size: float, crystal: bool, rng: np.random.Generator
 ) -> Contaminant:
     """Draw an ice crystal (an uneven hexagon) or a bead of ethane (round), with its centre on the micrograph.
 
@@ -36,7 +37,7 @@ def draw_contaminant(
     ----------
     shape : (int, int)
         Height and width of the micrograph in px.
-    settings : mapping
+    settings : IceScenery, EthaneScenery or AggregateScenery
         diameter_angstrom, density, absorption, texture and grain_angstrom.
     pixel_size : float
         Pixel size of the micrograph, Å/px.
@@ -47,9 +48,9 @@ def draw_contaminant(
     """
     x, y = rng.uniform(0, (shape[1] - 1, shape[0] - 1))
     # Uniform in the logarithm: small contaminants are more frequent than large ones.
-    diameter = np.exp(rng.uniform(*np.log(settings["diameter_angstrom"])))
+    diameter = np.exp(rng.uniform(*np.log(settings.diameter_angstrom)))
     radius = angstrom_to_px(diameter, pixel_size) / 2
-    density, turn = rng.uniform(*settings["density"]), rng.uniform(0, np.pi)
+    density, turn = rng.uniform(settings.density[0], settings.density[1]), rng.uniform(0, np.pi)
     outline = np.ones_like(OUTLINE_ANGLES)
     if crystal:
         corners = np.mod(OUTLINE_ANGLES + turn, np.pi / 3) - np.pi / 6
@@ -57,8 +58,8 @@ def draw_contaminant(
         for periods in (1, 2, 3, 5):
             outline += rng.normal(0, 0.05) * np.cos(periods * OUTLINE_ANGLES + rng.uniform(-np.pi, np.pi))
     bevel = ICE_BEVEL if crystal else BEAD_BEVEL
-    grain_px = angstrom_to_px(settings["grain_angstrom"], pixel_size)
-    inside = density, bevel, settings["absorption"], settings["texture"], grain_px
+    grain_px = angstrom_to_px(settings.grain_angstrom, pixel_size)
+    inside = density, bevel, settings.absorption, settings.texture, grain_px
     return Contaminant(x, y, radius * np.clip(outline, 0.4, 1.4), *inside, "ice" if crystal else "ethane")
 
 
@@ -105,7 +106,7 @@ def contaminant_thickness(
 
 
 def draw_aggregates(
-    shape: Shape, settings: Mapping[str, Any], *, diameter_px: float, rng: np.random.Generator
+    shape: Shape, settings: AggregateScenery, *, diameter_px: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Draw positions (n, 2) of aggregated particles: each is less than a diameter from an earlier one of its aggregate.
 
@@ -113,7 +114,7 @@ def draw_aggregates(
     ----------
     shape : (int, int)
         Height and width of the micrograph in px.
-    settings : mapping
+    settings : IceScenery, EthaneScenery or AggregateScenery
         n_per_micrograph, n_particles (per aggregate), spacing_diameters.
     diameter_px : float
         Particle diameter in px.
@@ -121,11 +122,11 @@ def draw_aggregates(
         Source of random numbers.
     """
     xy = []
-    for _ in range(draw_count(settings["n_per_micrograph"], rng)):
+    for _ in range(draw_count(settings.n_per_micrograph, rng)):
         clump = [rng.uniform(0, (shape[1] - 1, shape[0] - 1))]
-        for _ in range(draw_count(settings["n_particles"], rng) - 1):
+        for _ in range(draw_count(settings.n_particles, rng) - 1):
             angle = rng.uniform(-np.pi, np.pi)
-            step = settings["spacing_diameters"] * diameter_px * np.array([np.cos(angle), np.sin(angle)])
+            step = settings.spacing_diameters * diameter_px * np.array([np.cos(angle), np.sin(angle)])
             clump.append(clump[rng.integers(len(clump))] + step)
         xy += clump
     return np.array(xy, dtype=float).reshape(-1, 2)

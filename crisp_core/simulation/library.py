@@ -10,6 +10,7 @@ import numpy as np
 import scipy.spatial
 
 from crisp_core.errors import UserError
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import even_fft_size
 from crisp_core.paths import matching_files
@@ -125,7 +126,7 @@ def membrane_names(table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> 
 
 
 def build_volume(
-    volume: str, *, extent_px: float, resolution_angstrom: float, membrane: bool, downloads: Mapping[str, Any]
+    volume: str, *, extent_px: float, resolution_angstrom: float, membrane: bool, downloads: DownloadSettings
 ) -> LibraryVolume:
     """Make the density of a map or an atomic model, its longest extent a given number of voxels.
 
@@ -139,7 +140,7 @@ def build_volume(
         Of an atomic model, as `volumes.model_density` defines it.
     membrane : bool
         Whether to look for the membrane of an atomic model.
-    downloads : mapping
+    downloads : DownloadSettings
         See `volumes.read_density`.
 
     Raises
@@ -244,7 +245,7 @@ def build_library(
     extent_px: float,
     resolution_angstrom: float,
     membrane: Iterable[str],
-    downloads: Mapping[str, Any],
+    downloads: DownloadSettings,
 ) -> Iterator[str]:
     """Write the library of some volumes, one by one; yields the name of each when it is written.
 

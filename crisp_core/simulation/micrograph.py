@@ -23,6 +23,7 @@ from crisp_core.simulation.scenery import (
     element_rng,
     project_scenery,
 )
+from crisp_core.simulation.settings import ScenerySettings
 from crisp_core.simulation.truth import truth_table
 
 # Minimum density of an aggregate pixel, in particles; about that of an outline by Li's threshold.
@@ -53,7 +54,7 @@ def simulate_micrograph(
     snr: float,
     snr_pixel_size: float,
     optics: Mapping[str, float],
-    scenery: Mapping[str, Any] | None = None,
+    scenery: ScenerySettings | None = None,
     diameter_angstrom: float | None = None,
 ) -> SimulatedMicrograph:
     """Simulate one micrograph.
@@ -82,7 +83,7 @@ def simulate_micrograph(
         Pixel size at which the ratio holds, Å/px.
     optics : mapping
         voltage_kv, spherical_aberration_mm, amplitude_contrast.
-    scenery : mapping, optional
+    scenery : ScenerySettings, optional
         Section `scenery` of the config; elements that are off change nothing.
     diameter_angstrom : float, optional
         Particle diameter, the unit of length of scenery; by default twice the margin.
@@ -120,7 +121,7 @@ def simulate_micrograph(
     if scenery is not None:
         seen, classes = image_scenery(scene, shape, scenery, volume=volume, lens=lens, **own)
         clean += seen
-        noise = colour_noise(noise, pixel_size=pixel_size, **scenery["noise"])
+        noise = colour_noise(noise, pixel_size=pixel_size, **dict(scenery.noise))
     coordinates = truth_table(name, xy, euler_deg, defocus)
     return SimulatedMicrograph(noise + clean, clean, placed[: shape[0], : shape[1]], coordinates, classes)
 
@@ -134,7 +135,7 @@ def padded_shape(shape: Shape, pad_px: int) -> Shape:
 def image_scenery(
     scene: Scenery,
     shape: Shape,
-    settings: Mapping[str, Any],
+    settings: ScenerySettings,
     *,
     volume: np.ndarray,
     lens: Mapping[str, float],
@@ -150,7 +151,7 @@ def image_scenery(
         Scenery of the micrograph.
     shape : (int, int)
         Height and width of the micrograph in px.
-    settings : mapping
+    settings : ScenerySettings
         Section `scenery` of the config.
     volume : (n, n, n) array [z, y, x]
         Density of the particle, for aggregates and for the unit of matter.
@@ -182,11 +183,11 @@ def image_scenery(
         density += clumps
     if density.any():
         seen -= through_ctf(density, **lens)[inside]
-    gradient = settings["gradient"]
-    if gradient["strength"]:
-        length_px = angstrom_to_px(gradient["length_angstrom"], lens["pixel_size"])
+    gradient = settings.gradient
+    if gradient.strength:
+        length_px = angstrom_to_px(gradient.length_angstrom, lens["pixel_size"])
         ice = draw_uneven_ice(shape, length_px=length_px, rng=element_rng("gradient", **own))
-        seen -= np.float32(gradient["strength"]) * ice
+        seen -= np.float32(gradient.strength) * ice
     return unit * seen, class_map(scene, shape, aggregated)
 
 

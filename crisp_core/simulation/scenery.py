@@ -5,8 +5,7 @@ Matter is projected density, to which the CTF gives contrast with fringes; thick
 without fringes. Every element has its own random stream, so that switching one off does not change the others.
 """
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from crisp_core.simulation.contaminants import (
     draw_count,
 )
 from crisp_core.simulation.noise import draw_grain
+from crisp_core.simulation.settings import ScenerySettings
 
 
 class Scenery(NamedTuple):
@@ -49,7 +49,7 @@ def element_rng(element: str, *, seed: int, name: str) -> np.random.Generator:
 
 
 def draw_scenery(
-    shape: Shape, settings: Mapping[str, Any], *, pixel_size: float, diameter_px: float, seed: int, name: str
+    shape: Shape, settings: ScenerySettings, *, pixel_size: float, diameter_px: float, seed: int, name: str
 ) -> Scenery:
     """Draw the scenery of one micrograph.
 
@@ -57,7 +57,7 @@ def draw_scenery(
     ----------
     shape : (int, int)
         Height and width of the micrograph in px.
-    settings : mapping
+    settings : ScenerySettings
         Section `scenery` of the config.
     pixel_size : float
         Pixel size of the micrograph, Å/px.
@@ -70,18 +70,18 @@ def draw_scenery(
     """
     elements = ("carbon", "ice", "ethane", "aggregates")
     rng = {element: element_rng(element, seed=seed, name=name) for element in elements}
-    ice, ethane = settings["ice"], settings["ethane"]
+    ice, ethane = settings.ice, settings.ethane
     contaminants = [
         draw_contaminant(shape, ice, pixel_size=pixel_size, crystal=True, rng=rng["ice"])
-        for _ in range(draw_count(ice["n_per_micrograph"], rng["ice"]))
+        for _ in range(draw_count(ice.n_per_micrograph, rng["ice"]))
     ] + [
         draw_contaminant(shape, ethane, pixel_size=pixel_size, crystal=False, rng=rng["ethane"])
-        for _ in range(draw_count(ethane["n_per_micrograph"], rng["ethane"]))
+        for _ in range(draw_count(ethane.n_per_micrograph, rng["ethane"]))
     ]
     return Scenery(
-        draw_carbon(shape, settings["carbon"], pixel_size=pixel_size, rng=rng["carbon"]),
+        draw_carbon(shape, settings.carbon, pixel_size=pixel_size, rng=rng["carbon"]),
         tuple(contaminants),
-        draw_aggregates(shape, settings["aggregates"], diameter_px=diameter_px, rng=rng["aggregates"]),
+        draw_aggregates(shape, settings.aggregates, diameter_px=diameter_px, rng=rng["aggregates"]),
     )
 
 
@@ -119,7 +119,7 @@ def is_free_for_particle(
 def project_scenery(
     scenery: Scenery,
     canvas: Shape,
-    settings: Mapping[str, Any],
+    settings: ScenerySettings,
     *,
     offset_px: int,
     pixel_size: float,
@@ -134,7 +134,7 @@ def project_scenery(
         Scenery of the micrograph.
     canvas : (int, int)
         Shape of the results.
-    settings : mapping
+    settings : ScenerySettings
         Section `scenery` of the config.
     offset_px : int
         Row and column of the canvas at the first pixel of the micrograph.
@@ -152,18 +152,18 @@ def project_scenery(
     """
     density = np.zeros(canvas, dtype=np.float32)
     absorbed = np.zeros(canvas, dtype=np.float32)
-    carbon = settings["carbon"]
+    carbon = settings.carbon
     if scenery.carbon is not None:
-        edge_px = angstrom_to_px(carbon["edge_angstrom"], pixel_size)
+        edge_px = angstrom_to_px(carbon.edge_angstrom, pixel_size)
         film = carbon_film(scenery.carbon, canvas, offset_px=offset_px, edge_px=edge_px)
-        absorbed += film * np.float32(carbon["absorption"] * carbon["density"])
+        absorbed += film * np.float32(carbon.absorption * carbon.density)
         rng = element_rng("carbon_grain", seed=seed, name=name)
-        texture = draw_grain(canvas, carbon["texture"], angstrom_to_px(carbon["grain_angstrom"], pixel_size), rng)
-        density += film * (texture + np.float32(carbon["density"]))
-    solvent = settings["solvent"]
-    if solvent["texture"]:
+        texture = draw_grain(canvas, carbon.texture, angstrom_to_px(carbon.grain_angstrom, pixel_size), rng)
+        density += film * (texture + np.float32(carbon.density))
+    solvent = settings.solvent
+    if solvent.texture:
         rng = element_rng("solvent", seed=seed, name=name)
-        density += draw_grain(canvas, solvent["texture"], angstrom_to_px(solvent["grain_angstrom"], pixel_size), rng)
+        density += draw_grain(canvas, solvent.texture, angstrom_to_px(solvent.grain_angstrom, pixel_size), rng)
     rng = element_rng("grain", seed=seed, name=name)
     for contaminant in scenery.contaminants:
         window, thickness = contaminant_thickness(contaminant, canvas, offset_px=offset_px)

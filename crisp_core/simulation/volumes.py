@@ -2,9 +2,8 @@
 
 import re
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gemmi
 import numpy as np
@@ -13,6 +12,7 @@ import scipy.fft
 from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
 from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pdb_model_url
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import FFT_THREADS, even_fft_size
 
@@ -95,7 +95,7 @@ def read_density(
     pixel_size: float,
     volume_pixel_size: float | None,
     resolution_angstrom: float,
-    downloads: Mapping[str, Any],
+    downloads: DownloadSettings,
 ) -> np.ndarray:
     """Read or download a map or an atomic model and return it as a density.
 
@@ -109,8 +109,8 @@ def read_density(
         Pixel size of a map, Å/px, instead of that in its header; ignored for models.
     resolution_angstrom : float
         Resolution of the density of an atomic model, see `model_density`; ignored for maps.
-    downloads : mapping
-        folder (or None), emdb_url, pdb_url, see `crisp_core.formats.downloads`.
+    downloads : DownloadSettings
+        Folder and addresses, see `crisp_core.formats.downloads`.
 
     Returns
     -------
@@ -128,13 +128,13 @@ def read_density(
     return resample_volume(*read_volume(path, pixel_size=volume_pixel_size), pixel_size)
 
 
-def local_source(volume: str, downloads: Mapping[str, Any]) -> Source:
+def local_source(volume: str, downloads: DownloadSettings) -> Source:
     """Find the file of a density, map or model; the file of an entry of a data bank is fetched: see `read_density`."""
     kind, name = volume_source(volume)
     if kind == "emdb":
-        return Source("map", str(fetch(emdb_map_url(name, downloads["emdb_url"]), folder=downloads["folder"])))
+        return Source("map", str(fetch(emdb_map_url(name, downloads.emdb_url), folder=downloads.folder)))
     if kind == "pdb":
-        return Source("model", str(fetch(pdb_model_url(name, downloads["pdb_url"]), folder=downloads["folder"])))
+        return Source("model", str(fetch(pdb_model_url(name, downloads.pdb_url), folder=downloads.folder)))
     return Source(kind, name)
 
 

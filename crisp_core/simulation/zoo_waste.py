@@ -4,6 +4,7 @@ import numpy as np
 
 from crisp_core.geometry import Shape
 from crisp_core.simulation.contaminants import draw_aggregates
+from crisp_core.simulation.settings import AggregateScenery
 from crisp_core.simulation.shapes import random_blob
 from crisp_core.simulation.zoo import ParticleKind, ZooDraw
 from crisp_core.simulation.zoo_particles import Placed, merged, placed
@@ -26,7 +27,7 @@ def place_waste(
     if rng.random() < settings.clumps:
         denatured = rng.random() < 0.5
         spacing = rng.uniform(0.2, 0.35) if denatured else rng.uniform(0.35, 0.6)
-        amounts = {"n_per_micrograph": (1, 4), "n_particles": (4, 25), "spacing_diameters": spacing}
+        amounts = AggregateScenery(n_per_micrograph=[1, 4], n_particles=[4, 25], spacing_diameters=spacing)
         xy = draw_aggregates(shape, amounts, diameter_px=diameter_px, rng=rng)
         lump = lump_of(diameter_px, rng) if denatured else kind
         parts.append(placed(lump, xy, None, canvas, offset_px=offset_px, strength=(0.4, 1.2), rng=rng))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from crisp_core.formats.arrays import Grid
 from crisp_core.picking.removal import apply_rules, beyond_edge, distance_to_class, drop_picks
+from crisp_core.picking.settings import RemovalSettings
 
 SHAPE = (400, 800)
 
@@ -70,7 +71,7 @@ def test_rules_of_the_config_work_in_px_of_the_micrograph(removal, kept):
     label[50, 60] = 2
     label[10, 150] = 3
     found = table([[60, 50], [61, 52], [66, 50], [150, 12], [100, 80], [100, 20]])
-    rules = {"contaminant_diameters": 0.5, "carbon_diameters": 0.5} | removal
+    rules = RemovalSettings(**removal)
     options = {"valid": np.ones(grid.shape, dtype=bool), "label": label, "diameter_px": 40, "box_px": 0}
     result = apply_rules(found, grid, removal=rules, **options)
     assert len(result.kept) == kept and len(result.kept) + len(result.dropped) == 6

@@ -5,6 +5,7 @@ import scipy.spatial
 
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.simulation.library import (
     LibraryVolume,
     build_library,
@@ -20,7 +21,7 @@ from crisp_core.simulation.library import (
 from crisp_core.simulation.micelle import Slab
 from tests.densities import ball
 
-BANKS = {"folder": None, "emdb_url": "http://127.0.0.1:9/emdb", "pdb_url": "http://127.0.0.1:9/pdb"}
+BANKS = DownloadSettings(emdb_url="http://127.0.0.1:9/emdb", pdb_url="http://127.0.0.1:9/pdb")
 
 
 def test_longest_extent_is_the_largest_of_all_distances():

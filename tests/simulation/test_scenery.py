@@ -19,7 +19,7 @@ OWN = {"seed": 1, "name": "a"}
 
 def scenery_settings(**parts):
     """Section `scenery` with its defaults."""
-    return ScenerySettings(**parts).plain()
+    return ScenerySettings(**parts)
 
 
 ALL = {
@@ -65,11 +65,11 @@ def class_at(micrograph):
 def test_carbon_covers_about_the_share_that_was_drawn():
     settings = scenery_settings(carbon={"probability": 1, "area_share": [0.2, 0.2], "hole_radius_angstrom": 20000})
     for i in range(12):
-        carbon = draw_carbon(SHAPE, settings["carbon"], pixel_size=PIXEL_SIZE, rng=np.random.default_rng(i))
+        carbon = draw_carbon(SHAPE, settings.carbon, pixel_size=PIXEL_SIZE, rng=np.random.default_rng(i))
         # Cutting a rectangle at a fifth of its extent leaves 8 % at a corner and 20 % along a side.
         share = (class_map(Scenery(carbon, (), np.empty((0, 2))), SHAPE) == CARBON).mean()
         assert 0.06 < share < 0.24
-    never = scenery_settings()["carbon"]
+    never = scenery_settings().carbon
     assert draw_carbon(SHAPE, never, pixel_size=PIXEL_SIZE, rng=np.random.default_rng(0)) is None
 
 
@@ -92,7 +92,7 @@ def test_carbon_is_dark_and_grainy_and_its_edge_has_a_bright_fringe(particle):
 
 @pytest.mark.parametrize("crystal", [True, False])
 def test_area_of_a_contaminant_in_the_class_map_is_that_of_its_outline(crystal):
-    settings = scenery_settings(ice={"diameter_angstrom": [600, 800]})["ice"]
+    settings = scenery_settings(ice={"diameter_angstrom": [600, 800]}).ice
     for i in range(5):
         rng = np.random.default_rng(i)
         drawn = draw_contaminant(SHAPE, settings, pixel_size=4.0, crystal=crystal, rng=rng)._replace(x=200.3, y=190.8)
@@ -113,9 +113,7 @@ def test_contaminants_are_dark_and_as_thick_as_was_drawn():
 
 
 def test_a_contaminant_that_reaches_over_every_edge_is_cut():
-    drawn = draw_contaminant(
-        SHAPE, scenery_settings()["ice"], pixel_size=4.0, crystal=True, rng=np.random.default_rng(0)
-    )
+    drawn = draw_contaminant(SHAPE, scenery_settings().ice, pixel_size=4.0, crystal=True, rng=np.random.default_rng(0))
     for x, y in [(0, 0), (SHAPE[1] - 1, SHAPE[0] - 1), (0, SHAPE[0] - 1), (-900, -900)]:
         scene = Scenery(None, (drawn._replace(x=x, y=y),), np.empty((0, 2)))
         whole = Scenery(None, (drawn._replace(x=x + 600, y=y + 600),), np.empty((0, 2)))

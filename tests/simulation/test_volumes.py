@@ -9,6 +9,7 @@ import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_volume
 from crisp_core.simulation.volumes import (
     Source,
@@ -21,7 +22,7 @@ from crisp_core.simulation.volumes import (
 )
 from tests.densities import ball
 
-BANKS = {"folder": None, "emdb_url": "http://127.0.0.1:9/emdb", "pdb_url": "http://127.0.0.1:9/pdb"}
+BANKS = DownloadSettings(emdb_url="http://127.0.0.1:9/emdb", pdb_url="http://127.0.0.1:9/pdb")
 # Electron form factors at s = 0 in Å (sums of the a of Peng et al. 1996, International Tables C 4.3.2.2).
 FORWARD = {"C": 2.5088, "N": 2.2110, "O": 1.9825, "S": 5.1609}
 
@@ -268,7 +269,7 @@ def bank(tmp_path, monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
-    yield folder, {"folder": str(tmp_path / "cache"), "emdb_url": f"{url}/emdb", "pdb_url": f"{url}/pdb"}
+    yield folder, DownloadSettings(folder=str(tmp_path / "cache"), emdb_url=f"{url}/emdb", pdb_url=f"{url}/pdb")
     server.shutdown()
     server.server_close()
     thread.join()
