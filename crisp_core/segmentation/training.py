@@ -299,7 +299,7 @@ def validate(
         # softmax(log p) = p: the log-probabilities are logits of the stitched map
         losses.append(loss(probability.clamp_min(1e-7).log()[None], target[None]).item())
         counted = target != IGNORED
-        of_particle = probability[particle][counted][None], (target[counted] == particle).long()[None]
+        of_particle = probability[particle][counted][None, None], (target[counted] == particle).long()[None, None]
         counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
     pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
     iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))

@@ -8,6 +8,7 @@ import torch
 from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crops import Crops, Uncertain
+from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.losses import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
@@ -132,6 +133,23 @@ def test_the_best_epochs_weights_are_returned(micrographs):
     loss = make_loss(SETTINGS.loss)
     score = validate(network, micrographs[2:], loss, prediction=PREDICTION, classes=TWO, device="cpu")
     assert score.iou == pytest.approx(max(row["validation_iou"] for row in history), abs=1e-6)
+
+
+def test_validation_pools_micrographs_of_which_unequal_parts_are_valid(micrographs):
+    network = build_network(NETWORK, 2)
+    with h5py.File(micrographs[2].images, "a") as images:
+        images["valid/c"][:, :23] = False
+    options = {"prediction": PREDICTION, "classes": TWO, "device": "cpu"}
+    score = validate(network, micrographs[1:], make_loss(["cross_entropy"]), **options)
+    both = either = 0
+    for micrograph in micrographs[1:]:
+        with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
+            image, valid = images[f"image/{micrograph.name}"][()], images[f"valid/{micrograph.name}"][()]
+            label = labels[f"label/{micrograph.name}"][()]
+        found = predict(network, image, device="cpu", **PREDICTION)[1] > 0.5
+        both += (found & (label == 1))[valid].sum()
+        either += (found | (label == 1))[valid].sum()
+    assert score.iou == pytest.approx(both / either, abs=1e-6)
 
 
 def test_every_epoch_reports_its_times(micrographs, caplog):
