@@ -4,6 +4,7 @@ import pandas as pd
 
 from crisp_core.classes import AVOIDED, PARTICLE
 from crisp_core.formats.arrays import write_array
+from crisp_core.picking.settings import RemovalSettings
 from crisp_core.picking.validation import find_validation_maps
 
 
@@ -28,6 +29,6 @@ def test_maps_labels_and_filters_are_those_of_the_validation_part(tmp_path):
     assert name == "b" and (label == 1).all()
     # the right half is masked
     found = pd.DataFrame({"x": [2.0, 6.0], "y": [4.0, 4.0], "score": [0.9, 0.8]})
-    away = {f"{each.name}_diameters": None for each in AVOIDED}
+    away = RemovalSettings(**{f"{each.name}_diameters": None for each in AVOIDED})
     kept = maps.filter_of("b", removal=away, diameter_px=4.0, box_px=0)(found)
     np.testing.assert_allclose(kept[["x", "y", "score"]], [[2.0, 4.0, 0.9]])
