@@ -35,7 +35,7 @@ def test_a_class_that_is_not_known_is_refused(tmp_path):
     with h5py.File(path, "w") as file:
         write_array(file, "label", "mic", LABEL, pixel_size=1.0, full_shape=(1, 4))
         file["label/mic"].attrs["classes"] = ["background", "particle", "membrane", "carbon"]
-    with pytest.raises(UserError, match=r"labels\.h5: classes membrane are not known"):
+    with pytest.raises(UserError, match=r"labels\.h5: classes membrane are unknown"):
         read_array(path, "label", "mic")
 
 
