@@ -10,7 +10,7 @@ from crisp_core.settings.questions import is_zoo, label_source
 
 
 def check_dataset(name: str, dataset: DatasetSettings) -> None:
-    """Refuse combinations of a dataset's settings that no schema can see."""
+    """Refuse combinations of a dataset's settings that cannot work."""
     place = f"config, datasets/{name}"
     if (dataset.micrographs is None) == (dataset.simulation is None):
         raise UserError(f"{place}: give either micrographs (files) or simulation, not both and not neither")
@@ -62,17 +62,17 @@ def check_volume(place: str, dataset: DatasetSettings) -> None:
 
 
 def check_bounds(place: str, section: Any) -> None:
-    """Refuse a least that is more than its most, anywhere in a simulation's settings."""
+    """Refuse a minimum above its maximum, anywhere in a simulation's settings."""
     for key, value in section if isinstance(section, Section) else ():
         if key in ("shape_px", "defocus_angstrom", "zoo"):
             continue
         if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
-            raise UserError(f"{place}/{key}: the least, {value[0]}, is more than the most, {value[1]}; swap them")
+            raise UserError(f"{place}/{key}: the minimum, {value[0]}, is more than the maximum, {value[1]}; swap them")
         check_bounds(f"{place}/{key}", value)
 
 
 def check_labels(place: str, dataset: DatasetSettings) -> None:
-    """Refuse a source of labels for which the dataset has not what it takes."""
+    """Refuse a source of labels for which the dataset lacks the files."""
     labels, source = dataset.labels, dataset.labels.source
     if labels.instances and label_source(dataset) == "truth":
         raise UserError(f"{place}/labels/instances: truth has no instances; set source to poses, or leave it out")

@@ -18,7 +18,7 @@ def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
     entry, chain = entries[name], [name]
     while isinstance(entries[chain[-1]], dict) and (parent := entries[chain[-1]].get("extend")) is not None:
         if not isinstance(parent, str):
-            raise UserError(f"config, {section}/{chain[-1]}/extend: {parent} is no name; give the name of one entry")
+            raise UserError(f"config, {section}/{chain[-1]}/extend: {parent} is not a name; give the name of one entry")
         if parent not in entries:
             raise UserError(
                 f"config, {section}/{chain[-1]}/extend: there is no {parent!r}; defined are {', '.join(entries)}"
@@ -38,7 +38,13 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def check_trained(given: Any, experiments: Any) -> None:
-    """Refuse what has no effect beside a trained network: `given` without, `experiments` with what they inherit."""
+    """Refuse sections that have no effect with a trained network.
+
+    Parameters
+    ----------
+    given, experiments : mapping
+        Section experiments without and with inherited keys, not yet validated.
+    """
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
         if isinstance(experiment, dict) and experiment.get("trained"):
             useless = sorted({"network", "training", "crf"} & given[name].keys())
@@ -50,7 +56,7 @@ def check_trained(given: Any, experiments: Any) -> None:
 
 
 def check_named_networks(given: Any, experiments: Any) -> None:
-    """Refuse what has no effect beside a named network: `given` without, `experiments` with what they inherit."""
+    """Refuse sections that have no effect with a named network; parameters as in `check_trained`."""
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
         if isinstance(experiment, dict) and isinstance(experiment.get("network"), str):
             useless = sorted({"training", "crf", "seed"} & given[name].keys())
@@ -62,10 +68,10 @@ def check_named_networks(given: Any, experiments: Any) -> None:
 
 
 def check_pickers(given: Any, experiments: Any) -> None:
-    """Refuse what has no effect beside another picker: `given` without, `experiments` with what they inherit."""
+    """Refuse sections that have no effect with another picker; parameters as in `check_trained`."""
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
         picker = experiment.get("picker") if isinstance(experiment, dict) else None
-        # the schema refuses what is no mapping
+        # the model refuses a picker that is not a mapping
         if picker and isinstance(picker, dict):
             sections = {"trained", "network", "training", "crf", "prediction", "centers"}
             useless = sorted(sections & given[name].keys())

@@ -40,7 +40,7 @@ def check_references(settings: Config) -> None:
 
 
 def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
-    """Refuse combinations of the sections that networks and experiments share which no schema can see."""
+    """Refuse combinations of the sections that networks and experiments share that cannot work."""
     check_losses(place, entry.training)
     prediction = entry.prediction
     if 2 * prediction.overlap_px > prediction.tile_px:
@@ -56,7 +56,7 @@ def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
 
 
 def check_experiment(name: str, experiment: ExperimentSettings) -> None:
-    """Refuse combinations of an experiment's settings that no schema can see."""
+    """Refuse combinations of an experiment's settings that cannot work."""
     place, resolution = f"config, experiments/{name}", experiment.resolution
     check_finder(place, experiment.centers)
     if resolution.program == "aspire" and resolution.symmetry[0].upper() not in "CD":

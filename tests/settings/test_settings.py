@@ -325,7 +325,7 @@ SIMULATED = {"simulation": {"n_micrographs": 12}, "pixel_size": 7.08, "particle_
         ({"split": {"train": 8, "validation": 0}}, "split/validation: a training needs at least one micrograph here"),
         (
             {"simulation": {"scenery": {"ice": {"n_per_micrograph": [3, 1]}}}},
-            "simulation/scenery/ice/n_per_micrograph: the least, 3, is more than the most, 1; swap them",
+            "simulation/scenery/ice/n_per_micrograph: the minimum, 3, is more than the maximum, 1; swap them",
         ),
         ({"labels": {"instances": True}}, "labels/instances: truth has no instances; set source to poses, or"),
     ],
@@ -374,7 +374,7 @@ def test_a_network_beside_an_inherited_trained_one_is_refused():
 
 
 def test_extending_two_is_refused():
-    with pytest.raises(UserError, match=r"other/extend: .*'unet'.* is no name; give the name of one entry"):
+    with pytest.raises(UserError, match=r"other/extend: .*'unet'.* is not a name; give the name of one entry"):
         check_settings(changed("experiments/other", {"extend": ["unet"]}))
 
 
