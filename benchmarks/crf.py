@@ -20,13 +20,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from crisp_core.segmentation.crf.dense import brute_kernel
 from crisp_core.segmentation.crf.kernels import normalized_filter
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer, low_pass_images
+from crisp_core.segmentation.crf.layer import CrfLayer, low_pass_images
+from crisp_core.segmentation.crf.settings import LayerSettings
 from crisp_core.segmentation.crf.solvers import Term, mean_field, solve
 
 SIDE, SMALL = 512, 64
 BANDWIDTHS = {"160 / 0.05 / 3": (160.0, 0.05, 3.0), "80 / 13 / 3, 8 bits": (80.0, 13.0, 3.0)}
 MEAN_FIELD = {"solver": "mean_field", "initial_weight": 0.0}
-INTENSITY = PUBLISHED | MEAN_FIELD | {"features": "intensity", "lowpass_px": 0}
+INTENSITY = LayerSettings(features="intensity", lowpass_px=0, **MEAN_FIELD)
 FEATURE_CHANNELS = 16
 
 
@@ -55,10 +56,10 @@ def images(image: torch.Tensor) -> dict[str, torch.Tensor]:
     return dict(zip(BANDWIDTHS, (image, eight_bits(image)), strict=True))
 
 
-def layer_settings(name: str, **changes: Any) -> dict[str, Any]:
+def layer_settings(name: str, **changes: Any) -> LayerSettings:
     """Settings of mean field on intensities with bandwidths by their name."""
     keys = ("alpha_px", "beta", "gamma_px")
-    return INTENSITY | dict(zip(keys, BANDWIDTHS[name], strict=True)) | changes
+    return INTENSITY.changed(**dict(zip(keys, BANDWIDTHS[name], strict=True)) | changes)
 
 
 def brute_marginals(logits: torch.Tensor, image: torch.Tensor, name: str, *, appearance: bool = True) -> torch.Tensor:
@@ -215,11 +216,11 @@ def report_training(device: str, repeats: int) -> None:
     """Seconds and memory of training steps, for the layers that learn."""
     logits, image = drawn_tile(SIDE)
     maps = torch.randn(1, FEATURE_CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    learned = PUBLISHED | {"features": "learned", "operator": "pooled", "beta": 0.5}
+    learned = LayerSettings(features="learned", operator="pooled", beta=0.5)
     layers = {
         "intensity, grid, mean field": (CrfLayer(INTENSITY, 2), image),
-        "logits, grid, Frank-Wolfe (published)": (CrfLayer(PUBLISHED, 2), image),
-        "logits, pooled, Frank-Wolfe": (CrfLayer(PUBLISHED | {"operator": "pooled"}, 2), image),
+        "logits, grid, Frank-Wolfe (published)": (CrfLayer(LayerSettings(), 2), image),
+        "logits, pooled, Frank-Wolfe": (CrfLayer(LayerSettings(operator="pooled"), 2), image),
         "learned, pooled, Frank-Wolfe": (CrfLayer(learned, 2, feature_channels=FEATURE_CHANNELS), maps),
     }
     steps = {

@@ -17,7 +17,8 @@ from torch import nn
 from benchmarks.gpu.work import Add, Work
 from benchmarks.segmentation import CASES
 from crisp_core.classes import IGNORED
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
+from crisp_core.segmentation.crf.layer import CrfLayer
+from crisp_core.segmentation.crf.settings import LayerSettings
 from crisp_core.segmentation.inference import padded_logits, predict
 from crisp_core.segmentation.losses import LOSSES, make_loss
 from crisp_core.segmentation.networks import build_network
@@ -150,7 +151,7 @@ def crf_differences(work: Work) -> Iterator[tuple[str, float, float]]:
     for features, operator in KINDS:
         for solver, changes in SOLVERS.items():
             small = {"alpha_px": 9.0, "beta": 0.4, "gamma_px": 1.5, "stride_px": 2, "learned_channels": 4}
-            settings = PUBLISHED | small | {"features": features, "operator": operator} | changes
+            settings = LayerSettings(**small | {"features": features, "operator": operator} | changes)
             layer = CrfLayer(settings, 2, feature_channels=CHANNELS)
             logits = torch.randn(2, 2, *tile) * 2
             inputs = torch.randn(2, CHANNELS if features == "learned" else 1, *tile)

@@ -4,22 +4,23 @@ import torch
 
 from benchmarks.crf import FEATURE_CHANNELS, INTENSITY, drawn_tile, inference, trained
 from benchmarks.gpu.work import Add, Work, median_seconds
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
+from crisp_core.segmentation.crf.layer import CrfLayer
+from crisp_core.segmentation.crf.settings import LayerSettings
 
 SIDE_PX = 512
 # The brute force takes no more pixels than that.
 BRUTE_PX = 64
-LEARNED = PUBLISHED | {"features": "learned", "beta": 0.5}
+LEARNED = {"features": "learned", "beta": 0.5}
 LAYERS = {
-    "logits, grid, published": PUBLISHED,
-    "logits, pooled": PUBLISHED | {"operator": "pooled"},
+    "logits, grid, published": LayerSettings(),
+    "logits, pooled": LayerSettings(operator="pooled"),
     "intensity, grid, mean field": INTENSITY,
-    "intensity, grid, mean field, low pass": INTENSITY | {"lowpass_px": 2.0},
-    "intensity, pooled, mean field": INTENSITY | {"operator": "pooled"},
-    "learned, pooled": LEARNED | {"operator": "pooled"},
-    "logits, grid, line search": PUBLISHED | {"step_rule": "line_search", "initial_weight": 0.0},
-    f"logits, brute, {BRUTE_PX} x {BRUTE_PX}": PUBLISHED | {"operator": "brute"},
-    f"learned, brute, {BRUTE_PX} x {BRUTE_PX}": LEARNED | {"operator": "brute"},
+    "intensity, grid, mean field, low pass": INTENSITY.changed(lowpass_px=2.0),
+    "intensity, pooled, mean field": INTENSITY.changed(operator="pooled"),
+    "learned, pooled": LayerSettings(operator="pooled", **LEARNED),
+    "logits, grid, line search": LayerSettings(step_rule="line_search", initial_weight=0.0),
+    f"logits, brute, {BRUTE_PX} x {BRUTE_PX}": LayerSettings(operator="brute"),
+    f"learned, brute, {BRUTE_PX} x {BRUTE_PX}": LayerSettings(operator="brute", **LEARNED),
 }
 
 
@@ -27,9 +28,9 @@ def measure(add: Add, work: Work) -> None:
     """Time every layer on one drawn tile, preparation of the kernels included."""
     repeats = 1 if work.rehearse else 20
     for name, settings in LAYERS.items():
-        side = 32 if work.rehearse else BRUTE_PX if settings["operator"] == "brute" else SIDE_PX
+        side = 32 if work.rehearse else BRUTE_PX if settings.operator == "brute" else SIDE_PX
         logits, image = (x.to(work.device) for x in drawn_tile(side))
-        if settings["features"] == "learned":
+        if settings.features == "learned":
             image = torch.randn(1, FEATURE_CHANNELS, side, side, device=work.device)
         layer = CrfLayer(settings, 2, feature_channels=FEATURE_CHANNELS).to(work.device)
         for what, action in (("forward", inference), ("forward_and_backward", trained)):

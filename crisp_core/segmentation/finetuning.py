@@ -1,14 +1,13 @@
 """Further training of a trained network with a CRF, and of its control without one."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import nn
 
-from crisp_core.segmentation.crf.layer import PUBLISHED
 from crisp_core.segmentation.crf.network import CrfNetwork
-from crisp_core.segmentation.crf.settings import CrfSettings
+from crisp_core.segmentation.crf.settings import CrfSettings, LayerSettings
 from crisp_core.segmentation.crf.solvers import pairwise
 from crisp_core.segmentation.inference import padded_logits
 from crisp_core.segmentation.training_settings import TrainingSettings
@@ -31,16 +30,16 @@ class CrfSteps(NamedTuple):
     """Probability of particle without the CRF and with it."""
 
 
-def layer_settings(crf: CrfSettings, n_labels: int) -> dict[str, Any]:
+def layer_settings(crf: CrfSettings, n_labels: int) -> LayerSettings:
     """Settings of a `CrfLayer` from the section `crf` of an experiment: type names the features.
 
     Where they are null, `operator` and `beta` become what suits the features.
     """
     learned = crf.type == "learned"
     several = learned or (crf.type == "logits" and n_labels > 2)
-    suited = {"operator": "pooled" if several else "grid", "beta": LEARNED_BETA if learned else PUBLISHED["beta"]}
-    given = {key: value for key, value in crf if key in PUBLISHED and value is not None}
-    return PUBLISHED | suited | given | {"features": crf.type}
+    suited = {"operator": "pooled" if several else "grid", "beta": LEARNED_BETA if learned else LayerSettings().beta}
+    given = {key: value for key, value in crf if key in LayerSettings.model_fields and value is not None}
+    return LayerSettings(**{**suited, **given, "features": crf.type})
 
 
 def with_crf(network: nn.Module, crf: CrfSettings, n_labels: int) -> nn.Module:

@@ -20,6 +20,7 @@ from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, write_facts
 from crisp_core.segmentation.crf.network import CrfNetwork
+from crisp_core.segmentation.crf.settings import LayerSettings
 from crisp_core.segmentation.settings import NetworkSettings
 
 log = logging.getLogger("crisp")
@@ -201,7 +202,7 @@ def save_network(path: Path | str, trained: TrainedNetwork, *, state: Mapping[st
 
     It holds tensors and plain values alone, so that ``weights_only=True`` can read it.
     """
-    crf = trained.network.crf.settings if isinstance(trained.network, CrfNetwork) else None
+    crf = trained.network.crf.settings.plain() if isinstance(trained.network, CrfNetwork) else None
     torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, path)
     write_facts(path, trained.facts._replace(crf=crf, versions=versions()))
 
@@ -221,7 +222,7 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
     try:
         network = build_network(facts.network, len(facts.classes), pretrained=False)
         if facts.crf is not None:
-            network = CrfNetwork(network, facts.crf, len(facts.classes))
+            network = CrfNetwork(network, LayerSettings.of(facts.crf), len(facts.classes))
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError) as error:
         raise UserError(f"{path}: not a network written by CRISP, or damaged; train it again") from error

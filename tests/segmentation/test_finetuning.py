@@ -4,9 +4,9 @@ import torch
 
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
-from crisp_core.segmentation.crf.layer import PUBLISHED, CrfLayer
+from crisp_core.segmentation.crf.layer import CrfLayer
 from crisp_core.segmentation.crf.network import CrfNetwork
-from crisp_core.segmentation.crf.settings import CrfSettings
+from crisp_core.segmentation.crf.settings import CrfSettings, LayerSettings
 from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, layer_settings, with_crf
 from crisp_core.segmentation.inference import padded_logits, predict, tile_probabilities
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
@@ -36,13 +36,13 @@ def micrographs(tmp_path):
 
 
 def test_the_defaults_are_the_published_settings():
-    assert layer_settings(section(type="logits"), 2) == PUBLISHED
-    assert layer_settings(section(type="intensity"), 4) == PUBLISHED | {"features": "intensity"}
-    assert layer_settings(section(type="logits"), 4)["operator"] == "pooled"
+    assert layer_settings(section(type="logits"), 2) == LayerSettings()
+    assert layer_settings(section(type="intensity"), 4) == LayerSettings(features="intensity")
+    assert layer_settings(section(type="logits"), 4).operator == "pooled"
     learned = {"features": "learned", "operator": "pooled", "beta": 0.5}
-    assert layer_settings(section(type="learned"), 2) == PUBLISHED | learned
+    assert layer_settings(section(type="learned"), 2) == LayerSettings(**learned)
     given = {"operator": "pooled", "beta": 0.3, "solver": "mean_field"}
-    assert layer_settings(section(type="intensity", **given), 2) == PUBLISHED | given | {"features": "intensity"}
+    assert layer_settings(section(type="intensity", **given), 2) == LayerSettings(features="intensity", **given)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -246,7 +246,7 @@ def test_the_steps_of_a_crf_are_those_of_a_prediction(kind):
     np.testing.assert_allclose(steps.before, logits.softmax(1)[0, 1], atol=1e-5)
     np.testing.assert_allclose(steps.after, after[0, 1], atol=1e-5)
     # one step of mean field is the sigmoid of log odds and message, mixed with the network's own
-    own = network.crf.settings["initial_weight"]
+    own = network.crf.settings.initial_weight
     expected = (1 - own) / (1 + np.exp(-steps.logit - steps.message)) + own * steps.before
     np.testing.assert_allclose(steps.after, expected, atol=1e-4)
     # no other square of the grid changes more

@@ -1,6 +1,5 @@
 """A segmentation network with a conditional random field on its logits."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from torch import nn
 
 from crisp_core.geometry import Shape
 from crisp_core.segmentation.crf.layer import CrfLayer
+from crisp_core.segmentation.crf.settings import LayerSettings
 
 
 class CrfNetwork(nn.Module):
@@ -18,8 +18,8 @@ class CrfNetwork(nn.Module):
     ----------
     network : Module
         Network of segmentation_models.pytorch with encoder, decoder and segmentation_head.
-    settings : mapping
-        All keys of `crf.layer.PUBLISHED`.
+    settings : LayerSettings
+        Settings of the CRF.
     n_labels : int
         Number of channels of the logits.
 
@@ -32,7 +32,7 @@ class CrfNetwork(nn.Module):
     # Any, since the networks of segmentation_models.pytorch have no common type
     network: Any
 
-    def __init__(self, network: nn.Module, settings: Mapping[str, Any], n_labels: int) -> None:
+    def __init__(self, network: nn.Module, settings: LayerSettings, n_labels: int) -> None:
         super().__init__()
         self.network = network
         self.crf = CrfLayer(settings, n_labels, feature_channels=feature_channels(network))
@@ -57,7 +57,7 @@ class CrfNetwork(nn.Module):
 
     def logits_and_features(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return logits and the features of the CRF at the same size, None if the logits are the features."""
-        kind = self.crf.settings["features"]
+        kind = self.crf.settings.features
         if kind != "learned":
             return self.network(images), images if kind == "intensity" else None
         decoded = self.network.decoder(self.network.encoder(images))

@@ -1,25 +1,12 @@
-"""Settings of the further training of a network, with a CRF or without."""
+"""Settings of the CRF layer, and of the further training of a network with it or without."""
 
 from typing import Literal
 
 from crisp_core.sections import Count, NonNegative, Positive, Section, Share
 
 
-class CrfSettings(Section):
-    """Further training of a trained network, with a CRF or without; docs/crf.md explains the layer."""
-
-    type: Literal["none", "control", "intensity", "logits", "learned"] = "none"
-    """Features in which pixels are compared: intensity of the micrograph, logits, or learned ones. control trains the
-    network alone for as long; none leaves it as it is."""
-
-    epochs: Count = 50
-    """Number of epochs of the further training; everything else is as in training."""
-
-    network_learning_rate: Positive = 1e-5
-    """Peak of the one-cycle schedule for the network."""
-
-    crf_learning_rate: Positive = 0.001
-    """Peak of the one-cycle schedule for the CRF."""
+class InferenceSettings(Section):
+    """Kernels, couplings and solver of a CRF; the defaults are the CD-CRF of the paper."""
 
     solver: Literal["mean_field", "frank_wolfe"] = "frank_wolfe"
     """Solver of the CRF."""
@@ -29,9 +16,6 @@ class CrfSettings(Section):
 
     alpha_px: Positive = 160.0
     """Reach of the appearance kernel, in working pixels."""
-
-    beta: Positive | None = None
-    """Bandwidth of the features, in their unit; null is 0.05, and 0.5 for learned ones."""
 
     gamma_px: Positive = 3.0
     """Reach of the smoothness kernel, in working pixels."""
@@ -69,12 +53,54 @@ class CrfSettings(Section):
     learn_kernel: bool = True
     """Whether bandwidths and features are trained."""
 
-    operator: Literal["grid", "pooled"] | None = None
-    """Evaluation of the appearance kernel: grid compares all pixels in one feature, pooled any number of features on
-    a coarser grid; null is grid where it is possible."""
-
     stride_px: Count = 8
     """Pixel size of pooled's grid, in working pixels."""
 
     normalization: Literal["symmetric", "row"] = "symmetric"
     """Normalization of the kernels."""
+
+
+class LayerSettings(InferenceSettings):
+    """CRF layer."""
+
+    features: Literal["intensity", "logits", "learned"] = "logits"
+    """Features of the appearance kernel: the micrograph (intensity), the logits, or a 1 × 1 convolution of the last
+    feature map of the decoder (learned)."""
+
+    operator: Literal["grid", "pooled", "brute"] = "grid"
+    """Evaluation of the appearance kernel: grid compares all pixels in one feature, pooled any number of features on
+    a coarser grid, brute all pairs of up to 4096 pixels."""
+
+    beta: Positive = 0.05
+    """Bandwidth of the features, in their unit."""
+
+    grid_samples: Count = 3
+    """Number of nodes of grid per bandwidth."""
+
+
+class FinetuningSettings(Section):
+    """Further training of a trained network."""
+
+    type: Literal["none", "control", "intensity", "logits", "learned"] = "none"
+    """Features in which pixels are compared: intensity of the micrograph, logits, or learned ones. control trains the
+    network alone for as long; none leaves it as it is."""
+
+    epochs: Count = 50
+    """Number of epochs of the further training; everything else is as in training."""
+
+    network_learning_rate: Positive = 1e-5
+    """Peak of the one-cycle schedule for the network."""
+
+    crf_learning_rate: Positive = 0.001
+    """Peak of the one-cycle schedule for the CRF."""
+
+
+class CrfSettings(InferenceSettings, FinetuningSettings):
+    """Further training of a trained network, with a CRF or without; docs/crf.md explains the layer."""
+
+    operator: Literal["grid", "pooled"] | None = None
+    """Evaluation of the appearance kernel: grid compares all pixels in one feature, pooled any number of features on
+    a coarser grid; null is grid where it is possible."""
+
+    beta: Positive | None = None
+    """Bandwidth of the features, in their unit; null is 0.05, and 0.5 for learned ones."""
