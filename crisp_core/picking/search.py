@@ -25,8 +25,8 @@ from crisp_core.picking.splitting import split_merged
 
 CRITERIA = ("ap", "f1", "map_paper")
 NOTHING_USABLE = (
-    "No setting of the finders gives usable centres on the validation maps: "
-    "train longer, check the particle diameter, or lower the target precision."
+    "centers: no finder setting gives usable centres on the validation maps; "
+    "train longer, correct particle_diameter_angstrom, or lower the target precision"
 )
 
 
@@ -102,7 +102,7 @@ def scores_by_setting(
             score = score_picks(true_xy, found[["x", "y"]].to_numpy(), found["score"], diameter_px=diameter_px)
             scored.setdefault(setting, []).append(score)
     if not scored:
-        raise UserError("The search for centres got no validation map: put a micrograph into the validation part.")
+        raise UserError("centers: the search has no micrograph of the validation part; raise split/validation")
     return {setting: pool_scores(scored[setting]) for setting in tried}
 
 
@@ -164,7 +164,7 @@ def choose(rows: pd.DataFrame, criterion: str = "ap") -> int:
         If the criterion is unknown, or no setting found a usable threshold.
     """
     if criterion not in CRITERIA:
-        raise UserError(f"There is no search criterion called {criterion}: choose one of {', '.join(CRITERIA)}.")
+        raise UserError(f"search criterion: {criterion} is unknown; give one of {', '.join(CRITERIA)}")
     usable = rows[rows["threshold"].notna() & rows[criterion].notna()]
     if usable.empty:
         raise UserError(NOTHING_USABLE)

@@ -165,12 +165,12 @@ def test_map_that_is_not_finite_is_refused(finder, bad):
     image[3, 4] = bad
     with pytest.raises(UserError) as error:
         find_centers(image, finder, diameter_px=10)
-    assert str(error.value) == "The probability map holds NaN or Inf: predict the micrograph again."
+    assert str(error.value) == "probability map: has NaN or infinite values; rerun predict for this micrograph"
 
 
 @finders
 def test_too_small_a_diameter_is_refused(finder):
-    with pytest.raises(UserError, match=r"diameter of 3 px is too small .* at least 4 px"):
+    with pytest.raises(UserError, match=r"particle is 3 px wide, too small .* at least 4 px"):
         find_centers(np.zeros((40, 40)), finder, diameter_px=3)
 
 

@@ -176,11 +176,11 @@ def test_micrograph_without_truth_and_empty_map_count(validation):
 
 
 def test_bad_calls_are_said(validation, rows):
-    with pytest.raises(UserError, match="got no validation map"):
+    with pytest.raises(UserError, match="no micrograph of the validation part"):
         search([], validation[1])
     with pytest.raises(UserError) as error:
         choose(rows, "mAP")
-    assert str(error.value) == "There is no search criterion called mAP: choose one of ap, f1, map_paper."
+    assert str(error.value) == "search criterion: mAP is unknown; give one of ap, f1, map_paper"
 
 
 def test_threshold_lies_halfway_to_the_next_candidate():
@@ -219,7 +219,7 @@ def test_what_pick_needs_is_plain_and_says_what_to_expect(validation):
     with pytest.raises(UserError, match="lower the target precision"):
         pick_settings(setting, score, target_precision=1.01)
     empty = scores_by_setting([("a", np.zeros((60, 60)))], truth, diameter_px=D, settings=[setting])[setting]
-    with pytest.raises(UserError, match="No setting of the finders gives usable centres"):
+    with pytest.raises(UserError, match="no finder setting gives usable centres"):
         pick_settings(setting, empty)
 
 

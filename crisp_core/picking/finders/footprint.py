@@ -47,13 +47,13 @@ def working_map(probability: np.ndarray, diameter_px: float) -> WorkingMap:
     """
     if diameter_px < SMALLEST_DIAMETER_PX:
         raise UserError(
-            f"A particle diameter of {diameter_px:g} px is too small to find centres: "
-            f"use a working pixel size that makes it at least {SMALLEST_DIAMETER_PX} px."
+            f"preparation/working_pixel_size: the particle is {diameter_px:g} px wide, too small to find centres; "
+            f"lower it, so that the particle is at least {SMALLEST_DIAMETER_PX} px wide"
         )
     image = np.asarray(probability, dtype=np.float32)
     low, high = (image.min(), image.max()) if image.size else (0.0, 0.0)
     if not np.isfinite(low + high):
-        raise UserError("The probability map holds NaN or Inf: predict the micrograph again.")
+        raise UserError("probability map: has NaN or infinite values; rerun predict for this micrograph")
     if low == high:
         image = np.zeros_like(image)
     factor = max(1, int(diameter_px // WORKING_DIAMETER_PX))
