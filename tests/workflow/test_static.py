@@ -90,7 +90,7 @@ def test_the_default_run_is_the_base_of_no_other(tmp_path):
     (tmp_path / "config.yaml").write_text("run: [nothing/here]\n")
     arguments = ("-n", "-s", ROOT / "Snakefile", "--directory", tmp_path)
     assert "rule simulate:" in run_snakemake(*arguments, cwd=tmp_path).stdout
-    small = run_snakemake(*arguments, "--config", "micrographs_per_job=6", cwd=tmp_path).stdout
+    small = run_snakemake(*arguments, "--config", "micrographs_per_job=8", cwd=tmp_path).stdout
     assert re.search(r"^simulate +2$", small, re.M)
     given = {"run": ["embedded/unet"], "experiments": {"mine": {}}, "datasets": {"drawn": {}}}
     for changed, message in (
