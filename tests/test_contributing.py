@@ -126,7 +126,6 @@ def test_the_class_is_in_labels_and_picks_keep_away_from_it(changed):
         from crisp_core.classes import CLASSES, network_label
         from crisp_core.labels.pixel_classes import add_scenery_classes
         from crisp_core.picking.settings import RemovalSettings
-        from crisp_core.pipeline import KEEP_AWAY
         from crisp_core.simulation.scenery import Scenery, class_map
 
         aggregated = np.zeros((8, 8), bool)
@@ -136,7 +135,7 @@ def test_the_class_is_in_labels_and_picks_keep_away_from_it(changed):
         assert CLASSES[4] == "aggregate" and (label[aggregated] == 4).all() and (label[~aggregated] == 1).all()
         assert (network_label(label, ["background", "particle", "aggregate"])[aggregated] == 2).all()
         assert RemovalSettings(aggregate_diameters=0.8).aggregate_diameters == 0.8
-        assert KEEP_AWAY["aggregate_diameters"] == 1
+        assert RemovalSettings().aggregate_diameters == 1
     """
     run(changed, code)
 

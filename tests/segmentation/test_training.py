@@ -146,7 +146,7 @@ def test_validation_pools_micrographs_of_which_unequal_parts_are_valid(micrograp
         with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
             image, valid = images[f"image/{micrograph.name}"][()], images[f"valid/{micrograph.name}"][()]
             label = labels[f"label/{micrograph.name}"][()]
-        found = predict(network, image, device="cpu", **PREDICTION)[1] > 0.5
+        found = predict(network, image, device="cpu", **PREDICTION.plain())[1] > 0.5
         both += (found & (label == 1))[valid].sum()
         either += (found | (label == 1))[valid].sum()
     assert score.iou == pytest.approx(both / either, abs=1e-6)
