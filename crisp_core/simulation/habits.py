@@ -103,6 +103,15 @@ def unevenly_lit(image: np.ndarray, change: float, center: tuple[float, float]) 
 
     `change` is the relative change of the brightness over half a diagonal, the mean brightness being six standard
     deviations of the image above zero.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Micrograph to darken, in any units.
+    change : float
+        Relative change of the brightness over half a diagonal; not 0, negative brightens.
+    center : (float, float)
+        Place without change: x as a share of the width, y as a share of the height.
     """
     height, width = image.shape
     y, x = np.ogrid[:height, :width]

@@ -104,6 +104,15 @@ def read_volume_table(path: str | Path | None) -> dict[str, VolumeFacts]:
 def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
     """Names of the volumes that a list of names and leak groups leaves out.
 
+    Parameters
+    ----------
+    exclude : strings
+        Names of volumes, and parts of the names of leak groups.
+    table : mapping of VolumeFacts
+        Facts of each volume by its name, with its leak group.
+    volumes : strings
+        Names of all volumes that can be excluded.
+
     Raises
     ------
     UserError
@@ -215,7 +224,17 @@ def centred_on_mass(density: np.ndarray) -> np.ndarray:
 
 
 def write_volume(file: h5py.File, name: str, volume: LibraryVolume) -> None:
-    """Write a volume to an open HDF5 file."""
+    """Write a volume to an open HDF5 file.
+
+    Parameters
+    ----------
+    file : h5py.File
+        HDF5 file, open for writing.
+    name : str
+        Name of the dataset to create.
+    volume : LibraryVolume
+        Density, extent in px, pixel size in Å/px, and any membrane slab.
+    """
     dataset = file.create_dataset(name, data=volume.density.astype(np.float32), compression="gzip", compression_opts=1)
     dataset.attrs["extent_px"] = float(volume.extent_px)
     dataset.attrs["pixel_size"] = float(volume.pixel_size)

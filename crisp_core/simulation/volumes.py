@@ -175,7 +175,17 @@ def model_density(path: str | Path, *, pixel_size: float, resolution_angstrom: f
 
 
 def density_of_atoms(model: gemmi.Model, *, pixel_size: float, resolution_angstrom: float) -> np.ndarray:
-    """Compute the density of a result of `read_model`, see `model_density`; this changes the model."""
+    """Compute the density of a result of `read_model`, see `model_density`; this changes the model.
+
+    Parameters
+    ----------
+    model : gemmi.Model
+        Atoms, with positions in Å; positions and B-factors are overwritten.
+    pixel_size : float
+        Pixel size of the density, Å/px.
+    resolution_angstrom : float
+        Resolution of the density, in Å.
+    """
     atoms = [site.atom for site in model.all()]
     positions = np.array([atom.pos.tolist() for atom in atoms]) - model.calculate_center_of_mass().tolist()
     # The margin is the radius of a blurred atom, so that no density wraps around to the opposite side.

@@ -100,7 +100,19 @@ def draw_zoo(
 def draw_kind(
     settings: ZooSettings, library: Mapping[str, LibraryVolume], *, rng: np.random.Generator, diameter_px: float
 ) -> ParticleKind:
-    """Draw a kind of particle and its size, and scale its density to the micrograph's pixels."""
+    """Draw a kind of particle and its size, and scale its density to the micrograph's pixels.
+
+    Parameters
+    ----------
+    settings : ZooSettings
+        Shares of random shells and blobs, spread of the extent, and bounds of the micelles.
+    library : mapping of LibraryVolume
+        Volumes to choose from, by name.
+    rng : numpy Generator
+        Source of random numbers.
+    diameter_px : float
+        Nominal diameter of a particle, in px.
+    """
     extent_px = diameter_px * rng.uniform(1 - settings.extent_spread, 1 + settings.extent_spread)
     chance = rng.random()
     if chance < settings.shells + settings.blobs:
@@ -118,14 +130,36 @@ def draw_kind(
 
 
 def as_kind(source: str, volume: LibraryVolume, extent_px: float, extent_angstrom: float) -> ParticleKind:
-    """Scale a volume to an extent in pixels, and its density so that its projection's mean over its disc is 1."""
+    """Scale a volume to an extent in pixels, and its density so that its projection's mean over its disc is 1.
+
+    Parameters
+    ----------
+    source : str
+        Name of the volume, or the label of a random shape.
+    volume : LibraryVolume
+        Density to scale, with its extent in px.
+    extent_px : float
+        Extent of the particle on the micrograph, in px.
+    extent_angstrom : float
+        Extent of the real particle, in Å.
+    """
     density = resample_volume(volume.density, 1.0, volume.extent_px / extent_px)
     mean = float(density.sum(dtype=float)) / (np.pi * extent_px**2 / 4)
     return ParticleKind(source, density / np.float32(mean), extent_px, extent_angstrom)
 
 
 def draw_lens(settings: ZooSettings, pixel_size: float, rng: np.random.Generator) -> dict[str, float]:
-    """Draw the contrast transfer at a pixel size in Å/px, as options of `ctf.ctf`."""
+    """Draw the contrast transfer at a pixel size in Å/px, as options of `ctf.ctf`.
+
+    Parameters
+    ----------
+    settings : ZooSettings
+        Bounds of defocus and astigmatism, share of phase plates, and choices of the microscope.
+    pixel_size : float
+        Real pixel size of the micrograph, Å/px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     defocus, astigmatism = uniform(settings.defocus_angstrom, rng), uniform(settings.astigmatism_angstrom, rng)
     plate, phase_deg = rng.random() < settings.phase_plate, rng.uniform(30, 120)
     return {
@@ -141,7 +175,17 @@ def draw_lens(settings: ZooSettings, pixel_size: float, rng: np.random.Generator
 
 
 def draw_noise(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: float) -> dict[str, Any]:
-    """Draw the noise, the grain of the ice and its gradient, as fields of `ZooDraw`."""
+    """Draw the noise, the grain of the ice and its gradient, as fields of `ZooDraw`.
+
+    Parameters
+    ----------
+    settings : ZooSettings
+        Bounds of the signal-to-noise ratio, the noise, the ice grain and the gradient.
+    rng : numpy Generator
+        Source of random numbers.
+    diameter_px : float
+        Nominal diameter of a particle, in px; correlation lengths scale with it.
+    """
     return {
         "snr": log_uniform(settings.snr, rng),
         "noise": {
@@ -156,7 +200,17 @@ def draw_noise(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: 
 
 
 def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: float) -> Habits:
-    """Draw what happened to a micrograph's file."""
+    """Draw what happened to a micrograph's file.
+
+    Parameters
+    ----------
+    settings : ZooSettings
+        Probability of each processing step, and bounds of the low-pass.
+    rng : numpy Generator
+        Source of random numbers.
+    diameter_px : float
+        Nominal diameter of a particle, in px; windows and borders scale with it.
+    """
     chances = rng.random(6)
     lowpass_px, strength, window = uniform(settings.lowpass_px, rng), rng.uniform(), log_uniform((1.2, 8), rng)
     sides = rng.random(4) < 0.4

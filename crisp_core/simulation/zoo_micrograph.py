@@ -97,7 +97,19 @@ def simulate_zoo_micrograph(
 
 
 def image_matter(draw: ZooDraw, density: np.ndarray, absorbed: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-    """Image matter on a canvas through the lens, bright, with the grain of the ice and crystalline ice."""
+    """Image matter on a canvas through the lens, bright, with the grain of the ice and crystalline ice.
+
+    Parameters
+    ----------
+    draw : ZooDraw
+        Contrast transfer, grain of the ice, and whether the ice is crystalline.
+    density : (h, w) array
+        Projected density, before the contrast transfer.
+    absorbed : (h, w) array
+        Absorption contrast, added after the contrast transfer.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     if draw.solvent:
         density = density + draw_grain(density.shape, draw.solvent, rng.uniform(0.4, 1.5), rng)
     if draw.crystalline:
@@ -107,7 +119,17 @@ def image_matter(draw: ZooDraw, density: np.ndarray, absorbed: np.ndarray, *, rn
 
 
 def draw_noise_field(draw: ZooDraw, shape: Shape, rng: np.random.Generator) -> np.ndarray:
-    """Draw noise of variance 1, coloured as drawn."""
+    """Draw noise of variance 1, coloured as drawn.
+
+    Parameters
+    ----------
+    draw : ZooDraw
+        Coloured share of the noise, its correlation length and its falloff, both in px.
+    shape : (int, int)
+        Height and width of the field, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     white = rng.standard_normal(shape, dtype=np.float32)
     length, falloff = draw.noise["length_px"], draw.noise["falloff_px"]
     share = draw.noise["coloured_share"]
@@ -115,7 +137,17 @@ def draw_noise_field(draw: ZooDraw, shape: Shape, rng: np.random.Generator) -> n
 
 
 def four_classes(scenery: np.ndarray, waste: np.ndarray, particles: np.ndarray) -> np.ndarray:
-    """Class of each pixel (h, w) uint8: contaminants over particles over carbon over background."""
+    """Class of each pixel (h, w) uint8: contaminants over particles over carbon over background.
+
+    Parameters
+    ----------
+    scenery : (h, w) array
+        Class of each pixel without particles and waste.
+    waste : (h, w) bool array
+        Pixels of clumps and fragments.
+    particles : (h, w) bool array
+        Pixels of particles.
+    """
     truth = np.where(particles, PARTICLE, scenery)
     truth[(scenery == CONTAMINANT) | (waste & ~particles)] = CONTAMINANT
     return truth.astype(np.uint8)
@@ -124,7 +156,23 @@ def four_classes(scenery: np.ndarray, waste: np.ndarray, particles: np.ndarray) 
 def true_particles(
     name: str, particles: Placed, covered: np.ndarray, draw: ZooDraw, *, pixel_size: float, voltage_kv: float
 ) -> pd.DataFrame:
-    """Table of the particles whose centres are on the micrograph and not under a border; CTF at the nominal scale."""
+    """Table of the particles whose centres are on the micrograph and not under a border; CTF at the nominal scale.
+
+    Parameters
+    ----------
+    name : str
+        Name of the micrograph.
+    particles : Placed
+        Positions of the particles in px, and their Euler angles in degrees.
+    covered : (h, w) bool array
+        Pixels of the micrograph under a border.
+    draw : ZooDraw
+        Contrast transfer of the micrograph.
+    pixel_size : float
+        Nominal pixel size of the micrograph, Å/px.
+    voltage_kv : float
+        Nominal acceleration voltage, in kV.
+    """
     height, width = covered.shape
     x, y = particles.xy.T
     on_image = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
@@ -140,13 +188,35 @@ def true_particles(
 def nominal_defocus(
     defocus_angstrom: float, lens: Mapping[str, float], *, pixel_size: float, voltage_kv: float
 ) -> float:
-    """Defocus that has the same effect on the pixels at the nominal pixel size and voltage, the aberration apart."""
+    """Defocus that has the same effect on the pixels at the nominal pixel size and voltage, the aberration apart.
+
+    Parameters
+    ----------
+    defocus_angstrom : float
+        Defocus at the real pixel size and voltage, in Å.
+    lens : mapping of floats
+        Real `pixel_size` in Å/px and real `voltage_kv` in kV.
+    pixel_size : float
+        Nominal pixel size, Å/px.
+    voltage_kv : float
+        Nominal acceleration voltage, in kV.
+    """
     wavelengths = electron_wavelength_angstrom(lens["voltage_kv"]) / electron_wavelength_angstrom(voltage_kv)
     return defocus_angstrom * wavelengths * (pixel_size / lens["pixel_size"]) ** 2
 
 
 def drawn_row(name: str, draw: ZooDraw, n_particles: int) -> dict[str, Any]:
-    """What was drawn for a micrograph, as a row of a table."""
+    """What was drawn for a micrograph, as a row of a table.
+
+    Parameters
+    ----------
+    name : str
+        Name of the micrograph.
+    draw : ZooDraw
+        Properties drawn for the micrograph.
+    n_particles : int
+        Number of particles on the micrograph.
+    """
     habits = draw.habits
     return {
         "micrograph": name,

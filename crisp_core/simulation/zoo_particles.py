@@ -103,7 +103,17 @@ def outlines(views: np.ndarray) -> np.ndarray:
 
 
 def paste_outlines(canvas: Shape, masks: np.ndarray, xy: np.ndarray) -> np.ndarray:
-    """Union (h, w) bool of masks (k, n, n) whose pixels n // 2 are put on the pixels nearest to positions (k, 2)."""
+    """Union (h, w) bool of masks (k, n, n) whose pixels n // 2 are put on the pixels nearest to positions (k, 2).
+
+    Parameters
+    ----------
+    canvas : (int, int)
+        Height and width of the result, in px.
+    masks : (k, n, n) bool array
+        Outlines of the particles.
+    xy : (k, 2) array
+        Centres of the particles on the canvas, in px.
+    """
     union = np.zeros(canvas, dtype=bool)
     n = masks.shape[-1]
     for (x, y), mask in zip(np.floor(xy + 0.5).astype(int) - n // 2, masks, strict=True):
@@ -114,7 +124,17 @@ def paste_outlines(canvas: Shape, masks: np.ndarray, xy: np.ndarray) -> np.ndarr
 
 
 def contrast(kind: ParticleKind, lens: Mapping[str, float], rng: np.random.Generator) -> float:
-    """Mean square contrast of a kind of particle through the lens, over the disc of its extent."""
+    """Mean square contrast of a kind of particle through the lens, over the disc of its extent.
+
+    Parameters
+    ----------
+    kind : ParticleKind
+        Density of the particle, and its extent in px.
+    lens : mapping of floats
+        Contrast transfer, as options of `ctf.ctf`.
+    rng : numpy Generator
+        Source of the random orientations.
+    """
     views = project(kind.density, draw_rotations(CONTRAST_VIEWS, rng))
     n = views.shape[-1]
     around = np.pad(views, ((0, 0), (n // 2, n // 2), (n // 2, n // 2)))

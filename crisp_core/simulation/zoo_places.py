@@ -34,7 +34,17 @@ def free_area(blocked: np.ndarray, *, keep_px: float, margin_px: int) -> np.ndar
 
 
 def gathering_weight(shape: tuple[int, int], *, length_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw how welcome a centre is at each pixel (h, w), 0 to 1: high in some places, next to nothing in others."""
+    """Draw how welcome a centre is at each pixel (h, w), 0 to 1: high in some places, next to nothing in others.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the micrograph, in px.
+    length_px : float
+        Correlation length of the weight, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     field = draw_grain(shape, 1.0, length_px, rng)
     return 1 / (1 + np.exp(-4 * (field - rng.uniform(-0.5, 0.7))))
 

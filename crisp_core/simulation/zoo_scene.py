@@ -74,7 +74,17 @@ def draw_scene(
 
 
 def draw_film(shape: Shape, *, diameter_px: float, rng: np.random.Generator) -> Carbon:
-    """Draw a film around a hole of 4 to 60 diameters, which covers 3 to 60 % of the micrograph from one side."""
+    """Draw a film around a hole of 4 to 60 diameters, which covers 3 to 60 % of the micrograph from one side.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the micrograph, in px.
+    diameter_px : float
+        Nominal diameter of a particle, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(0.03, 0.6)
     radius = float(np.exp(rng.uniform(*np.log([15, 200])))) * diameter_px
     towards = np.array([np.cos(direction), np.sin(direction)])
@@ -120,7 +130,19 @@ def add_film(
 def draw_contaminants(
     settings: ZooSettings, shape: Shape, *, diameter_px: float, rng: np.random.Generator
 ) -> list[Contaminant]:
-    """Draw ice crystals, round beads, thin patches of any outline, and gold beads."""
+    """Draw ice crystals, round beads, thin patches of any outline, and gold beads.
+
+    Parameters
+    ----------
+    settings : ZooSettings
+        Probabilities, numbers and diameters of the contaminants.
+    shape : (int, int)
+        Height and width of the micrograph, in px.
+    diameter_px : float
+        Nominal diameter of a particle, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     found = []
     if rng.random() < settings.contaminated:
         for kind, bounds in (("crystal", settings.crystals), ("bead", settings.beads), ("patch", settings.patches)):
@@ -134,7 +156,19 @@ def draw_contaminants(
 
 
 def draw_contaminant(kind: str, shape: Shape, diameter_px: float, rng: np.random.Generator) -> Contaminant:
-    """Draw one contaminant: crystal (uneven hexagon), bead (round), patch (thin, any outline), gold (round, black)."""
+    """Draw one contaminant: crystal (uneven hexagon), bead (round), patch (thin, any outline), gold (round, black).
+
+    Parameters
+    ----------
+    kind : str
+        Kind of the contaminant: crystal, bead, patch or gold.
+    shape : (int, int)
+        Height and width of the micrograph, in px.
+    diameter_px : float
+        Nominal diameter of the contaminant, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     x, y = rng.uniform(0, (shape[1] - 1, shape[0] - 1))
     outline = np.ones_like(OUTLINE_ANGLES)
     if kind == "crystal":
@@ -155,7 +189,17 @@ def draw_contaminant(kind: str, shape: Shape, diameter_px: float, rng: np.random
 
 
 def crystalline_ice(shape: Shape, *, diameter_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw the thickness (h, w) of crystalline ice, in particles: mottles, dark spots, and cracks between grains."""
+    """Draw the thickness (h, w) of crystalline ice, in particles: mottles, dark spots, and cracks between grains.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the result, in px.
+    diameter_px : float
+        Nominal diameter of a particle, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     mottles = draw_grain(shape, 1.0, rng.uniform(0.15, 0.8) * diameter_px, rng)
     fine = draw_grain(shape, 1.0, rng.uniform(0.05, 0.15) * diameter_px, rng)
     _, cracks = cells(shape, size_px=rng.uniform(0.8, 4) * diameter_px, rng=rng)
@@ -165,7 +209,17 @@ def crystalline_ice(shape: Shape, *, diameter_px: float, rng: np.random.Generato
 
 
 def cells(shape: Shape, *, size_px: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw grains as cells around random points: a normal number per cell, and 1 on the soft lines between cells."""
+    """Draw grains as cells around random points: a normal number per cell, and 1 on the soft lines between cells.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the results, in px.
+    size_px : float
+        Typical size of a cell, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     n = max(4, int(np.prod(shape) / size_px**2))
     points = rng.uniform(-size_px, np.array(shape) + size_px, (n, 2))
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32)

@@ -21,7 +21,25 @@ def place_waste(
     diameter_px: float,
     rng: np.random.Generator,
 ) -> Placed:
-    """Place clumps of particles, clumps of denatured protein, and fragments of particles; parameters as elsewhere."""
+    """Place clumps of particles, clumps of denatured protein, and fragments of particles.
+
+    Parameters
+    ----------
+    draw : ZooDraw
+        Properties drawn for the micrograph; its first kind of particle forms clumps and fragments.
+    settings : ZooSettings
+        Probabilities of clumps and fragments.
+    shape : (int, int)
+        Height and width of the micrograph, in px.
+    canvas : (int, int)
+        Height and width of the results, in px.
+    offset_px : int
+        Row and column of the canvas at the first pixel of the micrograph.
+    diameter_px : float
+        Nominal diameter of a particle, in px.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     kind = draw.kinds[0]
     parts = [placed(kind, np.empty((0, 2)), None, canvas, offset_px=offset_px, strength=(1, 1), rng=rng)]
     if rng.random() < settings.clumps:
@@ -49,7 +67,17 @@ def lump_of(diameter_px: float, rng: np.random.Generator) -> ParticleKind:
 
 
 def fragment(density: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Cut a density (n, n, n) by a random plane and keep about a share of its mass on one side."""
+    """Cut a density (n, n, n) by a random plane and keep about a share of its mass on one side.
+
+    Parameters
+    ----------
+    density : (n, n, n) array
+        Density of a whole particle.
+    share : float
+        Share of the mass to keep, 0 to 1.
+    rng : numpy Generator
+        Source of the random plane.
+    """
     normal = rng.normal(size=3)
     normal /= np.linalg.norm(normal)
     axes = np.meshgrid(*[np.arange(n) - n // 2 for n in density.shape], indexing="ij", sparse=True)
