@@ -79,6 +79,15 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
     """First difference that makes a network useless for a dataset, and its cure; None where there is none.
 
     Sizes may differ by `SIZE_TOLERANCE`.
+
+    Parameters
+    ----------
+    trained : NetworkInput
+        Diameter and high-pass in px, and normalization, of the images in training.
+    given : NetworkInput
+        The same properties of the images to predict.
+    diameter_angstrom : float
+        Diameter of the particle to predict, in Å.
     """
     if not _alike(trained.diameter_px, given.diameter_px):
         cure = diameter_angstrom / trained.diameter_px
@@ -102,6 +111,17 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
 
 def check_input(trained: NetworkInput, given: NetworkInput, *, path: str | Path, diameter_angstrom: float) -> None:
     """Refuse a network for images that look different from those it was trained on.
+
+    Parameters
+    ----------
+    trained : NetworkInput
+        Diameter and high-pass in px, and normalization, of the images in training.
+    given : NetworkInput
+        The same properties of the images to predict.
+    path : str or Path
+        Checkpoint of the network, for the error message.
+    diameter_angstrom : float
+        Diameter of the particle to predict, in Å.
 
     Raises
     ------

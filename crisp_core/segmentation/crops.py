@@ -183,6 +183,15 @@ class Crops:
         """Read a crop at a random place: image float32 and label uint8, both (crop_px, crop_px).
 
         A micrograph smaller than the crop is continued with ignored zeros.
+
+        Parameters
+        ----------
+        micrograph : LabelledMicrograph
+            Name of the micrograph, and the HDF5 files of its image and label.
+        grid : Grid
+            Height and width of the micrograph in px, and its pixel size in Å/px.
+        rng : numpy Generator
+            Source of the random place.
         """
         # opened anew for every crop: a tenth of the time of reading, and handles do not survive a fork
         with h5py.File(micrograph.images) as images, h5py.File(micrograph.labels) as labels:
@@ -198,7 +207,19 @@ class Crops:
         return np.pad(image, missing), np.pad(target, missing, constant_values=IGNORED)
 
     def draw_corner(self, labels: h5py.File, name: str, grid: Grid, rng: np.random.Generator) -> tuple[int, int]:
-        """Draw the crop's first row and column; only windows of the label are read."""
+        """Draw the crop's first row and column; only windows of the label are read.
+
+        Parameters
+        ----------
+        labels : h5py.File
+            HDF5 file of the labels, open for reading.
+        name : str
+            Name of the micrograph.
+        grid : Grid
+            Height and width of the micrograph, in px.
+        rng : numpy Generator
+            Source of the random place.
+        """
         corner = _random_corner(grid.shape, self.crop_px, rng)
         if self.empty_share == 1 or rng.random() < self.empty_share:
             return corner
@@ -239,7 +260,17 @@ def _widened(
 
 
 def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:
-    """Label (h, w) uint8 by the channels of a network with these classes; `IGNORED` where `counts` is False."""
+    """Label (h, w) uint8 by the channels of a network with these classes; `IGNORED` where `counts` is False.
+
+    Parameters
+    ----------
+    label : (h, w) array
+        Class of each pixel, as numbered in the label file.
+    counts : (h, w) bool array
+        Pixels that count in training.
+    classes : strings
+        Names of the classes of the network.
+    """
     return np.where(counts, network_label(label, classes), IGNORED).astype(np.uint8)
 
 
@@ -276,7 +307,17 @@ def margin_px(uncertain: Uncertain, pixel_size: float) -> int:
 
 
 def jitter_contrast(image: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """Scale and shift a normalised image by up to `strength`: ice thickness and dose differ between micrographs."""
+    """Scale and shift a normalised image by up to `strength`: ice thickness and dose differ between micrographs.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Normalised image.
+    strength : float
+        Largest change of the gain from 1, and of the offset from 0 in standard deviations.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     gain, offset = rng.uniform(-strength, strength, 2)
     return (image * (1 + gain) + offset).astype(np.float32)
 
@@ -286,6 +327,15 @@ def jitter_rings(image: np.ndarray, strength: float, rng: np.random.Generator) -
 
     The phase of the contrast transfer grows with the square of the spatial frequency k, and so does that of the gain
     1 + a cos(π n (k / k_Nyquist)² + φ), with a in ± `strength`, n in `RINGS` and φ drawn uniformly. The mean stays.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Normalised image.
+    strength : float
+        Largest amplitude of the modulation; 1 is the whole amplitude of the spectrum.
+    rng : numpy Generator
+        Source of random numbers.
     """
     amplitude, n, phase = rng.uniform(-strength, strength), rng.uniform(*RINGS), rng.uniform(0, 2 * np.pi)
     height, width = image.shape

@@ -43,7 +43,17 @@ def layer_settings(crf: CrfSettings, n_labels: int) -> LayerSettings:
 
 
 def with_crf(network: nn.Module, crf: CrfSettings, n_labels: int) -> nn.Module:
-    """Return the network with the CRF of a section `crf`; the network itself for the control."""
+    """Return the network with the CRF of a section `crf`; the network itself for the control.
+
+    Parameters
+    ----------
+    network : Module
+        Network without a CRF.
+    crf : CrfSettings
+        Section `crf` of an experiment.
+    n_labels : int
+        Number of labels of the network.
+    """
     return network if crf.type == "control" else CrfNetwork(network, layer_settings(crf, n_labels), n_labels)
 
 

@@ -48,6 +48,7 @@ def predict(
     height, width = tiles.shape
 
     def probabilities() -> Iterator[np.ndarray]:
+        """Yield the label probabilities (labels, h, w) of each tile."""
         for start in range(0, len(tiles.corners), tiles_per_step):
             corners = tiles.corners[start : start + tiles_per_step]
             step = np.stack([image[y : y + height, x : x + width] for y, x in corners])[:, None]
@@ -58,7 +59,17 @@ def predict(
 
 
 def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) -> torch.Tensor:
-    """Label probabilities (b, labels, h, w) of tiles (b, 1, h, w), optionally the mean over four quarter turns."""
+    """Label probabilities (b, labels, h, w) of tiles (b, 1, h, w), optionally the mean over four quarter turns.
+
+    Parameters
+    ----------
+    network : Module
+        Network in evaluation mode, on the device of the tiles.
+    tiles : (b, 1, h, w) tensor
+        Tiles of prepared micrographs.
+    turns : bool
+        Average over the four quarter turns of the tiles.
+    """
     quarter_turns = range(4) if turns else range(1)
     total: Any = sum(
         torch.rot90(padded_logits(network, torch.rot90(tiles, k, (2, 3))).softmax(dim=1), -k, (2, 3))

@@ -201,6 +201,15 @@ def save_network(path: Path | str, trained: TrainedNetwork, *, state: Mapping[st
     """Write a checkpoint: weights of `state` and the facts, with any CRF of `trained.network` and the versions in use.
 
     It holds tensors and plain values alone, so that ``weights_only=True`` can read it.
+
+    Parameters
+    ----------
+    path : str or Path
+        Checkpoint to write.
+    trained : TrainedNetwork
+        Network with its facts; `network` is read only for the settings of its CRF.
+    state : mapping of tensors
+        Weights to write, by their names.
     """
     crf = trained.network.crf.settings.plain() if isinstance(trained.network, CrfNetwork) else None
     torch.save({name: tensor.detach().cpu() for name, tensor in state.items()}, path)

@@ -24,6 +24,15 @@ def tiling(shape: Shape, *, tile_px: int, overlap_px: int) -> Tiling:
     Along an axis the tiles are evenly spread and neighbours share at least `overlap_px` pixels (less than `tile_px`).
     Snapping the last of full-sized tiles to the edge, as published, costs 1.8 times the pixels where an axis has 1024
     pixels and a tile 512. Sides are multiples of 32 px, which suits networks, where the axis and `tile_px` leave room.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the image, in px.
+    tile_px : int
+        Largest side of a tile, in px.
+    overlap_px : int
+        Minimum overlap of neighbouring tiles, in px.
     """
     rows, columns = (_spread(length, tile_px, overlap_px) for length in shape)
     corners = np.array([(y, x) for y in rows.starts for x in columns.starts])

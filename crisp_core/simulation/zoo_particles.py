@@ -76,7 +76,25 @@ def placed(
     strength: Sequence[float],
     rng: np.random.Generator,
 ) -> Placed:
-    """Project one kind of particle to positions (n, 2), each with its own contrast, and outline every projection."""
+    """Project one kind of particle to positions (n, 2), each with its own contrast, and outline every projection.
+
+    Parameters
+    ----------
+    kind : ParticleKind
+        Density of the particle at the micrograph's pixel size.
+    xy : (n, 2) array
+        Centres of the particles on the micrograph, in px.
+    preferred_deg : float or None
+        Spread of the orientations around a preferred one, in degrees; None for any orientation.
+    canvas : (int, int)
+        Height and width of the results, in px.
+    offset_px : int
+        Row and column of the canvas at the first pixel of the micrograph.
+    strength : (float, float)
+        Bounds of the contrast of a particle, relative to that of its kind.
+    rng : numpy Generator
+        Source of random numbers.
+    """
     euler_deg = draw_orientations(len(xy), preferred_deg, rng)
     views = project(kind.density, euler_deg)
     strengths = rng.uniform(strength[0], strength[1], len(xy)).astype(np.float32)

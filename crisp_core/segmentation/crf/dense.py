@@ -63,6 +63,7 @@ def pooled_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, 
     weights = up_rows.sum(0)[:, None] * up_columns.sum(0)
 
     def pooled(x: torch.Tensor) -> torch.Tensor:
+        """Sum the values (b, m, h, w) at the nodes with the weights of the interpolation."""
         return up_rows.T @ x @ up_columns
 
     coordinates = pooled(pixel_coordinates(features, alpha, beta)) / weights
@@ -70,6 +71,7 @@ def pooled_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, 
     matrix = gaussian_matrix(coordinates.detach())
 
     def kernel(x: torch.Tensor) -> torch.Tensor:
+        """Filter the values (b, m, h, w) at the nodes and interpolate the result."""
         nodes = pooled(x)
         message = _GaussianFilter.apply(nodes.flatten(2), coordinates, lambda values: values @ matrix)
         return up_rows @ message.view_as(nodes) @ up_columns.T
@@ -121,6 +123,19 @@ class _GaussianFilter(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: torch.Tensor, coordinates: torch.Tensor, filtered: Kernel) -> torch.Tensor:
+        """Filter the values.
+
+        Parameters
+        ----------
+        ctx : context
+            Context of autograd; stores the tensors for `backward`.
+        x : (b, m, n) tensor
+            Values to filter.
+        coordinates : (b, d, n) tensor
+            Coordinates of the values, in bandwidths.
+        filtered : callable
+            Filter to apply, a linear map of (b, m, n) tensors.
+        """
         y = filtered(x)
         ctx.save_for_backward(x, coordinates, y)
         ctx.filtered = filtered
@@ -129,6 +144,7 @@ class _GaussianFilter(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """Return the gradients of the values and of the coordinates, from the gradient (b, m, n) of the result."""
         x, coordinates, y = ctx.saved_tensors
         if not ctx.needs_input_grad[1]:
             return ctx.filtered(g), None, None

@@ -70,16 +70,19 @@ def lay_grid(coordinates: torch.Tensor, samples: int) -> BilateralGrid:
     taps = grid_taps(samples, like=scaled)
 
     def splat(x: torch.Tensor) -> torch.Tensor:
+        """Distribute the values (b, m, n) over the nodes of the grid."""
         rows = (x.transpose(1, 2).reshape(batch * n, -1, 1) * weights[:, None]).flatten(1)
         corners = rows.new_zeros(n_cells, rows.shape[1]).index_add_(0, index, rows)
         return _add_corners(corners.view(batch, *cells, x.shape[1], -1))
 
     def blurred(nodes: torch.Tensor, orders: Mapping[int, int]) -> torch.Tensor:
+        """Blur the nodes along each axis; `orders` gives the derivative of the blur along an axis, otherwise 0."""
         for axis in range(dimensions):
             nodes = convolve_axis(nodes, taps[orders.get(axis, 0)], axis + 1)
         return nodes
 
     def sliced(nodes: torch.Tensor) -> torch.Tensor:
+        """Interpolate the nodes at the pixels: values (b, m, n)."""
         corners = _split_into_corners(nodes, cells).view(n_cells, nodes.shape[-1], -1)
         return corners.index_select(0, index).mul_(weights[:, None]).sum(2).view(batch, n, -1).transpose(1, 2)
 
@@ -144,6 +147,23 @@ class _GridFilter(torch.autograd.Function):
     def forward(
         ctx, x: torch.Tensor, features: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor, grid: BilateralGrid
     ) -> torch.Tensor:
+        """Filter the values with the grid.
+
+        Parameters
+        ----------
+        ctx : context
+            Context of autograd; stores the tensors for `backward`.
+        x : (b, m, n) tensor
+            Values to filter.
+        features : (b, c, n) tensor
+            Features of the pixels.
+        alpha : 0-d tensor
+            Bandwidth of the positions, in px.
+        beta : 0-d tensor
+            Bandwidth of the features, in their units.
+        grid : BilateralGrid
+            Grid laid over the coordinates of the pixels.
+        """
         nodes = grid.splat(x)
         ctx.save_for_backward(x, nodes, alpha, beta)
         ctx.grid, ctx.axes = grid, range(2, 2 + features.shape[1])
@@ -152,6 +172,7 @@ class _GridFilter(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        """Return the gradients of the inputs of `forward`, from the gradient (b, m, n) of the result."""
         x, nodes, alpha, beta = ctx.saved_tensors
         grid, needed = ctx.grid, ctx.needs_input_grad
         g_nodes = grid.splat(g)

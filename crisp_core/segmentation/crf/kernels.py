@@ -44,6 +44,7 @@ def normalized_filter(kernel: Kernel, like: torch.Tensor, normalization: str) ->
     scale = degree.rsqrt()
 
     def symmetric(x: torch.Tensor) -> torch.Tensor:
+        """Apply D^-½ K D^-½."""
         return scale * kernel(scale * x)
 
     return Filter(symmetric, symmetric)

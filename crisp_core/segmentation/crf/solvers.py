@@ -145,6 +145,7 @@ def _blend_logs(weight: float | torch.Tensor, log_a: torch.Tensor, log_b: Callab
 
 def _problem(logits: torch.Tensor, terms: Sequence[Term], regularizer: str) -> Problem:
     def message(x: torch.Tensor) -> torch.Tensor:
+        """Return −Px of label probabilities (b, l, h, w)."""
         return -pairwise(x, terms)
 
     return Problem(logits.softmax(1), logits, message, FORMS[regularizer])
@@ -161,6 +162,7 @@ def _binary_problem(logits: torch.Tensor, terms: Sequence[Term], regularizer: st
         gains.append(c[0, 1] - c[1, 1] + from_zeros)
 
     def message(q: torch.Tensor) -> torch.Tensor:
+        """Return the filtered probabilities (b, 1, h, w), summed over the terms with their gains."""
         return _sum([gain * term.filtered(q) for gain, term in zip(gains, terms, strict=True)], q)
 
     return Problem(start, unary, message, BINARY_FORMS[regularizer])

@@ -50,6 +50,7 @@ def make_loss(terms: Sequence[str | Mapping[str, Any] | LossTerm]) -> Loss:
     weighted = [(term.weight, term.build()) for term in parsed]
 
     def loss(logits: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+        """Return the weighted sum of the terms over the pixels that count."""
         values, targets = valid_pixels(logits, labels)
         if targets.numel() == 0:
             # a mean over no pixel would be NaN and end the training
