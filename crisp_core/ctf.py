@@ -22,7 +22,17 @@ def electron_wavelength_angstrom(voltage_kv: float) -> float:
 
 
 def ctf_spread_px(pixel_size: float, voltage_kv: float, defocus_angstrom: float) -> int:
-    """How far the CTF moves the finest detail (Nyquist), in px: wavelength × defocus × frequency."""
+    """How far the CTF moves the finest detail (Nyquist), in px: wavelength × defocus × frequency.
+
+    Parameters
+    ----------
+    pixel_size : float
+        Pixel size, in Å/px.
+    voltage_kv : float
+        Acceleration voltage, in kV.
+    defocus_angstrom : float
+        Defocus, in Å; its sign is ignored.
+    """
     wavelength = electron_wavelength_angstrom(voltage_kv)
     return int(np.ceil(wavelength * abs(defocus_angstrom) / (2 * pixel_size) / pixel_size))
 

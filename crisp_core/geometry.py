@@ -18,13 +18,29 @@ def angstrom_to_px(length_angstrom: float, pixel_size: float) -> float:
 
 
 def rescaled_shape(shape: Shape, pixel_size: float, new_pixel_size: float) -> Shape:
-    """Shape (height, width) of an image after resampling from `pixel_size` to `new_pixel_size` (both Å/px)."""
+    """Shape (height, width) of an image after resampling from `pixel_size` to `new_pixel_size` (both Å/px).
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the image, in px.
+    pixel_size, new_pixel_size : float
+        Pixel sizes before and after resampling, in Å/px.
+    """
     height, width = (max(1, round(n * pixel_size / new_pixel_size)) for n in shape)
     return height, width
 
 
 def rescaled_xy(xy: np.ndarray, shape: Shape, new_shape: Shape) -> np.ndarray:
-    """Coordinates (n, 2) as (x, y) on a grid of `shape`, expressed on the same image's grid of `new_shape`."""
+    """Coordinates (n, 2) as (x, y) on a grid of `shape`, expressed on the same image's grid of `new_shape`.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+        Coordinates as (x, y), in px of the grid of `shape`.
+    shape, new_shape : (int, int)
+        Height and width of the old and of the new grid, in px.
+    """
     factors = np.array([new_shape[1] / shape[1], new_shape[0] / shape[0]])
     return np.asarray(xy, dtype=float).reshape(-1, 2) * factors
 

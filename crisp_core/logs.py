@@ -40,7 +40,17 @@ def start_log(path: str) -> logging.Logger:
 
 
 def log_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Log what ended the process; to be used as `sys.excepthook`."""
+    """Log what ended the process; to be used as `sys.excepthook`.
+
+    Parameters
+    ----------
+    kind : exception class
+        Class of the exception.
+    error : BaseException
+        Exception that ended the process.
+    trace : TracebackType or None
+        Traceback of the exception; None where there is none.
+    """
     log, trouble = logging.getLogger("crisp"), disk_trouble(error)
     if issubclass(kind, UserError):
         log.error("error: %s", error)

@@ -112,7 +112,17 @@ def pick_micrograph(
 
 
 def check_image(image: np.ndarray, pixel_size: float, diameter_angstrom: float) -> None:
-    """Refuse an array that is not an image (h, w) of finite values, and lengths that are not positive."""
+    """Refuse an array that is not an image (h, w) of finite values, and lengths that are not positive.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Grey values of one micrograph.
+    pixel_size : float
+        Pixel size of the image, in Å/px.
+    diameter_angstrom : float
+        Particle diameter, in Å.
+    """
     if np.ndim(image) != 2 or np.size(image) == 0:
         raise UserError(f"image: has the shape {np.shape(image)}; give one micrograph of shape (height, width)")
     if not np.isfinite(image).all():
@@ -126,6 +136,19 @@ def prepared_for(
     seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
 ) -> Prepared:
     """Prepare an image (h, w) as a network saw those it was trained on; never finer than the image itself (Å/px).
+
+    Parameters
+    ----------
+    seen : NetworkInput
+        Preparation of the images on which the network was trained.
+    image : (h, w) array
+        Grey values of one micrograph.
+    pixel_size : float
+        Pixel size of the image, in Å/px.
+    diameter_angstrom : float
+        Particle diameter, in Å.
+    margin_angstrom : float
+        Width of the edge that does not count, in Å; as in `prepare`.
 
     Raises
     ------

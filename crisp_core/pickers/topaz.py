@@ -57,6 +57,7 @@ class Topaz(Picker):
         command = topaz_command("extract", threads=batch.threads, gpus=batch.gpus)
 
         def pick_written(names: Sequence[str]) -> pd.DataFrame:
+            """Run Topaz on the written micrographs `names` of one size and pixel size, and read its picks."""
             diameter_px = angstrom_to_px(batch.diameter_angstrom, grids[names[0]].pixel_size)
             radius, output = max(1, round(self.radius_diameters * diameter_px)), folder / "picks.txt"
             options = ["-m", self.detector(batch), "-r", radius, "-o", output]
@@ -169,6 +170,15 @@ class TrainedTopaz(Topaz):
 
 def topaz_command(command: str, *, threads: int, gpus: int) -> list[str]:
     """Begin a command line of Topaz, of the Python that runs now: its script need not be on PATH.
+
+    Parameters
+    ----------
+    command : str
+        Subcommand of Topaz, such as train or extract.
+    threads : int
+        Number of worker processes.
+    gpus : int
+        Number of GPUs; with 0, Topaz runs on the CPU.
 
     Raises
     ------

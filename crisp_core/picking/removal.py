@@ -25,6 +25,15 @@ def beyond_edge(xy: np.ndarray, *, full_shape: Shape, box_px: int) -> np.ndarray
     """Say of each pick whether its box leaves the micrograph, shape (n,).
 
     The box of even side `box_px` has its pixel box_px / 2 on the coordinate cut to an integer, as RELION extracts it.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+        Positions as (x, y), in px of the micrograph.
+    full_shape : (int, int)
+        Height and width of the micrograph, in px.
+    box_px : int
+        Side of the box, in px of the micrograph; even.
     """
     first = np.trunc(np.asarray(xy, dtype=float).reshape(-1, 2)) - box_px // 2
     return np.any((first < 0) | (first + box_px > [full_shape[1], full_shape[0]]), axis=1)

@@ -26,7 +26,19 @@ def is_closed(dataset: str, prefix: str = "") -> bool:
 
 
 def record_places(dataset: str, places: Mapping[str, Place], *, gone: Collection[str] = (), prefix: str = "") -> None:
-    """Record the places of all micrographs; those that are missing at the moment stay, those in `gone` are removed."""
+    """Record the places of all micrographs; those that are missing at the moment stay, those in `gone` are removed.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the dataset in the config.
+    places : mapping of str to Place
+        Batch and addition of each micrograph, by micrograph name.
+    gone : collection of str
+        Names of the micrographs to remove from the record.
+    prefix : str
+        Prefix before results/, where another workflow imports this one.
+    """
     recorded = recorded_places(dataset, prefix)
     kept = {name: place for name, place in recorded.items() if name not in gone}
     kept |= places

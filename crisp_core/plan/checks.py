@@ -88,7 +88,17 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
 
 
 def check_prefixed(plan: Plan, place: str, paths: Iterable[str | None]) -> None:
-    """Refuse a user's file with the name of a result, which would be looked for below the prefix of a module."""
+    """Refuse a user's file with the name of a result, which would be looked for below the prefix of a module.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    place : str
+        Key of the config that the error message names.
+    paths : iterable of (str or None)
+        Paths of the user's files; None is skipped.
+    """
     taken = next((path for path in paths if plan.prefix and path is not None and plan.makes(path)), None)
     if taken is not None:
         raise UserError(
@@ -110,7 +120,15 @@ def uses_of_experiments(plan: Plan) -> set[tuple[str, str]]:
 
 
 def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
-    """Refuse an experiment whose trained network is, through others, its own, or another picker's."""
+    """Refuse an experiment whose trained network is, through others, its own, or another picker's.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     seen, trained = [f"{dataset}/{experiment}"], plan.experiment(experiment).trained
     # only what is in this very folder; another folder's results may have the same names
     while trained is not None and plan.owns(run_folder(trained)):
@@ -172,7 +190,15 @@ def check_trained_folder(place: str, trained: str) -> None:
 
 
 def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
-    """Refuse the network of an earlier run that saw micrographs of another look than the dataset's."""
+    """Refuse the network of an earlier run that saw micrographs of another look than the dataset's.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     if experiment in plan.pickers:
         return
     run = trained_run(plan, dataset, experiment)

@@ -87,17 +87,43 @@ def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 
 def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:
-    """`pattern` for a batch of a simulation; nothing for a dataset of files."""
+    """`pattern` for a batch of a simulation; nothing for a dataset of files.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     return [pattern.format(dataset=dataset, batch=batch)] if dataset in plan.simulated else []
 
 
 def simulation_batch(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """Simulated images of a batch; nothing for a dataset of files."""
+    """Simulated images of a batch; nothing for a dataset of files.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     return of_simulation(plan, "results/{dataset}/simulation/{batch}.h5", dataset=dataset, batch=batch)
 
 
 def simulation_truth(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """Positions and defocus of a simulated batch; nothing for a dataset of files."""
+    """Positions and defocus of a simulated batch; nothing for a dataset of files.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     return of_simulation(plan, "results/{dataset}/simulation/{batch}.star", dataset=dataset, batch=batch)
 
 
@@ -139,7 +165,15 @@ def label_quarantine(plan: Plan, *, dataset: str) -> list[str]:
 
 
 def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
-    """Coordinate files of an addition to a dataset: the user's, or those of its simulation."""
+    """Coordinate files of an addition to a dataset: the user's, or those of its simulation.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, addition : str
+        Name of the dataset in the config, and number of the addition.
+    """
     if dataset in plan.simulated:
         return addition_batches(plan, "results/{dataset}/simulation/{batch}.star", dataset=dataset, addition=addition)
     found = addition_of_coordinates(plan, dataset).items()
@@ -147,7 +181,15 @@ def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:
 
 
 def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
-    """Coordinate files that the lists among `coordinate_files` name."""
+    """Coordinate files that the lists among `coordinate_files` name.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, addition : str
+        Name of the dataset in the config, and number of the addition.
+    """
     return followed_lists(coordinate_files(plan, dataset=dataset, addition=addition))
 
 
@@ -208,7 +250,15 @@ def _ctf_of(path: str, micrographs: tuple[tuple[str, str], ...], options: tuple[
 
 
 def batch_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, Any]:
-    """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes."""
+    """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     ctf, _, _ = ctf_of(plan, dataset)
     names = list(plan.batches[dataset].get(batch, {}))
     rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]

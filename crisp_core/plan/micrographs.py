@@ -153,13 +153,29 @@ def micrograph_names(plan: Plan, dataset: str) -> list[str]:
 
 
 def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """Micrograph files of a batch that can be opened; rule prepare quarantines the others."""
+    """Micrograph files of a batch that can be opened; rule prepare quarantines the others.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     paths = plan.batches[dataset].get(batch, {}).values()
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
 
 
 def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int, int]]:
-    """Size (bytes) and time (s) of a batch's files, since Snakemake does not see a file that an older one replaced."""
+    """Size (bytes) and time (s) of a batch's files, since Snakemake does not see a file that an older one replaced.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     states = {path: Path(path).stat() for path in batch_files(plan, dataset=dataset, batch=batch)}
     return {path: (state.st_size, int(state.st_mtime)) for path, state in states.items()}
 
@@ -185,7 +201,15 @@ def converted_batches(plan: Plan, *, dataset: str) -> list[str]:
 
 
 def batch_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
-    """Micrographs of a batch as {name: path}."""
+    """Micrographs of a batch as {name: path}.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
     return _with_simulated(dataset, batch, plan.batches[dataset].get(batch, {}))
 
 
@@ -202,7 +226,17 @@ def _with_simulated(dataset: str, batch: str, rows: Mapping[str, str]) -> dict[s
 
 
 def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[str, str]:
-    """Paths by which star files name the micrographs of a batch, or of all, as {name: path}."""
+    """Paths by which star files name the micrographs of a batch, or of all, as {name: path}.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset : str
+        Name of the dataset in the config.
+    batch : str, optional
+        Number of the batch; all batches of the dataset when not given.
+    """
     batches = plan.batches[dataset]
     return {
         name: f"results/{dataset}/micrographs/{exported_name(path or f'{name}.mrc')}"
@@ -212,7 +246,17 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
 
 
 def of_batches(pattern: str, batches: Iterable[str], *, dataset: str, experiment: str = "") -> list[str]:
-    """`pattern`, which holds {batch}, for every one of the batches."""
+    """`pattern`, which holds {batch}, for every one of the batches.
+
+    Parameters
+    ----------
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    batches : iterable of str
+        Numbers of the batches, as text.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return [pattern.format(batch=batch, dataset=dataset, experiment=experiment) for batch in batches]
 
 
@@ -244,7 +288,17 @@ def training_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str 
 
 
 def of_additions(pattern: str, additions: Iterable[str], *, dataset: str) -> list[str]:
-    """`pattern`, which holds {addition}, once for every one of the additions."""
+    """`pattern`, which holds {addition}, once for every one of the additions.
+
+    Parameters
+    ----------
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    additions : iterable of str
+        Numbers of the additions, as text; duplicates are dropped.
+    dataset : str
+        Name of the dataset in the config.
+    """
     return [pattern.format(addition=addition, dataset=dataset) for addition in dict.fromkeys(additions)]
 
 

@@ -68,7 +68,17 @@ def training_splits(plan: Plan, *, network: str) -> list[str]:
 
 
 def training_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
-    """`pattern`, which holds {dataset} and {batch}, for the batches from which a network is trained."""
+    """`pattern`, which holds {dataset} and {batch}, for the batches from which a network is trained.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    network : str
+        Folder of the network below results/.
+    """
     datasets = training_of(plan, network).datasets
     return [path for dataset in datasets for path in training_batches(plan, pattern, dataset=dataset)]
 
@@ -88,7 +98,19 @@ def training_sources(plan: Plan, *, network: str) -> dict[str, dict[str, Any]]:
 
 
 def training_section(plan: Plan, section: str, without: str = "", *, network: str) -> Any:
-    """Section of a network's settings, but for one key that changes no result."""
+    """Section of a network's settings, but for one key that changes no result.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    section : str
+        Name of the section in the experiment's settings, such as training.
+    without : str
+        Key of the section that is left out.
+    network : str
+        Folder of the network below results/.
+    """
     return getattr(training_of(plan, network).settings, section).plain(without=(without,))
 
 
@@ -104,7 +126,17 @@ def shown_split(plan: Plan, *, network: str) -> str:
 
 
 def shown_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
-    """`pattern`, which holds {dataset} and {batch}, for the first dataset of a network."""
+    """`pattern`, which holds {dataset} and {batch}, for the first dataset of a network.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    network : str
+        Folder of the network below results/.
+    """
     return all_batches(plan, pattern, dataset=training_of(plan, network).datasets[0])
 
 
@@ -118,6 +150,15 @@ def network_folder(plan: Plan, dataset: str, experiment: str, *, after_crf: bool
 
     Experiments that extend one another with equal settings share a folder. `after_crf` asks for the one with the
     network as it is after the further training.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    after_crf : bool
+        Return the folder of the network after its further training.
     """
     settings = plan.experiment(experiment)
     if isinstance(settings.network, str):
@@ -135,7 +176,15 @@ def before_crf(plan: Plan, *, network: str) -> str:
 
 
 def checkpoint(plan: Plan, dataset: str, experiment: str) -> str:
-    """Checkpoint that predicts in an experiment that does not reuse another run: after the CRF, where it has one."""
+    """Checkpoint that predicts in an experiment that does not reuse another run: after the CRF, where it has one.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     settings, folder = plan.experiment(experiment), network_folder(plan, dataset, experiment)
     if isinstance(settings.network, str) and folder is None:
         return settings.network
@@ -149,6 +198,13 @@ def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[str, str] | 
     """Run of this plan whose network and centres an experiment uses, or else the folder of an earlier run.
 
     The folder is absolute, unlike any rule's output, so that results of an earlier run are used as they are.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
     """
     trained = plan.experiment(experiment).trained
     if trained is None:
@@ -159,18 +215,42 @@ def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[str, str] | 
 
 
 def predictor(plan: Plan, dataset: str, experiment: str) -> str:
-    """Checkpoint that predicts in a run: the one answer to this question."""
+    """Checkpoint that predicts in a run: the one answer to this question.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run = trained_run(plan, dataset, experiment)
     return str(trained_checkpoint(run)) if isinstance(run, Path) else checkpoint(plan, *run)
 
 
 def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
-    """`predictor`, as an input of a rule."""
+    """`predictor`, as an input of a rule.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return predictor(plan, dataset, experiment)
 
 
 def first_network(plan: Plan, dataset: str, experiment: str) -> str:
-    """Checkpoint of a run before CRF fine-tuning; for a reused run or a file, the checkpoint that predicts."""
+    """Checkpoint of a run before CRF fine-tuning; for a reused run or a file, the checkpoint that predicts.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run = trained_run(plan, dataset, experiment)
     if isinstance(run, Path):
         return str(trained_checkpoint(run))
@@ -179,7 +259,15 @@ def first_network(plan: Plan, dataset: str, experiment: str) -> str:
 
 
 def network_beside(plan: Plan, *, dataset: str, experiment: str) -> str:
-    """Path of the predicting checkpoint from the run's folder, for a later run that takes this folder as `trained`."""
+    """Path of the predicting checkpoint from the run's folder, for a later run that takes this folder as `trained`.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     path = predictor(plan, dataset, experiment)
     if Path(path).is_absolute():
         return path
@@ -232,7 +320,17 @@ def table_seeds(plan: Plan, table: str, experiment: str) -> list[int]:
 
 
 def table_files(plan: Plan, name: str, *, dataset: str, table: str) -> list[str]:
-    """One result of all experiments of a table."""
+    """One result of all experiments of a table.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    name : str
+        Path of the result below the experiment's folder.
+    dataset, table : str
+        Names of the dataset and of the table in the config.
+    """
     return [f"results/{d}/{run}/{name}" for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
 
 

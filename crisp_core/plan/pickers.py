@@ -43,7 +43,15 @@ def programs(*, on_gpu: bool | None = None, trains: bool | None = None) -> list[
 
 
 def run_quarantine(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Tables of the micrographs that the batches of a run refused."""
+    """Tables of the micrographs that the batches of a run refused.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     table = f"quarantine/{picker_name(plan.experiment(experiment)) or 'predict'}-{{batch}}.tsv"
     return all_batches(plan, f"results/{dataset}/{experiment}/{table}", dataset=dataset)
 
@@ -92,7 +100,17 @@ def _without(plan: Plan, experiment: str, keys: Sequence[str]) -> dict[str, Any]
 
 
 def picker_code(plan: Plan, script: str, *, experiment: str) -> str:
-    """Digest of the code of a script and of the experiment's picker: a change of another picker reruns nothing."""
+    """Digest of the code of a script and of the experiment's picker: a change of another picker reruns nothing.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    script : str
+        Script whose code is included in the digest.
+    experiment : str
+        Name of the experiment in the config.
+    """
     picker = picker_class(plan, experiment)
     folder = ROOT / "crisp_core/pickers"
     modules = [folder / "__init__.py", *(Path(inspect.getfile(each)) for each in PICKERS.values())]
@@ -101,7 +119,15 @@ def picker_code(plan: Plan, script: str, *, experiment: str) -> str:
 
 
 def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str) -> list[str]:
-    """Files of the whole micrographs of a batch, where the picker reads them."""
+    """Files of the whole micrographs of a batch, where the picker reads them.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment, batch : str
+        Names of the dataset and of the experiment in the config, and number of the batch.
+    """
     picker = picker_class(plan, experiment)
     if picker is None or not picker.whole_micrographs:
         return []
@@ -109,7 +135,15 @@ def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str)
 
 
 def trained_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Detector that the picker trains; nothing for one that does not train."""
+    """Detector that the picker trains; nothing for one that does not train.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     picker = picker_class(plan, experiment)
     return [f"results/{dataset}/{experiment}/detector.sav"] if picker is not None and picker.trains else []
 
@@ -122,22 +156,54 @@ def found_pattern(plan: Plan, experiment: str) -> str:
 
 
 def found_picks(plan: Plan, *, dataset: str, experiment: str, batch: str) -> str:
-    """File of the candidates of another picker in a batch."""
+    """File of the candidates of another picker in a batch.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment, batch : str
+        Names of the dataset and of the experiment in the config, and number of the batch.
+    """
     return found_pattern(plan, experiment).format(dataset=dataset, experiment=experiment, batch=batch)
 
 
 def all_found(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Files of all that another picker found."""
+    """Files of all that another picker found.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return sorted(set(all_batches(plan, found_pattern(plan, experiment), dataset=dataset, experiment=experiment)))
 
 
 def picked_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Table of the micrographs that an experiment's files of picks name; programs see all micrographs."""
+    """Table of the micrographs that an experiment's files of picks name; programs see all micrographs.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return [f"results/{dataset}/{experiment}/picked_names.tsv"] if reads_files(plan, experiment) else []
 
 
 def chosen_threshold(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Threshold of another picker, where it is chosen on the validation part."""
+    """Threshold of another picker, where it is chosen on the validation part.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     threshold = picker_of(plan, experiment).threshold
     return [f"results/{dataset}/{experiment}/threshold.yaml"] if threshold is None else []
 
@@ -148,7 +214,17 @@ def compared_entries(plan: Plan, comparison: str) -> list[str]:
 
 
 def compared_stars(plan: Plan, kind: str, *, dataset: str, comparison: str) -> list[str]:
-    """Picks or candidates of all entries, batch by batch."""
+    """Picks or candidates of all entries, batch by batch.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    kind : str
+        Folder of the star files in a run, such as picks.
+    dataset, comparison : str
+        Names of the dataset and of the comparison in the config.
+    """
     pattern = f"results/{{dataset}}/{{experiment}}/{kind}/{{batch}}.star"
     return [
         path
@@ -158,13 +234,29 @@ def compared_stars(plan: Plan, kind: str, *, dataset: str, comparison: str) -> l
 
 
 def compared_names(plan: Plan, *, dataset: str, comparison: str) -> list[str]:
-    """Tables of the micrographs named by the entries whose picks come from files."""
+    """Tables of the micrographs named by the entries whose picks come from files.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, comparison : str
+        Names of the dataset and of the comparison in the config.
+    """
     entries = compared_entries(plan, comparison)
     return [path for entry in entries for path in picked_names(plan, dataset=dataset, experiment=entry)]
 
 
 def entry_facts(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, Any]]:
-    """Kind, leak and origin of the threshold of every entry of a comparison."""
+    """Kind, leak and origin of the threshold of every entry of a comparison.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, comparison : str
+        Names of the dataset and of the comparison in the config.
+    """
     return {entry: _entry_facts(plan, dataset, entry) for entry in compared_entries(plan, comparison)}
 
 
@@ -185,7 +277,15 @@ def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
 
 
 def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether a network may have been trained on other parts than this plan's: that of an earlier run, or a file."""
+    """Whether a network may have been trained on other parts than this plan's: that of an earlier run, or a file.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run = trained_run(plan, dataset, experiment)
     if isinstance(run, Path):
         return True
@@ -194,7 +294,15 @@ def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
 
 
 def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, list[tuple[str, str]]]]:
-    """Folders and rules whose times are the cost of training and of picking, for each entry of a comparison."""
+    """Folders and rules whose times are the cost of training and of picking, for each entry of a comparison.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, comparison : str
+        Names of the dataset and of the comparison in the config.
+    """
     return {entry: _entry_jobs(plan, dataset, entry) for entry in compared_entries(plan, comparison)}
 
 

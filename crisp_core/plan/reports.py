@@ -23,7 +23,15 @@ def n_previews(plan: Plan, *, dataset: str) -> int:
 
 
 def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]:
-    """Truth and scores, maps and labels, and the chosen threshold, as far as a run has them."""
+    """Truth and scores, maps and labels, and the chosen threshold, as far as a run has them.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run, has_network = f"results/{dataset}/{experiment}", experiment in plan.with_network
     files: dict[str, Any] = {}
     if has_network:
@@ -48,7 +56,15 @@ def given_threshold(plan: Plan, *, experiment: str) -> float | str | None:
 
 
 def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Plots of a run that the report shows; those of the training from the folder of the network."""
+    """Plots of a run that the report shows; those of the training from the folder of the network.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run, plots = f"results/{dataset}/{experiment}", []
     if trains_here(plan, dataset, experiment):
         plots += training_plots(plan, dataset, experiment)
@@ -62,7 +78,15 @@ def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 
 def calibrates(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether a run's scores have a calibration: those of a network whose centers were searched."""
+    """Whether a run's scores have a calibration: those of a network whose centers were searched.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     if experiment not in plan.with_network:
         return False
     run = trained_run(plan, dataset, experiment)
@@ -70,7 +94,15 @@ def calibrates(plan: Plan, dataset: str, experiment: str) -> bool:
 
 
 def trains_here(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether a run's own network is trained by this plan."""
+    """Whether a run's own network is trained by this plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     settings = plan.experiment(experiment)
     if experiment in plan.pickers or settings.trained is not None:
         return False
@@ -78,7 +110,15 @@ def trains_here(plan: Plan, dataset: str, experiment: str) -> bool:
 
 
 def training_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
-    """Plots of the training of a run's network, and of its further training."""
+    """Plots of the training of a run's network, and of its further training.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     plots = [f"results/{network_folder(plan, dataset, experiment)}/plots/training.png"]
     last = Path(checkpoint(plan, dataset, experiment))
     return plots + ([f"{last.parent.as_posix()}/plots/training_crf.png"] if last.name == "crf.pt" else [])

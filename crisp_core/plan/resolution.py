@@ -16,14 +16,30 @@ def resolution_settings(plan: Plan, experiment: str) -> ResolutionSettings:
 
 
 def false_sets(plan: Plan, *, dataset: str, experiment: str) -> dict[str, float]:
-    """Sets of a simulation with a share of false picks, as {set: share}."""
+    """Sets of a simulation with a share of false picks, as {set: share}.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     if dataset not in plan.simulated:
         return {}
     return {f"false-{100 * share:g}": share for share in resolution_settings(plan, experiment).false_shares}
 
 
 def other_picks(plan: Plan, *, dataset: str, experiment: str) -> dict[str, list[str]]:
-    """Other pickers' coordinate files of a simulation, as {set: files}."""
+    """Other pickers' coordinate files of a simulation, as {set: files}.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     if dataset not in plan.simulated:
         return {}
     picks = resolution_settings(plan, experiment).picks
@@ -31,22 +47,54 @@ def other_picks(plan: Plan, *, dataset: str, experiment: str) -> dict[str, list[
 
 
 def other_pick_files(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Other pickers' coordinate files of a simulation, of all sets."""
+    """Other pickers' coordinate files of a simulation, of all sets.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return [path for files in other_picks(plan, dataset=dataset, experiment=experiment).values() for path in files]
 
 
 def refined_sets(plan: Plan, *, dataset: str, experiment: str) -> dict[str, str]:
-    """Refinements of real micrographs, as {set: file}."""
+    """Refinements of real micrographs, as {set: file}.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return {} if dataset in plan.simulated else resolution_settings(plan, experiment).refined
 
 
 def refined_files(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Files of the refinements of real micrographs."""
+    """Files of the refinements of real micrographs.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     return list(refined_sets(plan, dataset=dataset, experiment=experiment).values())
 
 
 def resolution_sets(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Sets of particles whose resolution is compared; the first one makes the mask."""
+    """Sets of particles whose resolution is compared; the first one makes the mask.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     run = {"dataset": dataset, "experiment": experiment}
     if dataset not in plan.simulated:
         return list(refined_sets(plan, **run))
@@ -54,7 +102,15 @@ def resolution_sets(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 
 
 def resolution_batch(plan: Plan, *, dataset: str, experiment: str, batch: str) -> dict[str, str]:
-    """On simulated micrographs, the truth, the picks and the split."""
+    """On simulated micrographs, the truth, the picks and the split.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment, batch : str
+        Names of the dataset and of the experiment in the config, and number of the batch.
+    """
     if dataset not in plan.simulated:
         return {}
     return {
@@ -65,7 +121,15 @@ def resolution_batch(plan: Plan, *, dataset: str, experiment: str, batch: str) -
 
 
 def resolution_maps(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Half maps of all sets and seeds, the two of a set and seed one after the other."""
+    """Half maps of all sets and seeds, the two of a set and seed one after the other.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     folder = f"results/{dataset}/{experiment}/resolution/maps"
     return [
         f"{folder}/{name}-{seed}-half{half}.mrc"
@@ -107,7 +171,17 @@ def runs_with_resolution(plan: Plan) -> list[str]:
 
 
 def check_resolution(place: str, split: SplitSettings, settings: ResolutionSettings) -> None:
-    """Refuse a section resolution that names an empty part of a simulation, or files that are not there."""
+    """Refuse a section resolution that names an empty part of a simulation, or files that are not there.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config that the error messages name.
+    split : SplitSettings
+        Split of the dataset into parts.
+    settings : ResolutionSettings
+        Section resolution to check.
+    """
     if is_empty(split, settings.part):
         raise UserError(
             f"{place}/part: the dataset's split leaves no micrograph for {settings.part}; name another part"

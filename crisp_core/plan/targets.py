@@ -89,7 +89,15 @@ def evaluations(plan: Plan) -> list[str]:
 
 
 def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
-    """Scores and plots of a run's picks and maps."""
+    """Scores and plots of a run's picks and maps.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     has_network, names = experiment in plan.with_network, []
     if dataset in plan.labelled:
         names += ["metrics/picks.tsv", "plots/precision_recall.png"]
@@ -101,7 +109,15 @@ def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
 
 
 def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
-    """Plots of the training of a run's network, and of what its CRF does."""
+    """Plots of the training of a run's network, and of what its CRF does.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
     plots, last = training_plots(plan, dataset, experiment), Path(checkpoint(plan, dataset, experiment))
     if last.name != "crf.pt":
         return plots

@@ -252,6 +252,15 @@ def highpass(image: np.ndarray, valid: np.ndarray, *, sigma_px: float) -> np.nda
 
     The blur is divided by that of the mask (normalised convolution, Knutsson & Westin 1993), so invalid pixels and the
     edge pull nothing; a constant becomes 0.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Grey values.
+    valid : (h, w) bool array
+        True at the pixels that enter the blur.
+    sigma_px : float
+        Standard deviation of the Gaussian blur, in px.
     """
     weight = ndimage.gaussian_filter(valid.astype(np.float32), sigma_px, mode="constant", truncate=3.0)
     blurred = ndimage.gaussian_filter(

@@ -48,6 +48,7 @@ FOLDER_OF_NETWORKS = "networks"
 
 def _other_name(taken: tuple[str, ...]) -> AfterValidator:
     def check(name: str) -> str:
+        """Refuse a name that is taken."""
         if name in taken:
             raise mistake(f"{name} is the name of a folder of results; rename it")
         return name

@@ -113,7 +113,19 @@ def check_sizes(dataset: str, settings: Config) -> dict[str, int]:
 
 
 def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: Config) -> None:
-    """Refuse to train on more micrographs of a dataset than its training part has."""
+    """Refuse to train on more micrographs of a dataset than its training part has.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config that the error message names.
+    dataset : str
+        Name of the dataset in the config.
+    wanted : int or None
+        Number of training micrographs wanted; None for all of them.
+    settings : Config
+        Settings of the whole configuration.
+    """
     available = check_sizes(dataset, settings)["train"]
     if wanted is not None and wanted > available:
         raise UserError(

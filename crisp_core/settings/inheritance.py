@@ -10,6 +10,15 @@ from crisp_core.errors import UserError
 def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
     """One entry with what it inherits: mappings are merged at every depth, anything else is replaced.
 
+    Parameters
+    ----------
+    entries : mapping
+        Entries of a section of the config, by name.
+    name : str
+        Name of the entry to return.
+    section : str
+        Name of the section, for error messages.
+
     Raises
     ------
     UserError

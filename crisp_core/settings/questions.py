@@ -15,6 +15,15 @@ def network_owner(experiments: Mapping[str, ExperimentSettings], name: str, *, w
     """Experiment that trains the network of `name`: the farthest that it extends with an equal network and training.
 
     `with_crf` asks for the one that trains it further, with or without a CRF, whose section crf is equal too.
+
+    Parameters
+    ----------
+    experiments : mapping of str to ExperimentSettings
+        Settings of all experiments, by name.
+    name : str
+        Name of the experiment.
+    with_crf : bool
+        Compare section crf too.
     """
     sections = ("picker", "network", "training", "seed", "trained", *(("crf",) if with_crf else ()))
     parent = experiments[name].extend

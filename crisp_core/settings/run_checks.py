@@ -92,7 +92,17 @@ def check_network(name: str, settings: Config) -> None:
 
 
 def check_trains(place: str, dataset: str, settings: Config) -> None:
-    """Refuse to train on a dataset without coordinates, or without training and validation micrographs."""
+    """Refuse to train on a dataset without coordinates, or without training and validation micrographs.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config that the error message names.
+    dataset : str
+        Name of the dataset in the config.
+    settings : Config
+        Settings of the whole configuration.
+    """
     entry = settings.datasets[dataset]
     if not has_truth(entry):
         raise UserError(f"{place}: {dataset} has no coordinates to train on; give datasets/{dataset}/coordinates")
@@ -105,7 +115,17 @@ def check_trains(place: str, dataset: str, settings: Config) -> None:
 
 
 def check_parts_of_datasets(place: str, datasets: Sequence[str], settings: Config) -> None:
-    """Refuse a network none of whose datasets has training micrographs, or none validation micrographs."""
+    """Refuse a network none of whose datasets has training micrographs, or none validation micrographs.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config that the error message names.
+    datasets : sequence of str
+        Names of the datasets that train the network.
+    settings : Config
+        Settings of the whole configuration.
+    """
     for part in ("train", "validation"):
         if all(is_empty(settings.datasets[dataset].split, part) for dataset in datasets):
             raise UserError(f"{place}: datasets/{datasets[0]}/split/{part} is empty; put a micrograph into it")

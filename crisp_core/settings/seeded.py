@@ -8,7 +8,17 @@ from crisp_core.settings.config import Config
 
 
 def seeded_name(experiment: str, seed: int, settings: Config) -> str:
-    """Name of an experiment with a seed: its own name for its own seed, else that of the copy that a table repeats."""
+    """Name of an experiment with a seed: its own name for its own seed, else that of the copy that a table repeats.
+
+    Parameters
+    ----------
+    experiment : str
+        Name of the experiment in the config.
+    seed : int
+        Seed of the run.
+    settings : Config
+        Settings of the whole configuration.
+    """
     entry = settings.experiments[experiment]
     named = settings.networks.get(entry.network) if isinstance(entry.network, str) else None
     own = entry.seed if named is None else named.seed

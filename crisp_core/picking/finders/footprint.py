@@ -82,6 +82,15 @@ def footprint_score(probability: np.ndarray, xy: np.ndarray, diameter_px: float)
     """Mean probability under a disc of half the particle's diameter at each position, shape (n,), in [0, 1].
 
     Pixels count whose centre lies in the disc, and of a disc at the edge only those inside of the map.
+
+    Parameters
+    ----------
+    probability : (h, w) float array
+        Probability of the particle class, in [0, 1].
+    xy : (n, 2) array
+        Positions as (x, y), in px of the map.
+    diameter_px : float
+        Particle diameter, in px of the map.
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     radius = CORE_DIAMETERS * diameter_px / 2
