@@ -2,7 +2,7 @@
 
 A registry is a dict of models by name. Each model has its name, its options with type, bounds and meaning, and the
 method that does the work. The main process of Snakemake reads the models to check a config, so their modules import
-torch, scikit-image, trackpy and the like within functions.
+torch, scikit-image, trackpy and the like within functions, and plain `scipy`, which loads its parts when they are used.
 """
 
 from collections.abc import Mapping, Sequence

@@ -142,7 +142,14 @@ def test_the_class_is_in_labels_and_picks_keep_away_from_it(changed):
 
 def test_no_registry_imports_a_heavy_library(changed):
     modules = "crisp_core.settings.checks, crisp_core.plan.pickers"
-    run(changed, f"import sys, {modules}; assert not {{'torch', 'skimage', 'trackpy'}} & set(sys.modules)")
+    heavy = {"torch", "skimage", "trackpy"}
+    run(changed, f"import sys, {modules}; assert not {heavy} & set(sys.modules)")
+
+
+def test_the_main_process_loads_no_library_of_the_finders():
+    modules = "crisp_core.settings.checks, crisp_core.plan.checks"
+    heavy = {"torch", "skimage", "trackpy", "scipy.ndimage", "scipy.spatial"}
+    run(ROOT, f"import sys, {modules}; assert not {heavy} & set(sys.modules)")
 
 
 @pytest.mark.slow

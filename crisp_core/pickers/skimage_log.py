@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+import scipy
 from pydantic import Field
-from scipy import ndimage
 
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.picker import Batch, Found, Leak, Picker
@@ -74,6 +74,6 @@ class SkimageLog(Picker):
         score = np.zeros(len(blobs))
         for sigma in np.linspace(low, high, self.n_scales):
             here = np.isclose(blobs[:, 2], sigma)
-            response = -(sigma**2) * ndimage.gaussian_laplace(bright, sigma)
+            response = -(sigma**2) * scipy.ndimage.gaussian_laplace(bright, sigma)
             score[here] = response[tuple(blobs[here, :2].astype(int).T)]
         return pd.DataFrame({"x": blobs[:, 1], "y": blobs[:, 0], "score": score})

@@ -7,7 +7,7 @@ from crisp_core.paths import check_patterns
 from crisp_core.plan.datasets import dataset_sizes, simulation_of
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import is_zoo
-from crisp_core.simulation.library import excluded_names, listed_volumes, membrane_names, read_volume_table
+from crisp_core.simulation.volume_lists import excluded_names, listed_volumes, membrane_names, read_volume_table
 from crisp_core.simulation.volumes import volume_source
 from crisp_core.simulation.zoo_settings import ZooSettings
 

@@ -1,6 +1,5 @@
 """Densities of many volumes at one scale: all have the same length in voxels, whatever their length in Å."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,16 +12,11 @@ from crisp_core.errors import UserError
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import even_fft_size
-from crisp_core.paths import matching_files
 from crisp_core.simulation.micelle import Slab, membrane_slab
-from crisp_core.simulation.volumes import density_of_atoms, local_source, read_model, resample_volume, volume_source
+from crisp_core.simulation.volumes import density_of_atoms, local_source, read_model, resample_volume
 
 # Voxels above this share of the density at this quantile of all voxels are the particle.
 SURFACE_SHARE, DENSE_QUANTILE = 0.25, 0.998
-# Column of a table of volumes: the data set whose test a volume in the training would spoil.
-GROUP_COLUMN = "keep_out_of_training_when_testing_on"
-# Endings that a volume's name does not have.
-ENDINGS = (".gz", ".bz2", ".mrc", ".map", ".ccp4", ".cif", ".mmcif", ".pdb", ".ent")
 
 
 class LibraryVolume(NamedTuple):
@@ -32,106 +26,6 @@ class LibraryVolume(NamedTuple):
     extent_px: float
     pixel_size: float
     slab: Slab | None = None
-
-
-def volume_name(volume: str) -> str:
-    """Name of a volume: its file without folder and endings, or its identifier in lower case.
-
-    Examples
-    --------
-    >>> volume_name("models/1aon.cif.gz"), volume_name("pdb:5A1A")
-    ('1aon', '5a1a')
-    """
-    kind, name = volume_source(volume)
-    if kind in ("emdb", "pdb"):
-        return name.lower()
-    name = Path(name).name
-    while name.endswith(ENDINGS):
-        name = name[: name.rindex(".")]
-    return name
-
-
-def listed_volumes(volumes: str | Iterable[str], exclude: Iterable[str] = ()) -> dict[str, str]:
-    """Volumes by name, from paths, globs and identifiers, without those whose name is excluded.
-
-    Raises
-    ------
-    UserError
-        If a pattern matches nothing, two volumes have one name, an excluded name is unknown, or none is left.
-    """
-    found: dict[str, str] = {}
-    for pattern in [volumes] if isinstance(volumes, str) else volumes:
-        is_glob = any(sign in pattern for sign in "*?[")
-        is_entry = not is_glob and volume_source(pattern).kind in ("emdb", "pdb")
-        for path in [pattern] if is_entry else matching_files([pattern]):
-            name = volume_name(path)
-            if found.setdefault(name, path) != path:
-                raise UserError(f"simulation/volume: {found[name]} and {path} have one name; rename one of them")
-    excluded = set(exclude)
-    if unknown := sorted(excluded - set(found)):
-        raise UserError(f"simulation/zoo/exclude: no volume is called {unknown[0]}; correct the name or remove it")
-    left = {name: path for name, path in found.items() if name not in excluded}
-    if not left:
-        raise UserError("simulation/volume: no volume is left; correct the patterns or shorten simulation/zoo/exclude")
-    return left
-
-
-class VolumeFacts(NamedTuple):
-    """Row of a table of volumes: whether it is a membrane protein, and the leak group, empty where there is none."""
-
-    is_membrane: bool
-    group: str
-
-
-def read_volume_table(path: str | Path | None) -> dict[str, VolumeFacts]:
-    """Read a table of volumes by name; None is an empty one.
-
-    Raises
-    ------
-    UserError
-        If it is not a table with the columns id, membrane and keep_out_of_training_when_testing_on.
-    """
-    if path is None:
-        return {}
-    try:
-        with Path(path).open(newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-        return {row["id"]: VolumeFacts(bool(row["membrane"]), row[GROUP_COLUMN] or "") for row in rows}
-    except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
-        raise UserError(f"{path}: is not a table of volumes ({error}); see simulation/zoo/table") from None
-
-
-def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
-    """Names of the volumes that a list of names and leak groups leaves out.
-
-    Parameters
-    ----------
-    exclude : strings
-        Names of volumes, and parts of the names of leak groups.
-    table : mapping of VolumeFacts
-        Facts of each volume by its name, with its leak group.
-    volumes : strings
-        Names of all volumes that can be excluded.
-
-    Raises
-    ------
-    UserError
-        If an entry is neither the name of a volume nor part of a leak group's name.
-    """
-    names, found = list(volumes), []
-    for entry in exclude:
-        group = [name for name in names if name in table and entry in table[name].group]
-        if entry not in names and not group:
-            raise UserError(
-                f"simulation/zoo/exclude: {entry} is no volume and no leak group of the table; correct or remove it"
-            )
-        found += [entry] if entry in names else group
-    return sorted(set(found))
-
-
-def membrane_names(table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
-    """Names of the volumes that the table has as membrane proteins."""
-    return [name for name in volumes if name in table and table[name].is_membrane]
 
 
 def build_volume(

@@ -8,7 +8,7 @@ from crisp_core.plan import zoo
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.questions import label_classes
-from crisp_core.simulation.library import read_volume_table
+from crisp_core.simulation.volume_lists import read_volume_table
 from tests.conftest import ROOT
 from tests.plan.configs import CONFIG, table
 

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 import scipy.spatial
 
-from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.simulation.library import (
@@ -12,10 +11,8 @@ from crisp_core.simulation.library import (
     build_volume,
     centred_on_mass,
     extent_of_density,
-    listed_volumes,
     longest_extent,
     read_library,
-    volume_name,
     write_volume,
 )
 from crisp_core.simulation.micelle import Slab
@@ -44,27 +41,6 @@ def test_density_is_moved_to_its_centre_of_mass():
     middle = np.argwhere(cube).mean(axis=0)
     np.testing.assert_allclose(middle, len(cube) // 2, atol=0.5)
     assert cube.sum() == density.sum()
-
-
-def test_names_of_files_and_entries(tmp_path):
-    for file in ("1abc.cif.gz", "2def.pdb", "map_5A.mrc.gz"):
-        (tmp_path / file).touch()
-    found = listed_volumes([f"{tmp_path}/*.cif.gz", f"{tmp_path}/*.pdb", "pdb:5A1A", f"{tmp_path}/map*"], ["2def"])
-    assert list(found) == ["1abc", "5a1a", "map_5A"]
-    assert volume_name("EMD-2984") == "emd-2984"
-
-
-@pytest.mark.parametrize(
-    ("patterns", "exclude", "words"),
-    [
-        ("*.cif", (), "no volume is left"),
-        ("a.cif", ("b",), "no volume is called b"),
-        (["a.cif", "x/a.pdb"], (), "one name"),
-    ],
-)
-def test_lists_that_cannot_be_meant_are_refused(patterns, exclude, words):
-    with pytest.raises(UserError, match=words):
-        listed_volumes(patterns, exclude)
 
 
 def test_a_map_gets_the_asked_number_of_voxels(tmp_path):

@@ -8,8 +8,8 @@ and a padded map, because trackpy finds nothing within a radius of an edge.
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy import ndimage
 
 from crisp_core.picking.finders.finder import Finder, FinderMap
 from crisp_core.picking.finders.footprint import LEAST_SCORE, REFERENCE_DIAMETER_PX, unscaled
@@ -90,7 +90,7 @@ def resize_map(seen: FinderMap, diameter_px: float, sigma_diameters: float) -> R
     working = seen.working
     shape = tuple(max(1, round(n * diameter_px / working.diameter_px)) for n in working.image.shape)
     image = resize(working.image, shape, order=1, anti_aliasing=False, preserve_range=True)
-    smooth = ndimage.gaussian_filter(image, sigma_diameters * diameter_px, mode="constant", truncate=3.0)
+    smooth = scipy.ndimage.gaussian_filter(image, sigma_diameters * diameter_px, mode="constant", truncate=3.0)
     bright = np.where(smooth >= LEAST_SCORE, smooth, 0).clip(0, 1)
     levels = bright.astype(float) ** POWER * np.iinfo(np.uint32).max
     # A slope of a four-thousandth over the map: on a plateau only its upper left corner stays a maximum, where trackpy

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from crisp_core.picking.finders.footprint import WorkingMap
 
@@ -23,8 +23,8 @@ class Depths(NamedTuple):
 
 def measure_depths(working: WorkingMap) -> Depths:
     """Outline the map at half of its maximum and measure the depth of each pixel inside an outline."""
-    smooth = ndimage.gaussian_filter(working.image, MAP_SIGMA_DIAMETERS * working.diameter_px, mode="constant")
+    smooth = scipy.ndimage.gaussian_filter(working.image, MAP_SIGMA_DIAMETERS * working.diameter_px, mode="constant")
     inside = smooth > LEVEL * smooth.max(initial=0)
-    depth = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    smooth_depth = ndimage.gaussian_filter(depth, DEPTH_SIGMA_DIAMETERS * working.diameter_px)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
+    smooth_depth = scipy.ndimage.gaussian_filter(depth, DEPTH_SIGMA_DIAMETERS * working.diameter_px)
     return Depths(depth, smooth_depth, working.factor, working.diameter_px)

@@ -11,8 +11,8 @@ enclosing circle.
 from typing import ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy import ndimage
 
 from crisp_core.picking.finders.depths import Depths
 from crisp_core.picking.finders.finder import Finder, FinderMap
@@ -95,7 +95,7 @@ def erode(seen: FinderMap, erosion_diameters: float, split_distance_diameters: f
     core = depths.depth > erosion_diameters * depths.diameter_px
     labels, n = _split(core, depths, max(1, round(split_distance_diameters * depths.diameter_px)))
     index = np.arange(1, n + 1)
-    yx = np.array(ndimage.center_of_mass(depths.depth**CENTROID_POWER, labels, index)).reshape(-1, 2)
+    yx = np.array(scipy.ndimage.center_of_mass(depths.depth**CENTROID_POWER, labels, index)).reshape(-1, 2)
     area = np.bincount(labels.ravel(), minlength=n + 1)[1:]
     return Pieces(unscaled(yx[:, ::-1], depths.factor), area * depths.factor**2)
 

@@ -7,9 +7,8 @@ at 0.15, noise splits single particles.
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+import scipy
 from pydantic import Field
-from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from crisp_core.picking.finders.finder import Finder, FinderMap
 from crisp_core.picking.finders.footprint import LEAST_SCORE, WorkingMap, unscaled
@@ -49,7 +48,7 @@ def smooth_map(seen: FinderMap, sigma_diameters: float) -> WorkingMap:
     """Smooth the map with a Gaussian whose standard deviation is given in particle diameters."""
     working = seen.working
     sigma = sigma_diameters * working.diameter_px
-    return working._replace(image=ndimage.gaussian_filter(working.image, sigma, mode="constant", truncate=3.0))
+    return working._replace(image=scipy.ndimage.gaussian_filter(working.image, sigma, mode="constant", truncate=3.0))
 
 
 def find_peaks(seen: FinderMap, sigma_diameters: float, cell_diameters: float) -> np.ndarray:
@@ -134,7 +133,7 @@ def suppress_close(peaks: np.ndarray, min_distance_px: float) -> np.ndarray:
     if len(peaks) == 0:
         return peaks
     kept = np.ones(len(peaks), dtype=bool)
-    close = cKDTree(peaks).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
+    close = scipy.spatial.cKDTree(peaks).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
     # The first of a pair is the higher one, and all pairs in which it is the lower one come before.
     for higher, lower in close[np.lexsort(close.T[::-1])]:
         kept[lower] &= not kept[higher]
