@@ -173,7 +173,7 @@ def test_without_a_hub_the_start_is_random_and_one_line_says_so(encoder, no_hub,
     with caplog.at_level(logging.WARNING):
         network = build_network(settings_of("unet", encoder, weights="imagenet"), 2)
     # the hub's client alone would try for half a minute
-    assert time.perf_counter() - start < 10
+    assert time.perf_counter() - start < 20
     assert caplog.messages == [
         f"no imagenet weights of {encoder}: they are not in the cache, and http://127.0.0.1:9 does not answer; "
         "random start"
@@ -192,7 +192,7 @@ def test_a_hub_that_stays_silent_is_given_up_in_time(no_hub, monkeypatch, caplog
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
         start = time.perf_counter()
         build_network(settings_of("unet", "resnet18", weights="imagenet"), 2)
-        assert time.perf_counter() - start < 10
+        assert time.perf_counter() - start < 20
     (line,) = caplog.messages
     assert line.endswith(f"they are not in the cache, and {url} does not answer; random start")
 
