@@ -18,7 +18,7 @@ from tests.test_environment import ROOT, pins
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # of a wheel, beside Python files
-DATA_SUFFIXES = (".html", ".css", ".js")
+DATA_SUFFIXES = (".html", ".css", ".js", ".pt", ".yaml")
 
 
 def names(requirements):
@@ -63,7 +63,15 @@ def files(folder):
 
 
 def test_the_wheel_holds_the_library_with_its_data_and_nothing_else(installed):
-    assert files(installed) == files(ROOT) >= {"crisp_core/report/viewer.js"}
+    assert (
+        files(installed)
+        == files(ROOT)
+        >= {
+            "crisp_core/report/viewer.js",
+            "crisp_core/segmentation/shipped/general.pt",
+            "crisp_core/segmentation/shipped/general.yaml",
+        }
+    )
     assert {path.name.split("-")[0] for path in installed.iterdir()} == {"crisp_core", "crisp"}
     (metadata,) = installed.glob("crisp-*.dist-info")
     assert "License-Expression: GPL-3.0-or-later" in (metadata / "METADATA").read_text()

@@ -9,6 +9,7 @@ import yaml
 from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
+from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import ExperimentSettings, NetworkEntry
 from crisp_core.settings.questions import is_empty, network_owner, run_folder, searches_centers
 from crisp_core.settings.seeded import seeded_name
@@ -146,7 +147,7 @@ def shown_sizes(plan: Plan, *, network: str) -> dict[str, float]:
 
 
 def network_folder(plan: Plan, dataset: str, experiment: str, *, after_crf: bool = False) -> str | None:
-    """Folder below results/ of the network that an experiment trains or names; None for a file of its own.
+    """Folder below results/ of the network that an experiment trains or names; None for a file or a shipped network.
 
     Experiments that extend one another with equal settings share a folder. `after_crf` asks for the one with the
     network as it is after the further training.
@@ -187,7 +188,7 @@ def checkpoint(plan: Plan, dataset: str, experiment: str) -> str:
     """
     settings, folder = plan.experiment(experiment), network_folder(plan, dataset, experiment)
     if isinstance(settings.network, str) and folder is None:
-        return settings.network
+        return network_file(settings.network)
     entry = training_of(plan, str(folder)).settings if isinstance(settings.network, str) else settings
     if entry.crf.type == "none":
         return f"results/{folder}/network.pt"

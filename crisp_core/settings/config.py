@@ -181,7 +181,8 @@ class ExperimentSettings(Entry):
     """Another program, or files of picks, in place of a network; null is CRISP."""
 
     network: NetworkChoice = NetworkSettings()
-    """An entry of networks, the path of a .pt file, or the settings of a network of its own."""
+    """An entry of networks, a network that comes with CRISP (general), the path of a .pt file, or the settings of a
+    network of its own."""
 
     training: TrainingSettings = TrainingSettings()
     crf: CrfSettings = CrfSettings()

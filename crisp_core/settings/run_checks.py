@@ -5,6 +5,7 @@ from pathlib import Path
 
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
+from crisp_core.segmentation.shipped import SHIPPED_NETWORKS
 from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
 from crisp_core.settings.named import check_finder, check_losses
@@ -20,7 +21,7 @@ from crisp_core.settings.sizes import dataset_input, named_input
 
 
 def check_references(settings: Config) -> None:
-    """Refuse a network of datasets that are not defined, and an experiment whose network is neither entry nor file."""
+    """Refuse a network of datasets that are not defined, and an experiment whose network is not found."""
     for name, entry in settings.networks.items():
         for dataset in entry.datasets:
             if dataset not in settings.datasets:
@@ -30,11 +31,11 @@ def check_references(settings: Config) -> None:
                 )
     for name, experiment in settings.experiments.items():
         network, place = experiment.network, f"config, experiments/{name}/network"
-        if not isinstance(network, str) or network in settings.networks:
+        if not isinstance(network, str) or network in settings.networks or network in SHIPPED_NETWORKS:
             continue
         if not network.endswith(".pt"):
-            known = ", ".join(settings.networks) or "none"
-            raise UserError(f"{place}: {network} is no entry of networks and no .pt file; defined are {known}")
+            known = ", ".join(dict.fromkeys([*settings.networks, *SHIPPED_NETWORKS]))
+            raise UserError(f"{place}: {network} is no entry of networks and no .pt file; give one of {known}")
         if not Path(network).is_file():
             raise UserError(f"{place}: {network} does not exist; correct the path, or name an entry of networks")
 

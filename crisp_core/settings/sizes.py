@@ -4,6 +4,7 @@ from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput, network_input, read_facts
 from crisp_core.segmentation.settings import NetworkSettings
+from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings
 
 PIXELS_PER_DIAMETER = 25
@@ -71,7 +72,7 @@ def network_size(network: NetworkSettings | str, settings: Config) -> float:
         given = first.preparation.working_pixel_size
         own = settings.networks[network].network.pixels_per_diameter
         return own if given is None else angstrom_to_px(first.particle_diameter_angstrom, given)
-    return read_facts(network).input.diameter_px
+    return read_facts(network_file(network)).input.diameter_px
 
 
 def dataset_input(dataset: DatasetSettings) -> NetworkInput:
@@ -80,7 +81,7 @@ def dataset_input(dataset: DatasetSettings) -> NetworkInput:
 
 
 def named_input(network: str, settings: Config) -> NetworkInput:
-    """How micrographs look to a network that is an entry of networks or a file."""
+    """How micrographs look to a network that is an entry of networks, a shipped network or a file."""
     if network not in settings.networks:
-        return read_facts(network).input
+        return read_facts(network_file(network)).input
     return dataset_input(settings.datasets[settings.networks[network].datasets[0]])
