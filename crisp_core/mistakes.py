@@ -142,7 +142,7 @@ def description(keys: Sequence[str], section: type[Section]) -> str | None:
         field = next((section.model_fields[key] for section in sections if key in section.model_fields), None)
         if field is not None:
             sections, found = [*sections_of(field.annotation)], field.description
-    return found and " ".join(found.split()).rstrip(".").partition(". ")[0]
+    return found and " ".join(found.partition("\n\n")[0].split()).rstrip(".").partition(". ")[0]
 
 
 def sections_of(annotation: Any) -> Iterator[type[Section]]:

@@ -2,7 +2,8 @@
 
 The model of a section lives with its stage (`crisp_core/<stage>/settings.py`), so that the functions of the stage take
 it. Each key is a field with its type, bounds and default. The text below a field is its description in the JSON schema
-and on the page of the config. These texts are docstrings, so that rewording one reruns no rule.
+and on the page of the config. Below a heading "Examples" it has a YAML list of values to copy. These texts are
+docstrings, so that rewording one reruns no rule.
 """
 
 import re

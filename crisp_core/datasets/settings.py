@@ -15,8 +15,15 @@ class CoordinateSettings(Section):
     """Coordinates of particles, in files of any program."""
 
     files: Paths
-    """Glob, or list of globs and paths: one file per micrograph or one for all. It may be RELION's list of coordinate
-    files (autopick.star)."""
+    """Glob, or list of globs and paths: one file per micrograph, or one for all. RELION's list of coordinate files
+    (autopick.star) is allowed too.
+
+    Examples
+    --------
+        - picks/*.box
+        - run_data.star
+        - [first/*.csv, second/*.csv]
+    """
 
     format: FormatName = "auto"
     """Format of the files; auto finds it by suffix and header."""
@@ -25,15 +32,21 @@ class CoordinateSettings(Section):
     """Row order: whether y counts from the top or the bottom of the image file. It is checked against the images."""
 
     scale: Positive = 1.0
-    """Factor from the files' coordinates to pixels of these micrographs: 2 if the particles were picked on
-    micrographs binned by 2. It is checked against the images."""
+    """Factor by which the coordinates in the files are multiplied: 2 if the particles were picked on micrographs binned
+    by 2. It is checked against the images."""
 
     least_score: float | None = None
-    """Minimum score; null takes all coordinates. A .cbox file of crYOLO also holds boxes below crYOLO's own
-    threshold."""
+    """Minimum score; null takes all coordinates. A .cbox file of crYOLO also contains boxes below crYOLO's own
+    threshold.
+
+    Examples
+    --------
+        - 0.3
+    """
 
     subtract_origins: bool = False
-    """Whether to subtract rlnOriginX/Y: true for star files of a refinement or classification (run_data.star)."""
+    """Whether to subtract rlnOriginX/Y from the coordinates: true for star files of a refinement or classification
+    (run_data.star)."""
 
 
 def _part(given: Any) -> Any:
@@ -53,13 +66,32 @@ Part = Annotated[Annotated[int, Field(ge=0)] | list[str], BeforeValidator(_part)
 
 
 class SplitSettings(Section):
-    """Parts of the dataset: numbers of micrographs, drawn by the seed, or lists of micrographs."""
+    """Training, validation and test part: numbers of micrographs drawn with the seed, or lists of micrograph names."""
 
     train: Part = 16
-    """Training part."""
+    """Training part.
+
+    Examples
+    --------
+        - 6
+        - [mic_001, mic_004]
+    """
 
     validation: Part = 6
-    """Validation part: chooses the best epoch, the finder and the threshold."""
+    """Validation part, on which the best epoch, the finder and the threshold are chosen.
+
+    Examples
+    --------
+        - 2
+        - [mic_002]
+    """
 
     test: Annotated[Annotated[int, Field(ge=0)] | list[str] | Literal["rest"], BeforeValidator(_last_part)] = "rest"
-    """Test part: only scored; rest takes all other micrographs."""
+    """Test part, which is only scored; rest takes all other micrographs with coordinates.
+
+    Examples
+    --------
+        - rest
+        - 4
+        - [mic_003, mic_005]
+    """

@@ -32,46 +32,65 @@ SetName = Annotated[
 
 
 class ResolutionSettings(Section):
-    """Sets of particles whose maps the target resolution compares; docs/resolution.md explains it."""
+    """Sets of particles; target `resolution` reconstructs half maps of each and compares them; docs/resolution.md."""
 
     program: Literal["relion", "aspire"] | None = None
-    """Program that reconstructs the half maps; null takes relion where it is installed, else aspire."""
+    """Program that reconstructs the half maps; null is relion if it is installed, otherwise aspire."""
 
     symmetry: PointGroup = "C1"
-    """Point group of the map, with axes as in RELION."""
+    """Point group of the map, with axes as in RELION.
+
+    Examples
+    --------
+        - C1
+        - D2
+        - O
+    """
 
     seeds: Annotated[list[Natural], Field(min_length=1), UNIQUE] = [1, 2, 3]
-    """Seeds: each draws its own subsets, halves and random angles."""
+    """Seeds; each repeats the comparison with other random subsets, halves and angles."""
 
     n_particles: Annotated[int, Field(ge=2)] | None = None
-    """Number of particles in every set; null is the size of the smallest."""
+    """Number of particles in every set; null is the number in the smallest set."""
 
     pixel_size: PixelSize | None = None
-    """Pixel size of the particle images in Å/px; null is the micrographs'."""
+    """Pixel size of the particle images in Å/px; null is that of the micrographs."""
 
     part: Literal["train", "validation", "test", "all"] = "test"
-    """Simulation: part of the split whose picks count."""
+    """Part of the split whose picks are compared; only for a simulation."""
 
     false_shares: Annotated[list[Annotated[float, Field(gt=0, lt=1)]], UNIQUE] = [0.1, 0.3, 0.5]
-    """Simulation: sets of true particles with this share of false picks."""
+    """Shares of false picks. Each makes a set of true particles with this share of false picks; only for a
+    simulation."""
 
     picks: dict[SetName, Paths] = {}
-    """Simulation: coordinate files (glob or list, y = 0 on top) of other pickers, by name, for comparison."""
+    """Picks of other pickers, by name: coordinate files (glob or list) whose y counts from the top; only for a
+    simulation.
+
+    Examples
+    --------
+        - {topaz: other/topaz/*.star}
+    """
 
     refined: dict[SetName, UserPath] = {}
-    """Real micrographs: star or .cs files of refinements with angles and positions, by name."""
+    """Star or .cs files of refinements with angles and positions, by name; only for real micrographs.
+
+    Examples
+    --------
+        - {mine: Refine3D/job020/run_data.star, experts: published/particles.star}
+    """
 
     mask: UserPath | None = None
-    """Mask (MRC) for all sets; null makes one from the first set's map."""
+    """Mask (MRC) for all sets; null makes a mask from the map of the first set."""
 
     mask_lowpass_angstrom: NonNegative = 15.0
-    """Resolution in Å at which the map's amplitudes are halved for the mask; 0 is off."""
+    """Low pass of the map from which the mask is made: resolution in Å at which amplitudes are halved; 0 is off."""
 
     mask_threshold: float | None = None
-    """Density of the low-passed map at the mask's edge; null is Otsu's."""
+    """Density of the low-passed map above which a voxel is in the mask; null is Otsu's threshold."""
 
     mask_extend_angstrom: NonNegative | None = None
-    """Extension of the mask in Å; null is 3 px."""
+    """Distance in Å by which the mask is extended; null is 3 px."""
 
     mask_edge_angstrom: NonNegative | None = None
     """Width of the mask's soft edge in Å; null is 6 px."""

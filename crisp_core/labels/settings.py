@@ -12,62 +12,82 @@ OutlineThreshold = Literal[
 
 
 class ReconstructionSettings(Section):
-    """Search for orientations by relion, aspire or matching."""
+    """Search for orientations by the label sources relion, aspire and matching."""
 
     pixel_size: PixelSize | None = None
     """Pixel size of the particle images in Å/px; null is a 25th of the diameter."""
 
     symmetry: PointGroup = "C1"
-    """Point group, with the map's axes as in RELION."""
+    """Point group of the particle, with axes as in RELION.
+
+    Examples
+    --------
+        - C1
+        - D2
+        - O
+    """
 
     initial_lowpass_angstrom: Positive = 30.0
-    """Resolution in Å to which labels/map is used at the start; relion refines beyond it."""
+    """Low pass of labels/map at the start of the search, in Å. Only relion uses finer detail later."""
 
     shift_range_angstrom: Positive | None = None
     """Maximum distance in Å of a particle from its coordinate; null is a sixth of the diameter."""
 
     iterations: Count = 8
-    """Iterations of relion."""
+    """Number of iterations of relion_refine."""
 
     class_averages: Annotated[int, Field(ge=10)] = 40
     """Number of class averages from which aspire makes its map."""
 
 
 class LabelSettings(Section):
-    """Labels to train on; docs/labels.md says which source suits which data."""
+    """Labels to train on; docs/labels.md helps to choose the source."""
 
     source: Literal["truth", "disc", "poses", "relion", "aspire", "matching"] | None = None
-    """Source of the labels; null is truth (threshold of the clean image) for a simulation and disc for coordinates.
-    poses reads orientations from a file; relion, aspire and matching find them."""
+    """Source of the labels. null is truth (threshold of the clean image) for a simulation, and disc for coordinates.
+    The other sources draw the outline of each particle from its orientation: poses reads orientations from a file;
+    relion, aspire and matching find them."""
 
     disc_radius_angstrom: Positive | None = None
-    """Radius of a disc in Å. null is a quarter of the diameter; for a particle without orientation, the disc of the
-    outlines' mean area."""
+    """Radius of a disc in Å. null is a quarter of the diameter; for a particle without orientation, the disc then has
+    the mean area of the outlines."""
 
     poses: UserPath | None = None
-    """Star file of RELION or .cs file of cryoSPARC with angles and positions; null takes a simulation's own."""
+    """Star file of RELION or .cs file of cryoSPARC with angles and positions; null is the known ones of a simulation.
+
+    Examples
+    --------
+        - Refine3D/job020/run_data.star
+        - J42_particles.cs
+    """
 
     poses_origin: Literal["top-left", "bottom-left"] = "top-left"
     """Row order of the positions in a star or .cs file; bottom-left if the refined micrographs are upside down
-    compared with these files."""
+    compared with the dataset's files."""
 
     map: UserPath | None = None
-    """Map (MRC): the refined map for poses, the reference of matching, the start of relion. null takes a simulation's
-    own for poses and matching, and lets relion make its own."""
+    """Map (MRC): the refined map for poses, the reference of matching, or the start of relion. null is the known map of
+    a simulation for poses and matching; relion then makes an initial model.
+
+    Examples
+    --------
+        - Refine3D/job020/run_class001.mrc
+    """
 
     mask: UserPath | None = None
-    """Mask on the map's grid; null makes one from the low-passed map."""
+    """Mask (MRC) with the size and pixel size of the map; null makes a mask from the low-passed map."""
 
     map_lowpass_angstrom: NonNegative = 20.0
-    """Resolution in Å at which the map's amplitudes are halved; 0 is off."""
+    """Low pass of the map before it is projected: resolution in Å at which amplitudes are halved; 0 is off."""
 
     threshold: OutlineThreshold = "li"
-    """Threshold of scikit-image for each particle's projection; silhouette takes everything below the mask."""
+    """Threshold of scikit-image that turns the projection of each particle into an outline; silhouette is the outline
+    of the projected mask."""
 
     without_orientation: Literal["disc", "omit"] = "disc"
     """Label of a particle that has no orientation."""
 
     instances: bool = False
-    """Whether to write also which particle each pixel belongs to."""
+    """Whether label files also contain the number of the particle to which each pixel belongs."""
 
     reconstruction: ReconstructionSettings = ReconstructionSettings()

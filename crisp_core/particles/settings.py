@@ -11,16 +11,17 @@ class ParticleSettings(Section):
     """Particle images."""
 
     box_angstrom: Positive | None = None
-    """Side of the box in Å; null is 1.5 diameters."""
+    """Side of the box in Å; null is 1.5 particle diameters."""
 
     background_radius_angstrom: Positive | None = None
-    """Radius in Å beyond which pixels are background; null is 37.5 % of the box."""
+    """Radius in Å of the circle outside which pixels are background, for the normalisation; null is 37.5 % of the
+    box."""
 
     stack_pixel_size: PixelSize | None = None
-    """Pixel size of the stack in Å/px; null keeps the micrographs'."""
+    """Pixel size of the stack in Å/px; null is that of the micrographs."""
 
     invert_contrast: bool = True
-    """Whether protein becomes white."""
+    """Whether to invert the contrast, so that protein is white, as RELION expects."""
 
     float16: bool = False
     """Whether to write stacks of half the size (MRC mode 12). RELION 4 and later and recent cryoSPARC read them,
@@ -28,7 +29,7 @@ class ParticleSettings(Section):
 
 
 class NoiseSettings(Section):
-    """Patches of noise that the target noise samples; docs/noise.md explains it."""
+    """Patches of noise, which target `noise` cuts for denoisers; docs/noise.md."""
 
     side_px: Annotated[int, Field(ge=16, multiple_of=2)] = 128
     """Side of a patch, in the micrograph's pixels."""
@@ -37,10 +38,10 @@ class NoiseSettings(Section):
     """Maximum number of patches per micrograph."""
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.2
-    """Probability from which on a pixel counts as particle."""
+    """Minimum probability of a pixel that counts as particle."""
 
     margin_angstrom: NonNegative = 50.0
-    """Distance in Å from such pixels and from masked area."""
+    """Minimum distance in Å of a patch from pixels that count as particle, and from masked area."""
 
     overlap: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Maximum share of its area that a patch has in common with another."""
+    """Maximum share of the area of a patch that another patch may cover."""

@@ -14,8 +14,14 @@ class Files(Picker):
     """Name of the program."""
 
     files: Paths
-    """Glob, or list of globs and paths: one file per micrograph or one for all. Micrographs that no file names were
-    not picked."""
+    """Glob, or list of globs and paths: one file per micrograph, or one for all. A micrograph that no file names counts
+    as not picked.
+
+    Examples
+    --------
+        - other/*.box
+        - [first.star, second.star]
+    """
 
     format: FormatName = "auto"
     """Format of the files; auto finds it by suffix and header."""
@@ -24,11 +30,11 @@ class Files(Picker):
     """Row order: whether y counts from the top or the bottom of the image file. It is checked against the images."""
 
     scale: Positive = 1.0
-    """Factor from the files' coordinates to pixels of these micrographs: 2 if the particles were picked on
-    micrographs binned by 2. It is checked against the images."""
+    """Factor by which the coordinates in the files are multiplied: 2 if the particles were picked on micrographs binned
+    by 2. It is checked against the images."""
 
     threshold: Threshold = "published"
-    """Minimum score of a pick. null chooses the one of best F1 on the validation part; published takes all picks and
-    removes none by rule."""
+    """Minimum score of a pick. null chooses the threshold of the best F1 on the validation part; published takes all
+    picks in the files and removes none by rule."""
 
     from_files: ClassVar[bool] = True

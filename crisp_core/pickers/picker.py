@@ -106,8 +106,8 @@ class Picker(Options):
     """Name of the program."""
 
     threshold: Threshold = None
-    """Minimum score of a pick. null chooses the one of best F1 on the validation part; published takes all picks and
-    removes none by rule."""
+    """Minimum score of a pick. null chooses the threshold of the best F1 on the validation part; published takes all
+    picks and removes none by rule."""
 
     leak: Leak = "unknown"
     """Whether the picker was trained on micrographs of this dataset; tables show it."""

@@ -37,16 +37,16 @@ class RelionLog(Picker):
     """Name of the program."""
 
     diameter_min_angstrom: Positive | None = None
-    """Diameter of the smallest blob in Å; null is 0.785 of the particle's diameter."""
+    """Diameter of the smallest blob in Å; null is 0.785 particle diameters."""
 
     diameter_max_angstrom: Positive | None = None
-    """Diameter of the largest blob in Å; null is 0.942 of the particle's diameter."""
+    """Diameter of the largest blob in Å; null is 0.942 particle diameters."""
 
     threshold_adjustment: float = 0.0
-    """Adjustment of RELION's own threshold; a negative one finds more candidates."""
+    """Change of RELION's own threshold (--LoG_adjust_threshold); a negative value finds more candidates."""
 
     lowpass_angstrom: Positive = 20.0
-    """Low pass of the micrograph in Å."""
+    """Resolution of the low pass of the micrograph, in Å."""
 
     white_particles: bool = False
     """Whether particles are brighter than their surroundings."""

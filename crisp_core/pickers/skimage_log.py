@@ -23,10 +23,10 @@ class SkimageLog(Picker):
     """Name of the program."""
 
     diameters: Annotated[list[Positive], Field(min_length=2, max_length=2)] = Field(default=[0.6, 1.0])
-    """Smallest and largest blob, in particle diameters."""
+    """Diameters of the smallest and the largest blob, in particle diameters."""
 
     n_scales: Count = 4
-    """Number of scales between them."""
+    """Number of blob diameters that are tried, from the smallest to the largest."""
 
     least_score: Positive = 0.05
     """Minimum score of a candidate."""

@@ -116,8 +116,8 @@ class TrainedTopaz(Topaz):
     """Distance from a particle's center within which pixels count as particle."""
 
     expected_particles: Positive | None = None
-    """Number of particles per micrograph, where the coordinates are incomplete; null is their mean number on the
-    training part."""
+    """Expected number of particles per micrograph, for incomplete coordinates; null is the mean number of coordinates
+    on the training part."""
 
     trains: ClassVar[bool] = True
     only_for_picking: ClassVar[tuple[str, ...]] = ("radius_diameters",)

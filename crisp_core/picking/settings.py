@@ -17,21 +17,40 @@ class CenterSettings(Section):
     """Particle centers on probability maps."""
 
     finder: Finder = "search"
-    """search tries every setting of all finders on the validation part. A name takes the default parameters of that
-    finder; an entry such as {name: nms, min_distance_diameters: 0.6} gives them."""
+    """Finder of centers: search compares the settings of all finders on the validation part; a name is that finder with
+    its default parameters; a mapping is a finder with the parameters that it gives.
+
+    Examples
+    --------
+        - search
+        - nms
+        - {name: nms, min_distance_diameters: 0.6}
+    """
 
     criterion: Literal["ap", "f1", "map_paper"] = "ap"
-    """Criterion of the search: average precision with one-to-one matching, F1, or the mAP of the paper."""
+    """Criterion of the search: average precision with one-to-one matching (ap), F1 (f1), or the mAP of the paper
+    (map_paper)."""
 
     maps: Literal["predicted", "labels"] = "predicted"
-    """Maps that the search uses; the threshold is always chosen on predictions."""
+    """Maps on which the search compares finders: predicted probabilities, or label images as published. The threshold
+    is always chosen on predictions."""
 
     target_precision: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Precision that the threshold must reach: the lowest such threshold is chosen; null chooses the one of best
-    F1."""
+    """Precision on the validation part that the threshold must reach: the lowest such threshold is chosen. null chooses
+    the threshold of the best F1.
+
+    Examples
+    --------
+        - 0.9
+    """
 
     threshold: Share | None = None
-    """Minimum score of a pick; null chooses it on the validation part."""
+    """Minimum score of a pick; null chooses it on the validation part.
+
+    Examples
+    --------
+        - 0.5
+    """
 
 
 class RemovalSettings(Section):
@@ -55,7 +74,8 @@ if not TYPE_CHECKING:
                 Field(
                     default=each.removal_diameters,
                     description=f"Distance to predicted {each.name}, in particle diameters, within which picks are "
-                    "removed; null is off.",
+                    "removed; null removes none.",
+                    examples=[0.5, 1.0, None],
                 ),
             )
             for each in AVOIDED

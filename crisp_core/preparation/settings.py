@@ -9,13 +9,15 @@ class PreparationSettings(Section):
     """Micrographs as the network sees them."""
 
     working_pixel_size: PixelSize | None = None
-    """Pixel size on which the network works in Å/px; null follows from the network and the diameter."""
+    """Pixel size of the images that the network sees, in Å/px. null is the particle diameter divided by
+    network/pixels_per_diameter, but never finer than the micrographs."""
 
     normalization: Literal["gaussian_mixture", "robust"] = "gaussian_mixture"
-    """Estimate of mean and standard deviation: a mixture of two Gaussians (topaz-em), or median and MAD."""
+    """Estimate of mean and standard deviation: a mixture of two Gaussians as in Topaz, or median and median absolute
+    deviation (robust)."""
 
     highpass_angstrom: NonNegative = 0.0
-    """Width in Å of the Gaussian whose blur is subtracted; 0 is off."""
+    """Standard deviation in Å of the Gaussian blur that is subtracted from the micrograph; 0 is off."""
 
     margin_angstrom: NonNegative = 0.0
-    """Width in Å of the border that is masked; nothing is cropped."""
+    """Width in Å of the border that is masked, and so has no picks; nothing is cropped."""

@@ -23,25 +23,48 @@ class NetworkSettings(Section):
     """Network that classifies every pixel."""
 
     architecture: str = "unetplusplus"
-    """Any architecture of segmentation_models.pytorch."""
+    """Any architecture of segmentation_models.pytorch.
+
+    Examples
+    --------
+        - unet
+        - fpn
+    """
 
     encoder: str = "tu-resnet10t"
-    """Any encoder of segmentation_models.pytorch or timm (tu-…)."""
+    """Any encoder of segmentation_models.pytorch, or of timm with tu- before its name.
+
+    Examples
+    --------
+        - resnet34
+        - tu-resnet18
+    """
 
     pixels_per_diameter: Annotated[float, Field(ge=4)] = 25.0
-    """Width of a particle on the images of the network in px. A dataset's working_pixel_size follows from it unless
-    that is given."""
+    """Width of a particle in the images that the network sees, in px. The working_pixel_size of a dataset follows from
+    it, unless the config gives working_pixel_size."""
 
     classes: ClassNames = [*CLASSES[:2]]
     """Names of the classes, background and particle first. contaminant and carbon need labels that have them: the
-    truth of a simulation with such scenery."""
+    truth of a simulation with such scenery.
+
+    Examples
+    --------
+        - [background, particle, contaminant, carbon]
+    """
 
     encoder_weights: str | None = "imagenet"
-    """Start of the encoder; null starts at random, and so does a name without weights in the cache or on the hub."""
+    """Pretrained weights of the encoder. null starts with random weights, and so does a name whose weights are neither
+    in the cache nor on the hub."""
 
     options: dict[str, Any] | None = None
-    """Keyword arguments of the architecture; null is a small decoder for unet and unetplusplus, and the defaults of
-    segmentation_models.pytorch for others."""
+    """Keyword arguments of the architecture in segmentation_models.pytorch. null is a small decoder for unet and
+    unetplusplus, and the library's defaults for others.
+
+    Examples
+    --------
+        - {decoder_channels: [128, 64, 32, 16, 8]}
+    """
 
 
 class PredictionSettings(Section):
@@ -54,7 +77,7 @@ class PredictionSettings(Section):
     """Overlap of neighbouring tiles, in working pixels."""
 
     tiles_per_step: Count = 4
-    """Number of tiles per step."""
+    """Number of tiles that the network processes at once."""
 
     turns: bool = False
-    """Whether to average over four quarter turns; four times slower."""
+    """Whether to average the probabilities over four quarter turns of the image; four times slower."""

@@ -18,11 +18,16 @@ class TrainingSettings(Section):
     """Training of a network."""
 
     loss: LossTerms = ["dice", "cross_entropy"]
-    """Losses whose sum is minimised: names, or entries such as {name: tversky, weight: 0.5, alpha: 0.3, beta:
-    0.7}."""
+    """Losses whose weighted sum is minimised: names, or mappings of a name and its options.
+
+    Examples
+    --------
+        - [dice, cross_entropy]
+        - [lovasz, {name: tversky, weight: 0.5, alpha: 0.3, beta: 0.7}]
+    """
 
     n_micrographs: Count | None = None
-    """Number of micrographs of the training part, the first by name; null takes all."""
+    """Number of micrographs of the training part that are used, in the order of their names; null takes all."""
 
     epochs: Count = 10
     """Number of epochs."""
@@ -31,19 +36,19 @@ class TrainingSettings(Section):
     """Number of crops per micrograph and epoch."""
 
     crops_per_step: Annotated[int, Field(ge=2)] = 8
-    """Number of crops per step."""
+    """Number of crops per optimiser step."""
 
     crop_px: Annotated[int, Field(ge=32)] = 128
     """Side of a crop, in working pixels."""
 
     learning_rate: Positive = 0.002
-    """Peak of the one-cycle schedule."""
+    """Highest learning rate of the one-cycle schedule."""
 
     weight_decay: NonNegative = 0.01
     """Weight decay of AdamW."""
 
     gradient_norm: Positive | None = None
-    """Maximum norm of the gradient: a longer one is shortened; null is off."""
+    """Maximum norm of the gradient; a larger gradient is scaled down to it. null is off."""
 
     patience: Count | None = None
     """Number of epochs without a better validation IoU after which training stops; null is off."""
@@ -52,24 +57,29 @@ class TrainingSettings(Section):
     """Whether to use bfloat16 on a GPU that has it; never on a CPU."""
 
     contrast_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Maximum random change of gain and offset (±)."""
+    """Maximum random change of gain and offset of a crop: 0.1 is ± 10 % of the gain and ± 0.1 standard deviations."""
 
     defocus_jitter: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Strength of random rings in the spectrum, as of another defocus (±); 0 is off."""
+    """Maximum random change (±) of the spectrum in rings, similar to that of another defocus; 0 is off."""
 
     empty_share: Share = 1.0
-    """Maximum share of the crops without a particle; 1 takes crops as they come."""
+    """Maximum share of crops without a particle; 1 draws crops without regard to particles."""
 
     ignore_band_angstrom: NonNegative = 0.0
-    """Distance in Å from an outline, on either side, within which pixels do not count; 0 is off."""
+    """Distance in Å on both sides of an outline within which pixels do not count in the loss; 0 is off."""
 
     ignore_unlabelled_angstrom: Positive | None = None
-    """Distance in Å from every labelled particle beyond which background does not count, for incomplete picks; null is
-    off."""
+    """For incomplete coordinates: background farther than this from every labelled particle, in Å, does not count in
+    the loss; null is off."""
 
     averaging_decay: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay per step of the moving average of the weights; 0 is off."""
+    """Decay per step of the moving average of the weights; 0 is off.
+
+    Examples
+    --------
+        - 0.99
+    """
 
     workers: Natural | None = None
-    """Number of processes that read crops; 0 reads in the training process. null is 0 on a CPU, and for a GPU one per
-    thread, up to 8."""
+    """Number of processes that read crops; 0 reads in the training process. null is 0 on a CPU; with a GPU it is the
+    number of threads, at most 8."""

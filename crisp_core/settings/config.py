@@ -93,21 +93,33 @@ class DatasetSettings(Entry):
     """Source of micrographs."""
 
     extend: str | None = None
-    """Another dataset, whose keys this one inherits."""
+    """Name of another dataset, whose keys this one inherits."""
 
     micrographs: Paths | None = None
     """Glob, or list of globs and paths, of MRC, TIFF, PNG or JPG files; left out for a simulation. An existing path
-    is itself, also with brackets in it. Files that other programs write next to micrographs, such as power spectra,
-    are left out and listed unless they are named by their exact paths; docs/bad-files.md."""
+    is taken literally, even if it contains brackets. Files that other programs write next to micrographs, such as power
+    spectra, are left out and listed unless the config gives their exact paths; docs/bad-files.md.
+
+    Examples
+    --------
+        - data/*.mrc
+        - [first/*.tif, second/**/*.tif]
+        - [data/*.mrc, data/mic_noDW.mrc]
+    """
 
     simulation: SimulationSettings | None = None
-    """Simulation in place of files."""
+    """Simulation instead of files."""
 
     coordinates: CoordinateSettings | None = None
-    """Known particles."""
+    """Coordinates of known particles."""
 
     pixel_size: PixelSize
-    """Pixel size of the micrographs in Å/px; takes precedence over the files' headers."""
+    """Pixel size of the micrographs in Å/px; takes precedence over the files' headers.
+
+    Examples
+    --------
+        - 1.06
+    """
 
     voltage_kv: Annotated[float, Field(ge=10, le=3000)] = 300.0
     """Acceleration voltage in kV."""
@@ -119,21 +131,37 @@ class DatasetSettings(Entry):
     """Amplitude contrast (fraction)."""
 
     ctf: UserPath | None = None
-    """A micrographs_ctf.star of RELION. Particles then carry its CTF and optics groups, whose voltage, spherical
-    aberration and amplitude contrast take precedence. Picks on a micrograph that it lacks give no particle images,
-    and are counted."""
+    """RELION's micrographs_ctf.star. Particles then get its CTF and optics groups, whose voltage, spherical aberration
+    and amplitude contrast take precedence over the config. If a micrograph is not in this file, no particle images are
+    extracted from it; its picks are in dropped.tsv.
+
+    Examples
+    --------
+        - CtfFind/job003/micrographs_ctf.star
+    """
 
     ctf_origin: Origin | None = None
-    """Row order of the images from which the CTF was estimated, compared with the micrographs' files; bottom-left
-    changes the sign of the astigmatism angle. null is top-left for MRC and bottom-left for TIFF; required if the CTF
-    file names another format than the micrographs have."""
+    """Row order of the images from which the CTF was estimated: top-left if they begin with the same row as the
+    micrographs' files, bottom-left if they begin with the last row, which changes the sign of the astigmatism angle.
+    null is top-left for MRC and bottom-left for TIFF; required if the CTF file names files of another format than the
+    micrographs."""
 
     exposures: UserPath | None = None
-    """A .cs file of exposures that cryoSPARC exported; picks are then also written as .cs and .csg for its
-    project."""
+    """File of exposures (.cs) that cryoSPARC exported; picks are then also written as .cs and .csg for its
+    project.
+
+    Examples
+    --------
+        - J5/exposures.cs
+    """
 
     particle_diameter_angstrom: Positive
-    """Longest extent of the particle in Å."""
+    """Longest extent of the particle in Å.
+
+    Examples
+    --------
+        - 180
+    """
 
     preparation: PreparationSettings = PreparationSettings()
     labels: LabelSettings = LabelSettings()
@@ -147,16 +175,21 @@ class DatasetSettings(Entry):
 
 
 class NetworkEntry(Entry):
-    """Network of one or several datasets; results are in results/networks/<name>/; docs/networks.md."""
+    """Network that one or several datasets train; results are in results/networks/<name>/; docs/networks.md."""
 
     extend: str | None = None
-    """Another network, whose keys this one inherits."""
+    """Name of another network, whose keys this one inherits."""
 
     datasets: Names
-    """Datasets whose training and validation parts it learns from; each gives the same number of crops."""
+    """Datasets whose training and validation parts the network learns from; each gives the same number of crops.
+
+    Examples
+    --------
+        - [apoferritin, proteasome]
+    """
 
     seed: Natural | None = None
-    """Seed of the network's start and of its crops; null is the config's."""
+    """Seed of the initial weights and of the crops; null is the seed of the config."""
 
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
@@ -168,21 +201,40 @@ class ExperimentSettings(Entry):
     """Recipe that turns a dataset into particles."""
 
     extend: str | None = None
-    """Another experiment, whose keys this one inherits; an equal network is trained once."""
+    """Name of another experiment, whose keys this one inherits. If the settings of both networks are equal, one network
+    is trained for both."""
 
     seed: Natural | None = None
-    """Seed of the network's start and of its crops; null is the config's."""
+    """Seed of the initial weights and of the crops; null is the seed of the config."""
 
     trained: UserPath | None = None
-    """Folder of an earlier experiment whose network (crf.pt or network.pt, as its centers.yaml says) and centers.yaml
-    are used; null trains."""
+    """Folder of a finished experiment, whose network, finder and threshold are used: centers.yaml, and the file that it
+    names (network.pt or crf.pt). null trains a network.
+
+    Examples
+    --------
+        - results/mine/unet
+    """
 
     picker: PickerChoice | None = None
-    """Another program, or files of picks, in place of a network; null is CRISP."""
+    """Another program, or files of picks, instead of CRISP's network; null is the network.
+
+    Examples
+    --------
+        - {program: relion-log}
+        - {files: other/*.star, origin: top-left}
+    """
 
     network: NetworkChoice = NetworkSettings()
-    """An entry of networks, a network that comes with CRISP (general), the path of a .pt file, or the settings of a
-    network of its own."""
+    """Name of an entry of `networks`, name of a network that comes with CRISP (general), path of a .pt file, or
+    settings of a network for this experiment alone.
+
+    Examples
+    --------
+        - general
+        - results/mine/unet/network.pt
+        - {pixels_per_diameter: 34}
+    """
 
     training: TrainingSettings = TrainingSettings()
     crf: CrfSettings = CrfSettings()
@@ -202,7 +254,12 @@ class TableSettings(Section):
     """Table of experiments, repeated over seeds: results/<dataset>/tables/<name>.tsv."""
 
     rows: Annotated[list[Row], Field(min_length=1), UNIQUE]
-    """Experiments, or dataset/experiment for another dataset than the table's."""
+    """Names of experiments; dataset/experiment for an experiment on another dataset than the table's.
+
+    Examples
+    --------
+        - [unet, simulated/unet]
+    """
 
     seeds: Annotated[list[Natural], Field(min_length=1), UNIQUE] = [1, 2, 3]
     """Seeds with which each experiment is trained."""
@@ -212,16 +269,21 @@ class ComparisonSettings(Section):
     """Comparison of pickers on one dataset: results/<dataset>/comparisons/<name>/; docs/comparison.md."""
 
     dataset: str
-    """One of datasets."""
+    """Name of a dataset."""
 
     entries: Names
-    """Experiments, with a picker or with a network."""
+    """Names of experiments, with a network or another picker.
+
+    Examples
+    --------
+        - [unet, topaz, relion-log]
+    """
 
     part: Literal["train", "validation", "test"] = "test"
-    """Part of the split."""
+    """Part of the split whose micrographs are compared."""
 
     consensus_at_least: Count = 2
-    """Number of entries that must agree on a consensus pick."""
+    """Minimum number of entries that must agree on a consensus pick."""
 
 
 class Config(Section):
@@ -234,14 +296,24 @@ class Config(Section):
     """Number of micrographs in one job; changes no result."""
 
     strict: bool = False
-    """Whether the run ends with an error, after everything is made, if a file was quarantined."""
+    """Whether the run ends with an error, after all results are made, if a file was quarantined."""
 
     watch: Positive | None = None
-    """Seconds for which a new micrograph must be unchanged before it is used, for a folder into which a microscope
-    still writes; null takes all files at once; docs/additions.md."""
+    """Seconds for which the file of a new micrograph must be unchanged before it is used, for a folder into which a
+    microscope still writes. null takes all files at once; docs/additions.md.
+
+    Examples
+    --------
+        - 60
+    """
 
     run: Annotated[list[Run], Field(min_length=1), UNIQUE]
-    """Runs to make, as dataset/experiment."""
+    """Runs to make, as dataset/experiment.
+
+    Examples
+    --------
+        - [mine/unet]
+    """
 
     downloads: DownloadSettings = DownloadSettings()
 

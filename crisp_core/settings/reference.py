@@ -122,9 +122,11 @@ def _bounded(value: dict[str, Any]) -> str:
 
 
 def meaning(value: dict[str, Any], schemas: dict[str, Any]) -> str:
-    """Description of a key; of a section without one, that of its model."""
+    """Description of a key with its examples; of a section without one, the description of its model."""
     own = schemas.get(value.get("$ref", "").rpartition("/")[2], {})
-    return value.get("description", own.get("description", ""))
+    text = value.get("description", own.get("description", ""))
+    examples = ", ".join(f"`{_written(example)}`" for example in value.get("examples", []))
+    return f"{text} Examples: {examples}." if examples else text
 
 
 def default(value: dict[str, Any], required: bool) -> str:
@@ -133,8 +135,14 @@ def default(value: dict[str, Any], required: bool) -> str:
         return "required"
     if "default" not in value or isinstance(value["default"], dict):
         return "–"
-    written = yaml.safe_dump(_short(value["default"]), default_flow_style=True, width=1000).replace("\n...", "").strip()
-    return f"`{written}`"
+    return f"`{_written(value['default'])}`"
+
+
+def _written(value: Any) -> str:
+    """Value as YAML writes it in one line."""
+    return (
+        yaml.safe_dump(_short(value), default_flow_style=True, sort_keys=False, width=1000).replace("\n...", "").strip()
+    )
 
 
 def _short(value: Any) -> Any:

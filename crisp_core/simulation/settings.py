@@ -40,17 +40,17 @@ class NoiseScenery(Section):
     """Spectrum of the noise."""
 
     coloured_share: Share = 0.0
-    """Share of the noise's variance that falls with frequency."""
+    """Share of the noise's variance whose power falls with frequency; the rest is white."""
 
     length_angstrom: Positive = 400.0
-    """Length in Å below which the power of that share falls."""
+    """Length s in Å: the power of that share falls as (1 + (frequency · s)²)^-1.5."""
 
     falloff_angstrom: NonNegative = 0.0
-    """Resolution in Å at which the detector keeps 1/e of the noise's power; 0 is off."""
+    """Resolution in Å at which 1/e of the noise's power remains behind the detector; 0 is off."""
 
 
 class GradientScenery(Section):
-    """Slow change of brightness, as uneven ice makes it."""
+    """Slow change of brightness, as from uneven ice."""
 
     strength: NonNegative = 0.0
     """Standard deviation of the change, in particles."""
@@ -76,16 +76,16 @@ class CarbonScenery(Section):
     """Share of the micrographs with a carbon edge."""
 
     area_share: ShareBounds = [0.05, 0.3]
-    """Minimum and maximum share of the area of such a micrograph, roughly."""
+    """Minimum and maximum share of the area that carbon covers on such a micrograph, approximately."""
 
     hole_radius_angstrom: Positive = 6000.0
-    """Radius of the hole in the film in Å."""
+    """Radius of the round hole in the film, in Å."""
 
     edge_waviness_angstrom: NonNegative = 20.0
-    """Standard deviation of the edge from a circle in Å."""
+    """Standard deviation in Å of the distance between the edge and a circle."""
 
     edge_angstrom: NonNegative = 30.0
-    """Width over which the film begins in Å."""
+    """Width in Å of the transition from ice to the whole thickness of the film."""
 
     density: NonNegative = 2.0
     """Density of the film, in particles."""
@@ -97,10 +97,10 @@ class CarbonScenery(Section):
     """Size of a grain in Å."""
 
     absorption: Share = 0.3
-    """Share of the density that absorbs."""
+    """Share of the density that also darkens the image without CTF (amplitude contrast)."""
 
     particles: Share = 0.0
-    """Density of particles on carbon, relative to that on ice."""
+    """Number of particles per area on carbon, relative to that on ice."""
 
 
 class IceScenery(Section):
@@ -122,7 +122,7 @@ class IceScenery(Section):
     """Size of a grain in Å."""
 
     absorption: Share = 0.3
-    """Share of the density that absorbs."""
+    """Share of the density that also darkens the image without CTF (amplitude contrast)."""
 
 
 class EthaneScenery(Section):
@@ -144,7 +144,7 @@ class EthaneScenery(Section):
     """Size of a grain in Å."""
 
     absorption: Share = 0.3
-    """Share of the density that absorbs."""
+    """Share of the density that also darkens the image without CTF (amplitude contrast)."""
 
 
 class AggregateScenery(Section):
@@ -157,7 +157,7 @@ class AggregateScenery(Section):
     """Minimum and maximum number of particles in a clump."""
 
     spacing_diameters: Positive = 0.4
-    """Distance from a particle to the next, in diameters."""
+    """Distance between neighbouring particles of a clump, in particle diameters."""
 
 
 class NeighbourScenery(Section):
@@ -167,13 +167,13 @@ class NeighbourScenery(Section):
     """Share of the particles that get a neighbour."""
 
     distance_diameters: AmountBounds = [0.95, 1.1]
-    """Minimum and maximum distance of the two centers, in diameters."""
+    """Minimum and maximum distance of the two centers, in particle diameters."""
 
 
 class ScenerySettings(Section):
     """Everything in a micrograph except its particles; each part is off unless it is given.
 
-    Amounts of matter are in particles: 1 is the mean projected density of a particle over its diameter.
+    The unit of densities is the particle: 1 is the mean projected density of a particle over a disc of its diameter.
     """
 
     noise: NoiseScenery = NoiseScenery()
@@ -197,19 +197,27 @@ class SimulationSettings(Section):
 
     volume: Paths | None = None
     """Density map (.mrc .map .ccp4, also .gz .bz2), EMDB entry (EMD-2984), atomic model (.cif .mmcif .pdb .ent, also
-    .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom. With zoo, globs and lists of these."""
+    .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom. With zoo, also globs and lists.
+
+    Examples
+    --------
+        - map.mrc
+        - EMD-2984
+        - pdb:5a1a
+        - [EMD-2984, models/*.cif]
+    """
 
     volume_pixel_size: PixelSize | None = None
-    """Pixel size of a map in Å/px; null takes its header's."""
+    """Pixel size of the map in Å/px; null is that in its header."""
 
     model_resolution_angstrom: Positive = 4.0
-    """Resolution of an atomic model in Å: its spectrum falls to 1/e there."""
+    """Resolution in Å of the density made from an atomic model; amplitudes fall to 1/e there."""
 
     n_particles: Annotated[list[Count], Field(min_length=2, max_length=2)] = [100, 200]
     """Minimum and maximum number of particles per micrograph."""
 
     min_distance_angstrom: NonNegative = 150.0
-    """Minimum distance of two centers in Å; below one diameter particles overlap."""
+    """Minimum distance of two centers in Å; if it is below one diameter, particles may overlap."""
 
     margin_angstrom: NonNegative | None = None
     """Minimum distance of a center from the edge in Å; null is half the diameter."""
@@ -220,17 +228,17 @@ class SimulationSettings(Section):
     """Defocus values in Å to draw from, underfocus positive; the default is the list of EMPIAR-10017."""
 
     snr: Positive = 0.005
-    """var(clean) / var(noise) over the whole micrograph."""
+    """Signal-to-noise ratio: variance of the clean micrograph over variance of the noise."""
 
     snr_pixel_size: Positive = 1.77
-    """Pixel size in Å/px at which that ratio holds."""
+    """Pixel size in Å/px for which `snr` is given."""
 
     threshold: Threshold = "li"
     """Threshold of scikit-image that turns the clean micrograph into the label."""
 
     zoo: ZooSettings | None = None
-    """Micrographs of many volumes at one nominal scale, drawn from ranges, instead of the keys n_particles to scenery;
-    null is one volume. See docs/simulation.md."""
+    """Micrographs of many volumes at one nominal scale, drawn from ranges. These ranges replace the keys n_particles to
+    threshold and scenery. null is one volume; docs/simulation.md."""
 
     scenery: ScenerySettings | None = None
     """Everything in a micrograph except its particles; null leaves it out."""

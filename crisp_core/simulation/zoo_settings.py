@@ -23,17 +23,27 @@ Counts = Annotated[list[Natural], TWO, AfterValidator(_rising)]
 class ZooSettings(Section):
     """Micrographs of many kinds of particles, each drawn from ranges; a pair is the minimum and the maximum.
 
-    A length in diameters is one in nominal diameters of the dataset, and a pixel one of the nominal pixel size. Amounts
-    of matter are in particles: 1 is the mean projected density of a particle over its disc.
+    Diameters and pixels are the nominal ones, particle_diameter_angstrom and pixel_size of the dataset. The unit of
+    densities is the particle: 1 is the mean projected density of a particle over a disc of its diameter.
     """
 
     # volumes
     exclude: list[Annotated[str, Field(min_length=1)]] = []
-    """Volumes that are left out: names, or parts of the names of leak groups in the table."""
+    """Volumes that are left out: names of volumes, or parts of the names of leak groups in `table`.
+
+    Examples
+    --------
+        - [EMPIAR-10017, 1ql2]
+    """
 
     table: UserPath | None = None
-    """Table of the volumes, tab-separated: columns id, membrane (yes or empty), and
-    keep_out_of_training_when_testing_on, the leak group. Null is no membrane protein and no leak group."""
+    """Tab-separated table of the volumes with the columns id, membrane (yes or empty), and
+    keep_out_of_training_when_testing_on (the leak group). null: no volume is a membrane protein or has a leak group.
+
+    Examples
+    --------
+        - maps/volumes.tsv
+    """
 
     shells: Share = 0.08
     """Share of the micrographs with a random hollow shell as the particle."""
@@ -45,7 +55,7 @@ class ZooSettings(Section):
     """Share of the micrographs with a second kind of particle."""
 
     extent_spread: Share = 0.2
-    """The longest extent is the nominal diameter ± this share."""
+    """Spread of the longest extent of a particle: the nominal diameter ± this share."""
 
     micelle_angstrom: PositiveRange = [15.0, 30.0]
     """Thickness of the detergent around membrane proteins (Å)."""
@@ -61,16 +71,16 @@ class ZooSettings(Section):
     """Share of the area that the particles' discs cover, log-uniform."""
 
     distance_diameters: PositiveRange = [0.55, 1.1]
-    """Minimum distance of two particles, in diameters."""
+    """Range of the minimum distance of two particles, in diameters."""
 
     uneven: Share = 0.3
-    """Share of the micrographs whose particles gather in places."""
+    """Share of the micrographs whose particles are crowded in some places."""
 
     oriented: Share = 0.2
-    """Share of the micrographs with a preferred orientation."""
+    """Share of the micrographs whose particles have a preferred orientation."""
 
     strength: PositiveRange = [0.75, 1.2]
-    """Contrast of a particle relative to its kind's."""
+    """Contrast of a particle relative to the mean of its kind."""
 
     # microscope
     voltages_kv: Annotated[list[Positive], Field(min_length=1)] = [200.0, 300.0]
@@ -80,7 +90,7 @@ class ZooSettings(Section):
     """Spherical aberrations to draw from (mm)."""
 
     amplitude_contrast: ShareRange = [0.07, 0.12]
-    """Amplitude contrast."""
+    """Amplitude contrast (fraction)."""
 
     defocus_angstrom: PositiveRange = [6000.0, 34000.0]
     """Defocus (Å), underfocus positive."""
@@ -96,47 +106,47 @@ class ZooSettings(Section):
     """Ratio var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform."""
 
     coloured_share: ShareRange = [0.0, 0.2]
-    """Share of the noise's variance that falls with frequency."""
+    """Share of the noise's variance whose power falls with frequency."""
 
     coloured_length_diameters: PositiveRange = [0.3, 2.5]
-    """Length from which that part falls, in diameters."""
+    """Length above which the power of that share is constant, in diameters."""
 
     falloff_px: Range = [0.0, 1.4]
-    """Wavelength (px) at which the detector leaves 1/e of the noise's power."""
+    """Wavelength (px) at which 1/e of the noise's power remains behind the detector."""
 
     solvent: Range = [0.0, 0.2]
     """Standard deviation of the grain of the ice, in particles."""
 
     gradient: Range = [0.0, 0.4]
-    """Standard deviation of the slow change by uneven ice, in particles."""
+    """Standard deviation of the slow change of brightness by uneven ice, in particles."""
 
     gradient_diameters: PositiveRange = [8.0, 50.0]
-    """Shortest wave of that change, in diameters."""
+    """Shortest wavelength of that change, in diameters."""
 
     # scenery
     film: Share = 0.25
     """Share of the micrographs with the edge of a carbon or gold film."""
 
     gold_film: Share = 0.25
-    """Share of the films that are gold."""
+    """Share of these films that are gold."""
 
     film_particles: Share = 0.3
-    """Share of the carbon films on which particles lie too."""
+    """Share of the carbon films that also have particles on them."""
 
     crystals: Counts = [0, 3]
-    """Ice crystals per micrograph that has contaminants."""
+    """Number of ice crystals on a micrograph with contaminants."""
 
     beads: Counts = [0, 5]
-    """Round beads per micrograph that has contaminants."""
+    """Number of round beads on a micrograph with contaminants."""
 
     patches: Counts = [0, 6]
-    """Thin patches of any outline per micrograph that has contaminants."""
+    """Number of thin patches of irregular outline on a micrograph with contaminants."""
 
     contaminated: Share = 0.5
     """Share of the micrographs with contaminants."""
 
     contaminant_diameters: PositiveRange = [0.4, 8.0]
-    """Extent of contaminants, in diameters, log-uniform."""
+    """Extent of a contaminant, in diameters, log-uniform."""
 
     gold: Share = 0.06
     """Share of the micrographs with gold beads."""
@@ -152,16 +162,16 @@ class ZooSettings(Section):
 
     # files
     lowpass: Share = 0.35
-    """Share of the files with a low pass."""
+    """Share of the files that are low-passed."""
 
     lowpass_px: Range = [0.4, 2.2]
-    """Standard deviation of the low pass (px)."""
+    """Standard deviation of the Gaussian of the low pass (px)."""
 
     denoised: Share = 0.3
-    """Share of the files that a denoiser changed."""
+    """Share of the files that are denoised."""
 
     local_contrast: Share = 0.2
-    """Share of the files with local contrast."""
+    """Share of the files whose contrast is normalised locally."""
 
     illumination: Share = 0.25
     """Share of the files with uneven illumination."""

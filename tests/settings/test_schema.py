@@ -50,6 +50,26 @@ def test_every_key_says_what_it_means():
             assert field.description or [*sections_of(field.annotation)], f"{place}/{key}"
 
 
+def examples_of(schema, place=""):
+    for key, value in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        if key == "examples":
+            yield from ((place, schema, example) for example in value)
+        elif isinstance(value, dict | list):
+            yield from examples_of(value, f"{place}/{key}")
+
+
+def test_every_example_is_allowed():
+    schema = json_schema()
+    found = [*examples_of(schema)]
+    assert {"micrographs", "loss", "finder", "train", "carbon_diameters", "exclude"} <= {
+        place.rpartition("/")[2] for place, _, _ in found
+    }
+    for place, value, example in found:
+        allowed = Draft202012Validator({**value, "$defs": schema["$defs"]}).is_valid(example)
+        assert allowed, f"{place}: {example}"
+    assert not any("----" in value.get("description", "") for _, value, _ in found)
+
+
 def test_every_default_is_allowed():
     for place, section in SECTIONS:
         if not any(field.is_required() for field in section.model_fields.values()):

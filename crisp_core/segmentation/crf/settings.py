@@ -9,25 +9,25 @@ class InferenceSettings(Section):
     """Kernels, couplings and solver of a CRF; the defaults are the CD-CRF of the paper."""
 
     solver: Literal["mean_field", "frank_wolfe"] = "frank_wolfe"
-    """Solver of the CRF."""
+    """Algorithm of the CRF: mean field, or Frank-Wolfe steps on a regularised energy."""
 
     iterations: Count = 5
-    """Iterations of the solver."""
+    """Number of iterations of the solver."""
 
     alpha_px: Positive = 160.0
-    """Reach of the appearance kernel, in working pixels."""
+    """Standard deviation α of the appearance kernel in space, in working pixels."""
 
     gamma_px: Positive = 3.0
-    """Reach of the smoothness kernel, in working pixels."""
+    """Standard deviation γ of the smoothness kernel, in working pixels."""
 
     appearance: NonNegative = 1.0
-    """Weight of the appearance kernel at the start; 0 leaves it out."""
+    """Initial weight of the appearance kernel; 0 leaves it out."""
 
     smoothness: NonNegative = 1.0
-    """Weight of the smoothness kernel at the start; 0 leaves it out."""
+    """Initial weight of the smoothness kernel; 0 leaves it out."""
 
     couplings: Literal["potts", "full"] = "potts"
-    """Couplings of the classes: one weight per class (potts), or a matrix of classes by classes (full)."""
+    """Couplings between classes: one weight per class (potts), or a matrix of classes by classes (full)."""
 
     regularizer: Literal["l2", "negentropy"] = "l2"
     """Regularizer of frank_wolfe."""
@@ -39,25 +39,26 @@ class InferenceSettings(Section):
     """Step rule of frank_wolfe."""
 
     step: Share = 1.0
-    """Fixed step, and start of a learnable one."""
+    """Length of a fixed step, and initial length of a learnable one."""
 
     initial_weight: Share = 0.5
-    """Share of the network's own probabilities in the result."""
+    """Share w₀ of the network's own probabilities in the result."""
 
     lowpass_px: NonNegative = 2.0
-    """Low pass of the micrograph for type intensity, in working pixels; 0 is off."""
+    """For type intensity: standard deviation of the Gaussian that smooths the micrograph, in working pixels; 0 is
+    off."""
 
     learned_channels: Count = 8
-    """Number of features of type learned."""
+    """For type learned: number of features."""
 
     learn_kernel: bool = True
-    """Whether bandwidths and features are trained."""
+    """Whether the standard deviations of the kernels and the features are trained."""
 
     stride_px: Count = 8
-    """Pixel size of pooled's grid, in working pixels."""
+    """For operator pooled: distance between nodes, in working pixels."""
 
     normalization: Literal["symmetric", "row"] = "symmetric"
-    """Normalization of the kernels."""
+    """Normalization of a kernel K by its row sums D: D^-½ K D^-½ (symmetric), or D^-1 K (row)."""
 
 
 class LayerSettings(InferenceSettings):
@@ -72,27 +73,27 @@ class LayerSettings(InferenceSettings):
     a coarser grid, brute all pairs of up to 4096 pixels."""
 
     beta: Positive = 0.05
-    """Bandwidth of the features, in their unit."""
+    """Standard deviation β of the appearance kernel in the features, in their unit."""
 
     grid_samples: Count = 3
-    """Number of nodes of grid per bandwidth."""
+    """For operator grid: number of nodes per β."""
 
 
 class FinetuningSettings(Section):
     """Further training of a trained network."""
 
     type: Literal["none", "control", "intensity", "logits", "learned"] = "none"
-    """Features in which pixels are compared: intensity of the micrograph, logits, or learned ones. control trains the
-    network alone for as long; none leaves it as it is."""
+    """Features by which the CRF compares pixels: intensity of the micrograph, logits, or learned ones. control trains
+    the network for as many epochs without a CRF; none does not train further."""
 
     epochs: Count = 50
     """Number of epochs of the further training; everything else is as in training."""
 
     network_learning_rate: Positive = 1e-5
-    """Peak of the one-cycle schedule for the network."""
+    """Highest learning rate of the one-cycle schedule, for the network."""
 
     crf_learning_rate: Positive = 0.001
-    """Peak of the one-cycle schedule for the CRF."""
+    """Highest learning rate of the one-cycle schedule, for the CRF."""
 
 
 class CrfSettings(InferenceSettings, FinetuningSettings):
@@ -100,7 +101,8 @@ class CrfSettings(InferenceSettings, FinetuningSettings):
 
     operator: Literal["grid", "pooled"] | None = None
     """Evaluation of the appearance kernel: grid compares all pixels in one feature, pooled any number of features on
-    a coarser grid; null is grid where it is possible."""
+    a coarser grid; null is grid if there is one feature, otherwise pooled."""
 
     beta: Positive | None = None
-    """Bandwidth of the features, in their unit; null is 0.05, and 0.5 for learned ones."""
+    """Standard deviation β of the appearance kernel in the features, in their unit; null is 0.05, and 0.5 for type
+    learned."""
