@@ -23,6 +23,7 @@ use rule run_job as search_centers with:
         edge_box_px=ask_value(experiments.edge_box_px),
         removal=lookup("experiments/{experiment}/removal", within=config),
         network=ask_value(networks.network_beside),
+        shipped=ask_value(shipped.shipped_record),
 
 
 use rule local_run_job as set_centers with:
@@ -35,9 +36,9 @@ use rule local_run_job as set_centers with:
     localrule: True
     params:
         **run_script("set_centers"),
-        finder=lookup("experiments/{experiment}/centers/finder", within=config),
-        threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
+        centers=ask_value(shipped.centers_to_set),
         network=ask_value(networks.network_beside),
+        shipped=ask_value(shipped.shipped_record),
 
 
 use rule run_job as pick with:

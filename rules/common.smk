@@ -19,6 +19,7 @@ from crisp_core.plan import (
     pickers,
     reports,
     resolution,
+    shipped,
     targets,
     zoo,
 )

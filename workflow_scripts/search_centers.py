@@ -44,7 +44,7 @@ best = settings[choose(rows, params.criterion)]
 if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions
     scored = scores_by_setting(maps.predicted(), truth, settings=[best], **options)
-chosen = {"network": params.network} | pick_settings(best, scored[best], params.target_precision)
+chosen = {"network": params.network, **params.shipped} | pick_settings(best, scored[best], params.target_precision)
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
 log.info(

@@ -1,4 +1,4 @@
-"""Rule set_centers: finder and threshold of the config, where there is no validation part to choose them on."""
+"""Rule set_centers: finder and threshold of the config or the shipped network, without a validation part."""
 
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-params = snakemake.params
-chosen = {"network": params.network} | given_settings(params.finder, params.threshold)
+params, centers = snakemake.params, dict(snakemake.params.centers)
+chosen = {
+    "network": params.network,
+    **params.shipped,
+    **given_settings(centers.pop("finder"), centers.pop("threshold")),
+}
 with open(snakemake.output.centers, "w") as file:
-    yaml.safe_dump(chosen, file, sort_keys=False)
-log.info("%s, threshold %.3f, as the config says", chosen["finder"]["name"], chosen["threshold"])
+    yaml.safe_dump(chosen | centers, file, sort_keys=False)
+log.info("%s, threshold %.3f, given in advance", chosen["finder"]["name"], chosen["threshold"])

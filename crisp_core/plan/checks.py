@@ -15,6 +15,7 @@ from crisp_core.plan.datasets import ctf_of, volume_path
 from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
 from crisp_core.segmentation.checkpoints import input_difference, read_facts
 from crisp_core.settings.questions import run_folder
@@ -30,6 +31,7 @@ def check_plan(plan: Plan) -> None:
         Naming the key or file, and the cure.
     """
     check_output_folders()
+    check_shipped_networks(plan)
     uses = sorted(uses_of_experiments(plan))
     for dataset, name in uses:
         check_circle(plan, dataset, name)

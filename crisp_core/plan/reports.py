@@ -8,6 +8,7 @@ from crisp_core.plan.micrographs import all_batches
 from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.shipped import shipped_record
 from crisp_core.settings.questions import picker_name
 
 # results that are made on request, of a run and of several
@@ -147,6 +148,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
         "picker": picker_name(plan.experiment(experiment)),
         "folders": [f"results/{dataset}", *sorted(folders)],
         "settings": settings,
+        **shipped_record(plan, dataset=dataset, experiment=experiment),
     }
 
 

@@ -12,6 +12,7 @@ from crisp_core.settings.dataset_checks import check_dataset
 from crisp_core.settings.inheritance import check_named_networks, check_pickers, check_trained, extended
 from crisp_core.settings.run_checks import check_experiment, check_network, check_recipe, check_references, check_run
 from crisp_core.settings.seeded import with_seeds
+from crisp_core.settings.shipped import with_default_networks
 from crisp_core.settings.sizes import with_working_pixel_sizes
 from crisp_core.settings.table_checks import check_comparison, check_table
 
@@ -36,7 +37,7 @@ def check_settings(given: dict[str, Any]) -> Config:
     check_trained(experiments, settings.get("experiments"))
     check_pickers(experiments, settings.get("experiments"))
     check_named_networks(experiments, settings.get("experiments"))
-    config = with_defaults(settings)
+    config = with_default_networks(with_defaults(settings))
     check_references(config)
     config = with_working_pixel_sizes(config)
     check_sections(config)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
-from crisp_core.segmentation.shipped import SHIPPED_NETWORKS
+from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
 from crisp_core.settings.named import check_finder, check_losses
@@ -17,6 +17,7 @@ from crisp_core.settings.questions import (
     parts_needed,
     searches_centers,
 )
+from crisp_core.settings.shipped import given_centers, shipped_name
 from crisp_core.settings.sizes import dataset_input, named_input
 
 
@@ -156,7 +157,8 @@ def check_run(run: str, settings: Config) -> None:
     elif not known and settings.experiments[experiment].trained is None:
         raise UserError(
             f"config, run: {run} has no coordinates to train on; give datasets/{dataset}/coordinates, or "
-            f"experiments/{experiment}/trained, the folder of an experiment that is trained already"
+            f"experiments/{experiment}/network: {DEFAULT_NETWORK}, or trained, the folder of an experiment that is "
+            "trained already"
         )
 
 
@@ -177,7 +179,9 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
     trained, diameter = named_input(network, settings), entry.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
         raise UserError(f"config, run: {run}: {difference} in datasets/{dataset}")
-    if not searches_centers(entry, recipe) and recipe.centers.threshold is None:
+    if searches_centers(entry, recipe):
+        return
+    if given_centers(recipe.centers, shipped_name(network, settings.networks))["threshold"] is None:
         raise UserError(
             f"config, run: {run} has no validation micrographs with coordinates to choose a threshold on; give "
             f"experiments/{experiment}/centers/threshold, such as 0.5, or datasets/{dataset}/coordinates"

@@ -145,7 +145,6 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
             {"working_pixel_size": 40},
             "less than 4 pixels wide at working_pixel_size 40; give at most 15 Å/px",
         ),
-        ("datasets/mine/coordinates", None, "has no coordinates to train on"),
         (
             "datasets/mine/coordinates",
             {"files": "*.cbox", "origin": "top-left", "format": "cryolo", "subtract_origins": True},

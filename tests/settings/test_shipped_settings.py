@@ -1,0 +1,80 @@
+"""Networks that come with CRISP, in the settings and the plan."""
+
+import pytest
+
+from crisp_core.errors import UserError
+from crisp_core.picking.settings import CenterSettings
+from crisp_core.plan.networks import centers_file
+from crisp_core.plan.shipped import centers_to_set, shipped_network_of, shipped_record
+from crisp_core.segmentation.shipped import read_shipped_centers, sha256, shipped_network
+from crisp_core.settings import shipped
+from crisp_core.settings.shipped import given_centers, lowest_score
+from tests.plan.configs import config, plan
+
+SHIPPED = {"finder": {"name": "morphology"}, "threshold": 0.42}
+CALIBRATION = {"score": [0.2, 0.6], "precision": [0.5, 0.9]}
+
+
+@pytest.fixture
+def centers(monkeypatch):
+    """Contents of the yaml file of a shipped network, in place of those in use."""
+    entry = SHIPPED | {"calibration": CALIBRATION}
+    monkeypatch.setattr(shipped, "read_shipped_centers", lambda name: entry)
+    return entry
+
+
+def test_without_coordinates_and_network_the_shipped_one_is_used():
+    found = plan((("bare", "a", 0, 0),), run=["bare/quick"], experiments={"quick": {}})
+    assert found.experiment("quick").network == "general"
+    # 300 Å / 25 px
+    assert found.dataset("bare").preparation.working_pixel_size == 12
+    assert centers_file(found, dataset="bare", experiment="quick") == "results/bare/quick/centers-given.yaml"
+    assert shipped_record(found, dataset="bare", experiment="quick") == {
+        "shipped": {"name": "general", "sha256": sha256(shipped_network("general"))}
+    }
+    expected = read_shipped_centers("general")
+    given = centers_to_set(found, dataset="bare", experiment="quick")
+    assert given["threshold"] == expected["threshold"] and given["finder"] == expected["finder"]
+
+
+def test_with_coordinates_a_network_is_trained_as_before():
+    found = plan()
+    assert not isinstance(found.experiment("unet").network, str)
+    assert (
+        shipped_network_of(found, "mine", "unet") is None
+        and shipped_record(found, dataset="mine", experiment="unet") == {}
+    )
+
+
+def test_an_inherited_network_counts_as_named():
+    experiments = {"base": {"network": {"encoder": "resnet18"}}, "quick": {"extend": "base"}}
+    with pytest.raises(UserError, match=r"bare/quick has no coordinates to train on; .*/network: general"):
+        config(run=["bare/quick"], experiments=experiments)
+
+
+def test_an_experiment_on_both_kinds_of_dataset_is_refused():
+    with pytest.raises(UserError, match=r"bare/unet has no coordinates to train on; .*/network: general"):
+        config(run=["mine/unet", "bare/unet"])
+
+
+def test_a_section_of_training_is_not_ignored():
+    with pytest.raises(UserError, match="bare/quick has no coordinates to train on"):
+        config(run=["bare/quick"], experiments={"quick": {"training": {"epochs": 3}}})
+
+
+def test_the_config_comes_before_the_shipped_centers(centers):
+    assert given_centers(CenterSettings(), "general") == centers
+    assert given_centers(CenterSettings(threshold=0.7), "general") == centers | {"threshold": 0.7}
+    # the calibration is of the other finder
+    assert given_centers(CenterSettings(finder="nms"), "general") == {"finder": "nms", "threshold": 0.42}
+    assert given_centers(CenterSettings(), None) == {"finder": "search", "threshold": None}
+
+
+def test_a_threshold_by_expected_precision_needs_no_labels(centers):
+    wanted = CenterSettings(target_precision=0.7)
+    assert given_centers(wanted, "general")["threshold"] == pytest.approx(0.4, abs=1e-3)
+    assert given_centers(wanted.changed(threshold=0.3), "general")["threshold"] == 0.3
+    # without a calibration of this finder nothing is known
+    assert given_centers(wanted.changed(finder="nms"), "general")["threshold"] is None
+    with pytest.raises(UserError, match=r"target_precision: 0\.95 is above the highest expected precision .* 0\.9;"):
+        lowest_score(CALIBRATION, 0.95)
