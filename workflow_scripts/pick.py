@@ -23,7 +23,7 @@ log = start_log(snakemake.log[0])
 params, probability = snakemake.params, snakemake.input.probability
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
-finder = finder_of_file(centers)
+finder, removal = finder_of_file(centers), RemovalSettings.of(params.removal)
 threshold = centers["threshold"] if params.threshold is None else params.threshold
 columns = {"micrograph": str, "x": float, "y": float, "score": float}
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
@@ -39,7 +39,7 @@ for name, grid in array_grids(probability, "probability").items():
         grid,
         valid=read_array(snakemake.input.images, "valid", name).data,
         label=read_array(probability, "class", name).data if name in classified else None,
-        removal=RemovalSettings.of(params.removal),
+        removal=removal,
         diameter_px=params.dataset["diameter_px"],
         box_px=params.edge_box_px,
     )
