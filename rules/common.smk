@@ -27,6 +27,7 @@ from crisp_core.plan.checks import check_plan
 from crisp_core.plan.config_files import check_config_files
 from crisp_core.script_path import add_to_python_path
 from crisp_core.settings.checks import check_settings
+from crisp_core.settings.command_line import describes_run, with_command_line
 from crisp_core.waiting import wait_asleep
 
 
@@ -116,6 +117,8 @@ PREFIX = workflow.modifier.path_modifier.prefix or ""
 # where another Snakefile imports this one, the files are that one's own
 if workflow.is_main_process and not PREFIX:
     or_exit(check_config_files, workflow.overwrite_configfiles)
+IS_COMMAND_LINE = describes_run(config)
+config = or_exit(with_command_line, config, is_main=workflow.is_main_process)
 SETTINGS = or_exit(check_settings, config)
 # rules look up plain values
 config = SETTINGS.plain()
@@ -127,7 +130,7 @@ if workflow.is_main_process:
 # how this call was made, which the report shows; no parameter, so that two configs with the same run share its page
 config["call"] = {
     "configfiles": [str(path) for path in workflow.overwrite_configfiles],
-    "default_config": str(ROOT / "config.yaml"),
+    "default_config": None if IS_COMMAND_LINE else str(ROOT / "config.yaml"),
     "overrides": dict(workflow.config_settings.config),
 }
 

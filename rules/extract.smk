@@ -16,7 +16,7 @@ use rule run_job as extract with:
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
         dataset=ask_value(datasets.dataset_optics),
-        particles=lookup("experiments/{experiment}/particles", within=config),
+        particles=ask_value(experiments.particle_settings),
 
 
 use rule local_run_job as join_particles with:
@@ -35,9 +35,9 @@ use rule local_run_job as join_particles with:
 use rule local_run_job as count_dropped with:
     input:
         picking=ask(micrographs.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
-        extraction=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"),
+        extraction=ask(experiments.extracted, "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"),
         picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
-        particles=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.star"),
+        particles=ask(experiments.extracted, "results/{dataset}/{experiment}/particles/{batch}.star"),
     output:
         shown("results/{dataset}/{experiment}/dropped.tsv", "dropped", "Data", table="dropped picks"),
     pathvars:

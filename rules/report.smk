@@ -9,8 +9,6 @@ use rule run_job as report_data with:
         images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
         candidates=ask(micrographs.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
         dropped="results/{dataset}/{experiment}/dropped.tsv",
-        particles="results/{dataset}/{experiment}/particles.star",
-        stacks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.mrcs"),
         plots=ask(reports.report_plots),
         names=ask(pickers.picked_names),
     output:

@@ -10,11 +10,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from crisp_core import write_coordinates, write_mrc
-from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
-from crisp_core.segmentation.settings import NetworkSettings
 from docs.generators.rules import rules_of
 from tests.conftest import ROOT
 
@@ -78,12 +75,8 @@ def planned_folder(tmp_path_factory, shared_data):
     shutil.copy(ROOT / "examples/your-own-data.yaml", folder / "my-data.yaml")
     for link, target in (("examples", ROOT / "examples"), ("config.yaml", ROOT / "config.yaml")):
         (folder / link).symlink_to(target)
-    # the network that examples/micrographs-only.yaml takes from examples/empiar-10017.yaml
-    network = folder / "results/empiar-10017/discs/network.pt"
-    network.parent.mkdir(parents=True)
-    torch.save({}, network)
-    facts = NetworkFacts(["background", "particle"], NetworkInput(25.0, "gaussian_mixture", 0.0), NetworkSettings())
-    write_facts(network, facts)
+    # the micrographs of a run without a config file
+    (folder / "data").symlink_to(folder / "movies/MotionCorr")
     (above / "shared").mkdir()
     (above / "shared/data").symlink_to(shared_data)
     return folder

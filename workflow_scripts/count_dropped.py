@@ -19,12 +19,13 @@ tables = [
     for path in snakemake.input[stage]
 ]
 dropped = pd.concat(tables, ignore_index=True)
-check_picks(
-    chain.from_iterable(read_coordinates_star(path)["micrograph"] for path in snakemake.input.picks),
-    chain.from_iterable(read_coordinates_star(path)["micrograph"] for path in snakemake.input.particles),
-    dropped.loc[dropped["stage"] == "extraction", "micrograph"],
-    source="/".join(("results", snakemake.wildcards.dataset, snakemake.wildcards.experiment)),
-)
+if snakemake.input.particles:
+    check_picks(
+        chain.from_iterable(read_coordinates_star(path)["micrograph"] for path in snakemake.input.picks),
+        chain.from_iterable(read_coordinates_star(path)["micrograph"] for path in snakemake.input.particles),
+        dropped.loc[dropped["stage"] == "extraction", "micrograph"],
+        source="/".join(("results", snakemake.wildcards.dataset, snakemake.wildcards.experiment)),
+    )
 counts = dropped.groupby(["stage", "reason", "micrograph"], as_index=False).size().rename(columns={"size": "n_picks"})
 counts.to_csv(snakemake.output[0], sep="\t", index=False)
 for (stage, reason), n in counts.groupby(["stage", "reason"])["n_picks"].sum().items():

@@ -36,7 +36,7 @@ picks = picks_data(
     diameter_angstrom=diameter_angstrom,
     n_previews=params.n_previews,
 )
-particles = particles_data(given.particles, given.stacks, diameter_angstrom=diameter_angstrom)
+particles = particles_data(given.get("particles"), given.get("stacks", []), diameter_angstrom=diameter_angstrom)
 tables = {
     "quarantine": [given.quarantine, given.run_quarantine],
     "notices": [given.notices, *given.get("pick_notices", [])],

@@ -10,6 +10,9 @@ from crisp_core.sections import Count, NonNegative, PixelSize, Positive, Section
 class ParticleSettings(Section):
     """Particle images."""
 
+    extract: bool = True
+    """Whether the default target extracts particle images; the target particles always does."""
+
     box_angstrom: Positive | None = None
     """Side of the box in Å; null is 1.5 particle diameters."""
 

@@ -1,6 +1,8 @@
 """What rules take from an experiment besides its network."""
 
-from crisp_core.plan.micrographs import training_batches
+from typing import Any
+
+from crisp_core.plan.micrographs import all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
 
@@ -18,6 +20,28 @@ def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     if plan.experiment(experiment).centers.maps != "labels":
         return []
     return training_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
+
+
+def particle_settings(plan: Plan, *, experiment: str) -> dict[str, Any]:
+    """Settings on which particle images depend."""
+    return plan.experiment(experiment).particles.plain(without=("extract",))
+
+
+def extracted(plan: Plan, pattern: str, *, dataset: str, experiment: str) -> list[str]:
+    """`pattern`, which holds {batch}, for every batch; nothing where the default target extracts no particles.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    pattern : str
+        Path of a result with placeholders in braces: {dataset}, {experiment} and {batch}.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    if not plan.experiment(experiment).particles.extract:
+        return []
+    return all_batches(plan, pattern, dataset=dataset, experiment=experiment)
 
 
 def edge_box_px(plan: Plan, *, dataset: str, experiment: str) -> int:

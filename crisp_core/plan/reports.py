@@ -24,7 +24,7 @@ def n_previews(plan: Plan, *, dataset: str) -> int:
 
 
 def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]:
-    """Truth and scores, maps and labels, and the chosen threshold, as far as a run has them.
+    """Truth and scores, maps, labels, particles and the chosen threshold, as far as a run has them.
 
     Parameters
     ----------
@@ -39,6 +39,9 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
         files["probability"] = all_batches(plan, f"{run}/probability/{{batch}}.h5", dataset=dataset)
     centers = centers_file if has_network else chosen_threshold
     files["threshold"] = centers(plan, dataset=dataset, experiment=experiment)
+    if plan.experiment(experiment).particles.extract:
+        files["particles"] = f"{run}/particles.star"
+        files["stacks"] = all_batches(plan, f"{run}/particles/{{batch}}.mrcs", dataset=dataset)
     if dataset in plan.labelled:
         files["labels"] = all_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
         files["split"] = f"results/{dataset}/split.tsv"

@@ -36,6 +36,11 @@ def picks(plan: Plan) -> list[str]:
     ]
 
 
+def extracting_runs(plan: Plan) -> list[str]:
+    """Runs whose particles the default target extracts."""
+    return [run for run in plan.runs if plan.experiment(split_run(run)[1]).particles.extract]
+
+
 def particles(plan: Plan) -> list[str]:
     """Particle stacks of all runs."""
     return of_runs(["particles.star"], plan.runs)
@@ -130,7 +135,7 @@ def results(plan: Plan) -> list[str]:
     """Everything that the default target makes, reports apart."""
     return [
         *picks(plan),
-        *particles(plan),
+        *of_runs(["particles.star"], extracting_runs(plan)),
         *evaluations(plan),
         *of_runs(["dropped.tsv"], plan.runs),
         *of_runs(["quarantine.tsv"], [*plan.run_datasets, *plan.runs]),

@@ -112,18 +112,20 @@ def picks_data(
     }
 
 
-def particles_data(star_path: str, stacks: Sequence[str], *, diameter_angstrom: float) -> dict[str, Any]:
-    """Number of extracted particles, with the figures of some of them.
+def particles_data(star_path: str | None, stacks: Sequence[str], *, diameter_angstrom: float) -> dict[str, Any]:
+    """Number of extracted particles, with the figures of some of them; None where the run extracts none.
 
     Parameters
     ----------
-    star_path : str
-        Star file of all particles.
+    star_path : str or None
+        Star file of all particles; None where the run extracts none.
     stacks : sequence of str
         Particle stacks of all batches.
     diameter_angstrom : float
         Longest extent of the particle, in Å.
     """
+    if star_path is None:
+        return {"n_particles": None, "n_averaged": 0, "figures": {}}
     star: Mapping[str, Any] = read_blocks(star_path)
     particles = sample_particles(stacks, AVERAGED)
     diameter_px = diameter_angstrom / float(star["optics"]["rlnImagePixelSize"].iloc[0])

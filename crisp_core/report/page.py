@@ -48,9 +48,11 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
     """
     costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
     # `snakemake --config` reads a nested number as text, so that a threshold needs a config file on top of the others;
-    # without any, it is on top of the default run's
+    # without any, it is on top of the default run's, or of micrographs and diameter on the command line
     configfiles, overrides = call["configfiles"], call["overrides"]
-    export = run_command([*(configfiles or [call["default_config"]]), "threshold.yaml"], overrides=overrides)
+    base = [call["default_config"]] if call["default_config"] else []
+    export = run_command([*(configfiles or base), "threshold.yaml"], overrides=overrides)
+    is_extracted = run["n_particles"] is not None
     names = {"name": f"{run['dataset']}/{run['experiment']}", "experiment": run["experiment"]}
     entry = "picker" if run["picker"] else "centers"
     return dict(run) | {
@@ -59,7 +61,7 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
         "performance": table_rows(costs.sort_values("seconds", ascending=False).reset_index())["rows"],
         "command": run_command(configfiles, overrides=overrides),
         "summary": summarise_run(run),
-        "links": RUN_LINKS,
+        "links": {key: link for key, link in RUN_LINKS.items() if key != "particles.star" or is_extracted},
         "viewer": run["viewer"] | names | {"entry": entry, "command": export},
         **read_extras(extra),
     }

@@ -36,14 +36,15 @@ def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
             raise UserError(f"config, {section}/{name}/extend: {' extends '.join([*chain, parent])}; break the circle")
         chain.append(parent)
     for parent in chain[1:]:
-        entry = _merged(entries[parent], entry)
+        entry = merged(entries[parent], entry)
     return entry
 
 
-def _merged(old: Any, new: Any) -> Any:
+def merged(old: Any, new: Any) -> Any:
+    """Copy of `old` with the values of `new` in place of its own: mappings at every depth, anything else as a whole."""
     if not (isinstance(old, dict) and isinstance(new, dict)):
         return copy.deepcopy(new)
-    return {key: _merged(old.get(key), new[key]) if key in new else copy.deepcopy(old[key]) for key in {**old, **new}}
+    return {key: merged(old.get(key), new[key]) if key in new else copy.deepcopy(old[key]) for key in {**old, **new}}
 
 
 def check_trained(given: Any, experiments: Any) -> None:

@@ -9,7 +9,6 @@ from snakemake.utils import update_config
 from crisp_core.errors import UserError
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.questions import label_source, network_owner
-from tests.plan.test_plan_networks import write_checkpoint
 
 ROOT = Path(__file__).parents[2]
 # examples that are given after another one
@@ -86,9 +85,7 @@ def test_defaults_do_not_share_objects_between_entries():
 
 @pytest.mark.parametrize("path", [ROOT / "config.yaml", *sorted((ROOT / "examples").glob("*.yaml"))])
 def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_path, monkeypatch):
-    # the network that examples/micrographs-only.yaml takes from examples/empiar-10017.yaml
     monkeypatch.chdir(tmp_path)
-    write_checkpoint(tmp_path / "results/empiar-10017/discs/network.pt")
     files = [ROOT / "examples" / BASES[path.name], path] if path.name in BASES else [path]
     settings = {}
     for file in files:

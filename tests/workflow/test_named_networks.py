@@ -1,5 +1,6 @@
 import copy
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.segmentation.checkpoints import read_facts
+from crisp_core.segmentation.shipped import sha256, shipped_network
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
@@ -104,6 +106,26 @@ def test_the_file_of_a_network_picks_where_no_coordinates_are(finished):
         and given["finder"]["name"] == "nms"
         and given["network"] == "../../../mine/network.pt"
     )
+
+
+def test_micrographs_and_a_diameter_on_the_command_line_are_enough(finished):
+    asked = ["--config", "micrographs=results/coarse/micrographs/*_000[12].mrc", "diameter_angstrom=360"]
+    (finished / "config.yaml").rename(finished / "unread.yaml")
+    done = run_snakemake("--cores", "2", *asked, cwd=finished)
+    run = finished / "results/micrographs/general"
+    assert not (run / "network.pt").exists() and not (run / "particles.star").exists() and "extract" not in done.stdout
+    # those of the first batch of the simulation
+    assert len(pd.read_csv(finished / "results/micrographs/micrographs.tsv", sep="\t")) == 2
+    for name in ("autopick.star", "coordinates_only.star", "picks/0000.star", "dropped.tsv"):
+        assert (run / name).is_file(), name
+    given = yaml.safe_load((run / "centers-given.yaml").read_text())
+    assert given["shipped"] == {"name": "general", "sha256": sha256(shipped_network("general"))}
+    assert Path(given["network"]) == finished / "crisp_core/segmentation/shipped/general.pt"
+    page = (run / "report.html").read_text()
+    assert given["shipped"]["sha256"] in page and "not extracted" in page and "--configfile threshold.yaml" in page
+    done = run_snakemake("--cores", "2", *asked, "-n", "-q", "--", "particles", cwd=finished)
+    assert "extract" in done.stdout
+    (finished / "unread.yaml").rename(finished / "config.yaml")
 
 
 def recall(truth, picks):
