@@ -31,7 +31,10 @@ DATASET = {
     "labels": {"source": "poses", "poses": LABELLED, "map": "results/plain/density.mrc"},
 }
 EXPERIMENTS = {
-    "net": {"network": {"encoder_weights": None}, "training": {"epochs": 5, "crops_per_micrograph": 128}},
+    "net": {
+        "network": {"encoder_weights": None},
+        "training": {"start": "random", "epochs": 5, "crops_per_micrograph": 128},
+    },
     "control": {"extend": "net", "crf": {"type": "control"} | FURTHER},
     "intensity": {"extend": "control", "crf": {"type": "intensity"}},
     "logits": {"extend": "control", "crf": {"type": "logits"}},

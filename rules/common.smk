@@ -20,6 +20,7 @@ from crisp_core.plan import (
     reports,
     resolution,
     shipped,
+    starts,
     targets,
     zoo,
 )

@@ -1,5 +1,6 @@
 use rule network_job as train with:
     input:
+        start=ask(starts.start_files),
         splits=ask(networks.training_splits),
         images=ask(networks.training_files, "results/{dataset}/images/{batch}.h5"),
         labels=ask(networks.training_files, "results/{dataset}/labels/{batch}.h5"),
@@ -16,6 +17,8 @@ use rule network_job as train with:
     params:
         **run_script("train"),
         network=ask_value(networks.training_section, "network"),
+        start=ask_value(starts.start_record),
+        labelled=ask_value(starts.labelled_classes),
         # settings that change only time or memory are no parameters; the script takes them from the config
         training=ask_value(networks.training_section, "training", "workers"),
         prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),

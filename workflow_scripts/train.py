@@ -9,12 +9,14 @@ from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
-from crisp_core.segmentation.networks import TrainedNetwork, build_network, n_parameters, save_network
+from crisp_core.segmentation.networks import TrainedNetwork, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.starting import start_training
+from crisp_core.segmentation.starts import unlabelled_classes
 from crisp_core.segmentation.training import fit
 from crisp_core.segmentation.training_settings import TrainingSettings
+from crisp_core.segmentation.transfer import begin
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -30,27 +32,28 @@ parts, device = start_training(
     threads=snakemake.threads,
     gpus=snakemake.resources.gpu,
 )
-chosen = NetworkSettings.of(params.network)
-network = build_network(chosen, len(chosen.classes))
+chosen, start = NetworkSettings.of(params.network), next(iter(snakemake.input.start), None)
+network, classes, training = begin(chosen, TrainingSettings.of(settings["training"]), start)
 log.info(
-    "%s with %s, %.2f M parameters, on %s",
-    *(chosen.architecture, chosen.encoder, n_parameters(network) / 1e6, device),
+    "%s with %s, %.2f M parameters, from %s, on %s",
+    *(chosen.architecture, chosen.encoder, n_parameters(network) / 1e6, start or "random weights", device),
 )
 resume = Resume(Path(params.resume), training_digest(parts, dict(params.items())))
 state, history = fit(
     network,
     parts["train"],
     parts["validation"],
-    settings=TrainingSettings.of(settings["training"]),
+    settings=training,
     prediction=PredictionSettings.of(settings["prediction"]),
-    classes=chosen.classes,
+    classes=classes,
+    unlabelled=unlabelled_classes(classes, params.labelled),
     device=device,
     seed=params.seed,
     resume=resume,
 )
 first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
-facts = NetworkFacts(chosen.classes, seen, chosen)
+facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=params.start)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
 forget_run(resume)

@@ -14,6 +14,7 @@ from crisp_core.segmentation.networks import load_network, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.starting import start_training
+from crisp_core.segmentation.starts import unlabelled_classes
 from crisp_core.segmentation.training import fit
 from crisp_core.segmentation.training_settings import TrainingSettings
 
@@ -44,6 +45,7 @@ state, history = fit(
     settings=finetuning_settings(TrainingSettings.of(settings["training"]), crf),
     prediction=PredictionSettings.of(settings["prediction"]),
     classes=trained.facts.classes,
+    unlabelled=unlabelled_classes(trained.facts.classes, params.labelled),
     device=device,
     seed=params.seed,
     crf_learning_rate=crf.crf_learning_rate,

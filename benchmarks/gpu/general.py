@@ -26,6 +26,7 @@ from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, save_network
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
+from crisp_core.segmentation.starts import network_classes
 from crisp_core.segmentation.training import fit
 from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.settings.checks import check_settings
@@ -58,7 +59,7 @@ def measure(add: Add, work: Work) -> None:
     network, state, history = train(epochs=epochs)
     seen = network_input(PreparationSettings.of(dataset["preparation"]), dataset["particle_diameter_angstrom"])
     network_settings = NetworkSettings.of(experiment["network"])
-    facts = NetworkFacts(network_settings.classes, seen, network_settings)
+    facts = NetworkFacts(network_classes(network_settings, None), seen, network_settings)
     save_network(work.out / "general.pt", TrainedNetwork(network, facts), state=state)
     history.to_csv(work.out / "general.tsv", sep="\t", index=False, float_format="%.6g")
     add({"validation_iou": float(history["validation_iou"].max())})
@@ -121,13 +122,14 @@ def trained(
     """Network, weights of its best epoch, and history."""
     torch.manual_seed(SEED)
     settings = NetworkSettings.of(experiment["network"])
-    network = build_network(settings, len(settings.classes))
+    classes = network_classes(settings, None)
+    network = build_network(settings, len(classes))
     state, history = fit(
         network,
         *parts,
         settings=TrainingSettings.of(experiment["training"] | {"epochs": epochs}),
         prediction=PredictionSettings.of(experiment["prediction"]),
-        classes=settings.classes,
+        classes=classes,
         device=device,
         seed=SEED,
     )

@@ -54,6 +54,8 @@ class NetworkFacts(NamedTuple):
         Section `crf`, where it has one.
     versions : dict
         Of what its numbers depend on.
+    start : dict or None
+        Network from which its training started, with the SHA-256 of its file; None for random weights.
     """
 
     classes: list[str]
@@ -61,6 +63,7 @@ class NetworkFacts(NamedTuple):
     network: NetworkSettings
     crf: dict[str, Any] | None = None
     versions: Mapping[str, str] = MappingProxyType({})
+    start: dict[str, str] | None = None
 
 
 def network_input(preparation: PreparationSettings, diameter_angstrom: float) -> NetworkInput:

@@ -44,9 +44,10 @@ class NetworkSettings(Section):
     """Width of a particle in the images that the network sees, in px. The working_pixel_size of a dataset follows from
     it, unless the config gives working_pixel_size."""
 
-    classes: ClassNames = [*CLASSES[:2]]
-    """Names of the classes, background and particle first. contaminant and carbon need labels that have them: the
-    truth of a simulation with such scenery.
+    classes: ClassNames | None = None
+    """Names of the classes, background and particle first. contaminant and carbon need labels that have them (the truth
+    of a simulation with such scenery), or a training that starts from a network with them. null is the classes of the
+    network from which the training starts, else background and particle.
 
     Examples
     --------
@@ -55,7 +56,7 @@ class NetworkSettings(Section):
 
     encoder_weights: str | None = "imagenet"
     """Pretrained weights of the encoder. null starts with random weights, and so does a name whose weights are neither
-    in the cache nor on the hub."""
+    in the cache nor on the hub. Without effect if the training starts from a trained network (training/start)."""
 
     options: dict[str, Any] | None = None
     """Keyword arguments of the architecture in segmentation_models.pytorch. null is a small decoder for unet and

@@ -29,6 +29,7 @@ from crisp_core.segmentation.losses import Loss, make_loss
 from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.training_settings import TrainingSettings
+from crisp_core.segmentation.transfer import joined_with_background
 
 log = logging.getLogger("crisp")
 
@@ -62,6 +63,7 @@ def fit(
     settings: TrainingSettings,
     prediction: PredictionSettings,
     classes: Sequence[str] = CLASSES[:2],
+    unlabelled: Sequence[str] = (),
     device: str,
     seed: int,
     crf_learning_rate: float | None = None,
@@ -81,6 +83,8 @@ def fit(
         Section `prediction` of an experiment: tiles of the validation micrographs.
     classes : sequence of str
         Names of the network's channels; labels of other classes count as background.
+    unlabelled : sequence of str
+        Classes of the network whose pixels are background in all labels; see `joined_with_background`.
     device : str
     seed : int
     crf_learning_rate : float, optional
@@ -98,7 +102,7 @@ def fit(
         and of these data_seconds (waiting for crops), compute_seconds (training steps) and validation_seconds.
     """
     check_parts(training, validation)
-    epochs, n_items = settings.epochs, len(training) * settings.crops_per_micrograph
+    epochs, n_items = settings.schedule().epochs, len(training) * settings.crops_per_micrograph
     # a last step of a single crop would leave batch normalisation without statistics
     per_step = min(settings.crops_per_step, n_items)
     n_steps = n_items // per_step
@@ -122,7 +126,7 @@ def fit(
         "mixed": settings.mixed_precision,
         "device": device,
     }
-    loss = make_loss(settings.loss)
+    loss = joined_with_background(make_loss(settings.loss), classes, unlabelled)
     for _ in range(len(run.history), epochs):
         if out_of_patience(run, settings.patience):
             break
@@ -163,7 +167,7 @@ def make_optimizer(
     network: nn.Module, settings: TrainingSettings, *, n_steps: int, crf_learning_rate: float | None = None
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
-    groups = parameter_groups(network, settings.learning_rate, crf_learning_rate)
+    groups = parameter_groups(network, settings.schedule().learning_rate, crf_learning_rate)
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
     rates = [group["lr"] for group in groups]
     return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1)

@@ -1,12 +1,26 @@
 """Settings of the training of a network; apart from the network's own, so that no change of these predicts again."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, WithJsonSchema
 
 from crisp_core.options import choice_schema
-from crisp_core.sections import UNIQUE, Count, Natural, NonNegative, Positive, Section, Share
+from crisp_core.sections import UNIQUE, Count, Natural, NonNegative, Positive, Section, Share, UserPath
 from crisp_core.segmentation.losses import LOSSES
+
+AUTO, RANDOM = "auto", "random"
+
+
+class Schedule(NamedTuple):
+    """Number of epochs, and highest learning rate of the one-cycle schedule."""
+
+    epochs: int
+    learning_rate: float
+
+
+# defaults: docs/networks.md has the measurement
+FROM_RANDOM = Schedule(10, 0.002)
+FROM_NETWORK = Schedule(4, 0.0005)
 
 # the registry checks the options of an entry: settings.named
 LossTerms = Annotated[
@@ -16,6 +30,19 @@ LossTerms = Annotated[
 
 class TrainingSettings(Section):
     """Training of a network."""
+
+    start: UserPath = AUTO
+    """Weights with which the training starts. general, or the path of a .pt file, is a trained network; random is
+    random weights (of the encoder: network/encoder_weights). auto is general if all micrographs come from files, and
+    architecture, encoder, options, classes, particle width, normalization and high-pass agree with it; otherwise
+    random. docs/networks.md.
+
+    Examples
+    --------
+        - random
+        - general
+        - results/mine/unet/network.pt
+    """
 
     loss: LossTerms = ["dice", "cross_entropy"]
     """Losses whose weighted sum is minimised: names, or mappings of a name and its options.
@@ -29,8 +56,8 @@ class TrainingSettings(Section):
     n_micrographs: Count | None = None
     """Number of micrographs of the training part that are used, in the order of their names; null takes all."""
 
-    epochs: Count = 10
-    """Number of epochs."""
+    epochs: Count | None = None
+    """Number of epochs. null is 10 from random weights and 4 from a trained network."""
 
     crops_per_micrograph: Annotated[int, Field(ge=2)] = 80
     """Number of crops per micrograph and epoch."""
@@ -41,8 +68,9 @@ class TrainingSettings(Section):
     crop_px: Annotated[int, Field(ge=32)] = 128
     """Side of a crop, in working pixels."""
 
-    learning_rate: Positive = 0.002
-    """Highest learning rate of the one-cycle schedule."""
+    learning_rate: Positive | None = None
+    """Highest learning rate of the one-cycle schedule. null is 0.002 from random weights and 0.0005 from a trained
+    network."""
 
     weight_decay: NonNegative = 0.01
     """Weight decay of AdamW."""
@@ -83,3 +111,10 @@ class TrainingSettings(Section):
     workers: Natural | None = None
     """Number of processes that read crops; 0 reads in the training process. null is 0 on a CPU; with a GPU it is the
     number of threads, at most 8."""
+
+    def schedule(self, default: Schedule = FROM_RANDOM) -> Schedule:
+        """Number of epochs and learning rate: those given, else those of `default`."""
+        return Schedule(
+            default.epochs if self.epochs is None else self.epochs,
+            default.learning_rate if self.learning_rate is None else self.learning_rate,
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
@@ -19,6 +20,7 @@ from crisp_core.settings.questions import (
 )
 from crisp_core.settings.shipped import given_centers, shipped_name
 from crisp_core.settings.sizes import dataset_input, named_input
+from crisp_core.settings.starts import check_start, start_facts, trained_classes
 
 
 def check_references(settings: Config) -> None:
@@ -53,7 +55,7 @@ def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
     crf = entry.crf
     if isinstance(entry.network, str) or crf.operator != "grid":
         return
-    if crf.type == "learned" or (crf.type == "logits" and len(entry.network.classes) > 2):
+    if crf.type == "learned" or (crf.type == "logits" and len(entry.network.classes or CLASSES[:2]) > 2):
         raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
 
 
@@ -85,12 +87,30 @@ def check_network(name: str, settings: Config) -> None:
         if is_empty(settings.datasets[dataset].split, "train"):
             continue
         check_n_micrographs(place, dataset, entry.training.n_micrographs, settings)
-    shown = {name for dataset in entry.datasets for name in label_classes(settings.datasets[dataset])}
-    if missing := [name for name in entry.network.classes if name not in shown]:
+    check_start(place, entry, entry.datasets, settings)
+    if missing := unknown_classes(entry, entry.datasets, settings):
         raise UserError(
             f"{place}/network/classes: no dataset has labels of {' and '.join(missing)}; leave that out, or add a "
             "simulation whose scenery has it"
         )
+
+
+def unknown_classes(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config) -> list[str]:
+    """Classes of a network that neither its labels nor the network from which its training starts know.
+
+    Parameters
+    ----------
+    entry : ExperimentSettings or NetworkEntry
+        Entry that describes the network and its training.
+    datasets : sequence of str
+        Names of the datasets from which the network learns.
+    settings : Config
+        Settings of the whole configuration.
+    """
+    start = start_facts(entry, datasets, settings)
+    shown = {name for dataset in datasets for name in label_classes(settings.datasets[dataset])}
+    known = shown.union([] if start is None else start.classes)
+    return [name for name in trained_classes(entry, datasets, settings) if name not in known]
 
 
 def check_trains(place: str, dataset: str, settings: Config) -> None:
@@ -189,12 +209,12 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
 
 
 def check_classes(run: str, settings: Config) -> None:
-    """Refuse to train an experiment's own network on labels that never show it one of its classes."""
+    """Refuse to train an experiment's own network from an unfit start, or without labels of one of its classes."""
     dataset, name = run.split("/")
     experiment = settings.experiments[name]
     if experiment.trained is None and experiment.picker is None and not isinstance(experiment.network, str):
-        known = label_classes(settings.datasets[dataset])
-        missing = [label for label in experiment.network.classes if label not in known]
+        check_start(f"config, experiments/{name}", experiment, [dataset], settings)
+        missing = unknown_classes(experiment, [dataset], settings)
         if not missing:
             return
         what = " and no ".join(missing)

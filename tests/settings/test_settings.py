@@ -254,6 +254,7 @@ def test_a_grid_of_several_features_is_refused(experiment):
 )
 def test_four_classes_need_labels_that_have_them(dataset, accepted):
     settings = changed("experiments/unet/network", {"classes": ["background", "particle", "contaminant", "carbon"]})
+    settings["experiments"]["unet"]["training"] = {"start": "random"}
     entry = settings["datasets"]["mine"]
     entry |= {"split": {"train": 2, "validation": 1}} | dataset
     for key in ("micrographs", "coordinates") if "simulation" in entry else ():

@@ -1,0 +1,38 @@
+"""What rule `train` takes of the network from which a training starts."""
+
+from pathlib import Path
+
+from crisp_core.plan.networks import training_of
+from crisp_core.plan.plan import Plan
+from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, check_digest, network_file, sha256
+from crisp_core.settings.questions import label_classes
+from crisp_core.settings.starts import start_network
+
+
+def start_of(plan: Plan, network: str) -> str | None:
+    """Network from which the training in a folder starts: a shipped one by name, a path, or None for random weights."""
+    training = training_of(plan, network)
+    return start_network(training.settings, training.datasets, plan.settings)
+
+
+def start_files(plan: Plan, *, network: str) -> list[str]:
+    """Checkpoint from which the training in a folder starts; none for random weights."""
+    start = start_of(plan, network)
+    return [] if start is None else [network_file(start)]
+
+
+def start_record(plan: Plan, *, network: str) -> dict[str, str] | None:
+    """Start of the training in a folder, and the SHA-256 of its file, so that other weights train again."""
+    start = start_of(plan, network)
+    if start is None:
+        return None
+    if start in SHIPPED_NETWORKS:
+        check_digest(start)
+    return {"network": start, "sha256": sha256(Path(network_file(start)))}
+
+
+def labelled_classes(plan: Plan, *, network: str) -> list[str]:
+    """Classes that the labels of a network's datasets can have."""
+    datasets = training_of(plan, network).datasets
+    shown = [name for dataset in datasets for name in label_classes(plan.dataset(dataset))]
+    return list(dict.fromkeys(shown))
