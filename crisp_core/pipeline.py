@@ -16,10 +16,10 @@ from crisp_core.picking.finders.finder import Finder
 from crisp_core.picking.removal import apply_rules
 from crisp_core.picking.search import find_centers
 from crisp_core.picking.settings import RemovalSettings
-from crisp_core.preparation.normalization import Prepared, prepare
-from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput
+from crisp_core.preparation.normalization import Prepared
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
+from crisp_core.segmentation.preparing import prepared_for
 
 
 class PickedMicrograph(NamedTuple):
@@ -130,42 +130,3 @@ def check_image(image: np.ndarray, pixel_size: float, diameter_angstrom: float) 
     for name, value in (("pixel_size", pixel_size), ("diameter_angstrom", diameter_angstrom)):
         if not 0 < value < np.inf:
             raise UserError(f"{name}: {value} is not a positive number; give it in Å")
-
-
-def prepared_for(
-    seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
-) -> Prepared:
-    """Prepare an image (h, w) as a network saw those it was trained on; never finer than the image itself (Å/px).
-
-    Parameters
-    ----------
-    seen : NetworkInput
-        Preparation of the images on which the network was trained.
-    image : (h, w) array
-        Grey values of one micrograph.
-    pixel_size : float
-        Pixel size of the image, in Å/px.
-    diameter_angstrom : float
-        Particle diameter, in Å.
-    margin_angstrom : float
-        Width of the edge that does not count, in Å; as in `prepare`.
-
-    Raises
-    ------
-    UserError
-        If the image is so coarse that the network would see the particle at another size.
-    """
-    if diameter_angstrom / pixel_size < (1 - SIZE_TOLERANCE) * seen.diameter_px:
-        raise UserError(
-            f"image: a particle is {diameter_angstrom / pixel_size:.3g} px wide, the network was trained on "
-            f"{seen.diameter_px:.3g} px; give an image of at most {diameter_angstrom / seen.diameter_px:.3g} Å/px"
-        )
-    working = max(diameter_angstrom / seen.diameter_px, pixel_size)
-    return prepare(
-        image,
-        pixel_size,
-        working_pixel_size=working,
-        normalization=seen.normalization,
-        highpass_angstrom=seen.highpass_px * working,
-        margin_angstrom=margin_angstrom,
-    )

@@ -60,6 +60,24 @@ use rule run_job as pick with:
         edge_box_px=ask_value(experiments.edge_box_px),
         threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
         removal=lookup("experiments/{experiment}/removal", within=config),
+        psi_prior=lookup("experiments/{experiment}/centers/psi_prior", within=config),
+
+
+use rule local_run_job as measure_sizes with:
+    input:
+        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+    output:
+        table=shown("results/{dataset}/{experiment}/sizes.tsv", "sizes", "Picks", result="sizes of the picks"),
+        suggested="results/{dataset}/{experiment}/suggested_sizes.tsv",
+        plot="results/{dataset}/{experiment}/plots/sizes.png",
+    pathvars:
+        job="measure_sizes",
+    wildcard_constraints:
+        experiment=one_of(PLAN.with_network),
+    localrule: True
+    params:
+        **run_script("measure_sizes"),
+        dataset=ask_value(datasets.dataset_sizes),
 
 
 use rule local_run_job as autopick with:

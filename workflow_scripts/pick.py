@@ -15,6 +15,8 @@ from crisp_core.picking.finders import finder_of_file
 from crisp_core.picking.removal import apply_rules, describe_dropped
 from crisp_core.picking.search import find_centers
 from crisp_core.picking.settings import RemovalSettings
+from crisp_core.picking.shapes import picks_with_shapes, with_shapes, without_shapes
+from crisp_core.picking.sizes import SHAPE_COLUMNS
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -25,7 +27,7 @@ with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
 finder, removal = finder_of_file(centers), RemovalSettings.of(params.removal)
 threshold = centers["threshold"] if params.threshold is None else params.threshold
-columns = {"micrograph": str, "x": float, "y": float, "score": float}
+columns = {"micrograph": str} | dict.fromkeys(("x", "y", "score", *SHAPE_COLUMNS), float)
 empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]
 classified = set(array_names(probability, "class"))
@@ -33,6 +35,7 @@ for name, grid in array_grids(probability, "probability").items():
     probabilities = read_array(probability, "probability", name).data.astype(np.float32)
     diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], grid.pixel_size)
     found = find_centers(probabilities, finder, diameter_px=diameter_px)
+    found = with_shapes(found, probabilities, diameter_px=diameter_px, pixel_size=grid.pixel_size, threshold=threshold)
     found.insert(0, "micrograph", name)
     kept, gone = apply_rules(
         found,
@@ -55,6 +58,7 @@ table = pd.concat(candidates, ignore_index=True)
 # the calibration comes from the validation part
 if "calibration" in centers:
     table = add_expected_precision(table, pd.DataFrame(centers["calibration"]))
-write_coordinates_star(snakemake.output.candidates, table)
-write_coordinates_star(snakemake.output.picks, table[table["score"] >= threshold])
+write_coordinates_star(snakemake.output.candidates, without_shapes(table))
+picks = picks_with_shapes(table[table["score"] >= threshold], psi_prior=params.psi_prior)
+write_coordinates_star(snakemake.output.picks, picks)
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")

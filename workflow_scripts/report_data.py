@@ -43,6 +43,7 @@ tables = {
     "left_out": [given.left_out],
     "dropped": [given.dropped],
 }
+tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes") if name in given.keys()}
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}

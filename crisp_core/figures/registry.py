@@ -17,6 +17,7 @@ from crisp_core.figures import (
     resolution,
     score_histogram,
     search,
+    sizes,
     training,
 )
 from crisp_core.figures.entry import REPORT_PAGE, FigureEntry
@@ -31,6 +32,7 @@ FIGURES = (
     overlays.FIGURE,
     score_histogram.FIGURE,
     pick_counts.FIGURE,
+    sizes.FIGURE,
     montage.FIGURE,
     montage.AVERAGE_FIGURE,
     experiments.FIGURE,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.table import NO_SCORE
-from crisp_core.formats.relion_labels import NAME_LABEL, SCORE_LABEL, X_LABEL, Y_LABEL
+from crisp_core.formats.relion_labels import NAME_LABEL, SCORE_LABEL, X_LABEL, Y_LABEL, passed_on
 from crisp_core.formats.star import as_table, has_label, read_blocks, write_blocks
 from crisp_core.formats.stems import micrograph_stem, paths_of_stems
 
@@ -19,7 +19,7 @@ LIST_LABEL = "rlnMicrographCoordinates"
 
 
 def autopick_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Picks of one micrograph as RELION's autopicking writes them (class and angle 0: no template)."""
+    """Picks of a micrograph as RELION's autopicking writes them (class and angle 0: no template), and their shapes."""
     return pd.DataFrame(
         {
             X_LABEL: table["x"].to_numpy(dtype=float),
@@ -27,6 +27,7 @@ def autopick_table(table: pd.DataFrame) -> pd.DataFrame:
             SCORE_LABEL: table["score"].fillna(NO_SCORE).to_numpy(dtype=float),
             "rlnClassNumber": np.zeros(len(table), dtype=int),
             "rlnAnglePsi": np.zeros(len(table)),
+            **passed_on(table),
         }
     )
 

@@ -26,6 +26,14 @@ MOVIE_PIXEL_SIZE_LABEL = "rlnMicrographOriginalPixelSize"
 PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", MOVIE_PIXEL_SIZE_LABEL)
 # Pixel size of RELION 3.0 and earlier: micrometres on the detector, divided by the magnification.
 MAGNIFICATION_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
+# Columns of CRISP's own, which RELION ignores and keeps, and a prior for the in-plane angle.
+OWN_PREFIX, PSI_PRIOR_LABEL = "crisp", "rlnAnglePsiPrior"
+
+
+def passed_on(picks: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Columns of picks that star files for RELION pass on: those of CRISP's own, and a prior for the in-plane angle."""
+    labels = [name for name in picks if name.startswith(OWN_PREFIX) or name == PSI_PRIOR_LABEL]
+    return {label: picks[label].to_numpy() for label in labels}
 
 
 def labelled_ctf(rows: pd.DataFrame) -> dict[str, np.ndarray]:

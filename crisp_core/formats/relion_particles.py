@@ -10,7 +10,7 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.table import NO_SCORE
-from crisp_core.formats.relion_labels import labelled_ctf
+from crisp_core.formats.relion_labels import labelled_ctf, passed_on
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import paths_of_stems
 
@@ -27,7 +27,7 @@ def particles_table(
     Parameters
     ----------
     coordinates : pd.DataFrame
-        Columns micrograph, x, y (full-resolution pixels, top-left), score.
+        Columns micrograph, x, y (full-resolution pixels, top-left), score; sizes and shapes are passed on.
     stack : str
         Path of the `.mrcs` file, relative to the project directory.
     micrograph_paths : Mapping[str, str]
@@ -54,6 +54,7 @@ def particles_table(
             "rlnAutopickFigureOfMerit": coordinates["score"].fillna(NO_SCORE).to_numpy(dtype=float),
         }
     )
+    table = table.assign(**passed_on(coordinates))
     return table if rows is None else table.assign(**labelled_ctf(rows))
 
 

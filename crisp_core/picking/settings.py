@@ -52,6 +52,10 @@ class CenterSettings(Section):
         - 0.5
     """
 
+    psi_prior: bool = False
+    """Whether the star files of picks and particles have the column rlnAnglePsiPrior: the in-plane angle of the
+    particle's long axis; docs/sizes.md."""
+
 
 class RemovalSettings(Section):
     """Removal of picks by rule."""

@@ -37,6 +37,7 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
     files: dict[str, Any] = {}
     if has_network:
         files["probability"] = all_batches(plan, f"{run}/probability/{{batch}}.h5", dataset=dataset)
+        files |= {"sizes": f"{run}/sizes.tsv", "suggested_sizes": f"{run}/suggested_sizes.tsv"}
     centers = centers_file if has_network else chosen_threshold
     files["threshold"] = centers(plan, dataset=dataset, experiment=experiment)
     if plan.experiment(experiment).particles.extract:
@@ -72,6 +73,8 @@ def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     run, plots = f"results/{dataset}/{experiment}", []
     if trains_here(plan, dataset, experiment):
         plots += training_plots(plan, dataset, experiment)
+    if experiment in plan.with_network:
+        plots += [f"{run}/plots/sizes.png"]
     if experiment in plan.with_network and is_searched(plan, dataset, experiment):
         plots += [f"{run}/plots/search.png"]
     if dataset in plan.labelled:

@@ -104,6 +104,7 @@ def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
         Names of the dataset and of the experiment in the config.
     """
     has_network, names = experiment in plan.with_network, []
+    names += ["plots/sizes.png"] if has_network else []
     if dataset in plan.labelled:
         names += ["metrics/picks.tsv", "plots/precision_recall.png"]
         names += ["metrics/pixels.tsv", "plots/overlays"] if has_network else []

@@ -17,7 +17,7 @@ import crisp_core
 from crisp_core.evaluation.performance import rule_costs
 from crisp_core.figures.registry import BY_NAME, figure_of_file
 from crisp_core.report.previews import png_file_uri
-from crisp_core.report.tables import pooled_rows, table_rows
+from crisp_core.report.tables import first_row, pooled_rows, table_rows
 
 FOLDER = Path(__file__).parent
 # files of a run, as seen from the folder of its page
@@ -90,6 +90,7 @@ def template_environment() -> Environment:
         "share": format_share,
         "duration": format_duration,
         "pooled": pooled_rows,
+        "first_row": first_row,
         "figure_entry": figure_of_file,
     }
     environment.globals["figure_entries"] = BY_NAME

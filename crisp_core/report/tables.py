@@ -19,6 +19,11 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else value
 
 
+def first_row(table: Mapping[str, list]) -> dict[str, Any]:
+    """Return the first row of a table as a dictionary."""
+    return dict(zip(table["columns"], table["rows"][0], strict=True))
+
+
 def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:
     """Return the rows `all` of a table of scores as dictionaries, none without a table."""
     if table is None:

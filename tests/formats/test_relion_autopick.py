@@ -47,3 +47,12 @@ def test_autopick_files_of_any_name_come_back(directory, names, n):
         block = read_blocks(path)[""]
         expected = table.loc[table["micrograph"] == stem, ["x", "y"]]
         np.testing.assert_allclose(block[["rlnCoordinateX", "rlnCoordinateY"]], expected, rtol=1e-8)
+
+
+def test_sizes_and_shapes_are_passed_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = picks().assign(crispDiameterAngstrom=150.5, crispAtEdge=1, rlnAnglePsiPrior=-20.0, expected_precision=0.9)
+    write_autopick("autopick.star", "autopick", table, PATHS)
+    first = starfile.read("autopick/m1_autopick.star")
+    assert first[["crispDiameterAngstrom", "crispAtEdge", "rlnAnglePsiPrior"]].iloc[0].tolist() == [150.5, 1, -20]
+    assert "expected_precision" not in first

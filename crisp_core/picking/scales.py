@@ -1,0 +1,170 @@
+"""Picks of a network at several scales, for the diameter of an unknown particle (see `diameter`).
+
+`python -m crisp_core.picking.scales MICROGRAPH ... --pixel-size 1.77` prints an estimate.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from crisp_core.classes import CLASSES, PARTICLE, channel
+from crisp_core.errors import UserError
+from crisp_core.formats.images import Micrograph, read_micrograph
+from crisp_core.geometry import angstrom_to_px
+from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, choose_diameter
+from crisp_core.picking.finders import DEFAULT
+from crisp_core.picking.search import find_centers
+from crisp_core.picking.shapes import with_shapes
+from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE
+from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.networks import TrainedNetwork, load_network
+from crisp_core.segmentation.preparing import prepared_for
+from crisp_core.segmentation.shipped import DEFAULT_NETWORK, network_file
+
+# Micrographs that are looked at, and the side in working pixels of the middle that is.
+MOST_MICROGRAPHS = 10
+LOOK_PX = 512
+THRESHOLD = 0.5
+# Fewest particles that fit side by side into a micrograph.
+LEAST_ACROSS = 4
+
+
+def estimate_diameter(
+    micrographs: Iterable[Micrograph],
+    network: TrainedNetwork | str | Path = DEFAULT_NETWORK,
+    *,
+    diameters_angstrom: Sequence[float] = DIAMETERS_ANGSTROM,
+    threshold: float = THRESHOLD,
+    device: str = "cpu",
+) -> DiameterEstimate:
+    """Estimate the particle diameter from micrographs alone.
+
+    Parameters
+    ----------
+    micrographs : iterable of Micrograph
+        Images with their pixel sizes, as `formats.images.read_micrograph` returns them; ten are enough.
+    network : TrainedNetwork, str or Path
+        Network, name of one that comes with CRISP, or path of its checkpoint.
+    diameters_angstrom : sequence of float
+        Assumed diameters to try, in Å; those that are too small for the pixel size are left out.
+    threshold : float
+        Lowest score of a pick.
+    device : str
+        Device of PyTorch.
+
+    Raises
+    ------
+    UserError
+        If the estimate is not clear.
+    """
+    trained = (
+        network if isinstance(network, TrainedNetwork) else load_network(network_file(str(network)), device=device)
+    )
+    looks: dict[float, list[pd.DataFrame]] = {}
+    for number, micrograph in enumerate(micrographs):
+        for diameter in diameters_angstrom:
+            if fits(micrograph, trained, diameter):
+                picks = look(micrograph, trained, diameter, threshold=threshold, device=device)
+                looks.setdefault(diameter, []).append(picks.assign(micrograph=str(number)))
+    return choose_diameter({diameter: pd.concat(tables, ignore_index=True) for diameter, tables in looks.items()})
+
+
+def fits(micrograph: Micrograph, trained: TrainedNetwork, diameter_angstrom: float) -> bool:
+    """Whether the network can look for particles of a diameter (Å) on a micrograph: neither too fine nor too large.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Image with its pixel size.
+    trained : TrainedNetwork
+        Network.
+    diameter_angstrom : float
+        Assumed particle diameter, in Å.
+    """
+    diameter_px = angstrom_to_px(diameter_angstrom, micrograph.pixel_size)
+    fine_enough = diameter_px >= (1 - SIZE_TOLERANCE) * trained.facts.input.diameter_px
+    return fine_enough and min(micrograph.image.shape) >= LEAST_ACROSS * diameter_px
+
+
+def look(
+    micrograph: Micrograph, trained: TrainedNetwork, diameter_angstrom: float, *, threshold: float, device: str = "cpu"
+) -> pd.DataFrame:
+    """Pick the middle of a micrograph under an assumed diameter.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        Image with its pixel size.
+    trained : TrainedNetwork
+        Network.
+    diameter_angstrom : float
+        Assumed particle diameter, in Å.
+    threshold : float
+        Lowest score of a pick.
+    device : str
+        Device of PyTorch.
+
+    Returns
+    -------
+    DataFrame
+        x_angstrom, y_angstrom (from the middle of the micrograph), score, and the columns of `sizes.SHAPE_COLUMNS`.
+    """
+    facts, pixel_size = trained.facts, micrograph.pixel_size
+    image = middle(micrograph.image, round(LOOK_PX * diameter_angstrom / facts.input.diameter_px / pixel_size))
+    prepared = prepared_for(facts.input, image, pixel_size, diameter_angstrom)
+    channels = predict(trained.network, prepared.image, tile_px=LOOK_PX, overlap_px=64, device=device)
+    probability = channels[channel(facts.classes, CLASSES[PARTICLE])] * prepared.valid
+    sizes = {"diameter_px": angstrom_to_px(diameter_angstrom, prepared.pixel_size)}
+    found = find_centers(probability, DEFAULT, threshold=threshold, **sizes)
+    picks = with_shapes(found, probability, pixel_size=prepared.pixel_size, threshold=threshold, **sizes)
+    height, width = probability.shape
+    places = {
+        "x_angstrom": (picks["x"] - width / 2) * prepared.pixel_size,
+        "y_angstrom": (picks["y"] - height / 2) * prepared.pixel_size,
+    }
+    return picks.assign(**places)
+
+
+def middle(image: np.ndarray, side_px: int) -> np.ndarray:
+    """Middle of an image (h, w), at most `side_px` high and wide."""
+    height, width = image.shape
+    top, left = (max(0, (n - side_px) // 2) for n in (height, width))
+    return image[top : top + side_px, left : left + side_px]
+
+
+def write_estimate(path: str | Path, estimate: DiameterEstimate) -> None:
+    """Write an estimate, its interval and the scales behind it as YAML."""
+    facts = {key: round(value, 1) for key, value in estimate._asdict().items() if key != "scales"}
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    scales = estimate.scales.round(3).to_dict("records")
+    Path(path).write_text(yaml.safe_dump(facts | {"scales": scales}, sort_keys=False))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the estimate for the micrographs of the command line, and write it to a file on request."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("micrographs", nargs="+", help="files; at most 10, evenly spaced, are read")
+    parser.add_argument("--pixel-size", type=float, help="Å/px; that of the files if it is not given")
+    parser.add_argument("--network", default=DEFAULT_NETWORK, help="name of a network of CRISP, or its checkpoint")
+    parser.add_argument("--output", help="YAML file of the estimate")
+    given = parser.parse_args(arguments)
+    last = len(given.micrographs) - 1
+    chosen = sorted({round(i) for i in np.linspace(0, last, MOST_MICROGRAPHS)})
+    try:
+        read = (read_micrograph(given.micrographs[i], pixel_size=given.pixel_size) for i in chosen)
+        estimate = estimate_diameter(read, given.network)
+    except UserError as error:
+        sys.exit(f"error: {error}")
+    print(estimate.scales.to_string(index=False, float_format="%.3g"))
+    print("diameter {:.0f} Å, 95 %: {:.0f} to {:.0f} Å".format(*estimate[:3]))
+    if given.output:
+        write_estimate(given.output, estimate)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""Distribution of the sizes and shapes of picks, and the particle diameter, box and mask that follow from it."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.geometry import even_fft_size
+from crisp_core.particles.boxes import DIAMETERS_PER_BOX
+
+# Columns of star files: RELION does not know them and passes them on.
+DIAMETER, LONG_AXIS, SHORT_AXIS = "crispDiameterAngstrom", "crispLongAxisAngstrom", "crispShortAxisAngstrom"
+ANGLE, SOLIDITY, MEAN_PROBABILITY, AT_EDGE = "crispAngle", "crispSolidity", "crispMeanProbability", "crispAtEdge"
+SHAPE_COLUMNS = (DIAMETER, LONG_AXIS, SHORT_AXIS, ANGLE, SOLIDITY, MEAN_PROBABILITY, AT_EDGE)
+
+# Quantities of the table, with their names there.
+QUANTITIES = {
+    DIAMETER: "diameter, Å",
+    LONG_AXIS: "long axis, Å",
+    SHORT_AXIS: "short axis, Å",
+    SOLIDITY: "solidity",
+    MEAN_PROBABILITY: "mean probability",
+}
+AXIS_RATIO = "axis ratio"
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# The longest extent of a particle shows in those views that have it in the plane of the image.
+EXTENT_QUANTILE = 0.75
+# Diameter of a mask in particle diameters: room for the errors of the centres.
+DIAMETERS_PER_MASK = 1.1
+LEAST_PICKS = 20
+RESAMPLINGS = 200
+
+
+class SizeEstimate(NamedTuple):
+    """Longest extent of the particle in Å with a 95 % interval, NaN where there are too few picks; its basis."""
+
+    diameter_angstrom: float
+    low_angstrom: float
+    high_angstrom: float
+    n_picks: int
+    n_micrographs: int
+
+
+def without_missing(picks: pd.DataFrame) -> pd.DataFrame:
+    """Picks with all columns of `SHAPE_COLUMNS`, also where there is no pick at all and the file lacks them."""
+    return picks.reindex(columns=list(dict.fromkeys([*picks.columns, *SHAPE_COLUMNS])))
+
+
+def whole_picks(picks: pd.DataFrame) -> pd.DataFrame:
+    """Picks with an outline that no edge cuts."""
+    return picks[(picks[DIAMETER] > 0) & (picks[AT_EDGE] == 0)]
+
+
+def estimate_size(picks: pd.DataFrame, *, seed: int = 0) -> SizeEstimate:
+    """Estimate the longest extent of the particle from the long axes of the picks.
+
+    It is the upper quartile of the long axes; the interval is a bootstrap over micrographs, or over picks where there
+    are fewer than three micrographs.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Columns micrograph and those of `SHAPE_COLUMNS`.
+    seed : int
+        Seed of the bootstrap.
+    """
+    whole = whole_picks(picks)
+    groups = [rows.to_numpy(float) for _, rows in whole.groupby("micrograph")[LONG_AXIS]]
+    if len(whole) < LEAST_PICKS:
+        return SizeEstimate(np.nan, np.nan, np.nan, len(whole), len(groups))
+    middle = float(np.quantile(whole[LONG_AXIS], EXTENT_QUANTILE))
+    resampled = [np.quantile(values, EXTENT_QUANTILE) for values in resample(groups, seed=seed)]
+    low, high = (float(value) for value in np.quantile(resampled, (0.025, 0.975)))
+    return SizeEstimate(middle, low, high, len(whole), len(groups))
+
+
+def resample(groups: Sequence[np.ndarray], *, seed: int) -> list[np.ndarray]:
+    """Bootstrap samples of values: of whole groups (micrographs), or of single values where there are fewer than three.
+
+    Parameters
+    ----------
+    groups : sequence of (n,) arrays
+        Values of each micrograph.
+    seed : int
+        Seed of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    if len(groups) < 3:
+        values = np.concatenate(groups)
+        return [rng.choice(values, len(values)) for _ in range(RESAMPLINGS)]
+    draws = rng.integers(len(groups), size=(RESAMPLINGS, len(groups)))
+    return [np.concatenate([groups[i] for i in draw]) for draw in draws]
+
+
+def size_table(picks: pd.DataFrame) -> pd.DataFrame:
+    """Table of the distribution of sizes and shapes of all whole picks.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Columns micrograph and those of `SHAPE_COLUMNS`.
+
+    Returns
+    -------
+    DataFrame
+        quantity, n_picks, mean, sd and the quantiles q05, q25, q50, q75, q95; empty values where there is no pick.
+    """
+    whole = whole_picks(picks)
+    values = {name: whole[column] for column, name in QUANTITIES.items()}
+    values[AXIS_RATIO] = whole[LONG_AXIS] / whole[SHORT_AXIS]
+    rows = [_distribution(name, column.to_numpy(float)) for name, column in values.items()]
+    return pd.DataFrame(rows)
+
+
+def _distribution(name: str, values: np.ndarray) -> dict[str, float | str]:
+    found = np.quantile(values, QUANTILES) if len(values) else np.full(len(QUANTILES), np.nan)
+    spread = {"mean": values.mean(), "sd": values.std()} if len(values) else {"mean": np.nan, "sd": np.nan}
+    quantiles = {f"q{round(100 * share):02d}": float(value) for share, value in zip(QUANTILES, found, strict=True)}
+    return {"quantity": name, "n_picks": len(values), **spread, **quantiles}
+
+
+def suggest_sizes(picks: pd.DataFrame, *, pixel_size: float, given_angstrom: float, seed: int = 0) -> pd.DataFrame:
+    """One row with the estimated diameter, and the box and mask that follow from it.
+
+    Parameters
+    ----------
+    picks : DataFrame
+        Columns micrograph and those of `SHAPE_COLUMNS`.
+    pixel_size : float
+        Pixel size of the micrographs, in Å/px.
+    given_angstrom : float
+        Particle diameter of the config, in Å.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        given_angstrom, diameter_angstrom with its 95 % interval low_angstrom to high_angstrom, n_picks, n_micrographs,
+        box_px (px of the micrographs) and box_angstrom, mask_angstrom; empty values where there are too few picks.
+    """
+    estimate = estimate_size(picks, seed=seed)
+    known = np.isfinite(estimate.diameter_angstrom)
+    box_px = even_fft_size(DIAMETERS_PER_BOX * estimate.diameter_angstrom / pixel_size) if known else np.nan
+    more = {
+        "box_px": box_px,
+        "box_angstrom": box_px * pixel_size,
+        "mask_angstrom": DIAMETERS_PER_MASK * estimate.diameter_angstrom,
+    }
+    return pd.DataFrame([{"given_angstrom": given_angstrom, **estimate._asdict(), **more}])

@@ -1,0 +1,28 @@
+"""Rule measure_sizes: distribution of the sizes of the picks, and the diameter, box and mask that follow from it."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from crisp_core.figures.sizes import draw_sizes
+from crisp_core.figures.style import save_figure
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.logs import start_log
+from crisp_core.picking.sizes import size_table, suggest_sizes, without_missing
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+dataset = snakemake.params.dataset
+picks = without_missing(pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True))
+suggested = suggest_sizes(picks, pixel_size=dataset["pixel_size"], given_angstrom=dataset["diameter_angstrom"])
+size_table(picks).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")
+suggested.to_csv(snakemake.output.suggested, sep="\t", index=False, float_format="%.4g")
+save_figure(draw_sizes(picks, suggested=suggested), snakemake.output.plot)
+row = suggested.iloc[0]
+log.info(
+    "estimated diameter %.4g Å (%.4g to %.4g) of %d picks on %d micrographs; the config has %.4g Å",
+    *(row[f"{key}_angstrom"] for key in ("diameter", "low", "high")),
+    *(row["n_picks"], row["n_micrographs"], row["given_angstrom"]),
+)
