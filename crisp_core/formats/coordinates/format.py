@@ -29,6 +29,8 @@ class CoordinateFormat:
         Whether a file holds the particles of one micrograph only.
     names_micrographs : function of path, optional
         Whether a file names its micrographs, where this differs between files of the format.
+    holds_blanks : bool
+        Whether the name of a micrograph may have blanks, quotes, # or control characters.
     needs_size : bool
         Whether the writer needs the side of the box or the diameter in pixels (`size_px`).
     position : str
@@ -47,6 +49,7 @@ class CoordinateFormat:
     accepts_header: Callable[[Sequence[str]], bool] | None = None
     one_micrograph: bool = True
     names_micrographs: Callable[[Path], bool] | None = None
+    holds_blanks: bool = True
     needs_size: bool = False
     position: str = "centre"
     score: str | None = None

@@ -79,6 +79,7 @@ def nearest_name(name: str, micrographs: Sequence[str]) -> str:
     key = _name_key(name).lower()
 
     def common_start(micrograph: str) -> tuple[bool, int]:
+        """Whether one name continues the other, and length of their common start."""
         short, long = sorted((key, _name_key(micrograph).lower()), key=len)
         continued = long.startswith(short) and not long[len(short) : len(short) + 1].isalnum()
         return continued, sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(short, long, strict=False)))

@@ -10,7 +10,6 @@ from crisp_core.formats.coordinates.format import CoordinateFormat
 from crisp_core.formats.coordinates.table import COLUMNS, coordinates_table
 from crisp_core.formats.coordinates.text_tables import (
     SUFFIXES,
-    check_names_in_table,
     column_of_numbers,
     header_cells,
     read_table,
@@ -51,7 +50,6 @@ def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
     size_px : float
         Not used: the format has no size.
     """
-    check_names_in_table(path, table["micrograph"])
     columns = {column: table[column].to_numpy() for column in COLUMNS}
     write_table(path, columns, separator="\t" if path.suffix == ".tsv" else ",", n_rows=len(table))
 

@@ -71,5 +71,6 @@ RELION_PARTICLES = CoordinateFormat(
     read=read_star,
     write=write_particles,
     one_micrograph=False,
+    holds_blanks=False,
     score=SCORE,
 )

@@ -1,6 +1,11 @@
-"""Tables in text files with a header line: cells separated by commas, tabs or blanks."""
+"""Tables in text files: cells separated by commas, tabs or blanks.
+
+Cells of tables with commas or tabs are quoted where they must be. Tables with blanks have no quotes, so their cells
+have no blanks.
+"""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +16,8 @@ from crisp_core.errors import UserError
 from crisp_core.formats.text import FLOAT_FORMAT, read_text
 
 SUFFIXES = (".csv", ".tsv", ".txt")
+# removed by `read_text` at the start of a file
+BYTE_ORDER_MARK = "\ufeff"
 
 
 def header_cells(path: str | Path) -> list[str]:
@@ -21,7 +28,11 @@ def header_cells(path: str | Path) -> list[str]:
     UserError
         If the file cannot be read or its first line is empty.
     """
-    lines = read_text(path).splitlines()
+    return _header(path, read_text(path).splitlines())
+
+
+def _header(path: str | Path, lines: Sequence[str]) -> list[str]:
+    """Column names of a table's first line, in lower case."""
     if not lines or not lines[0].strip():
         raise UserError(
             f"{path}: has no header line; write one (for instance 'x,y'), also where there are no particles"
@@ -44,14 +55,14 @@ def read_table(path: str | Path, columns: Sequence[str]) -> pd.DataFrame:
     UserError
         If the file cannot be read, lacks a column, has one twice, or has rows of different lengths.
     """
-    header = header_cells(path)
+    lines = read_text(path).splitlines()
+    header = _header(path, lines)
     missing = [column for column in columns if column not in header]
     if missing:
         raise UserError(f"{path}: has no column {missing[0]} (it has {' '.join(header)}); name it in the first line")
     repeated = [column for column in header if header.count(column) > 1]
     if repeated:
         raise UserError(f"{path}: the first line has the column {repeated[0]} twice; remove one of the two")
-    lines = read_text(path).splitlines()
     return read_rows(path, lines[1:], _separator(lines[0]), header, first=2)
 
 
@@ -126,7 +137,13 @@ def score_column(path: str | Path, table: pd.DataFrame) -> np.ndarray | None:
 
 
 def write_table(
-    path: str | Path, columns: Mapping[str, object], *, separator: str, header: bool = True, n_rows: int
+    path: str | Path,
+    columns: Mapping[str, object],
+    *,
+    separator: str,
+    header: bool = True,
+    first_line: str | None = None,
+    n_rows: int,
 ) -> None:
     """Write a text table with nine significant digits; a missing number is written as nan.
 
@@ -137,29 +154,27 @@ def write_table(
     columns : mapping of str to values
         One value per row, or one for all rows, by column name.
     separator : str
-        Character between cells.
+        Comma, tab or blank between cells.
     header : bool
-        Whether the first line has the names of the columns.
+        Whether a line has the names of the columns.
+    first_line : str, optional
+        Line before the table that a format demands, such as a comment.
     n_rows : int
         Number of rows.
-    """
-    frame = pd.DataFrame(dict(columns), index=range(n_rows))
-    frame.to_csv(
-        path, sep=separator, header=header, index=False, float_format=FLOAT_FORMAT, na_rep="nan", lineterminator="\n"
-    )
-
-
-def check_names_in_table(path: str | Path, names: pd.Series) -> None:
-    """Refuse names of micrographs that a text table cannot hold.
 
     Raises
     ------
     UserError
-        If a name is empty, or has a line break or a zero byte.
+        If `read_rows` would not return a cell as it is: an empty one, one with a line break, or with a blank where
+        blanks separate cells.
     """
-    for name in names.unique():
-        if not name or len(str(name).splitlines()) > 1 or "\0" in name:
-            raise UserError(f"{path}: a table cannot hold the micrograph {name!r}; rename it without line breaks")
+    frame = pd.DataFrame(dict(columns), index=range(n_rows))
+    rows = list(zip(*[_texts(frame[column]) for column in frame], strict=True))
+    lines = [_join(path, row, separator) for row in [*([tuple(frame)] if header else []), *rows]]
+    text = "".join(f"{line}\n" for line in [*([first_line] if first_line is not None else []), *lines])
+    if text.startswith(BYTE_ORDER_MARK):
+        raise UserError(f"{path}: a table cannot hold the text {text.split()[0]!r} in its first line; rename it")
+    Path(path).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _separator(first_line: str) -> str | None:
@@ -171,3 +186,37 @@ def _split(path: str | Path, line: str, separator: str | None) -> list[str]:
         return line.split() if separator is None else next(csv.reader([line], delimiter=separator))
     except csv.Error as error:
         raise UserError(f"{path}: has a line that is not a row of a table ({error}); export it again") from None
+
+
+def _texts(column: pd.Series) -> list[str]:
+    """Cells of a column as they are written."""
+    form = FLOAT_FORMAT if column.dtype.kind == "f" else "%s"
+    return ["nan" if missing else form % (value,) for value, missing in zip(column, column.isna(), strict=True)]
+
+
+def _join(path: str | Path, cells: Sequence[str], separator: str) -> str:
+    """Line from which `_split` returns the cells."""
+    reading = None if separator == " " else separator
+    line = _line(cells, reading)
+    # the reader skips empty lines
+    if not _is_line(line) or not line.strip() or not all(cells) or _split(path, line, reading) != list(cells):
+        blanks = [cell for cell in cells if reading is None and cell.split() != [cell]]
+        wrong = next((cell for cell in [*blanks, *cells] if cell in blanks or not _is_line(cell)), line)
+        raise UserError(
+            f"{path}: a table cannot hold the name {wrong!r}; rename it without line breaks"
+            f"{' and blanks' if reading is None else ''}"
+        )
+    return line
+
+
+def _line(cells: Sequence[str], separator: str | None) -> str:
+    if separator is None:
+        return " ".join(cells)
+    line = io.StringIO()
+    csv.writer(line, delimiter=separator, lineterminator="").writerow(cells)
+    return line.getvalue()
+
+
+def _is_line(text: str) -> bool:
+    """Whether a text is one line of a text file."""
+    return text.splitlines() == [text] and "\0" not in text

@@ -9,7 +9,6 @@ from crisp_core.formats.coordinates.checks import check_no_depth
 from crisp_core.formats.coordinates.format import CoordinateFormat
 from crisp_core.formats.coordinates.table import COLUMNS, coordinates_table
 from crisp_core.formats.coordinates.text_tables import (
-    check_names_in_table,
     column_of_numbers,
     read_table,
     score_column,
@@ -45,7 +44,6 @@ def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
     size_px : float
         Not used: the format has no size.
     """
-    check_names_in_table(path, table["micrograph"])
     columns = {name: table[column].to_numpy() for name, column in zip((*HEADER, "score"), COLUMNS, strict=True)}
     write_table(path, columns, separator="\t", n_rows=len(table))
 
