@@ -132,6 +132,13 @@ class Matching:
         return text
 
 
+def _rising(bounds: list[float]) -> list[float]:
+    low, high = bounds
+    if low > high:
+        raise mistake(f"the minimum, {low:g}, is more than the maximum, {high:g}; swap them")
+    return bounds
+
+
 UNIQUE = AfterValidator(_unique)
 NAME = "[A-Za-z0-9_-]+"
 Positive = Annotated[float, Field(gt=0)]
@@ -141,10 +148,12 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 # Å/px; no micrograph has finer pixels, so that a size in nm is noticed
 PixelSize = Annotated[float, Field(ge=0.05)]
-CountBounds = Annotated[list[Natural], Field(min_length=2, max_length=2)]
-LengthBounds = Annotated[list[Positive], Field(min_length=2, max_length=2)]
-AmountBounds = Annotated[list[NonNegative], Field(min_length=2, max_length=2)]
-ShareBounds = Annotated[list[Share], Field(min_length=2, max_length=2)]
+# minimum and maximum
+TWO, RISING = Field(min_length=2, max_length=2), AfterValidator(_rising)
+CountBounds = Annotated[list[Natural], TWO, RISING]
+LengthBounds = Annotated[list[Positive], TWO, RISING]
+AmountBounds = Annotated[list[NonNegative], TWO, RISING]
+ShareBounds = Annotated[list[Share], TWO, RISING]
 Name = Annotated[str, Matching(NAME, "is not a name; use letters, digits, _ and -")]
 Names = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1), UNIQUE]
 # `~` is the user's home folder

@@ -1,10 +1,9 @@
 """Checks of a dataset beyond the types of its keys."""
 
-from typing import Any
+from glob import has_magic
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.sections import Section
 from crisp_core.settings.config import Config, DatasetSettings
 from crisp_core.settings.questions import is_zoo, label_source
 
@@ -44,7 +43,6 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
     kinds = {isinstance(part, list) for _, part in dataset.split if part != "rest"}
     if len(kinds) > 1:
         raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
-    check_bounds(f"{place}/simulation", dataset.simulation)
 
 
 def check_volume(place: str, dataset: DatasetSettings) -> None:
@@ -55,20 +53,10 @@ def check_volume(place: str, dataset: DatasetSettings) -> None:
             raise UserError(f"{place}/simulation/volume: a zoo needs volumes; give paths, globs or a list of them")
         if label_source(dataset) != "truth":
             raise UserError(f"{place}/labels/source: a zoo has labels of its own; leave it out")
-    elif isinstance(volume, list) or (volume is not None and any(sign in volume for sign in "*?[")):
+    elif isinstance(volume, list) or (volume is not None and has_magic(volume)):
         raise UserError(
             f"{place}/simulation/volume: several volumes need simulation/zoo; give zoo: {{}}, or one volume"
         )
-
-
-def check_bounds(place: str, section: Any) -> None:
-    """Refuse a minimum above its maximum, anywhere in a simulation's settings."""
-    for key, value in section if isinstance(section, Section) else ():
-        if key in ("shape_px", "defocus_angstrom", "zoo"):
-            continue
-        if isinstance(value, list) and len(value) == 2 and value[0] > value[1]:
-            raise UserError(f"{place}/{key}: the minimum, {value[0]}, is more than the maximum, {value[1]}; swap them")
-        check_bounds(f"{place}/{key}", value)
 
 
 def check_labels(place: str, dataset: DatasetSettings) -> None:

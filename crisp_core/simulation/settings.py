@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from crisp_core.sections import (
+    RISING,
+    TWO,
     AmountBounds,
     Count,
     CountBounds,
@@ -153,7 +155,7 @@ class AggregateScenery(Section):
     n_per_micrograph: CountBounds = [0, 0]
     """Minimum and maximum number of clumps."""
 
-    n_particles: Annotated[list[Annotated[int, Field(ge=2)]], Field(min_length=2, max_length=2)] = [4, 15]
+    n_particles: Annotated[list[Annotated[int, Field(ge=2)]], TWO, RISING] = [4, 15]
     """Minimum and maximum number of particles in a clump."""
 
     spacing_diameters: Positive = 0.4
@@ -213,7 +215,7 @@ class SimulationSettings(Section):
     model_resolution_angstrom: Positive = 4.0
     """Resolution in Å of the density made from an atomic model; amplitudes fall to 1/e there."""
 
-    n_particles: Annotated[list[Count], Field(min_length=2, max_length=2)] = [100, 200]
+    n_particles: Annotated[list[Count], TWO, RISING] = [100, 200]
     """Minimum and maximum number of particles per micrograph."""
 
     min_distance_angstrom: NonNegative = 150.0

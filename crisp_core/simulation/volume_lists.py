@@ -5,6 +5,7 @@ The plan reads these lists, so that this module computes no density.
 
 import csv
 from collections.abc import Iterable, Mapping
+from glob import has_magic
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ def listed_volumes(volumes: str | Iterable[str], exclude: Iterable[str] = ()) ->
     """
     found: dict[str, str] = {}
     for pattern in [volumes] if isinstance(volumes, str) else volumes:
-        is_glob = any(sign in pattern for sign in "*?[")
+        is_glob = has_magic(pattern)
         is_entry = not is_glob and volume_source(pattern).kind in ("emdb", "pdb")
         for path in [pattern] if is_entry else matching_files([pattern]):
             name = volume_name(path)

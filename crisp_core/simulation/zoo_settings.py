@@ -2,22 +2,19 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from crisp_core.sections import Natural, NonNegative, Positive, Section, Share, UserPath, mistake
-
-
-def _rising(bounds: list[float]) -> list[float]:
-    if bounds[0] > bounds[1]:
-        raise mistake(f"the minimum, {bounds[0]:g}, is larger than the maximum, {bounds[1]:g}; swap them")
-    return bounds
-
-
-TWO = Field(min_length=2, max_length=2)
-Range = Annotated[list[NonNegative], TWO, AfterValidator(_rising)]
-PositiveRange = Annotated[list[Positive], TWO, AfterValidator(_rising)]
-ShareRange = Annotated[list[Share], TWO, AfterValidator(_rising)]
-Counts = Annotated[list[Natural], TWO, AfterValidator(_rising)]
+from crisp_core.sections import (
+    AmountBounds,
+    CountBounds,
+    LengthBounds,
+    NonNegative,
+    Positive,
+    Section,
+    Share,
+    ShareBounds,
+    UserPath,
+)
 
 
 class ZooSettings(Section):
@@ -57,20 +54,20 @@ class ZooSettings(Section):
     extent_spread: Share = 0.2
     """Spread of the longest extent of a particle: the nominal diameter ± this share."""
 
-    micelle_angstrom: PositiveRange = [15.0, 30.0]
+    micelle_angstrom: LengthBounds = [15.0, 30.0]
     """Thickness of the detergent around membrane proteins (Å)."""
 
-    micelle_density: Range = [0.35, 0.9]
+    micelle_density: AmountBounds = [0.35, 0.9]
     """Density of the detergent, relative to the protein."""
 
     # particles
     empty: Share = 0.12
     """Share of the micrographs without particles."""
 
-    coverage: PositiveRange = [0.05, 0.5]
+    coverage: LengthBounds = [0.05, 0.5]
     """Share of the area that the particles' discs cover, log-uniform."""
 
-    distance_diameters: PositiveRange = [0.55, 1.1]
+    distance_diameters: LengthBounds = [0.55, 1.1]
     """Range of the minimum distance of two particles, in diameters."""
 
     uneven: Share = 0.3
@@ -79,7 +76,7 @@ class ZooSettings(Section):
     oriented: Share = 0.2
     """Share of the micrographs whose particles have a preferred orientation."""
 
-    strength: PositiveRange = [0.75, 1.2]
+    strength: LengthBounds = [0.75, 1.2]
     """Contrast of a particle relative to the mean of its kind."""
 
     # microscope
@@ -89,38 +86,38 @@ class ZooSettings(Section):
     spherical_aberrations_mm: Annotated[list[NonNegative], Field(min_length=1)] = [0.01, 1.4, 2.7]
     """Spherical aberrations to draw from (mm)."""
 
-    amplitude_contrast: ShareRange = [0.07, 0.12]
+    amplitude_contrast: ShareBounds = [0.07, 0.12]
     """Amplitude contrast (fraction)."""
 
-    defocus_angstrom: PositiveRange = [6000.0, 34000.0]
+    defocus_angstrom: LengthBounds = [6000.0, 34000.0]
     """Defocus (Å), underfocus positive."""
 
-    astigmatism_angstrom: Range = [0.0, 800.0]
+    astigmatism_angstrom: AmountBounds = [0.0, 800.0]
     """Difference of the two defoci (Å)."""
 
     phase_plate: Share = 0.04
     """Share of the micrographs with a phase plate (30° to 120°)."""
 
     # noise
-    snr: PositiveRange = [0.12, 3.0]
+    snr: LengthBounds = [0.12, 3.0]
     """Ratio var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform."""
 
-    coloured_share: ShareRange = [0.0, 0.2]
+    coloured_share: ShareBounds = [0.0, 0.2]
     """Share of the noise's variance whose power falls with frequency."""
 
-    coloured_length_diameters: PositiveRange = [0.3, 2.5]
+    coloured_length_diameters: LengthBounds = [0.3, 2.5]
     """Length above which the power of that share is constant, in diameters."""
 
-    falloff_px: Range = [0.0, 1.4]
+    falloff_px: AmountBounds = [0.0, 1.4]
     """Wavelength (px) at which 1/e of the noise's power remains behind the detector."""
 
-    solvent: Range = [0.0, 0.2]
+    solvent: AmountBounds = [0.0, 0.2]
     """Standard deviation of the grain of the ice, in particles."""
 
-    gradient: Range = [0.0, 0.4]
+    gradient: AmountBounds = [0.0, 0.4]
     """Standard deviation of the slow change of brightness by uneven ice, in particles."""
 
-    gradient_diameters: PositiveRange = [8.0, 50.0]
+    gradient_diameters: LengthBounds = [8.0, 50.0]
     """Shortest wavelength of that change, in diameters."""
 
     # scenery
@@ -133,19 +130,19 @@ class ZooSettings(Section):
     film_particles: Share = 0.3
     """Share of the carbon films that also have particles on them."""
 
-    crystals: Counts = [0, 3]
+    crystals: CountBounds = [0, 3]
     """Number of ice crystals on a micrograph with contaminants."""
 
-    beads: Counts = [0, 5]
+    beads: CountBounds = [0, 5]
     """Number of round beads on a micrograph with contaminants."""
 
-    patches: Counts = [0, 6]
+    patches: CountBounds = [0, 6]
     """Number of thin patches of irregular outline on a micrograph with contaminants."""
 
     contaminated: Share = 0.5
     """Share of the micrographs with contaminants."""
 
-    contaminant_diameters: PositiveRange = [0.4, 8.0]
+    contaminant_diameters: LengthBounds = [0.4, 8.0]
     """Extent of a contaminant, in diameters, log-uniform."""
 
     gold: Share = 0.06
@@ -164,7 +161,7 @@ class ZooSettings(Section):
     lowpass: Share = 0.35
     """Share of the files that are low-passed."""
 
-    lowpass_px: Range = [0.4, 2.2]
+    lowpass_px: AmountBounds = [0.4, 2.2]
     """Standard deviation of the Gaussian of the low pass (px)."""
 
     denoised: Share = 0.3

@@ -52,7 +52,7 @@ def test_mistakes_of_a_zoo_are_named(volumes):
         zoo.check_zoo(plan(f"{volumes}/*.cif.gz", table=str(volumes / "no.tsv")), "sim")
     with pytest.raises(UserError, match="a zoo needs volumes"):
         plan(None)
-    with pytest.raises(UserError, match="is larger than the maximum"):
+    with pytest.raises(UserError, match="is more than the maximum"):
         plan(f"{volumes}/*.cif.gz", snr=[2.0, 1.0])
     config = copy.deepcopy(CONFIG)
     config["datasets"]["sim"]["simulation"]["volume"] = ["a.cif", "b.cif"]

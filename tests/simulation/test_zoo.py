@@ -37,7 +37,7 @@ def simulated(name="m", library=LIBRARY, seed=1, **settings):
 
 
 def test_minimum_and_maximum_must_rise():
-    with pytest.raises(ValidationError, match="larger than the maximum"):
+    with pytest.raises(ValidationError, match="more than the maximum"):
         ZooSettings(snr=[3, 1])
     with pytest.raises(ValidationError):
         ZooSettings(emtpy=0.5)
