@@ -18,7 +18,7 @@ use rule run_job as report_data with:
     params:
         **run_script("report_data"),
         dataset=ask_value(datasets.dataset_sizes),
-        threshold=ask_value(reports.given_threshold),
+        threshold=ask_value(pickers.given_threshold),
         n_previews=ask_value(reports.n_previews),
 
 

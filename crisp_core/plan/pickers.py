@@ -208,6 +208,12 @@ def chosen_threshold(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     return [f"results/{dataset}/{experiment}/threshold.yaml"] if threshold is None else []
 
 
+def given_threshold(plan: Plan, *, experiment: str) -> float | str | None:
+    """Threshold that the config gives: a number, null, or the word of another picker's entry."""
+    settings = plan.experiment(experiment)
+    return settings.centers.threshold if settings.picker is None else settings.picker.threshold
+
+
 def compared_entries(plan: Plan, comparison: str) -> list[str]:
     """Experiments of a comparison."""
     return plan.settings.comparisons[comparison].entries
@@ -262,12 +268,11 @@ def entry_facts(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[
 
 def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
     experiment = plan.experiment(entry)
+    threshold = given_threshold(plan, experiment=entry)
     leak: bool | str
-    threshold: float | str | None
     if experiment.picker is not None:
-        threshold, leak = experiment.picker.threshold, experiment.picker.leak
+        leak = experiment.picker.leak
     else:
-        threshold = experiment.centers.threshold
         leak = "unknown" if parts_are_unknown(plan, dataset, entry) else False
     return {
         "kind": picker_name(experiment) or "network",

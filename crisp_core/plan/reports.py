@@ -54,12 +54,6 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
     return files
 
 
-def given_threshold(plan: Plan, *, experiment: str) -> float | str | None:
-    """Threshold that the config gives: a number, null, or the word of another picker's entry."""
-    settings = plan.experiment(experiment)
-    return settings.centers.threshold if settings.picker is None else settings.picker.threshold
-
-
 def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     """Plots of a run that the report shows; those of the training from the folder of the network.
 

@@ -1,13 +1,20 @@
 """What rules take from datasets that simulate many volumes."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from crisp_core.paths import check_patterns
 from crisp_core.plan.datasets import dataset_sizes, simulation_of
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import is_zoo
-from crisp_core.simulation.volume_lists import excluded_names, listed_volumes, membrane_names, read_volume_table
+from crisp_core.simulation.volume_lists import (
+    VolumeFacts,
+    excluded_names,
+    listed_volumes,
+    membrane_names,
+    read_volume_table,
+)
 from crisp_core.simulation.volumes import volume_source
 from crisp_core.simulation.zoo_settings import ZooSettings
 
@@ -35,9 +42,12 @@ def settings_of(plan: Plan, dataset: str) -> ZooSettings:
 
 def zoo_volumes(plan: Plan, dataset: str) -> dict[str, str]:
     """Volumes of a zoo by name, paths or identifiers, without the excluded ones."""
-    patterns, settings = simulation_of(plan, dataset).volume or [], settings_of(plan, dataset)
-    excluded = excluded_names(settings.exclude, read_volume_table(settings.table), listed_volumes(patterns))
-    return listed_volumes(patterns, excluded)
+    return _volumes(plan, dataset, read_volume_table(settings_of(plan, dataset).table))
+
+
+def _volumes(plan: Plan, dataset: str, table: Mapping[str, VolumeFacts]) -> dict[str, str]:
+    patterns = simulation_of(plan, dataset).volume or []
+    return listed_volumes(patterns, excluded_names(settings_of(plan, dataset).exclude, table, listed_volumes(patterns)))
 
 
 def library_files(plan: Plan, *, dataset: str) -> list[str]:
@@ -47,11 +57,13 @@ def library_files(plan: Plan, *, dataset: str) -> list[str]:
 
 def library_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Volumes of a zoo by name, membrane proteins among them, their longest extent in voxels, and their resolution."""
-    settings, volumes = settings_of(plan, dataset), zoo_volumes(plan, dataset)
+    settings = settings_of(plan, dataset)
+    table = read_volume_table(settings.table)
+    volumes = _volumes(plan, dataset, table)
     largest = dataset_sizes(plan, dataset=dataset)["diameter_px"] * (1 + settings.extent_spread)
     return {
         "volumes": volumes,
-        "membrane": membrane_names(read_volume_table(settings.table), volumes),
+        "membrane": membrane_names(table, volumes),
         "extent_px": math.ceil(largest),
         "resolution_angstrom": simulation_of(plan, dataset).model_resolution_angstrom,
     }
