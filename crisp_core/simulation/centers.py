@@ -66,7 +66,7 @@ def draw_centers(
         if found == n:
             break
         candidate = rng.uniform(low, high)
-        if not _is_far(candidate, xy[:found], min_distance_px) or not (allowed is None or allowed(candidate)):
+        if not is_far(candidate, xy[:found], min_distance_px) or not (allowed is None or allowed(candidate)):
             continue
         xy[found] = candidate
         found += 1
@@ -175,7 +175,7 @@ def draw_neighbour(
         candidate = xy[rng.integers(len(xy))] + distance * np.array([np.cos(angle), np.sin(angle)])
         # The given position itself has the drawn distance; the tolerance is for rounding.
         keep = min(min_distance_px, distance) - 1e-6
-        if (candidate < margin_px).any() or (candidate > last).any() or not _is_far(candidate, xy, keep):
+        if (candidate < margin_px).any() or (candidate > last).any() or not is_far(candidate, xy, keep):
             continue
         if allowed(candidate):
             return candidate
@@ -185,7 +185,18 @@ def draw_neighbour(
     )
 
 
-def _is_far(candidate: np.ndarray, xy: np.ndarray, distance_px: float) -> bool:
+def is_far(candidate: np.ndarray, xy: np.ndarray, distance_px: float) -> bool:
+    """Whether a position has a distance from all others.
+
+    Parameters
+    ----------
+    candidate : (2,) array
+        Position (x, y) in px.
+    xy : (n, 2) array
+        The other positions in px.
+    distance_px : float
+        Minimum distance.
+    """
     return bool(((xy - candidate) ** 2).sum(axis=1).min(initial=np.inf) >= distance_px**2)
 
 

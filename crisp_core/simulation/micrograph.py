@@ -15,7 +15,7 @@ from crisp_core.geometry import Shape, angstrom_to_px, even_fft_size
 from crisp_core.seeds import named_rng
 from crisp_core.simulation.centers import draw_centers, draw_centers_in_scenery, draw_rotations
 from crisp_core.simulation.noise import colour_noise, draw_uneven_ice, noise_sd
-from crisp_core.simulation.projections import place_projections, project
+from crisp_core.simulation.projections import mean_projected_density, place_projections, project
 from crisp_core.simulation.scenery import (
     Scenery,
     class_map,
@@ -189,8 +189,3 @@ def image_scenery(
         ice = draw_uneven_ice(shape, length_px=length_px, rng=element_rng("gradient", **own))
         seen -= np.float32(gradient.strength) * ice
     return unit * seen, class_map(scene, shape, aggregated)
-
-
-def mean_projected_density(volume: np.ndarray, diameter_px: float) -> float:
-    """Return the mean projected density of a particle over a disc of its diameter, the unit of matter in scenery."""
-    return float(np.sum(volume, dtype=float)) / (np.pi * diameter_px**2 / 4)

@@ -99,3 +99,8 @@ def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     phase = np.exp(-2j * np.pi * (fy[:, None] * y + fx * x)).astype(np.complex64)
     spectra = scipy.fft.rfft2(images.astype(np.float32, copy=False), workers=FFT_THREADS)
     return scipy.fft.irfft2(spectra * phase, s=(height, width), workers=FFT_THREADS)
+
+
+def mean_projected_density(volume: np.ndarray, diameter_px: float) -> float:
+    """Return the mean projected density of a particle over a disc of its diameter, the unit of matter in scenery."""
+    return float(np.sum(volume, dtype=float)) / (np.pi * diameter_px**2 / 4)

@@ -15,6 +15,7 @@ from crisp_core.seeds import named_rng
 from crisp_core.simulation.habits import BORDERS, DENOISERS, LOCAL_CONTRASTS, Habits
 from crisp_core.simulation.library import LibraryVolume, extent_of_density
 from crisp_core.simulation.micelle import with_micelle
+from crisp_core.simulation.projections import mean_projected_density
 from crisp_core.simulation.shapes import random_blob, random_shell
 from crisp_core.simulation.volumes import resample_volume
 from crisp_core.simulation.zoo_settings import ZooSettings
@@ -144,8 +145,8 @@ def as_kind(source: str, volume: LibraryVolume, extent_px: float, extent_angstro
         Extent of the real particle, in Å.
     """
     density = resample_volume(volume.density, 1.0, volume.extent_px / extent_px)
-    mean = float(density.sum(dtype=float)) / (np.pi * extent_px**2 / 4)
-    return ParticleKind(source, density / np.float32(mean), extent_px, extent_angstrom)
+    unit = np.float32(mean_projected_density(density, extent_px))
+    return ParticleKind(source, density / unit, extent_px, extent_angstrom)
 
 
 def draw_lens(settings: ZooSettings, pixel_size: float, rng: np.random.Generator) -> dict[str, float]:

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.ndimage
 from scipy.spatial.transform import Rotation
 
-from crisp_core.simulation.centers import draw_rotations
+from crisp_core.simulation.centers import draw_rotations, is_far
 from crisp_core.simulation.noise import draw_grain
 
 # Candidates per particle that is asked for; a crowded micrograph takes what finds room.
@@ -76,7 +76,7 @@ def draw_places(
     for candidate in candidates:
         if k == n:
             break
-        if k == 0 or ((found[:k] - candidate) ** 2).sum(axis=1).min() >= min_distance_px**2:
+        if is_far(candidate, found[:k], min_distance_px):
             found[k] = candidate
             k += 1
     return found[:k]

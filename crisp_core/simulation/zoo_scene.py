@@ -18,6 +18,7 @@ from crisp_core.simulation.contaminants import (
 )
 from crisp_core.simulation.noise import draw_grain
 from crisp_core.simulation.scenery import Scenery, class_map
+from crisp_core.simulation.zoo import log_uniform
 from crisp_core.simulation.zoo_settings import ZooSettings
 
 
@@ -86,7 +87,7 @@ def draw_film(shape: Shape, *, diameter_px: float, rng: np.random.Generator) -> 
         Source of random numbers.
     """
     direction, share = rng.uniform(-np.pi, np.pi), rng.uniform(0.03, 0.6)
-    radius = float(np.exp(rng.uniform(*np.log([15, 200])))) * diameter_px
+    radius = log_uniform((15, 200), rng) * diameter_px
     towards = np.array([np.cos(direction), np.sin(direction)])
     extent = np.abs(towards) @ (shape[1], shape[0])
     x, y = np.array([shape[1] - 1, shape[0] - 1]) / 2 + towards * ((0.5 - share) * extent - radius)
@@ -147,7 +148,7 @@ def draw_contaminants(
     if rng.random() < settings.contaminated:
         for kind, bounds in (("crystal", settings.crystals), ("bead", settings.beads), ("patch", settings.patches)):
             for _ in range(draw_count(bounds, rng)):
-                diameter = float(np.exp(rng.uniform(*np.log(settings.contaminant_diameters)))) * diameter_px
+                diameter = log_uniform(settings.contaminant_diameters, rng) * diameter_px
                 found.append(draw_contaminant(kind, shape, diameter, rng))
     if rng.random() < settings.gold:
         diameter = rng.uniform(0.2, 0.8) * diameter_px
@@ -178,8 +179,7 @@ def draw_contaminant(kind: str, shape: Shape, diameter_px: float, rng: np.random
     for periods in (1, 2, 3, 4, 5):
         wave = np.cos(periods * OUTLINE_ANGLES + rng.uniform(-np.pi, np.pi))
         outline = outline + rng.normal(0, unevenness / np.sqrt(periods)) * wave
-    low, high = {"crystal": (0.8, 6), "bead": (0.6, 5), "patch": (0.5, 2), "gold": (6, 15)}[kind]
-    density = float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    density = log_uniform({"crystal": (0.8, 6), "bead": (0.6, 5), "patch": (0.5, 2), "gold": (6, 15)}[kind], rng)
     bevel = {"crystal": ICE_BEVEL, "patch": rng.uniform(0.1, 0.6)}.get(kind, BEAD_BEVEL)
     absorption = rng.uniform(0.5, 0.9) if kind == "gold" else rng.uniform(0.05, 0.5)
     radii = diameter_px / 2 * np.clip(outline, 0.3, 1.8)

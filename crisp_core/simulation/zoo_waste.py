@@ -4,6 +4,7 @@ import numpy as np
 
 from crisp_core.geometry import Shape
 from crisp_core.simulation.contaminants import draw_aggregates
+from crisp_core.simulation.projections import mean_projected_density
 from crisp_core.simulation.settings import AggregateScenery
 from crisp_core.simulation.shapes import random_blob
 from crisp_core.simulation.zoo import ParticleKind, ZooDraw
@@ -61,7 +62,7 @@ def lump_of(diameter_px: float, rng: np.random.Generator) -> ParticleKind:
     """Draw a lump of denatured protein, about half a particle wide, as dense as a particle."""
     extent_px = rng.uniform(0.4, 0.8) * diameter_px
     volume = random_blob(extent_px, rng)
-    mean = float(volume.density.sum(dtype=float)) / (np.pi * extent_px**2 / 4)
+    mean = mean_projected_density(volume.density, extent_px)
     thickness = extent_px / diameter_px
     return ParticleKind("lump", volume.density * np.float32(thickness / mean), extent_px, 0.0)
 
