@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import yaml
 
+from crisp_core.datasets.splits import read_part
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-validation = set(split.loc[split["part"] == "validation", "micrograph"])
+validation = set(read_part(snakemake.input.split, "validation"))
 for path in snakemake.input.names:
     validation &= set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])
 found = pd.concat([read_coordinates_star(path) for path in snakemake.input.found], ignore_index=True)

@@ -1,6 +1,5 @@
 """Rule join_coordinates: the coordinates of all additions to a dataset in one table."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -23,8 +22,7 @@ matched = [pd.read_csv(path, sep="\t", dtype=texts, keep_default_na=False) for p
 names = joined_names([*matched, strangers.names])
 names.to_csv(snakemake.output.names, sep="\t", index=False)
 unmatched_paths = unmatched_files(names, snakemake.params.micrographs)
-earlier = (read_quarantine(path) for path in snakemake.input.quarantine)
-refused = chain(strangers.refused, *earlier, unmatched_paths)
+refused = [*strangers.refused, *read_quarantine(*snakemake.input.quarantine), *unmatched_paths]
 # a file of many micrographs is read for every addition
 write_quarantine(snakemake.output.quarantine, list(dict.fromkeys(refused)))
 unmatched = names.query("micrograph == ''")

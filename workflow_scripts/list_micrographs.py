@@ -1,6 +1,5 @@
 """Rule list_micrographs: table of the micrographs that could be read; with those in quarantine, they are all."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -22,7 +21,7 @@ for images in snakemake.input.images:
         rows.append((name, paths[name], params.star_paths[name], *grid.full_shape, grid.pixel_size, stated))
 columns = ["micrograph", "path", "star_path", "height", "width", "working_pixel_size", "header_pixel_size"]
 table = pd.DataFrame(rows, columns=columns)
-refused = chain.from_iterable(read_quarantine(path) for path in snakemake.input.quarantine)
+refused = read_quarantine(*snakemake.input.quarantine)
 check_micrographs(paths, table["micrograph"], refused, source=f"results/{snakemake.wildcards.dataset}")
 table.to_csv(snakemake.output[0], sep="\t", index=False)
 log.info("%d of %d micrographs can be used", len(table), len(paths))

@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
+from crisp_core.datasets.splits import read_part
 from crisp_core.evaluation.matching import flag_matched_rows
 from crisp_core.figures.overlays import draw_overlay
 from crisp_core.figures.style import save_figure
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 MOST_OVERLAYS = 20
 
 log = start_log(snakemake.log[0])
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
-test = sorted(split.loc[split["part"] == "test", "micrograph"])
+test = sorted(read_part(snakemake.input.split, "test"))
 if len(test) > MOST_OVERLAYS:
     log.info("drawing the first %d of %d test micrographs", MOST_OVERLAYS, len(test))
 test = set(test[:MOST_OVERLAYS])

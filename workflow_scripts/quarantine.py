@@ -1,6 +1,5 @@
 """Rule quarantine: what a dataset's stages refused, what contradicts the config, and which files are left out."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 stages = ("prepare", "coordinates", "ctf", "labels")
-tables = chain.from_iterable(snakemake.input[stage] for stage in stages)
-refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
+refused = read_quarantine(*(path for stage in stages for path in snakemake.input[stage]))
 for path, stage, reason in refused:
     log.warning("quarantined by %s: %s (%s)", stage, path, reason)
 write_quarantine(snakemake.output.quarantine, refused)

@@ -1,6 +1,5 @@
 """Rule quarantine_run: micrographs that the batches of a run refused."""
 
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
@@ -10,7 +9,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-refused = list(chain.from_iterable(read_quarantine(path) for path in snakemake.input.refused))
+refused = read_quarantine(*snakemake.input.refused)
 for path, stage, reason in refused:
     log.warning("quarantined by %s: %s (%s)", stage, path, reason)
 write_quarantine(snakemake.output[0], refused)

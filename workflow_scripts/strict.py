@@ -1,6 +1,5 @@
 """Rule strict: at the end of a run, an error if a file was quarantined."""
 
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 tables = snakemake.input.quarantine
-refused = list(chain.from_iterable(read_quarantine(path) for path in tables))
+refused = read_quarantine(*tables)
 if refused:
     raise UserError(
         f"strict: the run is finished, but {len(refused)} files were quarantined, see {', '.join(tables)}; the first: "

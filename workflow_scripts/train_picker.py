@@ -5,8 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
+from crisp_core.datasets.splits import read_part
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.options import chosen
@@ -18,10 +17,9 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 picker = chosen(PICKERS, snakemake.params.picker, place="picker", key="program")
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
 part = TrainingPart(
     images=snakemake.input.images,
-    names=set(split.loc[split["part"] == "train", "micrograph"]),
+    names=set(read_part(snakemake.input.split, "train")),
     coordinates=read_coordinates_star(snakemake.input.coordinates),
     folder=Path(),
     threads=snakemake.threads,

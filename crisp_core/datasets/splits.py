@@ -136,6 +136,12 @@ def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, so
             )
 
 
+def read_part(split: str | Path, part: str) -> list[str]:
+    """Names of the micrographs of a part, in the order of the file of a split."""
+    table = pd.read_csv(split, sep="\t", dtype=str, keep_default_na=False)
+    return table.loc[table["part"] == part, "micrograph"].tolist()
+
+
 def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
     """Add micrographs to the test part; the other parts stay unchanged.
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.classes import PARTICLE
+from crisp_core.datasets.splits import read_part
 from crisp_core.formats.arrays import Grid, array_grids, array_names, read_array
 from crisp_core.picking.removal import kept_on_map
 
@@ -65,11 +66,11 @@ def find_validation_maps(split: str, probability: Iterable[str], images: Iterabl
     probability, images : iterables of str
         Files of all batches with predicted probabilities and with prepared images.
     """
-    table = pd.read_csv(split, sep="\t", dtype=str)
-    validation = set(table.loc[table["part"] == "validation", "micrograph"])
-    files = {name: path for path in probability for name in array_names(path, "probability") if name in validation}
-    return ValidationMaps(
-        files,
-        {name: path for path in images for name in array_names(path, "image")},
-        {name: array_grids(path, "probability")[name] for name, path in files.items()},
-    )
+    validation = set(read_part(split, "validation"))
+    files: dict[str, str] = {}
+    grids: dict[str, Grid] = {}
+    for path in probability:
+        found = {name: grid for name, grid in array_grids(path, "probability").items() if name in validation}
+        files |= dict.fromkeys(found, path)
+        grids |= found
+    return ValidationMaps(files, {name: path for path in images for name in array_names(path, "image")}, grids)

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.classes import AVOIDED, PARTICLE
+from crisp_core.datasets.splits import read_part
 from crisp_core.formats.arrays import write_array
 from crisp_core.picking.settings import RemovalSettings
 from crisp_core.picking.validation import find_validation_maps
@@ -32,3 +33,10 @@ def test_maps_labels_and_filters_are_those_of_the_validation_part(tmp_path):
     away = RemovalSettings(**{f"{each.name}_diameters": None for each in AVOIDED})
     kept = maps.filter_of("b", removal=away, diameter_px=4.0, box_px=0)(found)
     np.testing.assert_allclose(kept[["x", "y", "score"]], [[2.0, 4.0, 0.9]])
+
+
+def test_a_part_is_read_in_the_order_of_its_file(tmp_path):
+    path = tmp_path / "split.tsv"
+    path.write_text("micrograph\tpart\nNA\ttest\nm2\ttrain\nm1\ttest\n")
+    assert read_part(path, "test") == ["NA", "m1"]
+    assert read_part(path, "validation") == []
