@@ -116,10 +116,10 @@ def problem(errors: Sequence[ErrorDetails], value: Any) -> str:
     return f"{shown}: {errors[0]['msg']}; change it"
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(text: str) -> bool:
     """Whether a text has the form of a number."""
     try:
-        return isinstance(value, str) and isfinite(float(value))
+        return isfinite(float(text))
     except ValueError:
         return False
 

@@ -33,7 +33,7 @@ NOTHING_USABLE = (
 def given_settings(finder: str | Mapping[str, Any] | Finder, threshold: float) -> dict[str, Any]:
     """Contents of a `centers.yaml` where the config gives the threshold; `search` takes the default finder."""
     setting = chosen_finder(DEFAULT if finder == "search" else finder)
-    return {"finder": setting.model_dump(), "threshold": float(threshold)}
+    return {"finder": setting.plain(), "threshold": float(threshold)}
 
 
 def find_centers(
@@ -198,7 +198,7 @@ def pick_settings(setting: Finder, score: PickScore, target_precision: float | N
     if math.isnan(measures["threshold"]) or not score.scores.size:
         raise UserError(NOTHING_USABLE)
     return {
-        "finder": setting.model_dump(),
+        "finder": setting.plain(),
         "threshold": float(measures["threshold"]),
         "expected_precision": measures["precision"],
         "expected_recall": measures["recall"],

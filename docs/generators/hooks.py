@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
+from crisp_core.settings.reference import config_page  # noqa: E402
 from docs.generators.api import api_pages  # noqa: E402
 from docs.generators.choices import choices_page  # noqa: E402
-from docs.generators.config_page import config_page  # noqa: E402
 from docs.generators.examples import examples_page  # noqa: E402
 from docs.generators.figures import figures_page  # noqa: E402
 from docs.generators.rules import rules_page  # noqa: E402
@@ -27,7 +27,7 @@ GENERATED: dict[str, Callable[[Path], str]] = {
     "contributing.md": lambda root: (root / "CONTRIBUTING.md").read_text(),
     "changelog.md": lambda root: (root / "CHANGELOG.md").read_text(),
     "licence.md": lambda root: f"# Licence\n\n```text\n{(root / 'LICENSE').read_text()}```\n",
-    "reference/config.md": config_page,
+    "reference/config.md": lambda root: config_page(),
     "reference/rules.md": rules_page,
     "reference/choices.md": choices_page,
     "reference/figures.md": figures_page,
