@@ -174,7 +174,9 @@ def test_no_micrograph_is_lost():
         check_micrographs(GIVEN, ["a"], REFUSED, source="results/d")
     with pytest.raises(UserError, match=r"are not 3 used \+ 1 quarantined, see raw/c\.mrc; "):
         check_micrographs(GIVEN, ["a", "b", "c"], REFUSED, source="results/d")
-    with pytest.raises(UserError, match=r"^results/d: none of 1 micrographs can be used; reason for the first: empty$"):
+    with pytest.raises(
+        UserError, match=r"^results/d: none of 1 micrographs can be used; correct them, the first: empty$"
+    ):
         check_micrographs({"c": "raw/c.mrc"}, [], REFUSED, source="results/d")
 
 

@@ -156,8 +156,8 @@ def _import_one(
 
 def _check_some_left(left: Sized, paths: Sequence[str], refused: Sequence[Refused], required: bool) -> None:
     if required and not len(left):
-        reason = refused[0].reason if refused else "there is none; correct coordinates/files"
-        raise UserError(f"none of {len(paths)} coordinate files can be used; reason for the first: {reason}")
+        reason = refused[0].reason if refused else "there is none"
+        raise UserError(f"coordinates/files: none of {len(paths)} files can be used; correct them, the first: {reason}")
 
 
 def _names(
@@ -323,6 +323,7 @@ def import_checked(
     options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin, "scale": scale}
 
     def advice(table: pd.DataFrame) -> str:
+        """Factor at which coordinates outside their micrograph would fit, as an addition to the message."""
         name = table["micrograph"].iloc[0]
         return scale_advice(table[["x", "y"]].to_numpy(), read_array(file_of[name], "image", name), **options)
 

@@ -23,10 +23,10 @@ def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
     pd.DataFrame(list(refused), columns=Refused._fields).to_csv(path, sep="\t", index=False)
 
 
-def read_quarantine(path: str | Path) -> list[Refused]:
-    """Read a file of `write_quarantine`."""
-    table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    return [Refused(*row) for row in table.itertuples(index=False)]
+def read_quarantine(*paths: str | Path) -> list[Refused]:
+    """Read files of `write_quarantine`, one after the other."""
+    tables = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in paths]
+    return [Refused(*row) for table in tables for row in table.itertuples(index=False)]
 
 
 def refused_micrographs(reasons: Mapping[str, str], paths: Mapping[str, str], *, stage: str) -> list[Refused]:
@@ -66,7 +66,7 @@ def check_micrographs(
     used, refused = list(used), list(refused)
     if given and not used and refused:
         raise UserError(
-            f"{source}: none of {len(given)} micrographs can be used; reason for the first: {refused[0].reason}"
+            f"{source}: none of {len(given)} micrographs can be used; correct them, the first: {refused[0].reason}"
         )
     found = Counter(given[name] for name in used) + Counter(path for path, _, _ in refused)
     wrong = _first_difference(Counter(given.values()), found)

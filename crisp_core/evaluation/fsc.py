@@ -41,6 +41,7 @@ def shell_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     shells = shell_numbers(n).ravel()
 
     def summed(values: np.ndarray) -> np.ndarray:
+        """Sum of the values in every shell."""
         return np.bincount(shells, values.ravel(), minlength=n // 2 + 1)[: n // 2 + 1]
 
     shared = summed((first * second.conj()).real)

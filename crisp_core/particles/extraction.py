@@ -133,6 +133,7 @@ def extract_stack(
         log.warning("%s: has no CTF; its coordinates get no particle images", name)
 
     def stacks() -> Iterator[np.ndarray]:
+        """Yield the particle images of one micrograph after the other."""
         for name, rows in coordinates[usable].groupby("micrograph", sort=False):
             try:
                 image = _read_unchanged(micrographs[name], name, pixel_size, (shapes or {}).get(name))

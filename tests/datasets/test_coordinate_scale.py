@@ -175,7 +175,7 @@ def test_all_files_at_another_scale_end_the_first_import_and_are_refused_in_a_la
     with pytest.raises(UserError, match=r"none of 2 .*lie outside .*; they fit when multiplied by 0\.5"):
         import_all(prepared, {"a": 2, "b": 2})
     with pytest.raises(
-        UserError, match=r"none of 2 .*; reason for the first: the coordinates of a fit when multiplied by 2"
+        UserError, match=r"none of 2 .*; correct them, the first: the coordinates of a fit when multiplied by 2"
     ):
         import_all(prepared, {"a": 0.5, "b": 0.25})
     later = import_all(prepared, both, required=False)

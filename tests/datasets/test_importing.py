@@ -79,7 +79,9 @@ def test_a_mistake_in_a_file_of_many_costs_one_micrograph(folder):
 
 
 def test_nothing_to_use_is_an_error_with_the_first_reason(folder):
-    with pytest.raises(UserError, match=r"none of 1 coordinate files can be used; reason for the first: .*text\.csv"):
+    with pytest.raises(
+        UserError, match=r"^coordinates/files: none of 1 files can be used; correct them, the first: .*text\.csv"
+    ):
         imported(folder, "text.csv")
     with pytest.raises(UserError, match="none of 1 names matches a micrograph"):
         imported(folder, "stranger.csv")

@@ -11,3 +11,11 @@ def test_nothing_refused_leaves_a_header(tmp_path):
     write_quarantine(tmp_path / "q.tsv", [])
     assert (tmp_path / "q.tsv").read_text() == "path\tstage\treason\n"
     assert read_quarantine(tmp_path / "q.tsv") == []
+
+
+def test_several_tables_are_read_in_order(tmp_path):
+    one, other = Refused("a.mrc", "prepare", "empty"), Refused("b.mrc", "labels", "empty")
+    for name, row in (("1.tsv", one), ("2.tsv", other)):
+        write_quarantine(tmp_path / name, [row])
+    assert read_quarantine(tmp_path / "2.tsv", tmp_path / "1.tsv") == [other, one]
+    assert read_quarantine() == []
