@@ -26,8 +26,12 @@ from crisp_core.segmentation.crf.solvers import Term, mean_field, solve
 
 SIDE, SMALL = 512, 64
 BANDWIDTHS = {"160 / 0.05 / 3": (160.0, 0.05, 3.0), "80 / 13 / 3, 8 bits": (80.0, 13.0, 3.0)}
-MEAN_FIELD = {"solver": "mean_field", "initial_weight": 0.0}
-INTENSITY = LayerSettings(features="intensity", lowpass_px=0, **MEAN_FIELD)
+MEAN_FIELD = {"solver": "mean_field"}
+PUBLISHED = LayerSettings(alpha_px=160.0, gamma_px=3.0)
+# one grid for images of unit variance and of 8 bits
+INTENSITY = LayerSettings(
+    features="intensity", lowpass_px=0, grid_range=255, alpha_px=160.0, gamma_px=3.0, **MEAN_FIELD
+)
 FEATURE_CHANNELS = 16
 
 
@@ -216,11 +220,11 @@ def report_training(device: str, repeats: int) -> None:
     """Seconds and memory of training steps, for the layers that learn."""
     logits, image = drawn_tile(SIDE)
     maps = torch.randn(1, FEATURE_CHANNELS, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
-    learned = LayerSettings(features="learned", operator="pooled", beta=0.5)
+    learned = PUBLISHED.changed(features="learned", operator="pooled", beta=0.5)
     layers = {
         "intensity, grid, mean field": (CrfLayer(INTENSITY, 2), image),
-        "logits, grid, Frank-Wolfe (published)": (CrfLayer(LayerSettings(), 2), image),
-        "logits, pooled, Frank-Wolfe": (CrfLayer(LayerSettings(operator="pooled"), 2), image),
+        "logits, grid, Frank-Wolfe (published)": (CrfLayer(PUBLISHED, 2), image),
+        "logits, pooled, Frank-Wolfe": (CrfLayer(PUBLISHED.changed(operator="pooled"), 2), image),
         "learned, pooled, Frank-Wolfe": (CrfLayer(learned, 2, feature_channels=FEATURE_CHANNELS), maps),
     }
     steps = {

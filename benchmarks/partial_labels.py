@@ -22,7 +22,11 @@ sys.path.insert(0, str(ROOT))
 from crisp_core.formats.star import read_blocks, write_blocks  # noqa: E402
 
 LABELLED = "partial.star"
-FURTHER = {"epochs": 3, "network_learning_rate": 1.0e-4, "crf_learning_rate": 1.0e-2}
+# lengths as in examples/crf.yaml
+FURTHER = {
+    **{"epochs": 3, "network_learning_rate": 1.0e-4, "crf_learning_rate": 1.0e-2},
+    **{"alpha_diameters": 6.29, "gamma_diameters": 0.118, "lowpass_diameters": 0.0787},
+}
 DATASET = {
     "micrographs": "results/plain/micrographs/*.mrc",
     "pixel_size": 7.08,

@@ -9,13 +9,12 @@ import pandas as pd
 from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
 from crisp_core.segmentation.crf.settings import CrfSettings
-from crisp_core.segmentation.finetuning import finetuning_settings, with_crf
+from crisp_core.segmentation.finetuning import finetune, with_crf
 from crisp_core.segmentation.networks import load_network, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.starting import start_training
 from crisp_core.segmentation.starts import unlabelled_classes
-from crisp_core.segmentation.training import fit
 from crisp_core.segmentation.training_settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -34,21 +33,25 @@ parts, device = start_training(
 )
 trained = load_network(snakemake.input.network)
 crf = CrfSettings.of(params.crf)
-network = with_crf(trained.network, crf, len(trained.facts.classes))
+training, prediction = TrainingSettings.of(settings["training"]), PredictionSettings.of(settings["prediction"])
+network = with_crf(
+    *(trained.network, crf, len(trained.facts.classes)),
+    diameter_px=trained.facts.input.diameter_px,
+    tile_px=prediction.tile_px,
+)
 log.info("%s for %d epochs from %s, on %s", crf.type, crf.epochs, snakemake.input.network, device)
 start = hashlib.sha256(Path(snakemake.input.network).read_bytes()).hexdigest()
 resume = Resume(Path(params.resume), training_digest(parts, dict(params.items()) | {"network": start}))
-state, history = fit(
+state, history = finetune(
     network,
-    parts["train"],
-    parts["validation"],
-    settings=finetuning_settings(TrainingSettings.of(settings["training"]), crf),
-    prediction=PredictionSettings.of(settings["prediction"]),
+    parts,
+    crf=crf,
+    training=training,
+    prediction=prediction,
     classes=trained.facts.classes,
     unlabelled=unlabelled_classes(trained.facts.classes, params.labelled),
     device=device,
     seed=params.seed,
-    crf_learning_rate=crf.crf_learning_rate,
     resume=resume,
 )
 save_network(snakemake.output.network, trained._replace(network=network), state=state)

@@ -2,25 +2,24 @@
 
 import torch
 
-from benchmarks.crf import FEATURE_CHANNELS, INTENSITY, drawn_tile, inference, trained
+from benchmarks.crf import FEATURE_CHANNELS, INTENSITY, PUBLISHED, drawn_tile, inference, trained
 from benchmarks.gpu.work import Add, Work, median_seconds
 from crisp_core.segmentation.crf.layer import CrfLayer
-from crisp_core.segmentation.crf.settings import LayerSettings
 
 SIDE_PX = 512
 # The brute force takes no more pixels than that.
 BRUTE_PX = 64
 LEARNED = {"features": "learned", "beta": 0.5}
 LAYERS = {
-    "logits, grid, published": LayerSettings(),
-    "logits, pooled": LayerSettings(operator="pooled"),
+    "logits, grid, published": PUBLISHED,
+    "logits, pooled": PUBLISHED.changed(operator="pooled"),
     "intensity, grid, mean field": INTENSITY,
     "intensity, grid, mean field, low pass": INTENSITY.changed(lowpass_px=2.0),
     "intensity, pooled, mean field": INTENSITY.changed(operator="pooled"),
-    "learned, pooled": LayerSettings(operator="pooled", **LEARNED),
-    "logits, grid, line search": LayerSettings(step_rule="line_search", initial_weight=0.0),
-    f"logits, brute, {BRUTE_PX} x {BRUTE_PX}": LayerSettings(operator="brute"),
-    f"learned, brute, {BRUTE_PX} x {BRUTE_PX}": LayerSettings(operator="brute", **LEARNED),
+    "learned, pooled": PUBLISHED.changed(operator="pooled", **LEARNED),
+    "logits, grid, line search": PUBLISHED.changed(step_rule="line_search", initial_weight=0.0),
+    f"logits, brute, {BRUTE_PX} x {BRUTE_PX}": PUBLISHED.changed(operator="brute"),
+    f"learned, brute, {BRUTE_PX} x {BRUTE_PX}": PUBLISHED.changed(operator="brute", **LEARNED),
 }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
+from crisp_core.segmentation.crf.settings import check_operator
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
@@ -52,11 +53,9 @@ def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
             f"{place}/prediction: overlap_px {prediction.overlap_px} is more than half of tile_px "
             f"{prediction.tile_px}; make it smaller"
         )
-    crf = entry.crf
-    if isinstance(entry.network, str) or crf.operator != "grid":
-        return
-    if crf.type == "learned" or (crf.type == "logits" and len(entry.network.classes or CLASSES[:2]) > 2):
-        raise UserError(f"{place}/crf/operator: grid takes one feature only; give pooled, or leave it out")
+    if not isinstance(entry.network, str):
+        n_labels = len(entry.network.classes or CLASSES[:2])
+        check_operator(entry.crf.type, entry.crf.operator, n_labels, place=f"{place}/crf")
 
 
 def check_experiment(name: str, experiment: ExperimentSettings) -> None:

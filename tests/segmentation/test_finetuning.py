@@ -1,13 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from crisp_core.errors import UserError
+from crisp_core.segmentation import finetuning
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
+from crisp_core.segmentation.crf.grid_size import largest_grid
+from crisp_core.segmentation.crf.kernels import pixel_coordinates
 from crisp_core.segmentation.crf.layer import CrfLayer
 from crisp_core.segmentation.crf.network import CrfNetwork
 from crisp_core.segmentation.crf.settings import CrfSettings, LayerSettings
-from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, layer_settings, with_crf
+from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, keep_better
 from crisp_core.segmentation.inference import padded_logits, predict, tile_probabilities
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume
@@ -17,7 +21,11 @@ from .labelled import disc_micrographs
 from .test_training import NETWORK, PREDICTION, SETTINGS, Killed, assert_same, kill_at_forward, one_thread  # noqa: F401
 
 TYPES = ("intensity", "logits", "learned")
-SMALL_CRF = {"alpha_px": 8.0, "gamma_px": 1.5, "stride_px": 2, "learned_channels": 4, "iterations": 2, "epochs": 2}
+DIAMETER_PX = 25.0
+SMALL_CRF = {
+    **{"alpha_diameters": 0.32, "gamma_diameters": 0.06, "stride_px": 2, "learned_channels": 4},
+    **{"iterations": 2, "epochs": 2},
+}
 
 
 def section(**given):
@@ -35,14 +43,83 @@ def micrographs(tmp_path):
     return disc_micrographs(tmp_path)
 
 
-def test_the_defaults_are_the_published_settings():
-    assert layer_settings(section(type="logits"), 2) == LayerSettings()
-    assert layer_settings(section(type="intensity"), 4) == LayerSettings(features="intensity")
+def layer_settings(crf, n_labels):
+    return finetuning.layer_settings(crf, n_labels, diameter_px=DIAMETER_PX)
+
+
+def with_crf(network, crf, n_labels, *, tile_px=64):
+    return finetuning.with_crf(network, crf, n_labels, diameter_px=DIAMETER_PX, tile_px=tile_px)
+
+
+def test_the_settings_of_the_layer_follow_from_type_solver_and_diameter():
+    default = {"initial_weight": 0.5}
+    assert layer_settings(section(type="logits"), 2) == LayerSettings(**default)
+    assert layer_settings(section(type="intensity"), 4) == LayerSettings(features="intensity", **default)
     assert layer_settings(section(type="logits"), 4).operator == "pooled"
-    learned = {"features": "learned", "operator": "pooled", "beta": 0.5}
+    learned = {"features": "learned", "operator": "pooled", "beta": 0.5, **default}
     assert layer_settings(section(type="learned"), 2) == LayerSettings(**learned)
     given = {"operator": "pooled", "beta": 0.3, "solver": "mean_field"}
-    assert layer_settings(section(type="intensity", **given), 2) == LayerSettings(features="intensity", **given)
+    expected = LayerSettings(features="intensity", initial_weight=0.0, **given)
+    assert layer_settings(section(type="intensity", **given), 2) == expected
+    twice = finetuning.layer_settings(section(type="logits"), 2, diameter_px=50.0)
+    assert (twice.alpha_px, twice.gamma_px, twice.lowpass_px) == (50.0, 5.0, 4.0)
+
+
+def test_the_preset_of_the_paper_has_its_lengths_on_empiar_10017():
+    crf = section(type="logits", preset="paper")
+    # 191 Å at 1.77 Å/px
+    settings = finetuning.layer_settings(crf, 2, diameter_px=191 / 1.77)
+    assert (settings.alpha_px, settings.gamma_px) == (pytest.approx(160), pytest.approx(3))
+    assert (settings.couplings, settings.learn_kernel, settings.beta) == ("full", False, 0.05)
+    assert (settings.solver, settings.regularizer, settings.initial_weight) == ("frank_wolfe", "l2", 0.5)
+    # a given key wins, and what a rule gets as its parameter is the same section
+    changed = section(type="logits", preset="paper", couplings="potts")
+    assert changed.couplings == "potts" and CrfSettings.of(changed.plain()) == changed
+
+
+def test_lengths_in_pixels_are_refused_with_the_new_key():
+    with pytest.raises(ValidationError, match=r"write alpha_diameters with alpha_px divided by .* 6.4 at the default"):
+        section(type="logits", alpha_px=160)
+
+
+def test_a_grid_too_large_for_the_prediction_is_refused_before_training():
+    crf = section(type="intensity", alpha_diameters=0.4, beta=0.05, lowpass_diameters=0)
+    # 154 nodes along 512 px, 961 in the feature
+    with pytest.raises(UserError, match=r"154 × 154 × 961 cells"):
+        with_crf(small_network(), crf, 2, tile_px=512)
+    with_crf(small_network(), crf, 2, tile_px=256)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_the_largest_grid_bounds_the_grid_of_any_tile(scale):
+    settings = LayerSettings(features="intensity", alpha_px=10.0, beta=0.5)
+    features = scale * torch.randn(1, 1, 64, 64)
+    coordinates = pixel_coordinates(features.clamp(-8, 8), settings.alpha_px, settings.beta).flatten(2)
+    spans = ((coordinates.amax(2) - coordinates.amin(2)) * settings.grid_samples)[0]
+    assert all(int(span) + 1 <= n for span, n in zip(spans, largest_grid(settings, 64), strict=True))
+    layer = CrfLayer(settings, 2)
+    assert torch.isfinite(layer(torch.randn(1, 2, 64, 64), features)).all()
+
+
+@pytest.mark.parametrize("kind", ["control", *TYPES])
+def test_a_further_training_that_does_not_help_leaves_the_start(kind):
+    network = small_network()
+    images = torch.randn(1, 1, 40, 32)
+    with torch.no_grad():
+        expected = padded_logits(network, images).softmax(1)
+    start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    wrapped = with_crf(network, section(type=kind, **SMALL_CRF), 2).eval()
+    with torch.no_grad():
+        for parameter in wrapped.parameters():
+            parameter.add_(0.1)
+    state = {name: tensor.clone() for name, tensor in wrapped.state_dict().items()}
+    rows = [{"train_loss": 1.0, "validation_loss": 1.0, "validation_iou": iou} for iou in (0.5, 0.4, 0.6)]
+    assert keep_better(wrapped, start, state, rows) is state
+    kept = keep_better(wrapped, start, state, rows[:2])
+    wrapped.load_state_dict(kept)
+    with torch.no_grad():
+        # softmax of log probabilities are the probabilities
+        torch.testing.assert_close(padded_logits(wrapped, images).softmax(1), expected)
 
 
 @pytest.mark.parametrize("kind", TYPES)
@@ -129,7 +206,7 @@ def blobs(shape):
 
 @pytest.mark.parametrize("kind", ["intensity", "logits"])
 def test_tiles_differ_from_one_tile_only_a_little_and_most_at_the_seam(kind):
-    crf = section(type=kind, alpha_px=8, beta=0.3, gamma_px=2)
+    crf = section(type=kind, alpha_diameters=0.32, beta=0.3, gamma_diameters=0.08, lowpass_diameters=0.08)
     wrapped = with_crf(PixelNetwork(), crf, 2)
     image = blobs((64, 160))
     whole = predict(wrapped, image, tile_px=160, overlap_px=0)[1]

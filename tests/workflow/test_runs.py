@@ -572,7 +572,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(tiny_run, tmp_
 
 
 def test_a_crf_and_its_control_start_from_the_network_and_predict(tiny_run):
-    crf = {"epochs": 1, "alpha_px": 20, "network_learning_rate": 1e-4, "crf_learning_rate": 1e-2}
+    crf = {"epochs": 1, "alpha_diameters": 0.8, "network_learning_rate": 1e-4, "crf_learning_rate": 1e-2}
     config = copy.deepcopy(TINY)
     config["experiments"]["control"] = {"extend": "small", "crf": {"type": "control", **crf}}
     config["experiments"]["logits"] = {"extend": "control", "crf": {"type": "logits"}}
@@ -589,7 +589,7 @@ def test_a_crf_and_its_control_start_from_the_network_and_predict(tiny_run):
     small, control, logits = (tiny_run / RESULTS / name for name in ("small", "control", "logits"))
     for folder in (control, logits):
         assert not (folder / "network.pt").exists() and not (folder / "training").exists()
-        assert len(pd.read_csv(folder / "history_crf.tsv", sep="\t")) == 1
+        assert len(pd.read_csv(folder / "history_crf.tsv", sep="\t")) == 2
     table = pd.read_csv(tiny_run / target, sep="\t").query("seed == '1'").set_index("experiment")
     assert list(table.index) == ["small", "control", "logits"]
     assert (table["n_regions"] > 0).all() and table["n_labelled"].nunique() == 1

@@ -122,7 +122,7 @@ class _GaussianFilter(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: torch.Tensor, coordinates: torch.Tensor, filtered: Kernel) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, coordinates: torch.Tensor, filtered: Kernel) -> torch.Tensor:
         """Filter the values.
 
         Parameters
@@ -143,7 +143,7 @@ class _GaussianFilter(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+    def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None, None]:
         """Return the gradients of the values and of the coordinates, from the gradient (b, m, n) of the result."""
         x, coordinates, y = ctx.saved_tensors
         if not ctx.needs_input_grad[1]:

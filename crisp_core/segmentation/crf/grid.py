@@ -3,16 +3,13 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.autograd.function import once_differentiable
 
-from crisp_core.errors import UserError
+from crisp_core.segmentation.crf.grid_size import check_cells
 from crisp_core.segmentation.crf.kernels import Bandwidth, Kernel, convolve_axis, pixel_coordinates
-
-# Maximum number of cells of a bilateral grid: 512 MiB in float32 with eight corners per cell.
-GRID_CELLS = 2**24
 
 
 class BilateralGrid(NamedTuple):
@@ -30,7 +27,8 @@ class BilateralGrid(NamedTuple):
 def grid_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, samples: int) -> Kernel:
     """Make an appearance kernel by a bilateral grid: multilinear splat, separable blur, slice.
 
-    It suits one feature, since the size of the grid is the product of the ranges of all coordinates.
+    It suits one feature, since the size of the grid is the product of the ranges of all coordinates. Each tile has a
+    grid of its own, so that neither the memory nor the result of a tile depends on the other tiles of its batch.
 
     Parameters
     ----------
@@ -48,23 +46,28 @@ def grid_kernel(features: torch.Tensor, alpha: Bandwidth, beta: Bandwidth, *, sa
         If the grid is too large for the memory.
     """
     alpha, beta = (torch.as_tensor(b, dtype=features.dtype, device=features.device) for b in (alpha, beta))
-    grid = lay_grid(pixel_coordinates(features, alpha, beta).detach().flatten(2), samples)
-    return lambda x: _GridFilter.apply(x.flatten(2), features.flatten(2), alpha, beta, grid).view_as(x)
+    tiles = features.split(1)
+    grids = [lay_grid(pixel_coordinates(tile, alpha, beta).detach().flatten(2), samples) for tile in tiles]
+
+    def kernel(x: torch.Tensor) -> torch.Tensor:
+        """Filter the values (b, m, h, w), tile by tile."""
+        filtered = [
+            _GridFilter.apply(values.flatten(2), tile.flatten(2), alpha, beta, grid)
+            for values, tile, grid in zip(x.split(1), tiles, grids, strict=True)
+        ]
+        return torch.cat(filtered).view_as(x)
+
+    return kernel
 
 
 def lay_grid(coordinates: torch.Tensor, samples: int) -> BilateralGrid:
-    """Lay a grid with `samples` nodes per unit of the coordinates (b, d, n) over every tile."""
+    """Lay a grid with `samples` nodes per unit of the coordinates (1, d, n) over a tile."""
     batch, dimensions, n = coordinates.shape
     scaled = (coordinates - coordinates.amin(2, keepdim=True)) * samples
     lower = scaled.floor()
-    # size for the largest tile; smaller tiles leave a part of their grid empty
     cells = [int(c) + 1 for c in lower.amax((0, 2)).tolist()]
-    n_cells = batch * math.prod(cells)
-    if n_cells > GRID_CELLS:
-        raise UserError(
-            f"crf/operator: the grid has {' × '.join(map(str, cells))} cells, which are too many; "
-            "raise alpha_px or beta, or use pooled"
-        )
+    check_cells(cells)
+    n_cells = math.prod(cells)
     weights = _corner_weights(scaled - lower)
     index = _cell_index(lower.long(), cells)
     taps = grid_taps(samples, like=scaled)
@@ -145,7 +148,7 @@ class _GridFilter(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, x: torch.Tensor, features: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor, grid: BilateralGrid
+        ctx: Any, x: torch.Tensor, features: torch.Tensor, alpha: torch.Tensor, beta: torch.Tensor, grid: BilateralGrid
     ) -> torch.Tensor:
         """Filter the values with the grid.
 
@@ -171,7 +174,7 @@ class _GridFilter(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+    def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of the inputs of `forward`, from the gradient (b, m, n) of the result."""
         x, nodes, alpha, beta = ctx.saved_tensors
         grid, needed = ctx.grid, ctx.needs_input_grad

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 
 Kernel = Callable[[torch.Tensor], torch.Tensor]
 Bandwidth = torch.Tensor | float
-NORMALIZATIONS = ("symmetric", "row")
 # Number of outputs of a convolution per matrix product.
 BLOCK = 64
 

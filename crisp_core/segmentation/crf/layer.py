@@ -4,11 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from crisp_core.errors import UserError
 from crisp_core.segmentation.crf.dense import brute_kernel, pooled_kernel
 from crisp_core.segmentation.crf.grid import grid_kernel
 from crisp_core.segmentation.crf.kernels import Filter, gaussian_kernel, normalized_filter
-from crisp_core.segmentation.crf.settings import LayerSettings
+from crisp_core.segmentation.crf.settings import LayerSettings, check_operator
 from crisp_core.segmentation.crf.solvers import (
     Solver,
     Term,
@@ -43,7 +42,7 @@ class CrfLayer(nn.Module):
     appearance_weights: nn.Parameter | None
 
     def __init__(self, settings: LayerSettings, n_labels: int, *, feature_channels: int | None = None) -> None:
-        check_operator(settings, n_labels)
+        check_operator(settings.features, settings.operator, n_labels)
         super().__init__()
         self.settings = settings
         for name, key in (("log_alpha", "alpha_px"), ("log_beta", "beta"), ("log_gamma", "gamma_px")):
@@ -76,6 +75,8 @@ class CrfLayer(nn.Module):
         """
         with torch.autocast(logits.device.type, enabled=False):
             logits = logits.to(self.log_alpha.dtype)
+            if self.settings.share_of_start() == 1:
+                return logits.log_softmax(1)
             return solve(logits, self.terms(logits, features), self.solver())
 
     def terms(self, logits: torch.Tensor, features: torch.Tensor | None = None) -> list[Term]:
@@ -109,7 +110,8 @@ class CrfLayer(nn.Module):
         alpha, beta = self.log_alpha.exp(), self.log_beta.exp()
         operator = self.settings.operator
         if operator == "grid":
-            kernel = grid_kernel(features, alpha, beta, samples=self.settings.grid_samples)
+            limit = self.settings.grid_range
+            kernel = grid_kernel(features.clamp(-limit, limit), alpha, beta, samples=self.settings.grid_samples)
         elif operator == "pooled":
             kernel = pooled_kernel(features, alpha, beta, stride=self.settings.stride_px)
         else:
@@ -127,25 +129,12 @@ class CrfLayer(nn.Module):
         """Return the solver of the settings, with learned steps if there are any."""
         settings = self.settings
         if settings.solver == "mean_field":
-            return mean_field(settings.iterations, initial_weight=settings.initial_weight)
+            return mean_field(settings.iterations, initial_weight=settings.share_of_start())
         if settings.step_rule == "learnable":
             steps = tuple(self.step_logits.sigmoid())
         else:
             steps = frank_wolfe_steps(settings.step_rule, settings.iterations, step=settings.step)
-        return Solver(settings.regularizer, settings.regularization, steps, settings.initial_weight)
-
-
-def check_operator(settings: LayerSettings, n_labels: int) -> None:
-    """Refuse an operator of one feature for several.
-
-    Raises
-    ------
-    UserError
-        If the operator is grid, for learned features or the logits of more than two labels.
-    """
-    several = settings.features == "learned" or (settings.features == "logits" and n_labels > 2)
-    if settings.operator == "grid" and several:
-        raise UserError("crf/operator: grid takes one feature only; use pooled")
+        return Solver(settings.regularizer, settings.regularization, steps, settings.share_of_start())
 
 
 def raw_weights(weight: float, n_labels: int, couplings: str) -> torch.Tensor:

@@ -14,9 +14,6 @@ import torch
 
 from crisp_core.segmentation.crf.kernels import Kernel
 
-REGULARIZERS = ("negentropy", "l2")
-STEP_RULES = ("fixed", "diminishing", "learnable", "line_search")
-
 # Smallest probability in a logarithm.
 MIN_PROBABILITY = 1e-12
 BISECTIONS = 20

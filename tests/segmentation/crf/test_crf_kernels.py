@@ -1,4 +1,5 @@
 from functools import partial
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from torch.autograd import gradcheck
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crf.dense import brute_kernel, pooled_kernel
 from crisp_core.segmentation.crf.grid import grid_kernel
-from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.kernels import gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.settings import InferenceSettings
 
+NORMALIZATIONS = get_args(InferenceSettings.model_fields["normalization"].annotation)
 APPEARANCE = {
     "brute": brute_kernel,
     "pooled": partial(pooled_kernel, stride=3),
@@ -218,7 +221,7 @@ def test_constant_features_leave_the_positions(name, shape):
 def test_what_would_not_fit_is_refused():
     with pytest.raises(UserError, match="brute takes at most 4096 pixels, not 65 × 64; use grid or pooled"):
         brute_kernel(torch.zeros(1, 1, 65, 64), 3.0, 1.0)
-    with pytest.raises(UserError, match="cells, which are too many; raise alpha_px or beta, or use pooled"):
+    with pytest.raises(UserError, match="cells, which are too many; give a larger crf/alpha_diameters"):
         grid_kernel(torch.rand(1, 1, 64, 64), 0.5, 1e-4, samples=3)
 
 

@@ -41,7 +41,7 @@ def make_inputs(kind, *, batch=2, n_labels=2, shape=(10, 12)):
 
 def test_the_published_settings_are_the_equations_of_the_paper():
     logits, _ = make_inputs("logits")
-    layer = CrfLayer(LayerSettings(operator="brute"), 2)
+    layer = CrfLayer(LayerSettings(operator="brute", alpha_px=160.0, gamma_px=3.0), 2)
     kernels = (gaussian_kernel(3.0), brute_kernel(logits, 160.0, 0.05))
     filters = [normalized_filter(kernel, logits, "symmetric").apply for kernel in kernels]
     terms = [Term(f, -torch.eye(2)) for f in filters]
@@ -49,9 +49,9 @@ def test_the_published_settings_are_the_equations_of_the_paper():
     torch.testing.assert_close(layer(logits), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_mean_field_is_a_choice():
+def test_mean_field_keeps_no_share_of_the_networks_own_probabilities():
     logits, image = make_inputs("intensity")
-    layer = make_layer(features="intensity", solver="mean_field", initial_weight=0.0)
+    layer = make_layer(features="intensity", solver="mean_field")
     torch.testing.assert_close(layer(logits, image), solve(logits, layer.terms(logits, image), mean_field(5)))
 
 
@@ -223,7 +223,7 @@ def test_wrong_settings_are_refused(change):
 
 
 def test_the_grid_takes_one_feature():
-    with pytest.raises(UserError, match="crf/operator: grid takes one feature only; use pooled"):
+    with pytest.raises(UserError, match="crf/operator: grid takes one feature only; give pooled"):
         make_layer(features="learned")
 
 

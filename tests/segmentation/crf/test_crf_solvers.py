@@ -1,3 +1,5 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -6,9 +8,10 @@ from scipy.special import log_softmax, softmax
 from torch.autograd import gradcheck
 
 from crisp_core.segmentation.crf.dense import brute_kernel
-from crisp_core.segmentation.crf.kernels import NORMALIZATIONS, gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.kernels import gaussian_kernel, normalized_filter
+from crisp_core.segmentation.crf.settings import InferenceSettings
 from crisp_core.segmentation.crf.solvers import (
-    REGULARIZERS,
+    FORMS,
     Solver,
     Term,
     energy,
@@ -20,6 +23,8 @@ from crisp_core.segmentation.crf.solvers import (
 )
 
 HEIGHT, WIDTH = 5, 6
+NORMALIZATIONS = get_args(InferenceSettings.model_fields["normalization"].annotation)
+REGULARIZERS = tuple(FORMS)
 
 
 def random_logits(n_labels, *, batch=2, scale=2.0):
