@@ -34,6 +34,26 @@ use rule dataset_job as label_disc with:
         instances=lookup("datasets/{dataset}/labels/instances", within=config),
 
 
+use rule dataset_job as label_clicks with:
+    input:
+        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        labels="results/{dataset}/labels/{batch}.h5",
+        table="results/{dataset}/labels/{batch}-clicks.tsv",
+    pathvars:
+        job="label/{batch}",
+    wildcard_constraints:
+        dataset=one_of(PLAN.labels_come_from("clicks")),
+    params:
+        **run_script("label_clicks"),
+        clicks=lookup("datasets/{dataset}/labels/clicks", within=config),
+        disc_radius_angstrom=ask_value(datasets.disc_radius_angstrom),
+        instances=lookup("datasets/{dataset}/labels/instances", within=config),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
 use rule dataset_job as label_outline with:
     input:
         coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),

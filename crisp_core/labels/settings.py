@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from crisp_core.sections import Count, NonNegative, PixelSize, PointGroup, Positive, Section, UserPath
+from crisp_core.sections import Count, NonNegative, PixelSize, PointGroup, Positive, Section, Share, UserPath
 
 OutlineThreshold = Literal[
     "li", "otsu", "yen", "isodata", "triangle", "minimum", "mean", "multiotsu", "hysteresis", "silhouette"
@@ -40,13 +40,32 @@ class ReconstructionSettings(Section):
     """Number of class averages from which aspire makes its map."""
 
 
+class ClickSettings(Section):
+    """Outlines from coordinates alone (source clicks), by a conditional random field."""
+
+    lowpass_diameters: Positive = 0.06
+    """Standard deviation of the Gaussian that smooths the micrograph, in particle diameters."""
+
+    gamma_diameters: Positive = 0.06
+    """Standard deviation γ of the smoothness kernel, in particle diameters."""
+
+    weight: NonNegative = 2.0
+    """Weight of the smoothness kernel; 0 classifies each pixel on its own."""
+
+    unary_scale: Share = 0.2
+    """Factor of the log-odds of the grey values, below 1 since noise is correlated between pixels."""
+
+    rounds: Count = 4
+    """Number of rounds of expectation maximisation."""
+
+
 class LabelSettings(Section):
     """Labels to train on; docs/labels.md helps to choose the source."""
 
-    source: Literal["truth", "disc", "poses", "relion", "aspire", "matching"] | None = None
+    source: Literal["truth", "disc", "clicks", "poses", "relion", "aspire", "matching"] | None = None
     """Source of the labels. null is truth (threshold of the clean image) for a simulation, and disc for coordinates.
-    The other sources draw the outline of each particle from its orientation: poses reads orientations from a file;
-    relion, aspire and matching find them."""
+    clicks estimates outlines from the pixels around the coordinates. The other sources draw the outline of each
+    particle from its orientation: poses reads orientations from a file; relion, aspire and matching find them."""
 
     disc_radius_angstrom: Positive | None = None
     """Radius of a disc in Å. null is a quarter of the diameter; for a particle without orientation, the disc then has
@@ -86,6 +105,8 @@ class LabelSettings(Section):
 
     without_orientation: Literal["disc", "omit"] = "disc"
     """Label of a particle that has no orientation."""
+
+    clicks: ClickSettings = ClickSettings()
 
     instances: bool = False
     """Whether label files also contain the number of the particle to which each pixel belongs."""

@@ -69,7 +69,7 @@ def check_labels(place: str, dataset: DatasetSettings) -> None:
     entry, place = place.removeprefix("config, "), f"{place}/labels"
     if source == "truth":
         raise UserError(
-            f"{place}/source: truth is known of simulations alone; give disc, poses, relion, aspire or matching"
+            f"{place}/source: truth is known of simulations alone; give disc, clicks, poses, relion, aspire or matching"
         )
     if dataset.coordinates is None:
         raise UserError(f"{place}/source: {source} labels need coordinates; give {entry}/coordinates")

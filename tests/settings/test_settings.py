@@ -295,7 +295,7 @@ def test_a_table_of_what_is_not_defined_is_refused(row):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"source": "truth"}, "labels/source: truth is known of simulations alone; give disc, poses"),
+        ({"source": "truth"}, "labels/source: truth is known of simulations alone; give disc, clicks, poses"),
         ({"source": "poses"}, "labels/poses: source poses needs orientations"),
         ({"source": "poses", "poses": "run_data.star"}, "labels/map: source poses needs a density"),
         ({"source": "matching"}, "labels/map: matching compares particles with a map"),

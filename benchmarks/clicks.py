@@ -1,0 +1,157 @@
+"""Accuracy of label source clicks, without training: `python benchmarks/clicks.py [--sets bgal …] [--seeds 1 2 3]`.
+
+IoU of the labels with the true outlines, over all pixels: the CRF with the default settings; the same classes without
+a CRF, with the low pass that suits each set best; the default disc; the best disc, whose radius needs the truth. A
+simulated set has two micrographs of 1024² for each seed, and Li's threshold of the clean micrograph as the truth.
+EMPIAR-10146: the truth is a disc of 82 px around each drawn centre. EMPIAR-10017: CASSPER's class labels. Real data are
+read from ../shared/data or CRISP_TEST_DATA.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.reconstruction import DATA, MAP, SIMULATION, WORKING_PIXEL_SIZE, real_samples
+from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.images import read_micrograph
+from crisp_core.formats.settings import DownloadSettings
+from crisp_core.geometry import rescaled_xy
+from crisp_core.labels.clicks import label_clicks
+from crisp_core.labels.discs import disc_label
+from crisp_core.labels.settings import ClickSettings
+from crisp_core.labels.thresholds import threshold_label
+from crisp_core.preparation.normalization import prepare
+from crisp_core.segmentation.crf.smoothing import smoothed_marginals
+from crisp_core.simulation.micrograph import simulate_micrograph
+from crisp_core.simulation.volumes import read_density
+
+ELONGATED = DATA / "models/maps/polnet_5A_3ipm.mrc.gz"
+# density, diameter (Å), and changes of the simulation
+SIMULATED: dict[str, tuple[Path, float, dict[str, Any]]] = {
+    "bgal": (MAP, 180.0, {}),
+    "weak": (MAP, 180.0, {"snr": 0.0025}),
+    "elongated": (
+        ELONGATED,
+        300.0,
+        {"n_particles": (60, 60), "min_distance_angstrom": 250, "margin_angstrom": 150},
+    ),
+}
+N_MICROGRAPHS = 2
+LOW_PASSES = (0.06, 0.09, 0.12, 0.16, 0.2)
+DISC_RADII = np.arange(0.16, 0.6, 0.02)
+APOFERRITIN_PX, APOFERRITIN_PIXEL_SIZE = 82, 1.5
+
+
+class Sample(NamedTuple):
+    """A prepared micrograph, its particles (working px) and the true outlines."""
+
+    image: np.ndarray
+    valid: np.ndarray
+    xy: np.ndarray
+    diameter_px: float
+    pixel_size: float
+    truth: np.ndarray
+
+
+def simulated(name: str, seed: int) -> Iterator[Sample]:
+    """Yield the micrographs of a simulated set."""
+    path, diameter, changes = SIMULATED[name]
+    options = {"volume_pixel_size": None, "resolution_angstrom": 8.0, "downloads": DownloadSettings()}
+    volume = read_density(str(path), pixel_size=WORKING_PIXEL_SIZE, **options)
+    for i in range(N_MICROGRAPHS):
+        made = simulate_micrograph(volume, name=f"{name}_{i}", **{**SIMULATION, **changes, "seed": seed})
+        ready = prepare(made.image, WORKING_PIXEL_SIZE, working_pixel_size=WORKING_PIXEL_SIZE)
+        truth = threshold_label(made.ctf_free, method="li").astype(bool)
+        xy = made.coordinates[["x", "y"]].to_numpy()
+        yield Sample(ready.image, ready.valid, xy, diameter / WORKING_PIXEL_SIZE, WORKING_PIXEL_SIZE, truth)
+
+
+def apoferritin() -> Iterator[Sample]:
+    """Yield the micrographs of EMPIAR-10146 at 25 px per particle."""
+    for path in sorted((DATA / "empiar-10146/micrographs").glob("*.png")):
+        micrograph = read_micrograph(path, pixel_size=APOFERRITIN_PIXEL_SIZE)
+        ready = prepare(micrograph.image, APOFERRITIN_PIXEL_SIZE, working_pixel_size=4.92)
+        table = read_coordinates(DATA / "empiar-10146/coordinates" / f"{path.stem}.csv")
+        xy = rescaled_xy(table[["x", "y"]].to_numpy(), micrograph.image.shape, ready.image.shape)
+        diameter_px = APOFERRITIN_PX * APOFERRITIN_PIXEL_SIZE / ready.pixel_size
+        truth = disc_label(ready.image.shape, xy, radius_px=diameter_px / 2).astype(bool)
+        yield Sample(ready.image, ready.valid, xy, diameter_px, ready.pixel_size, truth)
+
+
+def galactosidase() -> Iterator[Sample]:
+    """Yield the micrographs of EMPIAR-10017 at 7.08 Å/px, with CASSPER's labels."""
+    for sample in real_samples(shift_px=0):
+        ready = prepare(sample.image, sample.pixel_size, working_pixel_size=WORKING_PIXEL_SIZE)
+        xy = rescaled_xy(sample.coordinates[["x", "y"]].to_numpy(), sample.image.shape, ready.image.shape)
+        valid = ready.valid.astype(bool) & sample.valid
+        yield Sample(ready.image, valid, xy, 191 / ready.pixel_size, ready.pixel_size, sample.truth)
+
+
+def labelled(sample: Sample, settings: ClickSettings) -> tuple[np.ndarray, float, str]:
+    """Return the pixels of particles, their mean equivalent diameter in Å, and the reason for discs."""
+    diameter_px = sample.diameter_px
+    smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px, weight=settings.weight)
+    label = label_clicks(
+        *(sample.image, sample.valid, sample.xy),
+        diameter_px=diameter_px,
+        settings=settings,
+        smooth=smooth,
+        disc_radius_px=diameter_px / 4,
+    )
+    return label.instances > 0, label.diameter_px * sample.pixel_size, label.refusal
+
+
+def iou(samples: Sequence[Sample], labels: Sequence[np.ndarray]) -> float:
+    """Return the IoU of all valid pixels of the micrographs together."""
+    counts = [
+        ((label & s.truth & s.valid).sum(), ((label | s.truth) & s.valid).sum())
+        for s, label in zip(samples, labels, strict=True)
+    ]
+    both, either = np.sum(counts, axis=0)
+    return float(both / either)
+
+
+def measure(samples: list[Sample]) -> dict[str, float]:
+    """Return the IoU of every kind of label, and the mean equivalent diameter in Å."""
+
+    def discs(radius: float) -> float:
+        """Return the IoU of discs with a radius in diameters."""
+        made = [disc_label(s.truth.shape, s.xy, radius_px=radius * s.diameter_px).astype(bool) for s in samples]
+        return iou(samples, made)
+
+    made = [labelled(sample, ClickSettings()) for sample in samples]
+    print(*dict.fromkeys(refusal for _, _, refusal in made if refusal), sep="\n", end="")
+    samples = [s._replace(valid=s.valid.astype(bool)) for s in samples]
+    controls = [ClickSettings(weight=0.0, lowpass_diameters=length) for length in LOW_PASSES]
+    return {
+        "crf": iou(samples, [label for label, _, _ in made]),
+        "no_crf": max(iou(samples, [labelled(s, control)[0] for s in samples]) for control in controls),
+        "default_disc": discs(0.25),
+        "best_disc": max(discs(radius) for radius in DISC_RADII),
+        "diameter_angstrom": float(np.mean([diameter for _, diameter, _ in made])),
+        "refused": sum(bool(refusal) for _, _, refusal in made),
+    }
+
+
+def main() -> None:
+    """Print a row for each set and seed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    real = {"empiar-10146": apoferritin, "empiar-10017": galactosidase}
+    parser.add_argument("--sets", nargs="+", default=[*SIMULATED, *real], choices=[*SIMULATED, *real])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    options = parser.parse_args()
+    for name in options.sets:
+        for seed in options.seeds if name in SIMULATED else [0]:
+            found = measure(list(real[name]() if name in real else simulated(name, seed)))
+            print(name, seed, *(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
