@@ -23,7 +23,6 @@ from tests.plan.configs import MINE, plan
 LARGEST_BYTES = 10e6
 
 
-@pytest.mark.xfail(reason="the trained weights are installed at the end of the development", strict=True)
 @pytest.mark.parametrize("name", SHIPPED_NETWORKS)
 def test_no_network_is_a_placeholder(name):
     assert not is_placeholder(name), (
