@@ -42,6 +42,7 @@ tables = {
     "notices": [given.notices, *given.get("pick_notices", [])],
     "left_out": [given.left_out],
     "dropped": [given.dropped],
+    **({"curation": [given.curation]} if "curation" in given.keys() else {}),
 }
 tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes") if name in given.keys()}
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}

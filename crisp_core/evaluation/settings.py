@@ -1,4 +1,4 @@
-"""Settings of the comparison by resolution."""
+"""Settings of the curation of micrographs and of the comparison by resolution."""
 
 from typing import Annotated, Literal
 
@@ -24,6 +24,20 @@ def _set_name(name: str) -> str:
     return name
 
 
+def _ordered(*, falling: bool) -> AfterValidator:
+    def check(pair: list[float]) -> list[float]:
+        """Refuse a pair whose bad value is reached before its doubtful one."""
+        if pair[0] != pair[1] and (pair[1] > pair[0]) is falling:
+            raise mistake(f"{pair[1]:g}, from which a micrograph is bad, comes before {pair[0]:g}, doubtful; swap them")
+        return pair
+
+    return AfterValidator(check)
+
+
+PAIR = Field(min_length=2, max_length=2)
+# values from which a micrograph is doubtful, and bad
+Maxima = Annotated[list[NonNegative], PAIR, _ordered(falling=False)] | None
+Minima = Annotated[list[NonNegative], PAIR, _ordered(falling=True)] | None
 SetName = Annotated[
     str,
     Matching("[A-Za-z][A-Za-z0-9_]*", "is not a name of a set; use letters, digits and _, beginning with a letter"),
@@ -94,3 +108,35 @@ class ResolutionSettings(Section):
 
     mask_edge_angstrom: NonNegative | None = None
     """Width of the mask's soft edge in Å; null is 6 px."""
+
+
+class CurationSettings(Section):
+    """Verdict on every micrograph (curation.tsv): good, doubtful or bad, with the reason; docs/curation.md.
+
+    Every threshold is a pair: the value from which a micrograph is doubtful, and the value from which it is bad. null
+    turns the rule off.
+    """
+
+    picked_share_min: Minima = [0.02, 0.005]
+    """Minimum share of the valid area that the discs of the picks cover."""
+
+    contaminant_share_max: Maxima = [0.1, 0.3]
+    """Maximum share of the valid area that is predicted contaminant."""
+
+    carbon_share_max: Maxima = [0.4, 0.75]
+    """Maximum share of the valid area that is predicted carbon or film."""
+
+    mottle_max: Maxima = [0.4, 0.6]
+    """Maximum contrast of blotches (0.4 to 1.6 particle diameters), relative to that of fine detail (0.06 to 0.2)."""
+
+    ice_gradient_max: Maxima = [1.0, 2.0]
+    """Maximum contrast of slow changes (three particle diameters and more), relative to that of fine detail."""
+
+    direction_max: Maxima = [0.2, 0.4]
+    """Maximum direction of the power spectrum: 0 is isotropic, 1 is waves of one direction, as drift leaves."""
+
+    aggregation_max: Maxima = None
+    """Maximum share of picks that are nearer than a particle diameter to another pick."""
+
+    median_score_min: Minima = None
+    """Minimum median score of the picks."""

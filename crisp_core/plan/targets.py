@@ -139,6 +139,7 @@ def results(plan: Plan) -> list[str]:
         *of_runs(["particles.star"], extracting_runs(plan)),
         *evaluations(plan),
         *of_runs(["dropped.tsv"], plan.runs),
+        *of_runs(["curation.tsv"], network_runs(plan)),
         *of_runs(["quarantine.tsv"], [*plan.run_datasets, *plan.runs]),
     ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
 
 from crisp_core.datasets.settings import CoordinateSettings, Origin, SplitSettings
-from crisp_core.evaluation.settings import ResolutionSettings
+from crisp_core.evaluation.settings import CurationSettings, ResolutionSettings
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.labels.settings import LabelSettings
 from crisp_core.particles.settings import NoiseSettings, ParticleSettings
@@ -241,6 +241,7 @@ class ExperimentSettings(Entry):
     prediction: PredictionSettings = PredictionSettings()
     centers: CenterSettings = CenterSettings()
     removal: RemovalSettings = RemovalSettings()
+    curation: CurationSettings = CurationSettings()
     particles: ParticleSettings = ParticleSettings()
     resolution: ResolutionSettings = ResolutionSettings()
     noise: NoiseSettings = NoiseSettings()

@@ -1,0 +1,36 @@
+"""Rule measure_micrographs: measures of every micrograph of a batch: its image, its classes and its picks."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.evaluation.curation import MEASURES, measure_micrograph
+from crisp_core.formats.arrays import array_grids, array_names, read_array
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.logs import start_log
+from crisp_core.segmentation.checkpoints import read_facts
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+log = start_log(snakemake.log[0])
+images, maps = snakemake.input.images, snakemake.input.probability
+picks, classes = read_coordinates_star(snakemake.input.picks), read_facts(snakemake.input.network).classes
+classified, rows = set(array_names(maps, "class")), []
+for name, grid in array_grids(maps, "probability").items():
+    particle = read_array(maps, "probability", name).data >= 0.5
+    label = read_array(maps, "class", name).data if name in classified else particle.astype(np.uint8)
+    measures = measure_micrograph(
+        read_array(images, "image", name).data,
+        read_array(images, "valid", name).data,
+        label,
+        picks[picks["micrograph"] == name],
+        classes=classes,
+        grid=grid,
+        diameter_angstrom=snakemake.params.dataset["diameter_angstrom"],
+    )
+    rows.append({"micrograph": name, **measures})
+table = pd.DataFrame(rows, columns=["micrograph", *MEASURES])
+table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.5g")
+log.info("measured %d micrographs", len(rows))
