@@ -126,10 +126,10 @@ class CurationSettings(Section):
     carbon_share_max: Maxima = [0.4, 0.75]
     """Maximum share of the valid area that is predicted carbon or film."""
 
-    mottle_max: Maxima = [0.4, 0.6]
+    mottle_max: Maxima = [0.6, 0.7]
     """Maximum contrast of blotches (0.4 to 1.6 particle diameters), relative to that of fine detail (0.06 to 0.2)."""
 
-    ice_gradient_max: Maxima = [1.0, 2.0]
+    ice_gradient_max: Maxima = [2.0, 4.0]
     """Maximum contrast of slow changes (three particle diameters and more), relative to that of fine detail."""
 
     direction_max: Maxima = [0.2, 0.4]

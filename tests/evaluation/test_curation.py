@@ -120,7 +120,7 @@ def test_every_rule_gives_its_verdict_with_its_reason():
 
 
 def test_reasons_for_bad_come_first():
-    verdict, reason = judge(GOOD_MEASURES | {"mottle": 0.5, "picked_share": 0.0}, CurationSettings())
+    verdict, reason = judge(GOOD_MEASURES | {"mottle": 0.65, "picked_share": 0.0}, CurationSettings())
     assert verdict == "bad"
     assert reason.startswith("few particles: picks cover 0.00% of the area; blotches")
 
