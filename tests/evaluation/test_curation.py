@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from pydantic import ValidationError
 
 from crisp_core.classes import CARBON, CLASSES, CONTAMINANT, PARTICLE
-from crisp_core.errors import UserError
 from crisp_core.evaluation.curation import (
     MEASURES,
     RULES,
@@ -63,7 +63,7 @@ def test_power_of_waves_has_their_direction_and_noise_has_none():
     ("name", "added"),
     [
         ("mottle", waves((256, 320), 40, 20)),
-        ("ice_gradient", waves((256, 320), 600, 70, 2)),
+        ("ice_gradient", waves((256, 320), 600, 70, 0.5)),
     ],
 )
 def test_waves_are_seen_by_the_measure_of_their_length_alone(name, added):
@@ -127,7 +127,7 @@ def test_reasons_for_bad_come_first():
 
 @pytest.mark.parametrize(("key", "pair"), [("mottle_max", [0.6, 0.4]), ("picked_share_min", [0.1, 0.2])])
 def test_a_pair_in_the_wrong_order_is_refused(key, pair):
-    with pytest.raises(UserError, match=f"comes before {pair[0]:g}, doubtful; swap them"):
+    with pytest.raises(ValidationError, match=f"comes before {pair[0]:g}, doubtful; swap them"):
         CurationSettings.of({key: pair})
 
 
