@@ -79,7 +79,7 @@ def test_a_network_may_be_a_file(folder):
     assert networks.first_network(asked, "mine", "file") == path
     assert pickers.parts_are_unknown(asked, "mine", "file")
     assert reports.report_plots(asked, dataset="mine", experiment="file") == [
-        f"results/mine/file/plots/{name}.png" for name in ("search", "precision_recall", "calibration")
+        f"results/mine/file/plots/{name}.png" for name in ("sizes", "search", "precision_recall", "calibration")
     ]
     assert targets.networks(asked) == []
 
