@@ -123,7 +123,7 @@ def test_micrographs_and_a_diameter_on_the_command_line_are_enough(finished):
     assert Path(given["network"]) == finished / "crisp_core/segmentation/shipped/general.pt"
     page = (run / "report.html").read_text()
     assert given["shipped"]["sha256"] in page and "not extracted" in page and "--configfile threshold.yaml" in page
-    done = run_snakemake("--cores", "2", *asked, "-n", "-q", "--", "particles", cwd=finished)
+    done = run_snakemake("--cores", "2", *asked, "-n", "--", "particles", cwd=finished)
     assert "extract" in done.stdout
     (finished / "unread.yaml").rename(finished / "config.yaml")
 
