@@ -1,7 +1,7 @@
 """Diameter of an unknown particle, from a network that knows particles at one size.
 
-The network looks at the same micrographs at several scales. At the right scale its outlines are as wide as the
-particles of its training, its picks have the highest scores, and the next scales find the same particles.
+The network looks at the same micrographs under several assumed diameters. Where the assumption is right, the scores of
+its picks are highest, and the next diameters give the same picks.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,35 @@ from crisp_core.picking.sizes import LEAST_PICKS, estimate_size
 
 # Assumed diameters in Å, each 1.25 times the one before.
 DIAMETERS_ANGSTROM = tuple(round(70 * 1.25**i, 1) for i in range(11))
-# Estimated size of the picks in diameters, where the assumed diameter is right.
-REFERENCE_RATIO = 1.0
-# Deviation of the logarithm of that ratio at which a scale counts half as much.
-RATIO_TOLERANCE = 0.3
-# A second scale is a rival if its merit is at least this share of the best, and its size differs by this factor.
-RIVAL_SHARE, RIVAL_FACTOR = 0.85, 1.3
-LEAST_MERIT = 0.2
+LEAST_CONFIDENCE = 0.35
+# Another peak is a rival if its confidence is at least this share of the best one's.
+RIVAL_SHARE = 0.85
+# Size of the outlines in estimated diameters: simulated particles have 0.74 to 0.85, EMPIAR-10146 has 1.0.
+SIZE_RATIOS = (0.6, 1.3)
 # Widest 95 % interval, as a share of the estimate.
 WIDEST_INTERVAL = 0.4
+RESAMPLINGS = 200
+# Standard error of the place of the peak, as a share of the step between two scales.
+STEP_ERROR = 0.25
+
+
+class Looks(NamedTuple):
+    """Counts of the picks of a network, by assumed diameter (rows) and micrograph (columns).
+
+    Attributes
+    ----------
+    assumed_angstrom : (n,) array
+        Assumed diameters, increasing.
+    n_picks, scores : (n, m) arrays
+        Number of picks, and the sum of their scores.
+    again : (n - 1, m) array
+        Number of picks that the next larger diameter finds too.
+    """
+
+    assumed_angstrom: np.ndarray
+    n_picks: np.ndarray
+    scores: np.ndarray
+    again: np.ndarray
 
 
 class DiameterEstimate(NamedTuple):
@@ -37,7 +57,7 @@ class DiameterEstimate(NamedTuple):
 
 
 def choose_diameter(looks: Mapping[float, pd.DataFrame]) -> DiameterEstimate:
-    """Choose the scale at which sizes, scores and places of the picks agree best, and estimate the diameter there.
+    """Estimate the diameter at which a network is most confident of its picks.
 
     Parameters
     ----------
@@ -48,19 +68,16 @@ def choose_diameter(looks: Mapping[float, pd.DataFrame]) -> DiameterEstimate:
     Raises
     ------
     UserError
-        If there are too few picks, two sizes fit equally well, or the interval is too wide.
+        If there are too few picks, two diameters fit equally well, the outlines have another size, or the interval is
+        too wide.
     """
-    scales = describe_scales(looks)
-    if scales.empty or scales["merit"].max() < LEAST_MERIT:
-        raise unclear("no scale shows enough particles of its own size")
-    best = scales.loc[scales["merit"].idxmax()]
-    factor = np.exp(np.abs(np.log(scales["size_angstrom"] / best["size_angstrom"])))
-    rivals = scales[(scales["merit"] >= RIVAL_SHARE * best["merit"]) & (factor > RIVAL_FACTOR)]
-    if len(rivals):
-        other = rivals["size_angstrom"].iloc[0]
-        raise unclear(f"{best['size_angstrom']:.0f} and {other:.0f} Å fit equally well")
-    near = scales[factor <= RIVAL_FACTOR]
-    diameter, low, high = agreed_size(near)
+    counts = count_looks(looks)
+    confidence = confidences(counts)
+    scales = scales_table(looks, counts, confidence)
+    best = check_peak(counts.assumed_angstrom, confidence)
+    diameter = peak_place(counts.assumed_angstrom, confidence)
+    check_size(float(scales["size_angstrom"].iloc[best]), diameter)
+    low, high = interval(counts, diameter)
     if high - low > WIDEST_INTERVAL * diameter:
         raise unclear(f"it may be anything from {low:.0f} to {high:.0f} Å")
     return DiameterEstimate(diameter, low, high, scales)
@@ -73,72 +90,139 @@ def unclear(reason: str) -> UserError:
     )
 
 
-def describe_scales(looks: Mapping[float, pd.DataFrame]) -> pd.DataFrame:
-    """Table of the scales with enough picks.
+def count_looks(looks: Mapping[float, pd.DataFrame]) -> Looks:
+    """Count picks and those that the next scale finds too; parameters as in `choose_diameter`."""
+    assumed = sorted(looks)
+    micrographs = sorted({name for rows in looks.values() for name in rows["micrograph"]})
+    by_name = [dict(list(looks[diameter].groupby("micrograph"))) for diameter in assumed]
+    nothing = pd.DataFrame(columns=["x_angstrom", "y_angstrom", "score"], dtype=float)
+    grid = [[rows.get(name, nothing) for name in micrographs] for rows in by_name]
+    again = [
+        [found_again(rows, other, diameter / 2) for rows, other in zip(*pair, strict=True)]
+        for diameter, *pair in zip(assumed, grid, grid[1:], strict=False)
+    ]
+    shape = (len(assumed), len(micrographs))
+    return Looks(
+        np.array(assumed),
+        np.array([[len(rows) for rows in row] for row in grid]).reshape(shape),
+        np.array([[rows["score"].sum() for rows in row] for row in grid], dtype=float).reshape(shape),
+        np.array(again, dtype=float).reshape(max(0, shape[0] - 1), shape[1]),
+    )
+
+
+def found_again(picks: pd.DataFrame, others: pd.DataFrame, distance_angstrom: float) -> int:
+    """Count the picks of one micrograph that have one of others nearby.
+
+    Parameters
+    ----------
+    picks, others : DataFrame
+        Columns x_angstrom, y_angstrom.
+    distance_angstrom : float
+        Largest distance of the same place, in Å.
+    """
+    if not len(picks) or not len(others):
+        return 0
+    first, second = (rows[["x_angstrom", "y_angstrom"]].to_numpy(float) for rows in (picks, others))
+    return int((cKDTree(second).query(first)[0] <= distance_angstrom).sum())
+
+
+def confidences(counts: Looks) -> np.ndarray:
+    """Confidence (n,) of each scale, 0 to 1: mean score × mean share of picks that both neighbours have too.
+
+    Beyond the first and the last scale nothing is found. A scale with fewer than 20 picks has 0.
+    """
+    n, scores, again = (values.sum(axis=1) for values in (counts.n_picks, counts.scores, counts.again))
+    shared = np.minimum(1, 2 * again / np.maximum(n[:-1] + n[1:], 1))
+    stability = (np.append(shared, 0) + np.append(0, shared)) / 2
+    return np.where(n >= LEAST_PICKS, scores / np.maximum(n, 1) * stability, 0)
+
+
+def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
+    """Index of the most confident scale; refuse one without confidence, and another peak of equal height.
+
+    Parameters
+    ----------
+    assumed_angstrom : (n,) array
+        Assumed diameters, increasing.
+    confidence : (n,) array
+        Result of `confidences`.
+    """
+    if len(confidence) < 3 or confidence.max() < LEAST_CONFIDENCE:
+        raise unclear("at no scale does the network find enough particles with confidence")
+    best = int(confidence.argmax())
+    padded = np.pad(confidence, 1)
+    peaks = np.flatnonzero((confidence > padded[:-2]) & (confidence > padded[2:]))
+    rivals = [i for i in peaks if i != best and confidence[i] >= RIVAL_SHARE * confidence[best]]
+    if rivals:
+        raise unclear(f"{assumed_angstrom[best]:.0f} and {assumed_angstrom[rivals[0]]:.0f} Å fit equally well")
+    return best
+
+
+def peak_place(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> float:
+    """Diameter (Å) at the top of the parabola through the most confident scale and its neighbours.
+
+    Parameters
+    ----------
+    assumed_angstrom : (n,) array
+        Assumed diameters, increasing by a constant factor.
+    confidence : (n,) array
+        Confidence at each.
+    """
+    best = int(np.argmax(confidence))
+    left, top, right = np.pad(confidence, 1)[best : best + 3]
+    curvature = left - 2 * top + right
+    shift = 0.5 * (left - right) / curvature if curvature < 0 else 0.0
+    step = np.log(assumed_angstrom[-1] / assumed_angstrom[0]) / (len(assumed_angstrom) - 1)
+    return float(assumed_angstrom[best] * np.exp(shift * step))
+
+
+def check_size(size_angstrom: float, diameter_angstrom: float) -> None:
+    """Refuse a diameter at which the outlines are much smaller or larger than the particles."""
+    low, high = (ratio * diameter_angstrom for ratio in SIZE_RATIOS)
+    if not low <= size_angstrom <= high:
+        raise unclear(f"the picks at {diameter_angstrom:.0f} Å are {size_angstrom:.0f} Å wide")
+
+
+def interval(counts: Looks, diameter_angstrom: float) -> tuple[float, float]:
+    """95 % interval (Å): a bootstrap over micrographs, and the error of a peak between steps.
+
+    Parameters
+    ----------
+    counts : Looks
+        Counts of the picks.
+    diameter_angstrom : float
+        Estimate, in Å.
+    """
+    rng = np.random.default_rng(0)
+    m = counts.n_picks.shape[1]
+    peaks = []
+    for draw in rng.integers(m, size=(RESAMPLINGS, m)):
+        some = Looks(counts.assumed_angstrom, *(values[:, draw] for values in counts[1:]))
+        peaks.append(peak_place(counts.assumed_angstrom, confidences(some)))
+    step = np.log(counts.assumed_angstrom[1] / counts.assumed_angstrom[0])
+    half = 2 * np.hypot(np.std(np.log(peaks)), STEP_ERROR * step)
+    return float(diameter_angstrom * np.exp(-half)), float(diameter_angstrom * np.exp(half))
+
+
+def scales_table(looks: Mapping[float, pd.DataFrame], counts: Looks, confidence: np.ndarray) -> pd.DataFrame:
+    """Table of the scales: assumed_angstrom, n_picks, score (mean), confidence, size_angstrom of the outlines.
 
     Parameters
     ----------
     looks : mapping of float to DataFrame
         As in `choose_diameter`.
-
-    Returns
-    -------
-    DataFrame
-        assumed_angstrom, n_picks, score (median), stability (share of picks that the next scales find too),
-        size_angstrom with its interval low_angstrom to high_angstrom, and merit, between 0 and 1.
+    counts : Looks
+        Their counts.
+    confidence : (n,) array
+        Result of `confidences`.
     """
-    assumed = sorted(looks)
-    rows = []
-    for i, diameter in enumerate(assumed):
-        picks, estimate = looks[diameter], estimate_size(looks[diameter])
-        if estimate.n_picks < LEAST_PICKS:
-            continue
-        next_ones = [looks[assumed[j]] for j in (i - 1, i + 1) if 0 <= j < len(assumed)]
-        stability = float(np.mean([found_again(picks, other, diameter / 2) for other in next_ones] or [1.0]))
-        size, low, high = (value / REFERENCE_RATIO for value in estimate[:3])
-        fit = np.exp2(-((np.log(size / diameter) / RATIO_TOLERANCE) ** 2))
-        score = float(picks["score"].median())
-        rows.append((diameter, estimate.n_picks, score, stability, size, low, high, fit * score * stability))
-    columns = ["assumed_angstrom", "n_picks", "score", "stability", "size_angstrom", "low_angstrom", "high_angstrom"]
-    return pd.DataFrame(rows, columns=[*columns, "merit"])
-
-
-def found_again(picks: pd.DataFrame, others: pd.DataFrame, distance_angstrom: float) -> float:
-    """Dice coefficient of two sets of picks: picks of the same place, as a share of all picks.
-
-    Parameters
-    ----------
-    picks, others : DataFrame
-        Columns micrograph, x_angstrom, y_angstrom.
-    distance_angstrom : float
-        Largest distance of the same place, in Å.
-    """
-    if not len(picks) or not len(others):
-        return 0.0
-    places = {name: _places(rows) for name, rows in others.groupby("micrograph")}
-    again = 0
-    for name, rows in picks.groupby("micrograph"):
-        if name in places:
-            again += int((cKDTree(places[name]).query(_places(rows))[0] <= distance_angstrom).sum())
-    return min(1.0, 2 * again / (len(picks) + len(others)))
-
-
-def _places(rows: pd.DataFrame) -> np.ndarray:
-    return rows[["x_angstrom", "y_angstrom"]].to_numpy(float)
-
-
-def agreed_size(scales: pd.DataFrame) -> tuple[float, float, float]:
-    """Mean size of several scales, weighted by merit, with an interval for the picks and for the choice of the scale.
-
-    Parameters
-    ----------
-    scales : DataFrame
-        Rows of `describe_scales`.
-    """
-    weights = scales["merit"] ** 2
-    logs = np.log(scales["size_angstrom"])
-    middle = float(np.average(logs, weights=weights))
-    spread = float(np.sqrt(np.average((logs - middle) ** 2, weights=weights)))
-    widths = np.log(scales["high_angstrom"] / scales["low_angstrom"]) / 2
-    half = float(np.hypot(np.average(widths, weights=weights), 2 * spread))
-    return float(np.exp(middle)), float(np.exp(middle - half)), float(np.exp(middle + half))
+    n = counts.n_picks.sum(axis=1)
+    return pd.DataFrame(
+        {
+            "assumed_angstrom": counts.assumed_angstrom,
+            "n_picks": n,
+            "score": counts.scores.sum(axis=1) / np.maximum(n, 1),
+            "confidence": confidence,
+            "size_angstrom": [estimate_size(looks[diameter]).diameter_angstrom for diameter in counts.assumed_angstrom],
+        }
+    )

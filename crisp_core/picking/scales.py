@@ -28,7 +28,7 @@ from crisp_core.segmentation.shipped import DEFAULT_NETWORK, network_file
 
 # Micrographs that are looked at, and the side in working pixels of the middle that is.
 MOST_MICROGRAPHS = 10
-LOOK_PX = 512
+LOOK_PX = 384
 THRESHOLD = 0.5
 # Fewest particles that fit side by side into a micrograph.
 LEAST_ACROSS = 4

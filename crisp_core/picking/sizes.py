@@ -55,7 +55,8 @@ def whole_picks(picks: pd.DataFrame) -> pd.DataFrame:
 def estimate_size(picks: pd.DataFrame, *, seed: int = 0) -> SizeEstimate:
     """Estimate the longest extent of the particle from the long axes of the picks.
 
-    It is the upper quartile of the long axes; the interval is a bootstrap over micrographs, or over picks where there
+    It is the upper quartile of the long axes of the more convex half of the outlines, since particles that have merged
+    are less convex; the interval is a bootstrap over micrographs, or over picks where there
     are fewer than three micrographs.
 
     Parameters
@@ -66,10 +67,11 @@ def estimate_size(picks: pd.DataFrame, *, seed: int = 0) -> SizeEstimate:
         Seed of the bootstrap.
     """
     whole = whole_picks(picks)
-    groups = [rows.to_numpy(float) for _, rows in whole.groupby("micrograph")[LONG_AXIS]]
+    convex = whole[whole[SOLIDITY] >= whole[SOLIDITY].median()]
+    groups = [rows.to_numpy(float) for _, rows in convex.groupby("micrograph")[LONG_AXIS]]
     if len(whole) < LEAST_PICKS:
         return SizeEstimate(np.nan, np.nan, np.nan, len(whole), len(groups))
-    middle = float(np.quantile(whole[LONG_AXIS], EXTENT_QUANTILE))
+    middle = float(np.quantile(convex[LONG_AXIS], EXTENT_QUANTILE))
     resampled = [np.quantile(values, EXTENT_QUANTILE) for values in resample(groups, seed=seed)]
     low, high = (float(value) for value in np.quantile(resampled, (0.025, 0.975)))
     return SizeEstimate(middle, low, high, len(whole), len(groups))

@@ -5,7 +5,15 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, SerializerFunctionWrapHandler, Tag, model_serializer
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    WithJsonSchema,
+    model_serializer,
+)
 
 from crisp_core.datasets.settings import CoordinateSettings, Origin, SplitSettings
 from crisp_core.evaluation.settings import CurationSettings, ResolutionSettings
@@ -44,6 +52,8 @@ FOLDERS_OF_DATASETS = (
     *("quarantine", "reconstruction", "simulation", "split", "tables"),
 )
 FOLDER_OF_NETWORKS = "networks"
+# plan.unknown_diameters puts a number in place of auto before this model checks the config
+POSITIVE_OR_AUTO = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "auto"}]}
 
 
 def _other_name(taken: tuple[str, ...]) -> AfterValidator:
@@ -155,12 +165,14 @@ class DatasetSettings(Entry):
         - J5/exposures.cs
     """
 
-    particle_diameter_angstrom: Positive
-    """Longest extent of the particle in Å.
+    particle_diameter_angstrom: Annotated[Positive, WithJsonSchema(POSITIVE_OR_AUTO)]
+    """Longest extent of the particle in Å. auto estimates it once, before the plan, with the general network, and keeps
+    it in results/<dataset>/diameter.yaml; docs/sizes.md.
 
     Examples
     --------
         - 180
+        - auto
     """
 
     preparation: PreparationSettings = PreparationSettings()

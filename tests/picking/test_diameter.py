@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.picking.diameter import choose_diameter, describe_scales, found_again
-from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS
+from crisp_core.picking.diameter import choose_diameter, confidences, count_looks, found_again
+from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS, SOLIDITY
 
 ASSUMED = tuple(70 * 1.25**i for i in range(9))
 
@@ -19,7 +19,7 @@ def looks(true_angstrom, *, best_score=0.9, n=40, noise=0.05):
     for assumed in ASSUMED:
         off = np.log(assumed / true_angstrom)
         size = true_angstrom * np.exp(0.3 * off) * rng.normal(0.95, noise, 3 * n)
-        xy = places + rng.normal(0, 10 + 100 * abs(off), places.shape)
+        xy = places + rng.normal(0, assumed * (0.05 + 0.6 * abs(off)), places.shape)
         found[assumed] = pd.DataFrame(
             {
                 "micrograph": np.repeat(["a", "b", "c"], n),
@@ -29,6 +29,7 @@ def looks(true_angstrom, *, best_score=0.9, n=40, noise=0.05):
                 DIAMETER: size,
                 LONG_AXIS: size,
                 SHORT_AXIS: size,
+                SOLIDITY: 0.9,
                 AT_EDGE: 0,
             }
         )
@@ -40,24 +41,32 @@ def test_the_diameter_is_found(true_angstrom):
     estimate = choose_diameter(looks(true_angstrom))
     assert estimate.diameter_angstrom == pytest.approx(true_angstrom, rel=0.1)
     assert estimate.low_angstrom < true_angstrom < estimate.high_angstrom
-    assert estimate.scales["merit"].between(0, 1).all()
+    assert estimate.scales["confidence"].between(0, 1).all()
 
 
 def test_an_unclear_diameter_is_refused():
-    with pytest.raises(UserError, match="no scale shows enough particles"):
+    with pytest.raises(UserError, match="at no scale does the network find enough particles"):
         choose_diameter(looks(150, best_score=0.1))
-    with pytest.raises(UserError, match="no scale"):
-        choose_diameter({150.0: looks(150)[ASSUMED[3]].iloc[:10]})
+    with pytest.raises(UserError, match="at no scale"):
+        choose_diameter({assumed: rows.iloc[:10] for assumed, rows in looks(150).items()})
+    with pytest.raises(UserError, match="at no scale"):
+        choose_diameter({})
     small = {assumed: rows for assumed, rows in looks(90).items() if assumed < 150}
     lengths = [LONG_AXIS, "x_angstrom", "y_angstrom"]
     large = {3 * assumed: rows.assign(**(3 * rows[lengths])) for assumed, rows in small.items()}
     with pytest.raises(UserError, match="fit equally well"):
         choose_diameter(small | large)
+    with pytest.raises(UserError, match=r"the picks at .* Å are .* Å wide"):
+        choose_diameter({assumed: rows.assign(**{LONG_AXIS: 400.0}) for assumed, rows in looks(150).items()})
 
 
-def test_stability_counts_picks_of_the_same_place():
+def test_confidence_counts_picks_of_the_same_place():
     picks = looks(150)[ASSUMED[3]]
-    assert found_again(picks, picks, 1.0) == 1
-    assert found_again(picks, picks.iloc[::2], 1.0) == pytest.approx(2 / 3, abs=0.01)
-    assert found_again(picks, picks.assign(x_angstrom=1e6), 1.0) == 0
-    assert describe_scales({150.0: picks})["stability"].tolist() == [1.0]
+    one = picks[picks["micrograph"] == "a"]
+    assert found_again(one, one, 1.0) == 40
+    assert found_again(one, one.iloc[::2], 1.0) == 20
+    assert found_again(one, one.assign(x_angstrom=1e6), 1.0) == 0
+    same = count_looks(dict.fromkeys((100.0, 125.0, 156.0), picks))
+    assert same.again.sum(axis=1).tolist() == [120, 120]
+    score = picks["score"].iloc[0]
+    np.testing.assert_allclose(confidences(same), [score / 2, score, score / 2])

@@ -1,0 +1,104 @@
+"""Diameters that a config leaves to CRISP (`particle_diameter_angstrom: auto`): estimated once, before the plan.
+
+The diameter decides the working pixel size of all jobs, so the plan needs it. The estimate is kept in
+results/<dataset>/diameter.yaml; deleting that file makes a new one.
+"""
+
+import copy
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crisp_core.datasets.byproducts import left_out
+from crisp_core.errors import UserError
+from crisp_core.paths import exact_paths, matching_files
+from crisp_core.settings.inheritance import extended
+
+log = logging.getLogger("crisp")
+AUTO = "auto"
+KEY = "particle_diameter_angstrom"
+# Micrographs among which the estimate chooses.
+MOST_FILES = 10
+
+
+def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = True) -> dict[str, Any]:
+    """Config with a number in place of every `particle_diameter_angstrom: auto`; other configs as they are.
+
+    Parameters
+    ----------
+    given : dict
+        Config of Snakemake, not yet validated.
+    prefix : str
+        Before results/, where another workflow imports this one with a prefix.
+    is_main : bool
+        Whether a missing estimate is made; a job's own process only reads it.
+
+    Raises
+    ------
+    UserError
+        If the estimate is not clear, or the dataset has no micrographs or pixel size to estimate from.
+    """
+    unknown = dict(unknown_diameters(given))
+    if not unknown:
+        return given
+    settings = copy.deepcopy(given)
+    for name, entry in unknown.items():
+        path = Path(f"{prefix}results") / name / "diameter.yaml"
+        if is_main and not path.exists():
+            make_estimate(name, entry, path)
+        settings["datasets"][name][KEY] = read_estimate(path)
+    return settings
+
+
+def unknown_diameters(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Datasets whose diameter is auto, by name, with the keys that they inherit."""
+    entries = given.get("datasets")
+    for name in entries if isinstance(entries, dict) else ():
+        entry = extended(entries, name, "datasets")
+        if isinstance(entry, dict) and entry.get(KEY) == AUTO:
+            yield name, entry
+
+
+def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
+    """Estimate the diameter of a dataset in a process of its own, since PyTorch is slow to import.
+
+    Parameters
+    ----------
+    name : str
+        Name of the dataset in the config.
+    entry : dict
+        Its keys, with those that it inherits.
+    path : Path
+        YAML file to write.
+    """
+    place = f"config, datasets/{name}"
+    if not entry.get("micrographs") or not entry.get("pixel_size"):
+        raise UserError(f"{place}/{KEY}: auto needs micrographs and pixel_size; give both, or the diameter in Å")
+    found = matching_files(entry["micrographs"])
+    gone = left_out(found, exact=exact_paths(entry["micrographs"]))
+    files = [file for file in found if file not in gone]
+    if not files:
+        raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
+    log.warning("%s: the diameter is estimated first, which takes minutes; kept in %s", place, path)
+    chosen = files[:: max(1, len(files) // MOST_FILES)][:MOST_FILES]
+    command = [sys.executable, "-m", "crisp_core.picking.scales", *chosen]
+    options = ["--pixel-size", str(entry["pixel_size"]), "--output", str(path)]
+    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if run.returncode:
+        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("error: ")
+        raise UserError(f"{place}/{reason}" if reason.startswith(KEY) else f"{place}/{KEY}: {reason}")
+
+
+def read_estimate(path: Path) -> float:
+    """Diameter in Å of a file of `make_estimate`."""
+    if not path.exists():
+        raise UserError(f"{path}: is missing; start the workflow again, which estimates the diameter")
+    diameter = yaml.safe_load(path.read_text()).get("diameter_angstrom")
+    if not isinstance(diameter, int | float):
+        raise UserError(f"{path}: has no diameter_angstrom; delete it, and the diameter is estimated again")
+    return float(diameter)

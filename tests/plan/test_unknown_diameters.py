@@ -1,0 +1,76 @@
+"""`particle_diameter_angstrom: auto`: estimated once, before the plan."""
+
+import subprocess
+
+import pytest
+
+from crisp_core.errors import UserError
+from crisp_core.plan import unknown_diameters
+from crisp_core.plan.unknown_diameters import with_diameters
+
+ENTRY = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": "auto"}
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for i in range(25):
+        (tmp_path / f"m{i:02d}.mrc").write_bytes(b"")
+
+
+@pytest.fixture()
+def commands(monkeypatch):
+    """Commands of the estimates, which are not run: each writes 123.4 Å."""
+    made = []
+
+    def run(command, **options):
+        made.append(command)
+        path = unknown_diameters.Path(command[command.index("--output") + 1])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("diameter_angstrom: 123.4\n")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return made
+
+
+def test_the_estimate_is_made_once_and_inherited(commands):
+    config = {"datasets": {"mine": ENTRY, "copy": {"extend": "mine"}, "known": {"particle_diameter_angstrom": 90}}}
+    for _ in range(2):
+        found = with_diameters(config)["datasets"]
+        assert [entry["particle_diameter_angstrom"] for entry in found.values()] == [123.4, 123.4, 90]
+    assert len(commands) == 2
+    assert sum(word.endswith(".mrc") for word in commands[0]) == 10
+    assert config["datasets"]["mine"]["particle_diameter_angstrom"] == "auto"
+
+
+def test_other_configs_are_unchanged(commands):
+    config = {"datasets": {"known": {"particle_diameter_angstrom": 90}}}
+    assert with_diameters(config) is config
+    assert with_diameters({}) == {}
+    assert not commands
+
+
+def test_a_jobs_process_only_reads(commands):
+    with pytest.raises(UserError, match=r"results/mine/diameter\.yaml: is missing; start the workflow again"):
+        with_diameters({"datasets": {"mine": ENTRY}}, is_main=False)
+    assert not commands
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"pixel_size": None}, "auto needs micrographs and pixel_size"),
+        ({"micrographs": "*.tif"}, "no file to estimate"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(change, message, commands):
+    with pytest.raises(UserError, match=message):
+        with_diameters({"datasets": {"mine": ENTRY | change}})
+
+
+def test_an_unclear_estimate_ends_the_run_with_its_reason(monkeypatch):
+    lines = "Traceback\nerror: particle_diameter_angstrom: auto is not clear, two sizes; measure a particle"
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", lines))
+    with pytest.raises(UserError, match=r"config, datasets/mine/particle_diameter_angstrom: auto is not clear, two"):
+        with_diameters({"datasets": {"mine": ENTRY}})
