@@ -21,12 +21,15 @@ from crisp_core.settings.inheritance import merged
 DATASET, EXPERIMENT = "micrographs", "general"
 # Å/px; a header with another value is wrong, or in nm
 PLAUSIBLE_PIXEL_SIZES = (0.2, 20.0)
+# a diameter to be estimated, and a valid number in its place until then
+AUTO, STAND_IN = "auto", 1.0
 CURE = "give it on the command line in Å/px, such as pixel_size=1.5"
 
 
 def _diameter(given: Any) -> Any:
-    if given == "auto":
-        raise mistake("auto is not available in this version; give the longest extent of the particle in Å")
+    if given == AUTO:
+        # plan.unknown_diameters puts a number in its place
+        return STAND_IN
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise mistake(f"{given!r} is not a number; give the longest extent of the particle in Å, such as 150")
     return given
@@ -39,7 +42,7 @@ class CommandLine(Section):
     """Glob, or list of globs and paths, of MRC, TIFF, PNG or JPG files."""
 
     diameter_angstrom: Annotated[float, Field(gt=0), BeforeValidator(_diameter)]
-    """Longest extent of the particle in Å, such as diameter_angstrom=150."""
+    """Longest extent of the particle in Å, such as diameter_angstrom=150; auto estimates it."""
 
     pixel_size: PixelSize | None = None
     """Pixel size of the micrographs in Å/px; null takes that of the files' headers."""
@@ -85,7 +88,10 @@ def with_command_line(given: dict[str, Any], *, is_main: bool = True) -> dict[st
     watch = given.get("watch") is not None
     pixel_size = own.pixel_size or pixel_size_of(own.micrographs, may_arrive=watch, is_main=is_main)
     rest = {key: value for key, value in given.items() if key not in KEYS}
-    config: dict[str, Any] = merged(run_config(own, pixel_size), rest)
+    described = run_config(own, pixel_size)
+    if given["diameter_angstrom"] == AUTO:
+        described["datasets"][DATASET]["particle_diameter_angstrom"] = AUTO
+    config: dict[str, Any] = merged(described, rest)
     return config
 
 

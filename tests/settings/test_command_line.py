@@ -57,6 +57,11 @@ def test_a_config_file_without_run_changes_single_settings(folder):
     assert settings.micrographs_per_job == 4
 
 
+def test_an_unknown_diameter_is_left_to_the_estimate(folder):
+    config = with_command_line(GIVEN | {"diameter_angstrom": "auto"})
+    assert config["datasets"]["micrographs"]["particle_diameter_angstrom"] == "auto"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -65,7 +70,6 @@ def test_a_config_file_without_run_changes_single_settings(folder):
         (GIVEN | {"micrographs": "none/*.mrc"}, "config, micrographs: no file matches none/"),
         (GIVEN | {"micrographs": "data"}, "config, micrographs: data is a folder; name its files"),
         (GIVEN | {"diameter_angstrom": "15 nm"}, "diameter_angstrom: '15 nm' is not a number; give the longest extent"),
-        (GIVEN | {"diameter_angstrom": "auto"}, "diameter_angstrom: auto is not available"),
         (GIVEN | {"diameter_angstrom": True}, "diameter_angstrom: True is not a number"),
         (GIVEN | {"diameter_angstrom": -5}, "diameter_angstrom: -5 is too small"),
         (GIVEN | {"pixel_size": "1,5"}, "pixel_size: '1,5' is not allowed; give a number"),
