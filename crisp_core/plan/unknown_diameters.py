@@ -58,7 +58,9 @@ def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = T
 def unknown_diameters(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Datasets whose diameter is auto, by name, with the keys that they inherit."""
     entries = given.get("datasets")
-    for name in entries if isinstance(entries, dict) else ():
+    if not isinstance(entries, dict):
+        return
+    for name in entries:
         entry = extended(entries, name, "datasets")
         if isinstance(entry, dict) and entry.get(KEY) == AUTO:
             yield name, entry
