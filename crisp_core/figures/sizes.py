@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from crisp_core.figures.entry import FigureEntry
 from crisp_core.figures.style import BLACK, BLUE, ORANGE, SKY, clean_axes, new_figure
-from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS, suggest_sizes, whole_picks
+from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS, SOLIDITY, suggest_sizes, whole_picks
 
 LARGEST_RATIO = 4.0
 
@@ -46,7 +46,13 @@ def example() -> Figure:
     """Draw 300 picks of a particle of 180 Å."""
     rng = np.random.default_rng(0)
     long_axis, ratio = rng.normal(170, 12, 300), rng.uniform(1, 1.6, 300)
-    axes = {LONG_AXIS: long_axis, SHORT_AXIS: long_axis / ratio, DIAMETER: long_axis / np.sqrt(ratio), AT_EDGE: 0}
+    axes = {
+        LONG_AXIS: long_axis,
+        SHORT_AXIS: long_axis / ratio,
+        DIAMETER: long_axis / np.sqrt(ratio),
+        SOLIDITY: 0.95,
+        AT_EDGE: 0,
+    }
     picks = pd.DataFrame({"micrograph": np.repeat(["a", "b", "c"], 100), **axes})
     return draw_sizes(picks, suggested=suggest_sizes(picks, pixel_size=1.77, given_angstrom=180))
 
