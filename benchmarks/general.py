@@ -2,8 +2,8 @@
 
 Every part can be made by itself (`--parts empiar-10017 masks`), writes its table to FOLDER/scores when it has it, and
 keeps the candidates of every picker in FOLDER/candidates: an interrupted run goes on, and a new network remakes its own
-rows only. FOLDER/general.md has all tables. Several networks (`--network a.pt b.pt c.pt`, such as the seeds) are a row
-each. Without `--network` the rows of other programs are made.
+rows only. FOLDER/general.md has all tables; `--parts tables` writes it from finished parts. Several networks
+(`--network a.pt b.pt c.pt`, such as the seeds) are a row each. Without `--network` the rows of other programs are made.
 
 One scorer for all: one-to-one matches within half a particle diameter. Thresholds are fixed before any test micrograph
 is seen: that of --centers, or the one of best F1 on the validation proteins (zoo-validation of examples/general.yaml);
@@ -243,7 +243,7 @@ def main() -> None:
     arguments.add_argument("--network", nargs="+", default=[], help="checkpoints, or general; a row each")
     arguments.add_argument("--centers", type=Path, help="centers.yaml: finder and threshold")
     arguments.add_argument("--turns", action="store_true", help="average over quarter turns")
-    arguments.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    arguments.add_argument("--parts", nargs="+", choices=[*PARTS, "tables"], default=PARTS)
     arguments.add_argument("--programs", nargs="*", help="names of candidates/<set>; all other programs by default")
     given = arguments.parse_args()
     networks = networks_of(given)
