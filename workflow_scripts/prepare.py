@@ -26,7 +26,7 @@ with h5py.File(snakemake.output.images, "w") as output:
         try:
             check_name(path, name)
             if name == "all":
-                raise UserError(f"{path}: in the tables of scores all is the row of all micrographs; rename it")
+                raise UserError(f"{path}: all is the name of a row in the tables of scores; rename the file")
             image, pixel_size = read_micrograph(path, name=name, pixel_size=snakemake.params.dataset["pixel_size"])
             check_stated_pixel_size(path, snakemake.params.header_pixel_size)
             check_room(path, image.shape, diameter_px=snakemake.params.dataset["diameter_px"])

@@ -226,6 +226,6 @@ def _upside_down(file: str, micrograph: str, origin: str | None, source: str) ->
         if all(kind in suffixes for kind in kinds):
             return upside_down
     raise UserError(
-        f"{source}: its CTF is that of {file} and the micrograph is {micrograph}, whose rows may be in reverse order; "
+        f"{source}: its CTF was estimated on {file}, whose rows may be in another order than those of {micrograph}; "
         "set ctf_origin to top-left if both files have the same first row, to bottom-left if one is upside down"
     )

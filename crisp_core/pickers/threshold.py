@@ -45,7 +45,7 @@ def choose_threshold(
     if math.isnan(best):
         raise UserError(f"the picker found nothing on the validation part; {cure}")
     if np.isneginf(score.scores).any():
-        raise UserError(f"some picks have no score, so that none can be chosen by it; {cure}")
+        raise UserError(f"some picks have no score, so no threshold can be chosen; {cure}")
     counts = counts_at_threshold(score, best)
     return {
         "threshold": widen_threshold(score, best),

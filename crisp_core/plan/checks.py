@@ -226,8 +226,8 @@ def check_dataset_tables(plan: Plan, dataset: str) -> None:
     if dataset in plan.labelled and not batches_to_train(plan, dataset):
         raise UserError(
             f"{places_file(dataset, plan.prefix)}: no micrograph is left of the first run, from which the parts are "
-            f"drawn; put them back, or remove this file and {plan.prefix}results/{dataset}/split to start anew with "
-            "those that are there"
+            f"drawn; put them back, or remove this file and {plan.prefix}results/{dataset}/split to start again "
+            "with the present micrographs"
         )
     if settings.ctf is not None:
         ctf_of(plan, dataset)

@@ -103,8 +103,8 @@ def check_symmetry(symmetry: str) -> None:
     """Check that ASPIRE has common lines for a point group."""
     if not re.fullmatch(r"C[1-9]\d*|D2", symmetry.upper()):
         raise UserError(
-            f"labels/reconstruction/symmetry: aspire supports Cn and D2, not {symmetry}; "
-            "give a subgroup, or set labels/source to relion"
+            f"labels/reconstruction/symmetry: aspire finds orientations with the symmetries Cn and D2 "
+            f"only, not {symmetry}; give a subgroup, or set labels/source to relion"
         )
 
 

@@ -1,4 +1,4 @@
-"""Facts of a trained network beside its weights: what it takes and what it tells apart, readable without PyTorch.
+"""Facts of a trained network apart from its weights: its input and its classes, readable without PyTorch.
 
 A checkpoint is the zip archive that `torch.save` writes; the facts are one JSON entry more in it, so that the settings
 can be checked against a network before any job starts.
@@ -23,7 +23,7 @@ SIZE_TOLERANCE = 0.1
 
 
 class NetworkInput(NamedTuple):
-    """How micrographs are prepared for a network: lengths in its own pixels, so that no particle's Å/px counts.
+    """Preparation of micrographs that a network expects; lengths are in working pixels, so they do not depend on Å/px.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class NetworkInput(NamedTuple):
 
 
 class NetworkFacts(NamedTuple):
-    """All that a checkpoint says of its network.
+    """Input, classes and settings of the network in a checkpoint.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class NetworkFacts(NamedTuple):
     crf : dict or None
         Section `crf`, where it has one.
     versions : dict
-        Of what its numbers depend on.
+        Versions of the libraries on which its results depend.
     start : dict or None
         Network from which its training started, with the SHA-256 of its file; None for random weights.
     """
@@ -79,7 +79,7 @@ def network_input(preparation: PreparationSettings, diameter_angstrom: float) ->
 
 
 def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_angstrom: float) -> str | None:
-    """First difference that makes a network useless for a dataset, and its cure; None where there is none.
+    """First difference that makes a network useless for a dataset, with its cure; None if there is no such difference.
 
     Sizes may differ by `SIZE_TOLERANCE`.
 

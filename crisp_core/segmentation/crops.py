@@ -1,4 +1,4 @@
-"""Random crops of labelled micrographs: where they are taken, which pixels count, how they are varied."""
+"""Random crops of labelled micrographs: their places, the pixels that count in the loss, and augmentation."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -102,7 +102,7 @@ def parts_of_datasets(
 
 
 class Uncertain(NamedTuple):
-    """What of a label is not to be trusted, in Å: see `uncertain_pixels`."""
+    """Distances in Å that define the pixels whose label is uncertain: see `uncertain_pixels`."""
 
     band_angstrom: float = 0.0
     unlabelled_angstrom: float | None = None
@@ -129,7 +129,7 @@ class Crops:
         A crop may be without particle with this probability; otherwise up to `MAX_DRAWS` places are drawn until one
         holds a particle. 1 takes crops as they fall.
     uncertain : Uncertain
-        Pixels that do not count beside those that are not valid.
+        Pixels that do not count, in addition to invalid ones.
     classes : sequence of str
         Of the network; pixels of other classes are background.
     seed : int
@@ -275,7 +275,7 @@ def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]
 
 
 def uncertain_pixels(label: np.ndarray, uncertain: Uncertain, *, pixel_size: float) -> np.ndarray:
-    """Mask of the pixels whose label is not to be trusted.
+    """Mask of the pixels whose label is uncertain.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Where and on how many threads PyTorch computes."""
+"""Device and number of threads of PyTorch."""
 
 import fcntl
 import logging
@@ -41,13 +41,13 @@ def start_torch(*, threads: int, gpus: int) -> str:
 
 
 def gpu_names(n_gpus: int) -> list[str]:
-    """Names of the GPUs that PyTorch sees, by which jobs that see others of the same machine know them too."""
+    """Identifiers of the GPUs that PyTorch sees, the same for all jobs on the machine."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     return visible.split(",")[:n_gpus] if visible else [str(number) for number in range(n_gpus)]
 
 
 def free_gpu(names: Sequence[str], folder: Path) -> tuple[int, BinaryIO]:
-    """Choose the first GPU that no other job of this user has, since Snakemake gives local jobs none in particular.
+    """Choose the first GPU that no other job of this user uses, since Snakemake does not assign GPUs to local jobs.
 
     Parameters
     ----------

@@ -33,14 +33,14 @@ LEARNED_BETA = 0.5
 
 
 class CrfSteps(NamedTuple):
-    """What a CRF does to one square of a micrograph; all arrays are (height, width)."""
+    """Logits, message and probabilities of one square of a micrograph with a CRF; all arrays are (height, width)."""
 
     corner: tuple[int, int]
     """Row and column of the square's first pixel."""
     logit: np.ndarray
     """Log odds of particle that the network gives alone."""
     message: np.ndarray
-    """What the neighbours add to them at the start: −(Px⁰) of particle against all other labels."""
+    """Contribution of the neighbours to them at the start: −(Px⁰) of particle against all other labels."""
     before: np.ndarray
     after: np.ndarray
     """Probability of particle without the CRF and with it."""

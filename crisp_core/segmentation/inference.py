@@ -81,7 +81,7 @@ def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) 
 def padded_logits(network: nn.Module, tiles: torch.Tensor) -> torch.Tensor:
     """Logits of tiles whose sides need not be multiples of the network's stride.
 
-    What is missing is mirrored (repeated where the tile is too small to mirror) and cut off again afterwards.
+    Missing pixels are mirrored (repeated if the tile is too small) and cut off afterwards.
     """
     height, width = tiles.shape[-2:]
     stride = total_stride(network)

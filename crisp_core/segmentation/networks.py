@@ -188,7 +188,7 @@ def network_options(settings: NetworkSettings) -> dict[str, Any]:
 
 
 def total_stride(network: nn.Module) -> int:
-    """Pixels that a side of the network's input must be a multiple of."""
+    """Number of pixels of which the sides of the network's input must be multiples."""
     return int(getattr(network.encoder, "output_stride", 32))
 
 
@@ -242,7 +242,7 @@ def load_network(path: Path | str, *, device: str = "cpu") -> TrainedNetwork:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a network's numbers depend on."""
+    """Versions of the libraries on which the results of a network depend."""
     return {
         "crisp": __version__,
         "python": platform.python_version(),

@@ -1,4 +1,4 @@
-"""The state of an unfinished training on disk, from which it goes on after it was killed."""
+"""State of an unfinished training on disk, from which the training continues after an interruption."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class Resume(NamedTuple):
 
 @dataclass
 class Run:
-    """All that changes while a network is trained."""
+    """State of a training: everything that changes from step to step."""
 
     network: nn.Module
     averaged: torch.optim.swa_utils.AveragedModel
@@ -79,12 +79,12 @@ def save_run(run: Run, resume: Resume | None) -> None:
 
 
 def continue_run(run: Run, resume: Resume | None) -> list[torch.Tensor]:
-    """Take over the state that the file holds, if it is of the same training.
+    """Restore the state in the file, if it belongs to the same training.
 
     Returns
     -------
     list of tensors
-        State of PyTorch's random generators, for `restore_random_state`; nothing where the training starts afresh.
+        State of PyTorch's random generators, for `restore_random_state`; empty if the training starts again.
     """
     state = _read_state(resume) if resume is not None else None
     if state is None:
@@ -93,7 +93,7 @@ def continue_run(run: Run, resume: Resume | None) -> list[torch.Tensor]:
         getattr(run, name).load_state_dict(state[name])
     for name in PLAIN:
         setattr(run, name, state[name])
-    log.info("training goes on after epoch %d", len(run.history))
+    log.info("training continues after epoch %d", len(run.history))
     return state["random"]
 
 
@@ -104,10 +104,10 @@ def _read_state(resume: Resume) -> dict[str, Any] | None:
         state = torch.load(resume.path, map_location="cpu", weights_only=True)
         known = state["digest"]
     except (pickle.UnpicklingError, RuntimeError, KeyError, TypeError, EOFError, OSError):
-        log.warning("%s cannot be read: training starts afresh", resume.path)
+        log.warning("%s cannot be read: training starts again from epoch 1", resume.path)
         return None
     if known != resume.digest:
-        log.info("%s is of other settings, files or code: training starts afresh", resume.path)
+        log.info("%s was written with other settings, files or code: training starts again from epoch 1", resume.path)
         return None
     return state
 

@@ -12,9 +12,9 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
     """Refuse combinations of a dataset's settings that cannot work."""
     place = f"config, datasets/{name}"
     if (dataset.micrographs is None) == (dataset.simulation is None):
-        raise UserError(f"{place}: give either micrographs (files) or simulation, not both and not neither")
+        raise UserError(f"{place}: exactly one source is allowed; give either micrographs (files) or simulation")
     if dataset.simulation is not None and dataset.coordinates is not None:
-        raise UserError(f"{place}: a simulation brings its own coordinates; remove coordinates")
+        raise UserError(f"{place}: a simulation has its own coordinates; remove coordinates")
     # a working pixel size that is not given is never finer
     working, pixel_size = dataset.preparation.working_pixel_size or dataset.pixel_size, dataset.pixel_size
     if working < pixel_size:
@@ -69,7 +69,7 @@ def check_labels(place: str, dataset: DatasetSettings) -> None:
     entry, place = place.removeprefix("config, "), f"{place}/labels"
     if source == "truth":
         raise UserError(
-            f"{place}/source: truth is known of simulations alone; give disc, clicks, poses, relion, aspire or matching"
+            f"{place}/source: only a simulation has source truth; give disc, clicks, poses, relion, aspire or matching"
         )
     if dataset.coordinates is None:
         raise UserError(f"{place}/source: {source} labels need coordinates; give {entry}/coordinates")

@@ -33,7 +33,7 @@ def extended(entries: Mapping[str, Any], name: str, section: str) -> Any:
                 f"config, {section}/{chain[-1]}/extend: there is no {parent!r}; defined are {', '.join(entries)}"
             )
         if parent in chain:
-            raise UserError(f"config, {section}/{name}/extend: {' extends '.join([*chain, parent])}; break the circle")
+            raise UserError(f"config, {section}/{name}/extend: {' extends '.join([*chain, parent])}; remove one extend")
         chain.append(parent)
     for parent in chain[1:]:
         entry = merged(entries[parent], entry)
@@ -60,7 +60,7 @@ def check_trained(given: Any, experiments: Any) -> None:
             useless = sorted({"network", "training", "crf"} & given[name].keys())
             if useless:
                 raise UserError(
-                    f"config, experiments/{name}: trained brings its own network, so {' and '.join(useless)} would "
+                    f"config, experiments/{name}: trained has its own network, so {' and '.join(useless)} would "
                     "have no effect; remove that, or remove trained"
                 )
 
@@ -87,6 +87,6 @@ def check_pickers(given: Any, experiments: Any) -> None:
             useless = sorted(sections & given[name].keys())
             if useless:
                 raise UserError(
-                    f"config, experiments/{name}: picker takes the network's place, so {' and '.join(useless)} would "
+                    f"config, experiments/{name}: picker replaces the network, so {' and '.join(useless)} would "
                     "have no effect; remove that, or remove picker"
                 )

@@ -30,7 +30,7 @@ def check_references(settings: Config) -> None:
         for dataset in entry.datasets:
             if dataset not in settings.datasets:
                 raise UserError(
-                    f"config, networks/{name}/datasets: {dataset} names no entry of datasets; "
+                    f"config, networks/{name}/datasets: {dataset} is not an entry of datasets; "
                     f"defined are {', '.join(settings.datasets)}"
                 )
     for name, experiment in settings.experiments.items():
@@ -39,7 +39,7 @@ def check_references(settings: Config) -> None:
             continue
         if not network.endswith(".pt"):
             known = ", ".join(dict.fromkeys([*settings.networks, *SHIPPED_NETWORKS]))
-            raise UserError(f"{place}: {network} is no entry of networks and no .pt file; give one of {known}")
+            raise UserError(f"{place}: {network} is neither an entry of networks nor a .pt file; give one of {known}")
         if not Path(network).is_file():
             raise UserError(f"{place}: {network} does not exist; correct the path, or name an entry of networks")
 
@@ -158,7 +158,7 @@ def check_run(run: str, settings: Config) -> None:
     for section, name in (("datasets", dataset), ("experiments", experiment)):
         if name not in getattr(settings, section):
             raise UserError(
-                f"config, run: {run} names no entry of {section}; defined are {', '.join(getattr(settings, section))}"
+                f"config, run: {run} is not an entry of {section}; defined are {', '.join(getattr(settings, section))}"
             )
     particle_boxes(settings.datasets[dataset], settings.experiments[experiment])
     check_split(run, settings)
@@ -231,7 +231,7 @@ def check_split(run: str, settings: Config) -> None:
         if sizes[part] == 0:
             picker = settings.experiments[experiment].picker
             what = "a training" if picker is None or part == "train" else f"the threshold of {experiment}"
-            raise UserError(f"{place}/{part}: {what} needs at least one micrograph here")
+            raise UserError(f"{place}/{part}: {what} needs at least one micrograph; add one")
     if "train" not in parts_needed(settings.experiments[experiment]):
         return
     wanted = settings.experiments[experiment].training.n_micrographs

@@ -13,7 +13,7 @@ def check_table(name: str, settings: Config) -> None:
         for section, entry in [("experiments", experiment), *(("datasets", entry) for entry in dataset)]:
             if entry not in getattr(settings, section):
                 raise UserError(
-                    f"config, tables/{name}/rows: {row} names no entry of {section}; "
+                    f"config, tables/{name}/rows: {row} is not an entry of {section}; "
                     f"defined are {', '.join(getattr(settings, section))}"
                 )
         if settings.experiments[experiment].picker is not None:
@@ -38,7 +38,7 @@ def check_comparison(name: str, settings: Config) -> None:
     for section, entry in [("datasets", dataset), *(("experiments", entry) for entry in comparison.entries)]:
         if entry not in getattr(settings, section):
             raise UserError(
-                f"{place}: {entry} names no entry of {section}; defined are {', '.join(getattr(settings, section))}"
+                f"{place}: {entry} is not an entry of {section}; defined are {', '.join(getattr(settings, section))}"
             )
     if not has_truth(settings.datasets[dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
@@ -52,6 +52,6 @@ def check_comparison(name: str, settings: Config) -> None:
             "can never agree; lower it"
         )
     if "consensus" in comparison.entries:
-        raise UserError(f"{place}/entries: consensus is the row of what entries agree on; rename that experiment")
+        raise UserError(f"{place}/entries: consensus is the name of the row of consensus picks; rename this experiment")
     for entry in comparison.entries:
         check_run(f"{dataset}/{entry}", settings)

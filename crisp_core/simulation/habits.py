@@ -1,4 +1,4 @@
-"""Habits of image files: what programs and people do to micrographs after the microscope.
+"""Processing of micrographs between microscope and CRISP, as programs and people do it.
 
 Low pass and denoisers, local contrast, uneven illumination, dark or smeared borders, 8-bit files. Every function takes
 and returns an image (h, w) float32 with dark particles.
@@ -19,7 +19,7 @@ GREY_LEVELS = 256
 
 
 class Habits(NamedTuple):
-    """What happened to one micrograph's file, in the order in which it is done."""
+    """Processing steps of one micrograph's file, in their order."""
 
     lowpass_px: float = 0.0  # standard deviation of a Gaussian; 0 is off
     denoiser: str | None = None  # one of DENOISERS
@@ -34,14 +34,14 @@ class Habits(NamedTuple):
 
 
 class Filed(NamedTuple):
-    """An image as its file has it, and the pixels (h, w) bool on which the specimen cannot be seen any more."""
+    """Processed image, and mask (h, w) of the pixels on which the specimen is not visible any more."""
 
     image: np.ndarray
     covered: np.ndarray
 
 
 def apply_habits(image: np.ndarray, habits: Habits) -> Filed:
-    """Do to an image (h, w) what its file's habits say."""
+    """Apply the processing steps of a file to an image (h, w)."""
     if habits.lowpass_px:
         image = scipy.ndimage.gaussian_filter(image, habits.lowpass_px)
     if habits.denoiser is not None:
@@ -147,7 +147,7 @@ def streaked_border(image: np.ndarray, covered: np.ndarray) -> np.ndarray:
 
 
 def quantised(image: np.ndarray, clipped_percent: float) -> np.ndarray:
-    """Grey levels 0 to 255 of an 8-bit file; so many per cent of the pixels are clipped on either side."""
+    """Grey levels 0 to 255 of an 8-bit file; `clipped_percent` of the pixels are clipped at either end."""
     low, high = np.percentile(image, [clipped_percent, 100 - clipped_percent])
     scale = (GREY_LEVELS - 1) / max(float(high - low), 1e-12)
     return np.rint(np.clip((image - low) * scale, 0, GREY_LEVELS - 1))

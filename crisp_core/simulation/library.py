@@ -31,7 +31,7 @@ class LibraryVolume(NamedTuple):
 def build_volume(
     volume: str, *, extent_px: float, resolution_angstrom: float, membrane: bool, downloads: DownloadSettings
 ) -> LibraryVolume:
-    """Make the density of a map or an atomic model, its longest extent a given number of voxels.
+    """Make the density of a map or an atomic model, such that its longest extent is a given number of voxels.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _volume_of_map(path: str, extent_px: float) -> LibraryVolume:
 
 
 def extent_of_density(density: np.ndarray) -> float:
-    """Longest extent in voxels of a density (n, m, k), protein positive: of what `SURFACE_SHARE` leaves.
+    """Longest extent in voxels of the part of a density (n, m, k) above `SURFACE_SHARE`; protein is positive.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def extent_of_density(density: np.ndarray) -> float:
     """
     level = float(np.quantile(density, DENSE_QUANTILE))
     if level <= 0:
-        raise UserError("simulation/volume: a map is nowhere positive; give one whose protein is positive")
+        raise UserError("simulation/volume: a map has no positive density; give one in which protein is positive")
     inside = np.argwhere(density > SURFACE_SHARE * level)
     return longest_extent(inside)
 

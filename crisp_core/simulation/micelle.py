@@ -1,4 +1,4 @@
-"""Detergent around membrane proteins: where the membrane would be, and the belt that takes its place."""
+"""Detergent around membrane proteins: the position of the membrane, and the belt of detergent that replaces it."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Volumes of a zoo by name: which files and entries its patterns list, and the table that says more of them.
+"""Names of the volumes of a zoo: the files and entries that its patterns match, and the table with their properties.
 
 The plan reads these lists, so that this module computes no density.
 """
@@ -108,12 +108,12 @@ def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], vol
         group = [name for name in names if name in table and entry in table[name].group]
         if entry not in names and not group:
             raise UserError(
-                f"simulation/zoo/exclude: {entry} is no volume and no leak group of the table; correct or remove it"
+                f"simulation/zoo/exclude: {entry} is neither a volume nor a leak group of the table; correct it"
             )
         found += [entry] if entry in names else group
     return sorted(set(found))
 
 
 def membrane_names(table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
-    """Names of the volumes that the table has as membrane proteins."""
+    """Names of the volumes that are membrane proteins according to the table."""
     return [name for name in volumes if name in table and table[name].is_membrane]

@@ -35,7 +35,7 @@ class ParticleKind(NamedTuple):
 
 
 class ZooDraw(NamedTuple):
-    """What was drawn for one micrograph, apart from places and fields."""
+    """Values drawn for one micrograph, except positions and random fields."""
 
     kinds: tuple[ParticleKind, ...]
     shares: tuple[float, ...]  # of each kind among the particles
@@ -201,7 +201,7 @@ def draw_noise(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: 
 
 
 def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px: float) -> Habits:
-    """Draw what happened to a micrograph's file.
+    """Draw the processing steps of a micrograph's file.
 
     Parameters
     ----------

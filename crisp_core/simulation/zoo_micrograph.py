@@ -28,7 +28,7 @@ VISIBLE = 0.7
 
 
 class ZooMicrograph(NamedTuple):
-    """One micrograph of a zoo and all that is known of it."""
+    """One micrograph of a zoo with its truth."""
 
     image: np.ndarray  # (h, w) float32, as its file has it
     clean: np.ndarray  # (h, w) float32, with CTF, without noise and the file's habits
@@ -206,7 +206,7 @@ def nominal_defocus(
 
 
 def drawn_row(name: str, draw: ZooDraw, n_particles: int) -> dict[str, Any]:
-    """What was drawn for a micrograph, as a row of a table.
+    """Values drawn for a micrograph, as a row of a table.
 
     Parameters
     ----------

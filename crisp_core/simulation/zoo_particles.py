@@ -21,7 +21,7 @@ CONTRAST_VIEWS = 24
 
 
 class Placed(NamedTuple):
-    """Projections on a canvas, their outlines, and where they are on the micrograph."""
+    """Projections on a canvas, their outlines, and their positions on the micrograph."""
 
     density: np.ndarray
     outline: np.ndarray  # bool, on the canvas
@@ -103,7 +103,7 @@ def placed(
 
 
 def merged(parts: list[Placed]) -> Placed:
-    """Join what is on one canvas."""
+    """Join projections, outlines and positions on one canvas."""
     return Placed(
         np.sum([part.density for part in parts], axis=0),
         np.any([part.outline for part in parts], axis=0),

@@ -1,4 +1,4 @@
-"""Where the particles of a zoo lie: free area, gatherings, and orientations."""
+"""Positions of the particles of a zoo: free area, crowded places, and orientations."""
 
 import numpy as np
 import scipy.ndimage
@@ -34,7 +34,7 @@ def free_area(blocked: np.ndarray, *, keep_px: float, margin_px: int) -> np.ndar
 
 
 def gathering_weight(shape: tuple[int, int], *, length_px: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw how welcome a centre is at each pixel (h, w), 0 to 1: high in some places, next to nothing in others.
+    """Draw the relative probability of a centre at each pixel (h, w), 0 to 1: high in some places, almost 0 in others.
 
     Parameters
     ----------

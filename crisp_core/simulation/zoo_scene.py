@@ -23,7 +23,7 @@ from crisp_core.simulation.zoo_settings import ZooSettings
 
 
 class Scene(NamedTuple):
-    """Matter on a canvas beside the particles, in particles, and its classes on the micrograph."""
+    """Matter on a canvas other than the particles, in units of particles, and its classes on the micrograph."""
 
     density: np.ndarray  # what the CTF turns into contrast
     absorbed: np.ndarray  # what darkens the image without the CTF

@@ -1,4 +1,4 @@
-"""Remains of particles in a zoo, which are contaminants: clumps, denatured protein, and fragments."""
+"""Contaminants of a zoo that consist of protein: clumps, denatured protein, and fragments."""
 
 import numpy as np
 

@@ -201,7 +201,7 @@ def test_an_angle_seen_from_the_last_row_changes_its_sign(tmp_path, estimated_fr
 @pytest.mark.parametrize(("estimated_from", "micrograph"), [(".mrc", ".jpg"), (".mrc", ".tif"), (".tif", ".mrc")])
 def test_the_frame_of_an_angle_is_never_guessed(tmp_path, estimated_from, micrograph):
     path = ctf_lines(tmp_path / "ctf.star", {"a": GOOD}, suffix=estimated_from)
-    message = rf"is that of job/a{estimated_from} and the micrograph is raw/a{micrograph}, whose .*; set ctf_origin"
+    message = rf"estimated on job/a{estimated_from}, whose rows .* those of raw/a{micrograph}; set ctf_origin"
     with pytest.raises(UserError, match=message):
         import_ctf(path, {"a": f"raw/a{micrograph}"}, **MICROSCOPE)
 

@@ -69,7 +69,7 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
     [
         (
             {"picker": {"program": "skimage-log"}, "experiment": {"network": {}, "centers": {}}},
-            "experiments/theirs: picker takes the network's place, so centers and network would have no effect",
+            "experiments/theirs: picker replaces the network, so centers and network would have no effect",
         ),
         (
             {"picker": {"program": "skimage-log"}, "dataset": without("coordinates")},
@@ -77,11 +77,11 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
         ),
         (
             {"picker": {"program": "skimage-log"}, "dataset": DATASET | {"split": {"validation": 0}}},
-            "datasets/mine/split/validation: the threshold of theirs needs at least one micrograph here",
+            "datasets/mine/split/validation: the threshold of theirs needs at least one micrograph; add one",
         ),
         (
             {"picker": {"program": "topaz"}, "dataset": DATASET | {"split": {"train": 0}}},
-            "datasets/mine/split/train: a training needs at least one micrograph here",
+            "datasets/mine/split/train: a training needs at least one micrograph; add one",
         ),
         (
             {"picker": {"program": "relion-log", "diameter_min_angstrom": 180, "diameter_max_angstrom": 150}},
@@ -93,7 +93,7 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
         ),
         (
             {"picker": FILES, "comparisons": {"all": {"dataset": "mine", "entries": ["ours"]}}},
-            "comparisons/all: ours names no entry of experiments; defined are unet, theirs",
+            "comparisons/all: ours is not an entry of experiments; defined are unet, theirs",
         ),
         (
             {
@@ -108,7 +108,7 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
                 "experiments": {"consensus": {"picker": FILES}},
                 "comparisons": {"all": {"dataset": "mine", "entries": ["consensus", "unet"]}},
             },
-            "comparisons/all/entries: consensus is the row of what entries agree on; rename that experiment",
+            "comparisons/all/entries: consensus is the name of the row of consensus picks; rename this experiment",
         ),
         (
             {

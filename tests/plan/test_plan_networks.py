@@ -122,9 +122,9 @@ def test_two_sizes_on_one_dataset_are_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"networks": {"n": {"datasets": ["nowhere"]}}}, "networks/n/datasets: nowhere names no entry of datasets"),
+        ({"networks": {"n": {"datasets": ["nowhere"]}}}, "networks/n/datasets: nowhere is not an entry of datasets"),
         ({"networks": {"n": {"datasets": ["bare"]}}}, "networks/n/datasets: bare has no coordinates"),
-        ({"experiments": {"unet": {"network": "nothing"}}}, "nothing is no entry of networks and no .pt file"),
+        ({"experiments": {"unet": {"network": "nothing"}}}, "nothing is neither an entry of networks nor a .pt file"),
         ({"experiments": {"unet": {"network": "nothing.pt"}}}, "nothing.pt does not exist"),
         (
             {"experiments": {"unet": {"network": "both", "training": {"epochs": 2}, "seed": 3}}, "networks": BOTH},

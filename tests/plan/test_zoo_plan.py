@@ -46,7 +46,7 @@ def test_a_zoo_has_the_volumes_that_are_not_excluded_by_name_or_leak_group(volum
 
 
 def test_mistakes_of_a_zoo_are_named(volumes):
-    with pytest.raises(UserError, match="exclude: 9xyz is no volume and no leak group"):
+    with pytest.raises(UserError, match="exclude: 9xyz is neither a volume nor a leak group"):
         zoo.check_zoo(plan(f"{volumes}/*.cif.gz", exclude=["9xyz"]), "sim")
     with pytest.raises(UserError, match="simulation/zoo/table"):
         zoo.check_zoo(plan(f"{volumes}/*.cif.gz", table=str(volumes / "no.tsv")), "sim")

@@ -356,7 +356,9 @@ def test_aspire_finds_a_map_that_explains_the_particles(tmp_path, density, monke
 
 def test_aspire_refuses_groups_it_cannot_do(tmp_path, density):
     optics, particles = written(tmp_path, make_particles(density, 2, noise=0)[0])
-    with pytest.raises(UserError, match=r"aspire supports Cn and D2, not O; give a subgroup"):
+    with pytest.raises(
+        UserError, match=r"aspire finds orientations with the symmetries Cn and D2 only, not O; give a subgroup"
+    ):
         find_orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS | {"symmetry": "O"})
     with pytest.raises(UserError, match=r"aspire needs at least 200 particles, but there are 2"):
         find_orientations("aspire", optics, particles, None, folder=tmp_path, **OPTIONS)

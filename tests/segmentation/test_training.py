@@ -271,7 +271,7 @@ def test_a_killed_training_ends_as_an_undisturbed_one(micrographs, resume, forwa
     torch.manual_seed(99)
     with caplog.at_level(logging.INFO, "crisp"):
         resumed = train(micrographs, network=small_network(dropout=0.3), resume=resume)
-    assert any("training goes on after epoch" in line for line in caplog.messages)
+    assert any("training continues after epoch" in line for line in caplog.messages)
     assert_same(resumed, undisturbed)
 
 
@@ -290,12 +290,14 @@ def test_another_training_or_a_damaged_file_starts_afresh(micrographs, resume, c
     with caplog.at_level(logging.INFO, "crisp"):
         other = train(micrographs, resume=resume._replace(digest="other"), epochs=1)
     assert_same(other, undisturbed)
-    assert any("of other settings, files or code: training starts afresh" in line for line in caplog.messages)
+    assert any(
+        "with other settings, files or code: training starts again from epoch 1" in line for line in caplog.messages
+    )
     resume.path.write_bytes(b"PK\x03\x04 and no more")
     with caplog.at_level(logging.INFO, "crisp"):
         again = train(micrographs, resume=resume, epochs=1)
     assert_same(again, undisturbed)
-    assert any("cannot be read: training starts afresh" in line for line in caplog.messages)
+    assert any("cannot be read: training starts again from epoch 1" in line for line in caplog.messages)
 
 
 def test_the_digest_follows_settings_parts_and_files(micrographs):

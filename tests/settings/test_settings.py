@@ -135,7 +135,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
         ),
         ("datasets/mine/coordinates/origin", None, "datasets/mine/coordinates: origin is missing; give it .Row order"),
         ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than the minimum; give at least 0.05"),
-        ("datasets/mine/simulation", {}, "either micrographs .* or simulation, not both"),
+        ("datasets/mine/simulation", {}, "exactly one source is allowed; give either micrographs .* or simulation"),
         ("datasets/mine/preparation/working_pixel_size", 1.0, "1 Å/px is finer than the micrographs' 1.5 Å/px"),
         (
             "datasets/mine/preparation",
@@ -149,7 +149,7 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
         ),
         ("datasets/mine/split", {"train": -1}, "datasets/mine/split/train: -1"),
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
-        ("run", ["mine/other"], "mine/other names no entry of experiments; defined are unet"),
+        ("run", ["mine/other"], "mine/other is not an entry of experiments; defined are unet"),
         ("run", [], "config, run: "),
         (
             "run",
@@ -186,7 +186,7 @@ def test_extending_nothing_or_oneself_is_said():
         check_settings(changed("experiments/unet/extend", "unnet"))
     settings = changed("experiments/other", {"extend": "unet"})
     settings["experiments"]["unet"]["extend"] = "other"
-    with pytest.raises(UserError, match="unet extends other extends unet; break the circle"):
+    with pytest.raises(UserError, match="unet extends other extends unet; remove one extend"):
         check_settings(settings)
 
 
@@ -280,22 +280,20 @@ def test_a_symmetry_that_aspire_lacks_is_refused():
 
 
 def test_a_crf_has_no_effect_beside_a_trained_network():
-    with pytest.raises(
-        UserError, match="experiments/unet: trained brings its own network, so crf would have no effect"
-    ):
+    with pytest.raises(UserError, match="experiments/unet: trained has its own network, so crf would have no effect"):
         check_settings(changed("experiments/unet", {"trained": "folder", "crf": {"type": "logits"}}))
 
 
 @pytest.mark.parametrize("row", ["deeplab", "mine/deeplab", "yours/unet"])
 def test_a_table_of_what_is_not_defined_is_refused(row):
-    with pytest.raises(UserError, match=f"tables/all/rows: {row} names no entry of (experiments|datasets)"):
+    with pytest.raises(UserError, match=f"tables/all/rows: {row} is not an entry of (experiments|datasets)"):
         check_settings(changed("tables/all", {"rows": [row]}))
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ({"source": "truth"}, "labels/source: truth is known of simulations alone; give disc, clicks, poses"),
+        ({"source": "truth"}, "labels/source: only a simulation has source truth; give disc, clicks, poses"),
         ({"source": "poses"}, "labels/poses: source poses needs orientations"),
         ({"source": "poses", "poses": "run_data.star"}, "labels/map: source poses needs a density"),
         ({"source": "matching"}, "labels/map: matching compares particles with a map"),
@@ -319,7 +317,10 @@ SIMULATED = {"simulation": {"n_micrographs": 12}, "pixel_size": 7.08, "particle_
     ("dataset", "message"),
     [
         ({}, "split: asks for 22 micrographs, the simulation makes 12; lower them"),
-        ({"split": {"train": 8, "validation": 0}}, "split/validation: a training needs at least one micrograph here"),
+        (
+            {"split": {"train": 8, "validation": 0}},
+            "split/validation: a training needs at least one micrograph; add one",
+        ),
         (
             {"simulation": {"scenery": {"ice": {"n_per_micrograph": [3, 1]}}}},
             "simulation/scenery/ice/n_per_micrograph: the minimum, 3, is more than the maximum, 1; swap them",
@@ -366,7 +367,7 @@ def test_an_experiments_own_seed_keeps_its_name_and_copies_clash_with_nothing():
 def test_a_network_beside_an_inherited_trained_one_is_refused():
     settings = changed("experiments/old", {"trained": "results/a/b"})
     settings["experiments"]["new"] = {"extend": "old", "training": {"epochs": 9}}
-    with pytest.raises(UserError, match="experiments/new: trained brings its own network, so training would have no"):
+    with pytest.raises(UserError, match="experiments/new: trained has its own network, so training would have no"):
         check_settings(settings)
 
 

@@ -563,7 +563,7 @@ def test_a_killed_training_goes_on_and_ends_as_an_undisturbed_one(tiny_run, tmp_
     kill_training(folder, str(network), *arguments)
     assert not (folder / network).exists()
     run_snakemake(str(network), "--cores", "2", *arguments, cwd=folder)
-    assert "training goes on after epoch" in (folder / "logs/tiny/small/train.log").read_text()
+    assert "training continues after epoch" in (folder / "logs/tiny/small/train.log").read_text()
     assert not (folder / RESULTS / "small/training").exists()
     resumed = (folder / network).read_bytes(), history_without_times(folder / RESULTS / "small/history.tsv")
     run_snakemake(str(network), "-f", "--cores", "2", *arguments, cwd=folder)

@@ -95,8 +95,8 @@ def test_the_default_run_is_the_base_of_no_other(tmp_path):
     given = {"run": ["embedded/unet"], "experiments": {"mine": {}}, "datasets": {"drawn": {}}}
     for changed, message in (
         ({"run": None}, "config, top level: run is missing; "),
-        ({"datasets": {"drawn": DRAWN}}, "names no entry of datasets; defined are drawn"),
-        ({"datasets": {"embedded": DRAWN}}, "names no entry of experiments; defined are mine"),
+        ({"datasets": {"drawn": DRAWN}}, "is not an entry of datasets; defined are drawn"),
+        ({"datasets": {"embedded": DRAWN}}, "is not an entry of experiments; defined are mine"),
     ):
         config = {key: value for key, value in (given | changed).items() if value is not None}
         path = write_config(tmp_path / "given.yaml", config)

@@ -34,9 +34,7 @@ def header_cells(path: str | Path) -> list[str]:
 def _header(path: str | Path, lines: Sequence[str]) -> list[str]:
     """Column names of a table's first line, in lower case."""
     if not lines or not lines[0].strip():
-        raise UserError(
-            f"{path}: has no header line; write one (for instance 'x,y'), also where there are no particles"
-        )
+        raise UserError(f"{path}: has no header line; write one (for instance 'x,y'), even if it has no particles")
     return [cell.strip().lower() for cell in _split(path, lines[0], _separator(lines[0]))]
 
 

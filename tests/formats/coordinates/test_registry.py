@@ -134,7 +134,7 @@ def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
             r"its first line names no coordinate columns \(a b\); start the file with a line 'x,y'",
         ),
         ("m.csv", "1,2\n3,4\n", r"its first line names no coordinate columns \(1 2\)"),
-        ("m.csv", "", r"has no header line; write one \(for instance 'x,y'\), also where there are no particles"),
+        ("m.csv", "", r"has no header line; write one \(for instance 'x,y'\), even if it has no particles"),
         ("m.csv", "x,y,X\n1,2,3\n", "the first line has the column x twice; remove one of the two"),
         ("m.csv", "x,y\n1,2\n\n3,four\n", "line 4: y is 'four', which is not a number; correct or remove the line"),
         ("m.csv", "x,y\n1,\n", "line 2: y is '', which is not a number"),
