@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.segmentation.devices import start_torch
 from crisp_core.segmentation.inference import predict, tile_probabilities
-from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network, n_parameters
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.tiles import stitch, tiling

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 
-def code_digest(script: Path, *, root: Path, chosen: Path | None = None, among: Collection[Path] = ()) -> str:
+def code_digest(script: Path, *, root: Path, chosen: Collection[Path] = (), among: Collection[Path] = ()) -> str:
     """Digest of what the project's modules mean that a script imports, directly or through others.
 
     Comments, docstrings and layout do not count; the script itself does not either.
@@ -18,22 +18,22 @@ def code_digest(script: Path, *, root: Path, chosen: Path | None = None, among: 
         A Python file.
     root : Path
         Folder of the project, from which its modules are imported.
-    chosen : Path, optional
-        Module that the script chooses by a setting among those of a registry; it counts too.
+    chosen : collection of Path
+        Modules that the script chooses by a setting among those of a registry; they count too.
     among : collection of Path
-        Modules of that registry; only the chosen one counts, so that another entry reruns nothing.
+        Modules of that registry; only the chosen ones count, so that another entry reruns nothing.
 
     Returns
     -------
     str
         12 hexadecimal digits, the same for every version of Python that can parse the modules.
     """
-    todo, done = [path for path in (script, chosen) if path], set()
-    left_out = set(among) - {chosen}
+    todo, done = [script, *chosen], set()
+    others = set(among) - set(chosen)
     while todo:
         path = todo.pop()
         done.add(path)
-        todo += imported_files(path, root) - done - left_out
+        todo += imported_files(path, root) - done - others
     return _digest(file_meaning(path).encode() for path in sorted(done - {script}))
 
 

@@ -12,7 +12,7 @@ use rule train as train_crf with:
     wildcard_constraints:
         network=one_of(networks.finetuned(PLAN)),
     params:
-        **run_script("train_crf"),
+        **run_script("train_crf", code=ask_value(digests.training_code, "train_crf")),
         crf=ask_value(networks.training_section, "crf"),
         resume=below_prefix("results/{network}/training/last_crf.pt"),
 

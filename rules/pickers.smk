@@ -36,7 +36,7 @@ use rule run_job as train_picker with:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        **run_script("train_picker", code=ask_value(pickers.picker_code, "train_picker")),
+        **run_script("train_picker", code=ask_value(digests.picker_code, "train_picker")),
         picker=ask_value(pickers.picker_training),
 
 
@@ -56,7 +56,7 @@ use rule run_job as pick_with_program with:
         mem_mb=4000,
         runtime="4h",
     params:
-        **run_script("pick_with_program", code=ask_value(pickers.picker_code, "pick_with_program")),
+        **run_script("pick_with_program", code=ask_value(digests.picker_code, "pick_with_program")),
         micrographs=ask_value(micrographs.batch_paths),
         picker=ask_value(pickers.picker_picking),
         dataset=ask_value(datasets.dataset_sizes),

@@ -15,7 +15,7 @@ use rule network_job as train with:
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:
-        **run_script("train"),
+        **run_script("train", code=ask_value(digests.training_code, "train")),
         network=ask_value(networks.training_section, "network"),
         start=ask_value(starts.start_record),
         labelled=ask_value(starts.labelled_classes),

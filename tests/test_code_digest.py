@@ -91,7 +91,7 @@ def test_of_a_registry_the_chosen_module_alone_counts(project):
 
     def digests():
         file_meaning.cache_clear()
-        return [code_digest(script, root=project, chosen=path, among=among) for path in among]
+        return [code_digest(script, root=project, chosen=[path], among=among) for path in among]
 
     of_a, of_c = digests()
     (project / "core/c.py").write_text("three = 3\n")

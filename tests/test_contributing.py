@@ -13,7 +13,23 @@ from tests.conftest import ROOT
 from tests.workflow.conftest import PARTS, TINY
 
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
-EXAMPLES = ("A loss", "A finder of centers", "Another picker", "A class of pixels")
+EXAMPLES = re.findall(r"^### (.*)$", TEXT, re.M)
+# with tests, and what these read
+ALL_PARTS = [*PARTS, "tests", "examples", "pyproject.toml", "docs/generators", "docs/formats.md"]
+# tests that run through a registry, and what selects the new entry and the registry as a whole
+NEW = "focal or regions or difference-of-gaussians or points or defocus or registry"
+REGISTRY_TESTS = [
+    "tests/segmentation/test_losses.py",
+    "tests/picking/test_finders.py",
+    "tests/picking/test_search.py::test_a_name_alone_is_in_the_grid_of_its_finder",
+    "tests/pickers/test_picker_settings.py",
+    "tests/pickers/test_pickers.py::test_every_program_starts_from_its_name",
+    "tests/formats/coordinates/test_registry.py",
+    "tests/test_fuzz.py::test_a_damaged_file_is_read_or_refused_in_one_line",
+    "tests/figures/test_registry.py",
+]
+# tests of whole registries and of what is made of them
+WHOLE_TESTS = ["tests/settings/test_schema.py", "tests/test_classes.py", "tests/settings/test_class_checks.py"]
 
 
 def section(title):
@@ -38,15 +54,34 @@ def apply_example(folder, text):
 
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory):
-    """A copy of CRISP with the four examples."""
+    """A copy of CRISP with all examples, and the files that are made of the registries."""
     folder = tmp_path_factory.mktemp("contributing") / "crisp"
-    for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        (folder / part).parent.mkdir(exist_ok=True)
-        copy(ROOT / part, folder / part)
+    for part in ALL_PARTS:
+        copy_part(part, folder)
     for title in EXAMPLES:
         apply_example(folder, section(title))
+    code = """
+        from pathlib import Path
+        from crisp_core.formats.coordinates.reference import format_table
+        from crisp_core.settings.schema import PATH, schema_text
+
+        PATH.write_text(schema_text())
+        *before, last = format_table().splitlines()
+        page = Path("docs/formats.md")
+        assert page.read_text().count(before[-1]) == 1
+        page.write_text(page.read_text().replace(before[-1], f"{before[-1]}\\n{last}"))
+    """
+    run(folder, code)
     return folder
+
+
+def copy_part(part, folder):
+    """Copy a file or folder of CRISP."""
+    (folder / part).parent.mkdir(exist_ok=True, parents=True)
+    if (ROOT / part).is_dir():
+        shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        shutil.copy(ROOT / part, folder / part)
 
 
 def run(folder, code):
@@ -57,10 +92,38 @@ def run(folder, code):
     return done.stdout.strip().rpartition("\n")[2]
 
 
+def test_the_tests_of_the_registries_pass_with_all_examples(changed):
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "-m", "not slow"]
+    for arguments, least in ([*REGISTRY_TESTS, "-k", NEW], 60), (WHOLE_TESTS, 30):
+        done = subprocess.run([*command, *arguments], cwd=changed, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= least, done.stdout
+
+
+def test_a_new_loss_or_picker_reruns_no_training(tmp_path):
+    for part in ("crisp_core", "workflow_scripts", "tests/plan", "tests/__init__.py"):
+        copy_part(part, tmp_path)
+    for title in ("A loss", "Another picker"):
+        apply_example(tmp_path, section(title))
+    code = """
+        from crisp_core.plan import digests
+        from tests.plan.configs import plan
+
+        pickers = {name: {"picker": {"program": name}} for name in ("topaz", "relion-log")}
+        asked = plan(experiments=pickers)
+        found = [digests.training_code(asked, script, network="mine/unet") for script in ("train", "train_crf")]
+        for name in pickers:
+            found.append(digests.picker_code(asked, "pick_with_program", experiment=name))
+        print(*found)
+    """
+    digests = run(tmp_path, code)
+    assert digests == run(ROOT, code) and len(set(digests.split())) == 4
+
+
 def test_the_loss_trains_one_step(changed):
     code = """
         import torch
-        from crisp_core.segmentation.losses import make_loss
+        from crisp_core.segmentation.losses.total import make_loss
 
         torch.manual_seed(0)
         network = torch.nn.Conv2d(1, 2, 3, padding=1)
@@ -88,7 +151,7 @@ def test_the_finder_finds_and_is_searched(changed):
         image = np.zeros((160, 160), np.float32)
         for x, y in truth[["x", "y"]].to_numpy():
             image[np.hypot(columns - x, rows - y) <= 10] = 0.9
-        found = find_centers(image, {"name": "regions", "min_probability": 0.4}, diameter_px=20)
+        found = find_centers(image, {"name": "regions", "rise_diameters": 0.08}, diameter_px=20)
         assert np.allclose(*(table.sort_values("x")[["x", "y"]].to_numpy() for table in (found, truth)), atol=0.1)
         settings = [setting for setting in settings_to_try("search") if setting.name == "regions"]
         table = search_table(scores_by_setting([("a", image)], truth, diameter_px=20, settings=settings))
@@ -116,6 +179,35 @@ def test_the_picker_finds_dark_discs(changed, tmp_path):
         picks = picker.pick(Batch({str(tmp_path / "images.h5")!r}, {{}}, 5.0, 160, Path())).picks
         best = picks.nlargest(3, "score").sort_values("x")[["x", "y"]].to_numpy() / 2
         assert np.abs(best - sorted(places)).max() < 2
+    """
+    run(changed, code)
+
+
+def test_the_format_reads_and_writes(changed, tmp_path):
+    code = f"""
+        import math
+        from pathlib import Path
+        import pandas as pd
+        from crisp_core.datasets.importing import import_coordinates
+        from crisp_core.errors import UserError
+        from crisp_core.formats.coordinates import registry
+
+        path, empty = Path({str(tmp_path / "mic.points")!r}), Path({str(tmp_path / "empty.points")!r})
+        path.write_text("1 2 3\\n4 b 6\\n")
+        try:
+            registry.read_coordinates(path)
+        except UserError as error:
+            assert "mic.points: line 2: y is 'b', which is not a number; correct" in str(error)
+        else:
+            raise AssertionError
+        given = pd.DataFrame({{"micrograph": "mic", "x": [1.5, 30], "y": [2.0, 4.25], "score": [0.5, math.nan]}})
+        registry.write_coordinates(path, given, format="points")
+        assert registry.detect_format(path).name == "points" and not registry.names_micrographs(path)
+        pd.testing.assert_frame_equal(registry.read_coordinates(path), given)
+        empty.write_text("")
+        shapes = {{"mic": (50, 50), "empty": (50, 50)}}
+        names = import_coordinates([str(path), str(empty)], shapes, format="auto", origin="top-left").names
+        assert dict(zip(names["micrograph"], names["n_coordinates"], strict=True)) == {{"mic": 2, "empty": 0}}
     """
     run(changed, code)
 
@@ -159,7 +251,7 @@ def test_a_config_with_all_of_them_has_a_plan(changed):
     dataset["simulation"]["scenery"] = {"aggregates": {"n_per_micrograph": [1, 2]}}
     small["network"]["classes"] = ["background", "particle", "aggregate"]
     small["training"]["loss"] = ["dice", {"name": "focal", "gamma": 3, "weight": 0.5}]
-    small["centers"] = {"finder": {"name": "regions", "min_probability": 0.4}}
+    small["centers"] = {"finder": {"name": "regions", "rise_diameters": 0.08}}
     small["removal"] = {"aggregate_diameters": 0.8}
     config["experiments"]["dog"] = {"picker": {"program": "difference-of-gaussians"}}
     config["run"] = ["tiny/small", "tiny/dog"]

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from crisp_core.datasets.splits import parts_of
+from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.evaluation.compared import consensus_facts, entry_costs, named_micrographs, read_entries, valid_areas
 from crisp_core.evaluation.comparison import (
     CONSENSUS,
@@ -24,7 +24,7 @@ log = start_log(snakemake.log[0])
 params = snakemake.params
 part, at_least = params.comparison["part"], params.comparison["consensus_at_least"]
 entries = params.comparison["entries"]
-parts = parts_of(snakemake.input.split)
+parts = read_scored_parts(snakemake.input.split)
 named = named_micrographs(snakemake.input.names)
 names = common_micrographs(parts, part, {entry: named.get(entry) for entry in entries})
 for entry, seen in named.items():

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.datasets.splits import parts_of
+from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.arrays import array_names, read_array
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
-parts = parts_of(snakemake.input.split, snakemake.input.names)
+parts = read_scored_parts(snakemake.input.split, snakemake.input.names)
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates, picks = (
     pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crisp_core.datasets.splits import parts_of
+from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.report.data import particles_data, picks_data, plot_figures, read_candidates, read_centers, read_tables
@@ -18,7 +18,7 @@ start_log(snakemake.log[0])
 params, given = snakemake.params, snakemake.input
 diameter_angstrom = params.dataset["diameter_angstrom"]
 labelled = "split" in given.keys()
-parts = parts_of(given.split, given.names) if labelled else {}
+parts = read_scored_parts(given.split, given.names) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
 candidates = read_candidates(given.candidates)
 files = {

@@ -20,7 +20,8 @@ from crisp_core.classes import IGNORED
 from crisp_core.segmentation.crf.layer import CrfLayer
 from crisp_core.segmentation.crf.settings import LayerSettings
 from crisp_core.segmentation.inference import padded_logits, predict
-from crisp_core.segmentation.losses import LOSSES, make_loss
+from crisp_core.segmentation.losses import LOSSES
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.settings import NetworkSettings
 

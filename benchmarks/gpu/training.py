@@ -15,7 +15,7 @@ from benchmarks.segmentation import CASES, CROPS_PER_STEP
 from crisp_core.formats.arrays import write_array
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
-from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Run
 from crisp_core.segmentation.settings import NetworkSettings

@@ -58,7 +58,9 @@ class Named(NamedTuple):
     derived: str | None
 
 
-def left_out(paths: Sequence[str], *, exact: Collection[str] = (), known: Collection[str] = ()) -> dict[str, str]:
+def find_byproducts(
+    paths: Sequence[str], *, exact: Collection[str] = (), known: Collection[str] = ()
+) -> dict[str, str]:
     """Find files that are not micrographs to pick, each with the reason.
 
     Parameters

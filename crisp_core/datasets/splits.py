@@ -157,7 +157,7 @@ def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
     return _table(parts)
 
 
-def parts_of(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, str]:
+def read_scored_parts(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, str]:
     """Part of every scored micrograph in the file of a split.
 
     Parameters

@@ -78,7 +78,7 @@ if not TYPE_CHECKING:
                 Field(
                     default=each.removal_diameters,
                     description=f"Distance to predicted {each.name}, in particle diameters, within which picks are "
-                    "removed; null removes none.",
+                    f"removed; null removes none. The network must have the class {each.name}.",
                     examples=[0.5, 1.0, None],
                 ),
             )

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crisp_core.errors import UserError
@@ -17,7 +17,8 @@ from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
-from crisp_core.segmentation.checkpoints import input_difference, read_facts
+from crisp_core.segmentation.checkpoints import NetworkInput, input_difference, read_facts
+from crisp_core.settings.class_checks import check_distances, predicted_classes
 from crisp_core.settings.questions import run_folder
 from crisp_core.settings.sizes import dataset_input, named_input
 
@@ -192,7 +193,7 @@ def check_trained_folder(place: str, trained: str) -> None:
 
 
 def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
-    """Refuse the network of an earlier run that saw micrographs of another look than the dataset's.
+    """Refuse the network of an earlier run that saw micrographs of another look, or lacks a class of `removal`.
 
     Parameters
     ----------
@@ -204,18 +205,27 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
     if experiment in plan.pickers:
         return
     run = trained_run(plan, dataset, experiment)
-    used = plan.dataset(dataset)
-    if isinstance(run, Path):
-        trained = read_facts(trained_checkpoint(run)).input
-    elif run == (dataset, experiment):
+    if run == (dataset, experiment):
         return
-    elif isinstance(network := plan.experiment(run[1]).network, str):
-        trained = named_input(network, plan.settings)
-    else:
-        trained = dataset_input(plan.dataset(run[0]))
+    trained, classes = reused_network(plan, run)
+    check_distances(experiment, plan.experiment(experiment), classes)
+    used = plan.dataset(dataset)
     diameter = used.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
         raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")
+
+
+def reused_network(plan: Plan, run: tuple[str, str] | Path) -> tuple[NetworkInput, Sequence[str]]:
+    """Input and classes of the network of another run of this plan, or of the folder of an earlier run."""
+    if isinstance(run, Path):
+        facts = read_facts(trained_checkpoint(run))
+        return facts.input, facts.classes
+    recipe = plan.experiment(run[1])
+    if isinstance(recipe.network, str):
+        seen = named_input(recipe.network, plan.settings)
+    else:
+        seen = dataset_input(plan.dataset(run[0]))
+    return seen, predicted_classes(recipe, run[0], plan.settings)
 
 
 def check_dataset_tables(plan: Plan, dataset: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from crisp_core.datasets.batches import Place, assign_batches
-from crisp_core.datasets.byproducts import left_out
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.datasets.exported import exported_name, is_mrc
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
@@ -87,7 +87,7 @@ def find_micrographs(
         raise UserError(f"{place}: no file matches {patterns}; correct the path or glob{later}")
     if recorded and not is_main:
         return [row for row in rows if row[0] in recorded], {}
-    gone = left_out(paths, exact=exact_paths(patterns), known=set(recorded))
+    gone = find_byproducts(paths, exact=exact_paths(patterns), known=set(recorded))
     rows = [row for row in rows if row[1] not in gone]
     return rows if settings.watch is None else arrived_files(rows, recorded, settings.watch, place), gone
 

@@ -1,11 +1,9 @@
 """Other pickers and comparisons."""
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crisp_core.code_digest import code_digest
 from crisp_core.paths import matching_files
 from crisp_core.pickers import PICKERS
 from crisp_core.pickers.files import Files
@@ -16,7 +14,6 @@ from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name
 
-ROOT = Path(__file__).parents[2]
 # settings that are applied after the program has run
 AFTER_PICKING = ("threshold", "leak")
 
@@ -97,25 +94,6 @@ def picker_picking(plan: Plan, *, experiment: str) -> dict[str, Any]:
 
 def _without(plan: Plan, experiment: str, keys: Sequence[str]) -> dict[str, Any]:
     return picker_of(plan, experiment).plain(without=keys)
-
-
-def picker_code(plan: Plan, script: str, *, experiment: str) -> str:
-    """Digest of the code of a script and of the experiment's picker: a change of another picker reruns nothing.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    script : str
-        Script whose code is included in the digest.
-    experiment : str
-        Name of the experiment in the config.
-    """
-    picker = picker_class(plan, experiment)
-    folder = ROOT / "crisp_core/pickers"
-    modules = [folder / "__init__.py", *(Path(inspect.getfile(each)) for each in PICKERS.values())]
-    chosen = Path(inspect.getfile(picker)) if picker else None
-    return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT, chosen=chosen, among=modules)
 
 
 def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str) -> list[str]:

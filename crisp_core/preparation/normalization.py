@@ -59,7 +59,7 @@ def prepare(
     pixel_size, working_pixel_size : float
         Å/px of the image and of the result.
     normalization : {"gaussian_mixture", "robust"}
-        As in `normalise`.
+        As in `normalize_image`.
     highpass_angstrom : float
         Standard deviation in Å of the Gaussian whose blur is subtracted; 0 is off.
     margin_angstrom : float
@@ -89,7 +89,7 @@ def prepare(
     actual = pixel_size * float(np.sqrt(np.prod(image.shape) / np.prod(new_shape)))
     if highpass_angstrom > 0:
         small = highpass(small, valid, sigma_px=angstrom_to_px(highpass_angstrom, actual))
-    return Prepared(normalise(small, normalization, valid), valid, actual)
+    return Prepared(normalize_image(small, normalization, valid), valid, actual)
 
 
 def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
@@ -133,7 +133,7 @@ def downsample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:
     return mask
 
 
-def normalise(image: np.ndarray, method: str, valid: np.ndarray) -> np.ndarray:
+def normalize_image(image: np.ndarray, method: str, valid: np.ndarray) -> np.ndarray:
     """Scale an image to (image - mean) / sd, from its valid pixels only.
 
     Parameters

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
-from crisp_core.classes import CLASSES
+from crisp_core.classes import CLASSES, REGISTRY
 from crisp_core.sections import UNIQUE, Count, Natural, OneOf, Section, mistake
 
 
@@ -12,6 +12,12 @@ def _background_and_particle_first(names: list[str]) -> list[str]:
     if names[:2] != [*CLASSES[:2]]:
         raise mistake(f"{names!r} does not begin with {', '.join(CLASSES[:2])}; put these two first")
     return names
+
+
+def _class_elements() -> str:
+    """Every class after background and particle, with the elements of the scenery that show it."""
+    elements = {each.name: ", ".join(each.elements) or "no element yet" for each in REGISTRY[2:]}
+    return "; ".join(f"{name}: {shown}" for name, shown in elements.items())
 
 
 ClassNames = Annotated[
@@ -44,15 +50,14 @@ class NetworkSettings(Section):
     """Width of a particle in the images that the network sees, in px. The working_pixel_size of a dataset follows from
     it, unless the config gives working_pixel_size."""
 
-    classes: ClassNames | None = None
-    """Names of the classes, background and particle first. contaminant and carbon need labels that have them (the truth
-    of a simulation with such scenery), or a training that starts from a network with them. null is the classes of the
-    network from which the training starts, else background and particle.
-
-    Examples
-    --------
-        - [background, particle, contaminant, carbon]
-    """
+    classes: ClassNames | None = Field(
+        default=None,
+        description="Names of the classes, background and particle first. Any other class needs labels that show it "
+        f"(labels truth of a simulation whose scenery has an element of the class: {_class_elements()}), or a training "
+        "that starts from a network with it. null is the classes of the network from which the training starts, else "
+        "background and particle.",
+        examples=[["background", "particle", "contaminant", "carbon"]],
+    )
 
     encoder_weights: str | None = "imagenet"
     """Pretrained weights of the encoder. null starts with random weights, and so does a name whose weights are neither

@@ -25,7 +25,8 @@ from crisp_core.segmentation.crops import (
     uncertain_pixels,
 )
 from crisp_core.segmentation.inference import padded_logits, predict
-from crisp_core.segmentation.losses import Loss, make_loss
+from crisp_core.segmentation.losses.term import Loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.training_settings import TrainingSettings

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from crisp_core.datasets.byproducts import left_out
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes, stated_pixel_size
 from crisp_core.errors import UserError
 from crisp_core.mistakes import one_line
@@ -129,7 +129,7 @@ def pixel_size_of(patterns: str | list[str], *, may_arrive: bool = False, is_mai
     """
     check_patterns("config, micrographs", patterns, must_exist=False, may_arrive=may_arrive)
     paths = matching_files(patterns)
-    gone = left_out(paths, exact=exact_paths(patterns))
+    gone = find_byproducts(paths, exact=exact_paths(patterns))
     sizes = ((path, stated_pixel_size(path)) for path in paths if path not in gone)
     stated = ((path, size) for path, size in sizes if size is not None)
     first = next(stated, None)

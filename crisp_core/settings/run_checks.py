@@ -8,6 +8,7 @@ from crisp_core.errors import UserError
 from crisp_core.segmentation.checkpoints import input_difference
 from crisp_core.segmentation.crf.settings import check_operator
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
+from crisp_core.settings.class_checks import check_removal, check_shown
 from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
 from crisp_core.settings.named import check_finder, check_losses
@@ -87,11 +88,7 @@ def check_network(name: str, settings: Config) -> None:
             continue
         check_n_micrographs(place, dataset, entry.training.n_micrographs, settings)
     check_start(place, entry, entry.datasets, settings)
-    if missing := unknown_classes(entry, entry.datasets, settings):
-        raise UserError(
-            f"{place}/network/classes: no dataset has labels of {' and '.join(missing)}; leave that out, or add a "
-            "simulation whose scenery has it"
-        )
+    check_shown(f"{place}/network/classes", unknown_classes(entry, entry.datasets, settings), entry.datasets)
 
 
 def unknown_classes(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config) -> list[str]:
@@ -163,6 +160,7 @@ def check_run(run: str, settings: Config) -> None:
     particle_boxes(settings.datasets[dataset], settings.experiments[experiment])
     check_split(run, settings)
     check_classes(run, settings)
+    check_removal(run, settings)
     known = has_truth(settings.datasets[dataset])
     if settings.experiments[experiment].picker is not None:
         if not known and parts_needed(settings.experiments[experiment]):
@@ -210,17 +208,10 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
 def check_classes(run: str, settings: Config) -> None:
     """Refuse to train an experiment's own network from an unfit start, or without labels of one of its classes."""
     dataset, name = run.split("/")
-    experiment = settings.experiments[name]
+    experiment, place = settings.experiments[name], f"config, experiments/{name}"
     if experiment.trained is None and experiment.picker is None and not isinstance(experiment.network, str):
-        check_start(f"config, experiments/{name}", experiment, [dataset], settings)
-        missing = unknown_classes(experiment, [dataset], settings)
-        if not missing:
-            return
-        what = " and no ".join(missing)
-        raise UserError(
-            f"config, experiments/{name}/network/classes: the labels of {dataset} have no {what} to learn from; leave "
-            "that out, or train on a simulation whose scenery has it and whose labels are truth"
-        )
+        check_start(place, experiment, [dataset], settings)
+        check_shown(f"{place}/network/classes", unknown_classes(experiment, [dataset], settings), [dataset])
 
 
 def check_split(run: str, settings: Config) -> None:

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from crisp_core.datasets.byproducts import left_out
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.formats.mrc import mrc_shape, write_mrc
 
 # (what a program writes beside a micrograph, what is to be picked of it)
@@ -30,7 +30,7 @@ def write(folder, name, shape=(40, 60)):
 @pytest.mark.parametrize("turned", [False, True])
 def test_of_several_versions_of_one_image_the_best_is_picked(names, kept, turned):
     paths = [f"day1/{prefix}{name}" for prefix in ("a_", "b_") for name in names]
-    reasons = left_out(paths[::-1] if turned else paths)
+    reasons = find_byproducts(paths[::-1] if turned else paths)
     assert [path for path in paths if path not in reasons] == [f"day1/{p}{name}" for p in ("a_", "b_") for name in kept]
     for path, reason in reasons.items():
         prefix = path.removeprefix("day1/")[:2]
@@ -58,7 +58,7 @@ def test_of_several_versions_of_one_image_the_best_is_picked(names, kept, turned
     ],
 )
 def test_what_only_sounds_alike_stays(names):
-    assert left_out(names) == {}
+    assert find_byproducts(names) == {}
 
 
 @pytest.mark.parametrize(
@@ -68,10 +68,10 @@ def test_derived_images_are_known_by_their_name_and_their_size(tmp_path, ending)
     images = [write(tmp_path, f"{name}.mrc") for name in "ab"]
     # c has lost its micrograph
     derived = [write(tmp_path, f"{name}{ending}", shape=(32, 32)) for name in "abc"]
-    assert set(left_out(images + derived)) == set(derived)
+    assert set(find_byproducts(images + derived)) == set(derived)
     # of the size of a micrograph: a sample called so
     alike = [write(tmp_path, f"{name}{ending}") for name in "abc"]
-    assert left_out(images + alike) == {}
+    assert find_byproducts(images + alike) == {}
 
 
 def test_derived_images_of_dose_weighted_and_of_unreadable_files(tmp_path):
@@ -79,30 +79,30 @@ def test_derived_images_of_dose_weighted_and_of_unreadable_files(tmp_path):
     paths = [
         str(tmp_path / name) for name in ("a_patch_aligned_doseweighted.mrc", "a_background.mrc", "a_thumb_@1x.png")
     ]
-    assert set(left_out(paths)) == set(paths[1:])
+    assert set(find_byproducts(paths)) == set(paths[1:])
 
 
 def test_references_and_overviews_are_few_and_have_names_of_their_own():
     images = [f"FoilHole_{i}_Data_77_20200101_101010_fractions.mrc" for i in range(20)]
     others = ["gain.mrc", "x/CountRef_May08.mrc", "FoilHole_3_20200101_101010.mrc", "GridSquare_7.mrc", "Atlas_1.mrc"]
-    reasons = left_out([*images, *others])
+    reasons = find_byproducts([*images, *others])
     assert list(reasons) == others
     assert "reference image of the camera" in reasons["gain.mrc"]
-    assert set(left_out(["mic1.mrc", "20240101_gain-ref.tif"])) == {"20240101_gain-ref.tif"}
+    assert set(find_byproducts(["mic1.mrc", "20240101_gain-ref.tif"])) == {"20240101_gain-ref.tif"}
 
 
 def test_a_file_named_by_its_exact_path_stays():
     paths = ["a.mrc", "a_noDW.mrc", "b.mrc", "b_noDW.mrc", "gain.mrc"]
-    assert set(left_out(paths, exact=["a_noDW.mrc", "gain.mrc"])) == {"b_noDW.mrc"}
+    assert set(find_byproducts(paths, exact=["a_noDW.mrc", "gain.mrc"])) == {"b_noDW.mrc"}
 
 
 def test_a_micrograph_of_an_earlier_call_keeps_its_place():
     # the dose-weighted sum arrives after the other one was used
-    assert set(left_out(["a.mrc", "a_DW.mrc", "b.mrc", "b_DW.mrc"], known=["a"])) == {"a_DW.mrc", "b.mrc"}
+    assert set(find_byproducts(["a.mrc", "a_DW.mrc", "b.mrc", "b_DW.mrc"], known=["a"])) == {"a_DW.mrc", "b.mrc"}
     # both were used by an earlier version of the program
-    assert set(left_out(["a.mrc", "a_DW.mrc"], known=["a", "a_DW"])) == {"a.mrc"}
+    assert set(find_byproducts(["a.mrc", "a_DW.mrc"], known=["a", "a_DW"])) == {"a.mrc"}
     # its micrograph arrives later
-    assert left_out(["a_PS.mrc", "a.mrc"], known=["a_PS"]) == {}
+    assert find_byproducts(["a_PS.mrc", "a.mrc"], known=["a_PS"]) == {}
 
 
 def test_shape_of_the_header(tmp_path):
@@ -116,10 +116,10 @@ def test_links_to_one_file_are_one_micrograph(tmp_path):
     os.link(other, hard)
     os.symlink("nowhere", dead)
     paths = [soft, dead, file, other, hard]
-    assert left_out(paths) == {
+    assert find_byproducts(paths) == {
         soft: f"link to the same file as {file}; name its exact path to pick it too",
         hard: f"link to the same file as {other}; name its exact path to pick it too",
     }
-    assert left_out(paths, exact=[soft, hard]) == {}
+    assert find_byproducts(paths, exact=[soft, hard]) == {}
     # what an earlier call used stays
-    assert list(left_out(paths, known=["a_link", "z_hard"])) == [file, other]
+    assert list(find_byproducts(paths, known=["a_link", "z_hard"])) == [file, other]

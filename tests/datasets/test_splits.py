@@ -1,6 +1,6 @@
 import pytest
 
-from crisp_core.datasets.splits import check_particles, parts_of, split_by_counts, split_by_lists, with_added
+from crisp_core.datasets.splits import check_particles, read_scored_parts, split_by_counts, split_by_lists, with_added
 from crisp_core.errors import UserError
 
 NAMES = [f"m{i:02d}" for i in range(20)]
@@ -111,11 +111,11 @@ def test_parts_are_those_of_the_named_micrographs(tmp_path):
     split.write_text("micrograph\tpart\n01\ttrain\n02\ttest\n03\ttest\n")
     names = tmp_path / "names.tsv"
     names.write_text("micrograph\n02\n04\n")
-    assert parts_of(split) == {"01": "train", "02": "test", "03": "test"}
-    assert parts_of(split, [names]) == {"02": "test"}
+    assert read_scored_parts(split) == {"01": "train", "02": "test", "03": "test"}
+    assert read_scored_parts(split, [names]) == {"02": "test"}
     names.write_text("micrograph\n04\n")
     with pytest.raises(UserError, match=r"split\.tsv: has no micrograph with scored picks; add some to a part, or"):
-        parts_of(split, [names])
+        read_scored_parts(split, [names])
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
-"""Every figure of the registry, and the worked example of CONTRIBUTING.md."""
+"""Every figure of the registry."""
 
 import re
 
 import pytest
 
-from crisp_core.figures.entry import REPORT_PAGE, FigureEntry
+from crisp_core.figures.entry import REPORT_PAGE
 from crisp_core.figures.registry import BY_NAME, FIGURES, figure_of_file
 from docs.generators.figures import figures_page
 from tests.conftest import ROOT
@@ -52,14 +52,3 @@ def test_the_documentation_has_a_row_for_every_figure():
     rows = [line for line in figures_page(ROOT).splitlines() if line.startswith("|")][2:]
     assert [row.split("|")[1].strip() for row in rows] == [entry.title for entry in FIGURES]
     assert {row.count("|") for row in rows} == {5}
-
-
-@pytest.mark.filterwarnings("error")
-def test_the_figure_of_contributing_is_drawn():
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    (code,) = re.findall(r"```python\n# crisp_core/figures/\w+\.py\n(.*?)```", text, re.S)
-    module = {"__name__": "example"}
-    exec(code, module)
-    entry = module["FIGURE"]
-    assert isinstance(entry, FigureEntry) and entry.name not in BY_NAME
-    assert drawn_without_warning(entry)

@@ -3,6 +3,7 @@ import copy
 import pytest
 
 from crisp_core.errors import UserError
+from crisp_core.pickers import PICKERS
 from crisp_core.settings.checks import check_settings
 
 FILES = {"files": "picks/*.box", "origin": "top-left"}
@@ -24,19 +25,23 @@ def without(key, **changed):
     return {name: value for name, value in DATASET.items() if name != key} | changed
 
 
+@pytest.mark.parametrize("program", PICKERS)
+def test_every_picker_has_its_defaults(program):
+    picker = PICKERS[program]
+    filled = checked(FILES if picker.from_files else {"program": program}).experiments["theirs"].picker
+    assert type(filled) is picker and filled.program == program
+    # picks of files are complete; of a program, candidates of any score, so that the threshold is chosen
+    assert filled.threshold == ("published" if picker.from_files else None)
+    # nobody knows what made files or trained a network; a formula saw no micrograph
+    assert filled.leak in ([False, "unknown"] if picker.whole_micrographs or not picker.from_files else ["unknown"])
+
+
 @pytest.mark.parametrize(
-    ("picker", "threshold", "leak"),
-    [
-        (FILES, "published", "unknown"),
-        ({"program": "topaz-pretrained"}, None, "unknown"),
-        ({"program": "topaz"}, None, "unknown"),
-        ({"program": "relion-log"}, None, False),
-        ({"program": "skimage-log"}, None, False),
-    ],
+    ("program", "leak"),
+    [("topaz-pretrained", "unknown"), ("topaz", "unknown"), ("relion-log", False), ("skimage-log", False)],
 )
-def test_every_kind_has_its_defaults(picker, threshold, leak):
-    filled = checked(picker).experiments["theirs"].picker
-    assert (filled.threshold, filled.leak) == (threshold, leak)
+def test_a_network_may_have_seen_the_micrographs_and_a_formula_has_not(program, leak):
+    assert PICKERS[program]().leak == leak
 
 
 def test_the_default_is_a_network():

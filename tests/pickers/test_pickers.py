@@ -189,7 +189,7 @@ def test_topaz_without_a_particle_is_refused(tmp_path, known):
         TOPAZ.detector(Batch(prepared, {}, 7.0, 168, tmp_path))
 
 
-@pytest.mark.parametrize("name", ["topaz-pretrained", "topaz", "relion-log", "skimage-log"])
+@pytest.mark.parametrize("name", [name for name, picker in PICKERS.items() if not picker.from_files])
 def test_every_program_starts_from_its_name(name):
     picker = PICKERS[name]()
     assert picker.program == name and not picker.from_files

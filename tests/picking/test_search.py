@@ -56,12 +56,17 @@ PUBLISHED = {
 }
 
 
-def test_search_tries_the_published_nine_settings_of_each_finder(rows):
-    published = [
-        FINDERS[name].from_published(e, s) for name, (all_e, all_s) in PUBLISHED.items() for e in all_e for s in all_s
-    ]
-    assert all_settings() == published and len(set(published)) == len(rows) == 27
-    assert rows["finder"].tolist() == [setting.name for setting in published]
+@pytest.mark.parametrize(("name", "numbers"), PUBLISHED.items())
+def test_the_grid_of_a_published_finder_is_the_published_nine_settings(name, numbers):
+    all_e, all_s = numbers
+    assert FINDERS[name].settings() == [FINDERS[name].from_published(e, s) for e in all_e for s in all_s]
+
+
+def test_search_tries_the_grid_of_every_finder(rows):
+    settings = [setting for finder in FINDERS.values() for setting in finder.settings()]
+    assert all_settings() == settings and len(set(settings)) == len(rows)
+    assert rows["finder"].tolist() == [setting.name for setting in settings]
+    assert set(rows["finder"]) == set(FINDERS)
 
 
 @pytest.mark.parametrize("name", FINDERS)
@@ -94,7 +99,7 @@ def test_a_file_of_an_earlier_version_is_read():
             r"/nms/cell_diameters: 0 is too small; give more than 0",
         ),
         ({"name": "nms", "cell_diameters": "0.5"}, "/nms/cell_diameters: '0.5' is text, not a number"),
-        ({}, ": 'None' is not known; use one of morphology, crocker_grier, nms"),
+        ({}, f": 'None' is not known; use one of {', '.join(FINDERS)}"),
     ],
 )
 def test_wrong_parameters_are_refused_in_one_line(given, message):
@@ -116,7 +121,8 @@ def test_parameters_of_the_config_are_in_the_table_and_in_the_file(validation):
     assert str(settings[0]) == shown
 
 
-@pytest.mark.parametrize("number", [0, 7, 13, 20, 26])
+# of every finder a first, a middle or a last setting: the grids have nine
+@pytest.mark.parametrize("number", range(0, len(all_settings()), 5))
 def test_rows_equal_finding_and_scoring_one_setting_alone(validation, rows, number):
     maps, truth = validation
     row = rows.iloc[number]

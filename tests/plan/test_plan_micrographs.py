@@ -34,7 +34,7 @@ def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch):
     assert second.loc["Z", ["batch", "addition"]].tolist() == ["0002", "1"]
     # a job's own process knows what was recorded when it was sent, and opens no file to see what is to be left out
     with monkeypatch.context() as patch:
-        patch.setattr(micrographs, "left_out", None)
+        patch.setattr(micrographs, "find_byproducts", None)
         assert micrographs.make_plan(settings, is_main=False).micrographs["micrograph"].tolist() == ["b", "c"]
     micrographs.record(micrographs.Plan(settings, second.reset_index()))
     assert read_places(places_file("mine")).keys() == {"a", "b", "c", "Z"}

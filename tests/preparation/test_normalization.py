@@ -14,7 +14,7 @@ from crisp_core.preparation.normalization import (
     fourier_downsample,
     gaussian_mixture,
     highpass,
-    normalise,
+    normalize_image,
     prepare,
     robust,
     valid_area,
@@ -137,11 +137,11 @@ def test_only_valid_pixels_count_and_outliers_are_clipped(method):
     valid = valid_area(image.shape, 10)
     spoiled = np.where(valid, image, 1e9)
     spoiled[64, 64] = 1e7
-    result = normalise(spoiled, method, valid)
+    result = normalize_image(spoiled, method, valid)
     assert result.dtype == np.float32
     assert (result[~valid] == 0).all()
     assert result[64, 64] == 10
-    clean = normalise(image, method, valid)
+    clean = normalize_image(image, method, valid)
     assert abs(np.delete(result[valid] - clean[valid], np.argmax(result[valid]))).max() < 0.02
 
 

@@ -9,7 +9,7 @@ from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crops import Crops, Uncertain
 from crisp_core.segmentation.inference import predict
-from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings

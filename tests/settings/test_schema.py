@@ -34,7 +34,7 @@ def test_a_config_names_the_json_schema_for_editors_and_agrees_with_it(path):
     [
         {"datasets": {"a": {"pixel_size": 1}}},
         {"datasets": {"a": {"extend": "b", "pixel_sise": 1}}},
-        {"experiments": {"a": {"training": {"loss": ["focal"]}}}},
+        {"experiments": {"a": {"training": {"loss": ["unheard-of"]}}}},
         {"experiments": {"a": {"centers": {"finder": {"name": "nms", "s": 1}}}}},
         {"run": ["a"]},
     ],

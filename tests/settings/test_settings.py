@@ -262,7 +262,7 @@ def test_four_classes_need_labels_that_have_them(dataset, accepted):
     if accepted:
         check_settings(settings)
         return
-    message = "config, experiments/unet/network/classes: the labels of mine have no (contaminant and no )?carbon"
+    message = "config, experiments/unet/network/classes: the labels of mine do not show (contaminant and )?carbon"
     with pytest.raises(UserError, match=message):
         check_settings(copy.deepcopy(settings))
     # a network that is trained already has learned its classes elsewhere

@@ -33,8 +33,9 @@ COORDINATE_FORMATS: tuple[CoordinateFormat, ...] = (
     CRYOSPARC,
     TABLE,
 )
-# Their names, as `coordinates/format` in the config has them.
-FORMATS = tuple(format.name for format in COORDINATE_FORMATS)
+BY_NAME = {format.name: format for format in COORDINATE_FORMATS}
+# Names of the formats, as `coordinates/format` in the config has them.
+FORMATS = tuple(BY_NAME)
 
 
 def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str | None = None) -> pd.DataFrame:
@@ -127,11 +128,9 @@ def file_stem(path: str | Path) -> str:
 
 def format_named(name: str) -> CoordinateFormat:
     """Return the format of this name, one of `FORMATS`; ValueError if there is none."""
-    for format in COORDINATE_FORMATS:
-        if format.name == name:
-            return format
-    known = ", ".join(format.name for format in COORDINATE_FORMATS)
-    raise ValueError(f"unknown coordinate format '{name}'; use auto or one of {known}")
+    if name not in BY_NAME:
+        raise ValueError(f"unknown coordinate format '{name}'; use auto or one of {', '.join(FORMATS)}")
+    return BY_NAME[name]
 
 
 def detect_format(path: str | Path) -> CoordinateFormat:

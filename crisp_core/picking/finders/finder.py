@@ -1,4 +1,21 @@
-"""Base of all finders of centers, and the probability map that a finder searches."""
+"""Base of all finders of centers, and the probability map that a finder searches.
+
+Contract of a finder, for its default parameters and a particle of d pixels. `tests/picking/test_finders.py` holds it
+for every entry of the registry:
+
+- A constant map has no center, whatever its value. `FinderMap.working` and `FinderMap.depths` are zero there.
+- Discs that touch (distance d or more) are parted, each center within half a pixel of the working grid, on which a
+  particle is 24 to 48 px wide. Neighbours at 0.85 d are parted within d/8, and a particle cut by the edge of the map
+  is found inside of the map, within d/4. Two particles that overlap by half may have one center; `splitting` parts
+  them.
+- The result depends on the map alone: a transposed or turned map gives the transposed or turned centers within 0.05 d,
+  the same map twice gives the same centers, and no setting depends on those tried before.
+- Lengths are in particle diameters: the same scene on a map with two or four times the pixels gives the same centers,
+  within 0.3 px of the coarse map.
+- A map of 512 × 512 px with one large confident area takes less than 5 s.
+
+The score of a center, its limits and the order of the table are `footprint.centers_table`'s, the same for all finders.
+"""
 
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property

@@ -75,7 +75,7 @@ def find_peaks(seen: FinderMap, sigma_diameters: float, cell_diameters: float) -
     peaks = np.unique(_climbed(height_map, starts))
     peaks = peaks[np.argsort(-height_map.ravel()[peaks], kind="stable")]
     rows, columns = np.unravel_index(peaks, height_map.shape)
-    return unscaled(_refined(height_map, rows, columns), smoothed.factor)
+    return unscaled(refine_maxima(height_map, rows, columns), smoothed.factor)
 
 
 def _cell_maxima(image: np.ndarray, cell: int) -> np.ndarray:
@@ -105,8 +105,21 @@ def _climbed(image: np.ndarray, starts: np.ndarray) -> np.ndarray:
     return np.ravel_multi_index((current // width - 1, current % width - 1), image.shape)
 
 
-def _refined(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Sub-pixel (x, y) of maxima: the top of a parabola through three pixels along each axis."""
+def refine_maxima(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Sub-pixel positions of maxima: the top of a parabola through three pixels along each axis.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Map with the maxima.
+    rows, columns : (n,) integer arrays
+        Pixels of the maxima.
+
+    Returns
+    -------
+    (n, 2) array
+        Positions x, y in px of the map.
+    """
     padded = np.pad(image.astype(float), 1)
     here = padded[rows + 1, columns + 1]
     dx = _parabola_top(padded[rows + 1, columns], here, padded[rows + 1, columns + 2])

@@ -1,6 +1,5 @@
 import json
 import math
-import re
 
 import numpy as np
 import pandas as pd
@@ -8,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crisp_core.datasets.importing import import_coordinates
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates import registry
 from crisp_core.formats.coordinates.reference import format_table
 from crisp_core.formats.coordinates.registry import COORDINATE_FORMATS, FORMATS, read_coordinates, write_coordinates
 from crisp_core.formats.coordinates.table import COLUMNS
@@ -236,29 +233,3 @@ def test_names_are_unique_and_every_suffix_is_decided_by_suffix_or_header():
         # a header test for all formats of a suffix, or for none: then the first one reads the files of the others
         assert len({other.accepts_header is None for other in others}) == 1
         assert format.accepts_header is not None or {other.read for other in others} == {format.read}
-
-
-def test_the_format_of_contributing_reads_and_writes(tmp_path, monkeypatch):
-    text = (ROOT / "CONTRIBUTING.md").read_text()
-    (code,) = re.findall(r"```python\n# crisp_core/formats/coordinates/\w+\.py\n(.*?)```", text, re.S)
-    module = {"__name__": "example"}
-    exec(code, module)
-    (line,) = re.findall(r"add the line `(\w+),` to `COORDINATE_FORMATS`", text)
-    new = module[line]
-    assert new.name not in FORMATS
-    monkeypatch.setattr(registry, "COORDINATE_FORMATS", (*COORDINATE_FORMATS, new))
-    path, given_table = tmp_path / f"{NAME}{new.suffixes[0]}", table(scores=[0.5, math.nan, 7])
-    write_coordinates(path, given_table, format=new.name)
-    assert registry.detect_format(path) is new and not registry.names_micrographs(path)
-    pd.testing.assert_frame_equal(read_coordinates(path), given_table, rtol=0, atol=new.rounding_px)
-    with pytest.raises(UserError, match=rf"{NAME}\.points: line 2: y is 'b', which is not a number; correct or remove"):
-        read(path, "1 2 3\n4 b 6\n")
-    shapes = {NAME: (5000, 5000), "empty": (50, 50)}
-    (tmp_path / "empty.points").write_text("")
-    write_coordinates(path, given_table, format=new.name)
-    paths = [str(path), str(tmp_path / "empty.points")]
-    imported = import_coordinates(paths, shapes, format="auto", origin="top-left")
-    assert dict(zip(imported.names["micrograph"], imported.names["n_coordinates"], strict=True)) == {
-        NAME: 3,
-        "empty": 0,
-    }
