@@ -9,6 +9,7 @@ from tests.plan.configs import config, plan
 FOUR = ["background", "particle", "contaminant", "carbon"]
 SCENERY = {
     "simulation": {"scenery": {"carbon": {"probability": 0.5}, "ice": {"n_per_micrograph": [0, 2]}}},
+    "split": {"train": 6, "validation": 2},
     "pixel_size": 6,
     "particle_diameter_angstrom": 150,
 }
@@ -64,6 +65,6 @@ def test_a_distance_to_a_class_of_the_network_is_accepted():
 
 def test_a_distance_to_a_class_that_a_trained_network_lacks_is_refused():
     removal = {"removal": {"carbon_diameters": 1.0}}
-    asked = plan(run=["mine/again"], experiments={"again": {"trained": "results/mine/unet"} | removal})
+    asked = plan(run=["mine/unet", "mine/again"], experiments={"again": {"trained": "results/mine/unet"} | removal})
     with pytest.raises(UserError, match="experiments/again/removal/carbon_diameters: the network's classes are"):
         check_reused_network(asked, "mine", "again")
