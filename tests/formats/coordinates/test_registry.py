@@ -1,5 +1,6 @@
 import json
 import math
+import re
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,10 @@ WRITTEN = {format.name: format for format in COORDINATE_FORMATS if format.write 
 KEEPS_SCORES = [name for name, format in WRITTEN.items() if format.score is not None]
 MANY_MICROGRAPHS = [name for name, format in WRITTEN.items() if not format.one_micrograph]
 ONE_MICROGRAPH = [name for name, format in WRITTEN.items() if format.one_micrograph]
+
+SUFFIXES = [
+    re.escape(suffix) for suffix in dict.fromkeys(suffix for each in COORDINATE_FORMATS for suffix in each.suffixes)
+]
 
 
 def round_trip(directory, kind, given, stem=NAME):
@@ -172,7 +177,7 @@ def test_micrograph_of_a_per_micrograph_file(tmp_path, suffix):
         ("m.csv", f"x,y,micrograph\n1,2,{'m' * 2**18}\n", "has a line that is not a row of a table"),
         ("m.star", f"data_\n\nloop_\n_rlnCoordinateX #1\n{'9' * 400}\n", "is not a valid STAR file"),
         ("m.cs", b"text", r"is not a cryoSPARC \.cs file; export the particles again"),
-        ("m.pos", "1 2\n", r"unknown suffix '\.pos'; use \.star, \.box, \.json, \.csv, \.tsv, \.txt, \.cbox or \.cs"),
+        ("m.pos", "1 2\n", rf"unknown suffix '\.pos'; use {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}$"),
         ("m.csv", b"\x93\xff\xfe", "is not a text file"),
     ],
 )
