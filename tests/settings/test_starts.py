@@ -84,7 +84,7 @@ def test_a_simulation_starts_from_a_network_where_the_config_says_so():
 def test_classes_of_the_start_need_no_labels():
     four = {"classes": [*CLASSES]}
     assert start(config(network=four)) == DEFAULT_NETWORK
-    with pytest.raises(UserError, match="network/classes: the labels of mine have no contaminant and no carbon"):
+    with pytest.raises(UserError, match="network/classes: the labels of mine do not show contaminant and carbon"):
         config(network=four, training={"start": "random"})
 
 
