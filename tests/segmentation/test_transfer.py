@@ -3,7 +3,7 @@ import torch
 
 from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput
-from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, save_network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.starts import network_classes, unlabelled_classes, weights_difference
