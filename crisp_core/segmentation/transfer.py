@@ -9,7 +9,7 @@ from torch import nn
 
 from crisp_core.classes import BACKGROUND, CLASSES, IGNORED, channel
 from crisp_core.segmentation.checkpoints import read_facts
-from crisp_core.segmentation.losses import Loss
+from crisp_core.segmentation.losses.term import Loss
 from crisp_core.segmentation.networks import build_network, load_network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.starts import network_classes
