@@ -19,7 +19,7 @@ from crisp_core.segmentation.crf.settings import (
 from crisp_core.segmentation.crf.solvers import pairwise
 from crisp_core.segmentation.crops import LabelledMicrograph, Uncertain
 from crisp_core.segmentation.inference import padded_logits
-from crisp_core.segmentation.losses import make_loss
+from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.resuming import Resume
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.training import fit, validate
