@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from crisp_core.datasets.byproducts import left_out
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.errors import UserError
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.settings.inheritance import extended
@@ -82,7 +82,7 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     if not entry.get("micrographs") or not entry.get("pixel_size"):
         raise UserError(f"{place}/{KEY}: auto needs micrographs and pixel_size; give both, or the diameter in Å")
     found = matching_files(entry["micrographs"])
-    gone = left_out(found, exact=exact_paths(entry["micrographs"]))
+    gone = find_byproducts(found, exact=exact_paths(entry["micrographs"]))
     files = [file for file in found if file not in gone]
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
