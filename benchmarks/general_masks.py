@@ -49,7 +49,7 @@ def junk_scores(networks: Sequence[Network], test: TestSet, folder: Path) -> pd.
     for network in networks:
         counts: dict[str, list[PixelCounts]] = {name: [] for name, *_ in COMPARED}
         for micrograph in test.micrographs["micrograph"]:
-            with np.load(map_file(folder, network, test.name, micrograph)) as stored:
+            with np.load(map_file(folder, network, test.name, micrograph), allow_pickle=False) as stored:
                 classes, valid = stored["classes"], stored["valid"]
             if classes.size == 0:
                 raise SystemExit(f"{network.name}: has two classes and no masks of contaminants; leave part masks out")

@@ -48,7 +48,7 @@ def draw_sheet(path: Path, test: TestSet, picks: pd.DataFrame, network: Network,
 def overlay(row: tuple, truth: pd.DataFrame, picks: pd.DataFrame, maps: Path) -> Image.Image:
     """Draw one micrograph at the working resolution of the network."""
     name, own = row.micrograph, read_micrograph(row.path, pixel_size=row.pixel_size).image.shape
-    with np.load(maps) as stored:
+    with np.load(maps, allow_pickle=False) as stored:
         image, probability = (stored[key].astype(np.float32) for key in ("image", "probability"))
         pixel_size = float(stored["pixel_size"])
     on_map = [

@@ -17,7 +17,7 @@ CENTERS = {"network": "../x.pt", "finder": {"name": "nms"}, "threshold": 0.4, "c
 @pytest.fixture
 def trained(tmp_path):
     """Checkpoint of a network with random weights, and a centers.yaml."""
-    settings = NetworkSettings(encoder_weights=None)
+    settings = NetworkSettings(encoder_weights=None, classes=["background", "particle"])
     torch.manual_seed(0)
     network = build_network(settings, 2)
     facts = NetworkFacts(settings.classes, NetworkInput(25.0, "robust", 0.0), settings)
