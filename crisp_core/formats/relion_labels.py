@@ -26,14 +26,17 @@ MOVIE_PIXEL_SIZE_LABEL = "rlnMicrographOriginalPixelSize"
 PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", MOVIE_PIXEL_SIZE_LABEL)
 # Pixel size of RELION 3.0 and earlier: micrometres on the detector, divided by the magnification.
 MAGNIFICATION_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
-# Columns of CRISP's own, which RELION ignores and keeps, and a prior for the in-plane angle.
-OWN_PREFIX, PSI_PRIOR_LABEL = "crisp", "rlnAnglePsiPrior"
+# Sizes and shapes of picks: columns that RELION does not know and keeps.
+SHAPE_LABELS = (
+    *("crispDiameterAngstrom", "crispLongAxisAngstrom", "crispShortAxisAngstrom", "crispAngle", "crispSolidity"),
+    *("crispMeanProbability", "crispAtEdge"),
+)
+PSI_PRIOR_LABEL = "rlnAnglePsiPrior"
 
 
 def passed_on(picks: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Columns of picks that star files for RELION pass on: those of CRISP's own, and a prior for the in-plane angle."""
-    labels = [name for name in picks if name.startswith(OWN_PREFIX) or name == PSI_PRIOR_LABEL]
-    return {label: picks[label].to_numpy() for label in labels}
+    """Columns of picks that star files for RELION pass on: sizes and shapes, and a prior for the in-plane angle."""
+    return {label: picks[label].to_numpy() for label in (*SHAPE_LABELS, PSI_PRIOR_LABEL) if label in picks}
 
 
 def labelled_ctf(rows: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -56,4 +56,7 @@ def write_extracted_star(
         box_px=boxes.size_px,
         groups=groups,
     )
-    write_particles_star(path, optics, table if poses is None else pd.concat([table, poses], axis=1))
+    if poses is not None:
+        # sizes and shapes are in the table already
+        table = pd.concat([table, poses.drop(columns=list(table), errors="ignore")], axis=1)
+    write_particles_star(path, optics, table)

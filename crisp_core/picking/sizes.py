@@ -6,13 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from crisp_core.formats.relion_labels import SHAPE_LABELS
 from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import DIAMETERS_PER_BOX
 
-# Columns of star files: RELION does not know them and passes them on.
-DIAMETER, LONG_AXIS, SHORT_AXIS = "crispDiameterAngstrom", "crispLongAxisAngstrom", "crispShortAxisAngstrom"
-ANGLE, SOLIDITY, MEAN_PROBABILITY, AT_EDGE = "crispAngle", "crispSolidity", "crispMeanProbability", "crispAtEdge"
-SHAPE_COLUMNS = (DIAMETER, LONG_AXIS, SHORT_AXIS, ANGLE, SOLIDITY, MEAN_PROBABILITY, AT_EDGE)
+SHAPE_COLUMNS = SHAPE_LABELS
+DIAMETER, LONG_AXIS, SHORT_AXIS, ANGLE, SOLIDITY, MEAN_PROBABILITY, AT_EDGE = SHAPE_COLUMNS
 
 # Quantities of the table, with their names there.
 QUANTITIES = {

@@ -31,7 +31,7 @@ LossTerms = Annotated[
 class TrainingSettings(Section):
     """Training of a network."""
 
-    start: UserPath = AUTO
+    start: UserPath = RANDOM
     """Weights with which the training starts. general, or the path of a .pt file, is a trained network; random is
     random weights (of the encoder: network/encoder_weights). auto is general if all micrographs come from files, and
     architecture, encoder, options, classes, particle width, normalization and high-pass agree with it; otherwise
@@ -39,7 +39,7 @@ class TrainingSettings(Section):
 
     Examples
     --------
-        - random
+        - auto
         - general
         - results/mine/unet/network.pt
     """

@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_shipped_network_is_an_input_and_its_digest_a_parameter():
-    asked = plan()
+    asked = plan(experiments={"unet": {"training": {"start": "auto"}}})
     assert starts.start_files(asked, network="mine/unet") == [network_file("general")]
     digest = hashlib.sha256(Path(network_file("general")).read_bytes()).hexdigest()
     assert starts.start_record(asked, network="mine/unet") == {"network": "general", "sha256": digest}

@@ -30,6 +30,7 @@ def trained(monkeypatch, tmp_path):
 
 
 def config(dataset=FILES, **experiment):
+    experiment.setdefault("training", {"start": "auto"})
     entries = {"mine": copy.deepcopy(dataset)}
     return check_settings({"run": ["mine/unet"], "datasets": entries, "experiments": {"unet": experiment}})
 
@@ -43,6 +44,10 @@ def write_start(path="start.pt", classes=CLASSES[:2], **network):
     settings = NetworkSettings(**network)
     write_facts(path, NetworkFacts([*classes], NetworkInput(25.0, "gaussian_mixture", 0.0), settings))
     return path
+
+
+def test_the_default_start_is_random():
+    assert start(config(training={})) is None
 
 
 def test_micrographs_from_files_start_from_the_shipped_network():
@@ -120,8 +125,8 @@ def test_a_network_of_several_datasets_starts_from_the_shipped_one_where_all_are
             "run": ["mine/named"],
             "datasets": copy.deepcopy(datasets),
             "networks": {
-                "files": {"datasets": ["mine", "other"]},
-                "mixed": {"datasets": ["mine", "drawn"]},
+                "files": {"datasets": ["mine", "other"], "training": {"start": "auto"}},
+                "mixed": {"datasets": ["mine", "drawn"], "training": {"start": "auto"}},
                 "given": {"datasets": ["mine", "drawn"], "training": {"start": "general"}},
             },
             "experiments": {"named": {"network": "files"}},
