@@ -38,7 +38,7 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
     if has_network:
         files["probability"] = all_batches(plan, f"{run}/probability/{{batch}}.h5", dataset=dataset)
         files |= {"sizes": f"{run}/sizes.tsv", "suggested_sizes": f"{run}/suggested_sizes.tsv"}
-        files["curation"] = [f"{run}/curation.tsv"]
+        files["curation"] = f"{run}/curation.tsv"
     centers = centers_file if has_network else chosen_threshold
     files["threshold"] = centers(plan, dataset=dataset, experiment=experiment)
     if plan.experiment(experiment).particles.extract:
