@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import starfile
 
+from crisp_core.formats.relion_labels import SHAPE_LABELS
+
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 
 pytestmark = pytest.mark.slow
@@ -56,8 +58,8 @@ def test_nothing_of_ours_was_made_again(compared):
 
 
 def test_picks_from_files_are_ours_again(compared):
-    # those of the network also have their expected precision
-    own = picks(compared, "small").drop(columns="expected_precision")
+    # those of the network also have their expected precision, size and shape
+    own = picks(compared, "small").drop(columns=["expected_precision", *SHAPE_LABELS])
     pd.testing.assert_frame_equal(picks(compared, "copied"), own)
     # candidates below the threshold are not in the files; all else is equal
     columns = "part micrograph n_truth n_picks n_matched f1 f1_low duplicates median_error_angstrom f1_d4".split()
