@@ -202,7 +202,7 @@ def test_the_page_is_as_wide_as_the_window_and_everything_has_a_name(tiny_run, o
     empty = "[...document.querySelectorAll('img')].filter(e => !(e.complete && e.naturalWidth)).length"
     assert page.evaluate(empty) == 0
     ids = page.evaluate("[...document.querySelectorAll('.bar nav a')].map(a => a.hash.slice(1))")
-    assert len(ids) == 8 and all(page.locator(f"#{name}").count() == 1 for name in ids)
+    assert len(ids) == 10 and all(page.locator(f"#{name}").count() == 1 for name in ids)
 
 
 def test_the_exported_command_picks_as_many(tiny_run, results, opened, tmp_path):
