@@ -231,6 +231,8 @@ def judge(measures: Mapping[str, float], settings: CurationSettings) -> tuple[st
 
 
 def add_verdicts(table: pd.DataFrame, settings: CurationSettings) -> pd.DataFrame:
-    """Add the columns verdict and reason to a table of measures, one row a micrograph."""
+    """Add the columns verdict and reason, after the first, to a table of measures with one row per micrograph."""
     verdicts = [judge(row, settings) for row in table.to_dict("records")]
-    return table.assign(verdict=[verdict for verdict, _ in verdicts], reason=[reason for _, reason in verdicts])
+    judged = table.assign(verdict=[verdict for verdict, _ in verdicts], reason=[reason for _, reason in verdicts])
+    first, *others = table.columns
+    return judged[[first, "verdict", "reason", *others]]

@@ -10,6 +10,7 @@ from crisp_core.classes import CARBON, CLASSES, CONTAMINANT, PARTICLE
 from crisp_core.evaluation.curation import (
     MEASURES,
     RULES,
+    add_verdicts,
     class_shares,
     image_measures,
     judge,
@@ -117,6 +118,14 @@ def test_every_rule_gives_its_verdict_with_its_reason():
         assert judge(GOOD_MEASURES | {rule.measure: np.nan}, settings)[0] == "good"
         off = CurationSettings.of({rule.setting: None})
         assert judge(GOOD_MEASURES | {rule.measure: values[1]}, off)[0] == "good"
+
+
+def test_the_verdict_follows_the_name():
+    table = add_verdicts(pd.DataFrame([{"micrograph": "a", **GOOD_MEASURES}]), CurationSettings())
+    assert [*table.columns] == ["micrograph", "verdict", "reason", *GOOD_MEASURES]
+    assert table.loc[0, "verdict"] == "good"
+    none = add_verdicts(pd.DataFrame(columns=["micrograph", *MEASURES]), CurationSettings())
+    assert len(none) == 0 and "verdict" in none
 
 
 def test_reasons_for_bad_come_first():
