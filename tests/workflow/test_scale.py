@@ -19,7 +19,7 @@ from .conftest import ROOT, TINY, copy_workflow, run_snakemake, write_config
 
 pytestmark = pytest.mark.slow
 
-BATCH_RULES = {"prepare", "label_disc", "predict", "pick", "extract"}
+BATCH_RULES = {"prepare", "label_disc", "predict", "pick", "extract", "measure_micrographs"}
 
 
 def counted(output):
