@@ -41,12 +41,11 @@ def class_shares(label: np.ndarray, valid: np.ndarray, classes: Sequence[str]) -
         Names of the network's classes.
     """
     inside = np.asarray(label)[np.asarray(valid, dtype=bool)]
-    shares = {
-        name: float(np.mean(inside == number)) if name in classes and inside.size else np.nan
-        for number, name in enumerate(CLASSES)
+    numbers = {"particle": PARTICLE, "contaminant": CONTAMINANT, "carbon": CARBON, "empty": BACKGROUND}
+    return {
+        f"{name}_share": float(np.mean(inside == number)) if CLASSES[number] in classes and inside.size else np.nan
+        for name, number in numbers.items()
     }
-    names = {"particle": PARTICLE, "contaminant": CONTAMINANT, "carbon": CARBON, "empty": BACKGROUND}
-    return {f"{name}_share": shares[CLASSES[number]] for name, number in names.items()}
 
 
 def image_measures(image: np.ndarray, usable: np.ndarray, *, diameter_px: float) -> dict[str, float]:
@@ -71,23 +70,31 @@ def image_measures(image: np.ndarray, usable: np.ndarray, *, diameter_px: float)
     usable = np.asarray(usable, dtype=bool)
     if usable.mean() < USABLE_SHARE_MIN:
         return dict.fromkeys(("ice_gradient", "mottle", "direction"), np.nan)
-    filled = np.where(usable, image, np.median(image[usable])).astype(np.float32)
-
-    def blurred(diameters: float) -> np.ndarray:
-        """Gaussian low pass over the usable area alone (normalized convolution)."""
-        sigma = diameters * diameter_px
-        weight = ndimage.gaussian_filter(usable.astype(np.float32), sigma)
-        return ndimage.gaussian_filter(filled * usable, sigma) / np.maximum(weight, 1e-3)
-
-    def spread(low: float, high: float) -> float:
-        return float((blurred(low) - blurred(high))[usable].std())
-
-    fine = max(spread(*FINE_BAND_DIAMETERS), 1e-6)
+    widths = (*FINE_BAND_DIAMETERS, *COARSE_BAND_DIAMETERS, GRADIENT_DIAMETERS)
+    finest, fine, coarse, coarsest, slow = (lowpass(image, usable, width * diameter_px) for width in widths)
+    detail = max(float((finest - fine)[usable].std()), 1e-6)
     return {
-        "ice_gradient": float(blurred(GRADIENT_DIAMETERS)[usable].std()) / fine,
-        "mottle": spread(*COARSE_BAND_DIAMETERS) / fine,
-        "direction": power_direction(np.where(usable, image - blurred(COARSE_BAND_DIAMETERS[0]), 0.0)),
+        "ice_gradient": float(slow[usable].std()) / detail,
+        "mottle": float((coarse - coarsest)[usable].std()) / detail,
+        "direction": power_direction(np.where(usable, image - coarse, 0.0)),
     }
+
+
+def lowpass(image: np.ndarray, usable: np.ndarray, sigma_px: float) -> np.ndarray:
+    """Gaussian low pass of an image (h, w) over its usable area alone (normalized convolution).
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Image.
+    usable : (h, w) bool array
+        Area that counts.
+    sigma_px : float
+        Standard deviation of the Gaussian, in px.
+    """
+    weight = ndimage.gaussian_filter(usable.astype(np.float32), sigma_px)
+    values = np.where(usable, image, 0).astype(np.float32)
+    return ndimage.gaussian_filter(values, sigma_px) / np.maximum(weight, 1e-3)
 
 
 def power_direction(image: np.ndarray) -> float:
