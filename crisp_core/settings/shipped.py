@@ -62,28 +62,28 @@ def shipped_name(network: Any, networks: Mapping[str, Any]) -> str | None:
 def given_centers(centers: CenterSettings, shipped: str | None) -> dict[str, Any]:
     """Finder and threshold where no validation part chooses them: the config's, or else those of the shipped network.
 
-    The calibration of a shipped network holds for its own finder alone.
+    The calibration of a shipped network holds for its own finder alone. The threshold is None if it follows from neither.
 
     Raises
     ------
     UserError
-        If the threshold follows from neither.
+        If no score has the precision that the config asks for.
     """
     defaults = read_shipped_centers(shipped) if shipped else {}
     finder = defaults.get("finder", "search") if centers.finder == "search" else centers.finder
-    calibrated = "calibration" in defaults and chosen_finder(finder) == chosen_finder(defaults["finder"])
-    calibration = {"calibration": defaults["calibration"]} if calibrated else {}
-    return {"finder": finder, "threshold": _threshold(centers, defaults, **calibration), **calibration}
+    calibration = defaults.get("calibration")
+    if calibration is not None and chosen_finder(finder) != chosen_finder(defaults["finder"]):
+        calibration = None
+    chosen = {"finder": finder, "threshold": _threshold(centers, defaults.get("threshold"), calibration)}
+    return chosen if calibration is None else {**chosen, "calibration": calibration}
 
 
-def _threshold(
-    centers: CenterSettings, defaults: Mapping[str, Any], calibration: Mapping[str, Any] | None = None
-) -> float | None:
-    if centers.threshold is not None or centers.target_precision is None:
-        return defaults.get("threshold") if centers.threshold is None else centers.threshold
-    if calibration is None:
-        return None
-    return lowest_score(calibration, centers.target_precision)
+def _threshold(centers: CenterSettings, default: float | None, calibration: Mapping[str, Any] | None) -> float | None:
+    if centers.threshold is not None:
+        return centers.threshold
+    if centers.target_precision is None:
+        return default
+    return None if calibration is None else lowest_score(calibration, centers.target_precision)
 
 
 def lowest_score(calibration: Mapping[str, Any], target_precision: float) -> float:
