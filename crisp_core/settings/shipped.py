@@ -62,7 +62,7 @@ def shipped_name(network: Any, networks: Mapping[str, Any]) -> str | None:
 def given_centers(centers: CenterSettings, shipped: str | None) -> dict[str, Any]:
     """Finder and threshold where no validation part chooses them: the config's, or else those of the shipped network.
 
-    The calibration of a shipped network holds for its own finder alone. The threshold is None if it follows from neither.
+    The calibration of a shipped network holds for its own finder alone. The threshold is None if neither gives one.
 
     Raises
     ------
