@@ -65,18 +65,26 @@ def report_plots(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    run, plots = f"results/{dataset}/{experiment}", []
-    if trains_here(plan, dataset, experiment):
-        plots += training_plots(plan, dataset, experiment)
+    plots = training_plots(plan, dataset, experiment) if trains_here(plan, dataset, experiment) else []
+    return plots + run_plots(plan, dataset, experiment)
+
+
+def run_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
+    """Plots of a run's picks, maps and search, in the run's own folder.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    names = []
     if experiment in plan.with_network:
-        plots += [f"{run}/plots/sizes.png"]
-    if experiment in plan.with_network and is_searched(plan, dataset, experiment):
-        plots += [f"{run}/plots/search.png"]
+        names += ["sizes", *(["search"] if is_searched(plan, dataset, experiment) else [])]
     if dataset in plan.labelled:
-        plots += [f"{run}/plots/precision_recall.png"]
-        if calibrates(plan, dataset, experiment):
-            plots += [f"{run}/plots/calibration.png"]
-    return plots
+        names += ["precision_recall", *(["calibration"] if calibrates(plan, dataset, experiment) else [])]
+    return [f"results/{dataset}/{experiment}/plots/{name}.png" for name in names]
 
 
 def calibrates(plan: Plan, dataset: str, experiment: str) -> bool:

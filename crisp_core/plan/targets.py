@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from crisp_core.plan.micrographs import all_batches
-from crisp_core.plan.networks import checkpoint, is_searched, network_folder, training_of
+from crisp_core.plan.networks import checkpoint, network_folder, training_of
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.plan.reports import PAGE, calibrates, training_plots, trains_here
+from crisp_core.plan.reports import PAGE, run_plots, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
 
 
@@ -103,15 +103,11 @@ def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    has_network, names = experiment in plan.with_network, []
-    names += ["plots/sizes.png"] if has_network else []
+    names = []
     if dataset in plan.labelled:
-        names += ["metrics/picks.tsv", "plots/precision_recall.png"]
-        names += ["metrics/pixels.tsv", "plots/overlays"] if has_network else []
-        names += ["plots/calibration.png"] if calibrates(plan, dataset, experiment) else []
-    if has_network and is_searched(plan, dataset, experiment):
-        names += ["plots/search.png"]
-    return of_runs(names, [f"{dataset}/{experiment}"])
+        names += ["metrics/picks.tsv"]
+        names += ["metrics/pixels.tsv", "plots/overlays"] if experiment in plan.with_network else []
+    return of_runs(names, [f"{dataset}/{experiment}"]) + run_plots(plan, dataset, experiment)
 
 
 def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
