@@ -151,7 +151,7 @@ PixelSize = Annotated[float, Field(ge=0.05)]
 # minimum and maximum
 TWO, RISING = Field(min_length=2, max_length=2), AfterValidator(_rising)
 CountBounds = Annotated[list[Natural], TWO, RISING]
-LengthBounds = Annotated[list[Positive], TWO, RISING]
+PositiveBounds = Annotated[list[Positive], TWO, RISING]
 AmountBounds = Annotated[list[NonNegative], TWO, RISING]
 ShareBounds = Annotated[list[Share], TWO, RISING]
 Name = Annotated[str, Matching(NAME, "is not a name; use letters, digits, _ and -")]

@@ -47,14 +47,16 @@ for name, grid in array_grids(probability, "probability").items():
         box_px=params.edge_box_px,
     )
     gone = gone[gone["score"] >= threshold]
-    candidates, dropped = [*candidates, kept], [*dropped, gone]
-    n_picks = (kept["score"] >= threshold).sum()
-    log.info("%s: %d picks of %d candidates%s", name, n_picks, len(kept), describe_dropped(gone))
+    candidates.append(kept)
+    dropped.append(gone)
+    log.info(
+        "%s: %d picks of %d candidates%s", name, sum(kept["score"] >= threshold), len(kept), describe_dropped(gone)
+    )
 
 table = pd.concat(candidates, ignore_index=True)
 if "calibration" in centers:  # of the validation part
     table = add_expected_precision(table, pd.DataFrame(centers["calibration"]))
 write_coordinates_star(snakemake.output.candidates, without_shapes(table))
-picks = picks_with_shapes(table[table["score"] >= threshold], psi_prior=params.psi_prior)
-write_coordinates_star(snakemake.output.picks, picks)
+picks = table[table["score"] >= threshold]
+write_coordinates_star(snakemake.output.picks, picks_with_shapes(picks, psi_prior=params.psi_prior))
 pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")

@@ -42,9 +42,8 @@ tables = {
     "notices": [given.notices, *given.get("pick_notices", [])],
     "left_out": [given.left_out],
     "dropped": [given.dropped],
-    **({"curation": [given.curation]} if "curation" in given.keys() else {}),
 }
-tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes") if name in given.keys()}
+tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes", "curation") if name in given.keys()}
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}

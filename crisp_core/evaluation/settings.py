@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from crisp_core.sections import (
+    TWO,
     UNIQUE,
     Matching,
     Natural,
@@ -34,10 +35,9 @@ def _ordered(*, falling: bool) -> AfterValidator:
     return AfterValidator(check)
 
 
-PAIR = Field(min_length=2, max_length=2)
 # values from which a micrograph is doubtful, and bad
-Maxima = Annotated[list[NonNegative], PAIR, _ordered(falling=False)] | None
-Minima = Annotated[list[NonNegative], PAIR, _ordered(falling=True)] | None
+Maxima = Annotated[list[NonNegative], TWO, _ordered(falling=False)] | None
+Minima = Annotated[list[NonNegative], TWO, _ordered(falling=True)] | None
 SetName = Annotated[
     str,
     Matching("[A-Za-z][A-Za-z0-9_]*", "is not a name of a set; use letters, digits and _, beginning with a letter"),

@@ -18,7 +18,7 @@ class Schedule(NamedTuple):
     learning_rate: float
 
 
-# defaults: docs/networks.md has the measurement
+# defaults; those of a start from a network are a choice, not measured (docs/networks.md)
 FROM_RANDOM = Schedule(10, 0.002)
 FROM_NETWORK = Schedule(4, 0.0005)
 

@@ -95,6 +95,7 @@ def joined_with_background(loss: Loss, classes: Sequence[str], joined: Sequence[
     number[kept] = torch.arange(len(kept))
 
     def joined_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Return the loss of the labels that can be told apart."""
         channels = [logits[:, summed].logsumexp(dim=1) if i == background else logits[:, i] for i in kept]
         return loss(torch.stack(channels, dim=1), number.to(labels.device)[labels.long()])
 

@@ -10,11 +10,11 @@ from crisp_core.sections import (
     AmountBounds,
     Count,
     CountBounds,
-    LengthBounds,
     NonNegative,
     Paths,
     PixelSize,
     Positive,
+    PositiveBounds,
     Section,
     Share,
     ShareBounds,
@@ -111,7 +111,7 @@ class IceScenery(Section):
     n_per_micrograph: CountBounds = [0, 0]
     """Minimum and maximum number of crystals."""
 
-    diameter_angstrom: LengthBounds = [200.0, 1500.0]
+    diameter_angstrom: PositiveBounds = [200.0, 1500.0]
     """Minimum and maximum diameter in Å."""
 
     density: AmountBounds = [2.0, 6.0]
@@ -133,7 +133,7 @@ class EthaneScenery(Section):
     n_per_micrograph: CountBounds = [0, 0]
     """Minimum and maximum number of beads."""
 
-    diameter_angstrom: LengthBounds = [100.0, 300.0]
+    diameter_angstrom: PositiveBounds = [100.0, 300.0]
     """Minimum and maximum diameter in Å."""
 
     density: AmountBounds = [1.0, 4.0]

@@ -7,9 +7,9 @@ from pydantic import Field
 from crisp_core.sections import (
     AmountBounds,
     CountBounds,
-    LengthBounds,
     NonNegative,
     Positive,
+    PositiveBounds,
     Section,
     Share,
     ShareBounds,
@@ -54,7 +54,7 @@ class ZooSettings(Section):
     extent_spread: Share = 0.2
     """Spread of the longest extent of a particle: the nominal diameter ± this share."""
 
-    micelle_angstrom: LengthBounds = [15.0, 30.0]
+    micelle_angstrom: PositiveBounds = [15.0, 30.0]
     """Thickness of the detergent around membrane proteins (Å)."""
 
     micelle_density: AmountBounds = [0.35, 0.9]
@@ -64,10 +64,10 @@ class ZooSettings(Section):
     empty: Share = 0.12
     """Share of the micrographs without particles."""
 
-    coverage: LengthBounds = [0.05, 0.5]
+    coverage: PositiveBounds = [0.05, 0.5]
     """Share of the area that the particles' discs cover, log-uniform."""
 
-    distance_diameters: LengthBounds = [0.55, 1.1]
+    distance_diameters: PositiveBounds = [0.55, 1.1]
     """Range of the minimum distance of two particles, in diameters."""
 
     uneven: Share = 0.3
@@ -76,7 +76,7 @@ class ZooSettings(Section):
     oriented: Share = 0.2
     """Share of the micrographs whose particles have a preferred orientation."""
 
-    strength: LengthBounds = [0.75, 1.2]
+    strength: PositiveBounds = [0.75, 1.2]
     """Contrast of a particle relative to the mean of its kind."""
 
     # microscope
@@ -89,7 +89,7 @@ class ZooSettings(Section):
     amplitude_contrast: ShareBounds = [0.07, 0.12]
     """Amplitude contrast (fraction)."""
 
-    defocus_angstrom: LengthBounds = [6000.0, 34000.0]
+    defocus_angstrom: PositiveBounds = [6000.0, 34000.0]
     """Defocus (Å), underfocus positive."""
 
     astigmatism_angstrom: AmountBounds = [0.0, 800.0]
@@ -99,13 +99,13 @@ class ZooSettings(Section):
     """Share of the micrographs with a phase plate (30° to 120°)."""
 
     # noise
-    snr: LengthBounds = [0.12, 3.0]
+    snr: PositiveBounds = [0.12, 3.0]
     """Ratio var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform."""
 
     coloured_share: ShareBounds = [0.0, 0.2]
     """Share of the noise's variance whose power falls with frequency."""
 
-    coloured_length_diameters: LengthBounds = [0.3, 2.5]
+    coloured_length_diameters: PositiveBounds = [0.3, 2.5]
     """Length above which the power of that share is constant, in diameters."""
 
     falloff_px: AmountBounds = [0.0, 1.4]
@@ -117,7 +117,7 @@ class ZooSettings(Section):
     gradient: AmountBounds = [0.0, 0.4]
     """Standard deviation of the slow change of brightness by uneven ice, in particles."""
 
-    gradient_diameters: LengthBounds = [8.0, 50.0]
+    gradient_diameters: PositiveBounds = [8.0, 50.0]
     """Shortest wavelength of that change, in diameters."""
 
     # scenery
@@ -142,7 +142,7 @@ class ZooSettings(Section):
     contaminated: Share = 0.5
     """Share of the micrographs with contaminants."""
 
-    contaminant_diameters: LengthBounds = [0.4, 8.0]
+    contaminant_diameters: PositiveBounds = [0.4, 8.0]
     """Extent of a contaminant, in diameters, log-uniform."""
 
     gold: Share = 0.06
