@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -32,7 +31,7 @@ empty = pd.DataFrame(columns=list(columns)).astype(columns)
 candidates, dropped = [empty], [empty.assign(reason="")]
 classified = set(array_names(probability, "class"))
 for name, grid in array_grids(probability, "probability").items():
-    probabilities = read_array(probability, "probability", name).data.astype(np.float32)
+    probabilities = read_array(probability, "probability", name).data.astype("float32")
     diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], grid.pixel_size)
     found = find_centers(probabilities, finder, diameter_px=diameter_px)
     found = with_shapes(found, probabilities, diameter_px=diameter_px, pixel_size=grid.pixel_size, threshold=threshold)
@@ -49,9 +48,8 @@ for name, grid in array_grids(probability, "probability").items():
     gone = gone[gone["score"] >= threshold]
     candidates.append(kept)
     dropped.append(gone)
-    log.info(
-        "%s: %d picks of %d candidates%s", name, sum(kept["score"] >= threshold), len(kept), describe_dropped(gone)
-    )
+    n_picks = (kept["score"] >= threshold).sum()
+    log.info("%s: %d picks of %d candidates%s", name, n_picks, len(kept), describe_dropped(gone))
 
 table = pd.concat(candidates, ignore_index=True)
 if "calibration" in centers:  # of the validation part
