@@ -84,11 +84,11 @@ def test_a_mistake_is_one_line_with_the_file_and_the_key(tmp_path, name):
 def test_a_missing_key_is_named(tmp_path):
     content = copy.deepcopy(FILE)
     del content["micrographs"][0]["reviewed"]
-    with pytest.raises(UserError, match="micrographs/0: reviewed is missing"):
+    with pytest.raises(UserError, match=r"micrographs/0: reviewed is missing"):
         read_corrections(written(tmp_path, content))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "1"], ids=["empty", "cut", "deep", "list", "number"])
 def test_other_files_are_refused(tmp_path, text):
-    with pytest.raises(UserError, match="is not JSON|is not a file of corrections"):
+    with pytest.raises(UserError, match=r"is not JSON|is not a file of corrections"):
         read_corrections(written(tmp_path, text))
