@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.formats.cryosparc import write_picks
+from crisp_core.formats.cryosparc_picks import write_picks
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 

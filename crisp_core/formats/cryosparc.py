@@ -1,12 +1,10 @@
-"""Files that cryoSPARC imports: particle stacks with their star file, coordinates alone, and picks (.cs with .csg).
+"""Star files that cryoSPARC imports: particle stacks, and coordinates alone; `cryosparc_picks` has its own files.
 
-Sources: cryoSPARC guide, "Import Particle Stack" and "Manipulating .cs files"; the .csg is laid out as those that
-cryoSPARC 3 and 4 export.
+Source: cryoSPARC guide, "Import Particle Stack".
 """
 
-import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import mrcfile
@@ -14,14 +12,11 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.coordinates.table import NO_SCORE
-from crisp_core.formats.cs_files import LOCATION_FIELDS, SCORE_FIELD, read_cs, text_field, write_cs
 from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.formats.star import as_table, read_blocks, write_blocks
 from crisp_core.formats.star_names import check_name
 from crisp_core.formats.stems import micrograph_stem
-from crisp_core.geometry import Shape
 
 OPTICS_LABELS = (
     "rlnOpticsGroup",
@@ -35,25 +30,6 @@ OPTICS_LABELS = (
 )
 PARTICLE_LABELS = ("rlnImageName", "rlnMicrographName", "rlnCoordinateX", "rlnCoordinateY", "rlnOpticsGroup")
 IMAGE_NAME = r"(\d{6,})@(.+)"
-EXPOSURE_FIELDS = ("uid", "micrograph_blob/path", "micrograph_blob/shape")
-PICK_TYPES = [("uid", "<u8"), ("location/micrograph_uid", "<u8"), ("location/exp_group_id", "<u4")]
-CSG = """created: 1970-01-01 00:00:00
-group:
-  description: Particles picked by CRISP
-  name: particles
-  title: Particles picked
-  type: particle
-results:
-  location:
-    metafile: '>{name}'
-    num_items: {n}
-    type: particle.location
-  pick_stats:
-    metafile: '>{name}'
-    num_items: {n}
-    type: particle.pick_stats
-version: v3.3.0
-"""
 
 
 def check_import(star: str | Path, *, project: str | Path = ".") -> None:
@@ -222,103 +198,3 @@ def write_coordinates_only(path: str | Path, coordinates: pd.DataFrame, microgra
         }
     )
     write_blocks(path, {"particles": table})
-
-
-def write_picks(
-    path: str | Path, coordinates: pd.DataFrame, *, exposures: str | Path, shapes: Mapping[str, Shape]
-) -> pd.DataFrame:
-    """Write picks as cryoSPARC's own particle locations: a .cs file and, next to it, the .csg that imports it.
-
-    Parameters
-    ----------
-    path : str or Path
-        File to write, `.cs`; the group goes to the same name with `.csg`.
-    coordinates : pd.DataFrame
-        Columns micrograph, x, y (full-resolution pixels, from the file's first row), score.
-    exposures : str or Path
-        The .cs file of the exposures, exported from the cryoSPARC project that shall import the picks: it has the
-        UID, path and shape of each micrograph, which the picks refer to.
-    shapes : mapping of str to (height, width)
-        Shape of each picked micrograph in pixels, by stem. It may be binned and its exposure not.
-
-    Returns
-    -------
-    pd.DataFrame
-        Table of names as `match_names` makes it; picks on a micrograph without exposure are left out.
-
-    Raises
-    ------
-    UserError
-        If the exposures cannot be read or lack a field, or no micrograph matches one.
-
-    Notes
-    -----
-    Fractions are 32-bit, so a coordinate moves by up to 2e-4 px on 4096 pixels. UIDs follow from the exposure's UID and
-    the pick's row, so equal input gives equal bytes; the date in the .csg is fixed for the same reason.
-    """
-    if Path(path).suffix != ".cs":
-        raise ValueError(f"{path} does not have the suffix .cs")
-    picked = list(dict.fromkeys(coordinates["micrograph"]))
-    given, names = match_exposures(exposures, picked, required=False)
-    paths = text_field(given, "micrograph_blob/path")
-    row_of = dict(zip(names["name"], names["micrograph"].map({p: i for i, p in enumerate(paths)}), strict=True))
-    rows = coordinates["micrograph"].map(row_of)
-    picks = _pick_rows(coordinates[rows.notna()], given[rows.dropna().astype(int).to_numpy()], shapes)
-    write_cs(path, picks)
-    text = CSG.format(name=Path(path).name, n=len(picks))
-    Path(path).with_suffix(".csg").write_text(text, encoding="utf-8", newline="\n")
-    return names
-
-
-def match_exposures(
-    exposures: str | Path, micrographs: Sequence[str], *, required: bool = True
-) -> tuple[np.ndarray, pd.DataFrame]:
-    """Read exposures, and match the micrographs with their paths.
-
-    Parameters
-    ----------
-    exposures : str or Path
-        The .cs file of the exposures.
-    micrographs : sequence of str
-        Stems of the micrographs.
-    required : bool
-        Whether at least one micrograph must match.
-
-    Returns
-    -------
-    tuple of np.ndarray and pd.DataFrame
-        Rows of the file, and the table of names of `match_names`.
-
-    Raises
-    ------
-    UserError
-        If the file cannot be read or lacks a field, or no micrograph matches an exposure.
-    """
-    given = read_cs(exposures, EXPOSURE_FIELDS, cure="export the exposures with their micrograph_blob")
-    try:
-        return given, match_names(micrographs, text_field(given, "micrograph_blob/path"), required=required)
-    except UserError as error:
-        raise UserError(f"{exposures}: {error}") from None
-
-
-def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray, shapes: Mapping[str, Shape]) -> np.ndarray:
-    """Structured array of picks; row i of `exposures` is the micrograph of row i of `coordinates`."""
-    paths = np.array([name.encode() for name in text_field(exposures, "micrograph_blob/path")], dtype=np.bytes_)
-    places = zip(LOCATION_FIELDS, [paths.dtype if len(paths) else "S1", ("<u4", 2), "<f4", "<f4"], strict=True)
-    types = [(field, *(kind if isinstance(kind, tuple) else (kind,))) for field, kind in places]
-    picks = np.zeros(len(coordinates), dtype=[*PICK_TYPES, *types, (SCORE_FIELD, "<f4")])
-    height, width = np.reshape([shapes[name] for name in coordinates["micrograph"]], (-1, 2)).T
-    picks["uid"] = [_uid(uid, row) for row, uid in enumerate(exposures["uid"].tolist())]
-    picks["location/micrograph_uid"] = exposures["uid"]
-    if "mscope_params/exp_group_id" in (exposures.dtype.names or ()):
-        picks["location/exp_group_id"] = exposures["mscope_params/exp_group_id"]
-    picks["location/micrograph_path"] = paths
-    picks["location/micrograph_shape"] = exposures["micrograph_blob/shape"]
-    picks["location/center_x_frac"] = coordinates["x"].to_numpy(dtype=float) / width
-    picks["location/center_y_frac"] = 1 - coordinates["y"].to_numpy(dtype=float) / height
-    picks[SCORE_FIELD] = coordinates["score"]
-    return picks
-
-
-def _uid(exposure_uid: int, row: int) -> int:
-    return int.from_bytes(hashlib.blake2b(f"{exposure_uid} {row}".encode(), digest_size=8).digest(), "little")

@@ -230,7 +230,7 @@ def reused_network(plan: Plan, run: tuple[str, str] | Path) -> tuple[NetworkInpu
 
 def check_dataset_tables(plan: Plan, dataset: str) -> None:
     """Refuse a dataset that leaves nothing to train on, and a CTF or exposures file that cannot be used."""
-    from crisp_core.formats.cryosparc import match_exposures  # reads images, which few calls need
+    from crisp_core.formats.cryosparc_picks import match_exposures  # reads images, which few calls need
 
     settings = plan.dataset(dataset)
     if dataset in plan.labelled and not batches_to_train(plan, dataset):

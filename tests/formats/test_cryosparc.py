@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core.errors import UserError
-from crisp_core.formats import cryosparc, cs_files
+from crisp_core.formats import cryosparc, cryosparc_picks, cs_files
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.coordinates.table import coordinates_table
 from crisp_core.formats.relion_optics import optics_table
@@ -178,7 +178,7 @@ def test_picks_for_cryosparc_know_their_exposures(tmp_path):
     table = coordinates_table(["m1", "m2", "away"], [20, 20, 1], [37.5, 75, 1], score=[0.5, np.nan, 1])
     # m1 was binned before it was picked
     shapes = {"m1": (150, 200), "m2": (100, 200), "away": (10, 10)}
-    names = cryosparc.write_picks(tmp_path / "picks.cs", table, exposures=given_exposures, shapes=shapes)
+    names = cryosparc_picks.write_picks(tmp_path / "picks.cs", table, exposures=given_exposures, shapes=shapes)
     assert list(names["micrograph"]) == [f"J2/motioncorrected/{UID}m1.mrc", f"J2/motioncorrected/{UID}m2.mrc", ""]
     rows = np.load(tmp_path / "picks.cs")
     assert rows["location/micrograph_uid"].tolist() == [8, 7] and rows["location/exp_group_id"].tolist() == [3, 3]
@@ -191,7 +191,7 @@ def test_picks_for_cryosparc_know_their_exposures(tmp_path):
     assert group["group"]["type"] == "particle"
     assert group["results"]["location"] == {"metafile": ">picks.cs", "num_items": 2, "type": "particle.location"}
     first = (tmp_path / "picks.cs").read_bytes()
-    cryosparc.write_picks(tmp_path / "picks.cs", table, exposures=given_exposures, shapes=shapes)
+    cryosparc_picks.write_picks(tmp_path / "picks.cs", table, exposures=given_exposures, shapes=shapes)
     assert (tmp_path / "picks.cs").read_bytes() == first
 
 
@@ -214,7 +214,7 @@ def test_cryosparc_picks_come_back(directory, shape, fractions, name):
     given_exposures = exposures(directory / "e.cs", [stem], [shape])
     x, y = (np.reshape(fractions, (-1, 2)) * shape[::-1]).T
     table = coordinates_table([stem] * len(x), x, y, np.arange(len(x)) / 8)
-    cryosparc.write_picks(directory / "p.cs", table, exposures=given_exposures, shapes={stem: shape})
+    cryosparc_picks.write_picks(directory / "p.cs", table, exposures=given_exposures, shapes={stem: shape})
     back = read_coordinates(directory / "p.cs")
     np.testing.assert_allclose(back[["x", "y"]], table[["x", "y"]], rtol=0, atol=2**-23 * max(shape) + 1e-9)
     assert list(back["micrograph"]) == [stem] * len(x) and list(back["score"]) == list(table["score"])
@@ -227,15 +227,17 @@ def test_picks_without_their_location_or_exposures_without_shape_are_refused(tmp
         read_coordinates(tmp_path / "p.cs")
     assert str(error.value) == f"{tmp_path}/p.cs: has no field location/micrograph_path; {cure}"
     with pytest.raises(UserError, match=r"p\.cs: has no field micrograph_blob/path; export the exposures with their"):
-        cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=tmp_path / "p.cs", shapes={})
+        cryosparc_picks.write_picks(tmp_path / "q.cs", picks(), exposures=tmp_path / "p.cs", shapes={})
     strangers = exposures(tmp_path / "e.cs", ["other"], [(10, 20)])
     with pytest.raises(UserError, match=r"e\.cs: none of 2 names matches a micrograph: 'm1' …, while"):
-        cryosparc.match_exposures(strangers, ["m1", "m2"])
+        cryosparc_picks.match_exposures(strangers, ["m1", "m2"])
     # a dataset without any was refused above; a run may have picks on none
-    assert (cryosparc.write_picks(tmp_path / "q.cs", picks(), exposures=strangers, shapes={})["micrograph"] == "").all()
+    assert (
+        cryosparc_picks.write_picks(tmp_path / "q.cs", picks(), exposures=strangers, shapes={})["micrograph"] == ""
+    ).all()
     assert len(np.load(tmp_path / "q.cs")) == 0
     with pytest.raises(ValueError, match=r"does not have the suffix \.cs"):
-        cryosparc.write_picks(tmp_path / "q.star", picks(), exposures=tmp_path / "p.cs", shapes={})
+        cryosparc_picks.write_picks(tmp_path / "q.star", picks(), exposures=tmp_path / "p.cs", shapes={})
 
 
 @pytest.mark.real

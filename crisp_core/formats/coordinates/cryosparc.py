@@ -1,4 +1,4 @@
-"""Particle locations of cryoSPARC (`.cs`); `crisp_core.formats.cryosparc.write_picks` writes them."""
+"""Particle locations of cryoSPARC (`.cs`); `crisp_core.formats.cryosparc_picks.write_picks` writes them."""
 
 from pathlib import Path
 

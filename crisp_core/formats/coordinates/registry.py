@@ -80,7 +80,7 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
     table : pd.DataFrame
         Columns micrograph, x, y, score; of one micrograph for a format with `one_micrograph`.
     format : str
-        One of `FORMATS` but cryosparc, which `crisp_core.formats.cryosparc.write_picks` writes.
+        One of `FORMATS` but cryosparc, which `crisp_core.formats.cryosparc_picks.write_picks` writes.
     size_px : float, optional
         Side of the box (eman, cryolo) or diameter (cryoppp) in pixels; these formats need it. EMAN's corners are
         integers, so a centre moves by up to half a pixel.
@@ -92,7 +92,7 @@ def write_coordinates(path: str | Path, table: pd.DataFrame, *, format: str, siz
     """
     chosen = format_named(format)
     if chosen.write is None:
-        raise ValueError(f"format {format} is not written here; see crisp_core.formats.cryosparc.write_picks")
+        raise ValueError(f"format {format} is not written here; see crisp_core.formats.cryosparc_picks.write_picks")
     if chosen.one_micrograph and table["micrograph"].nunique() > 1:
         raise ValueError(f"format {format} holds one micrograph per file")
     if chosen.needs_size and size_px is None:

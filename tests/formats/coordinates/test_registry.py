@@ -189,7 +189,7 @@ def test_bad_files_name_themselves_the_line_and_the_cure(tmp_path, name, content
 
 def test_cryosparc_files_are_written_elsewhere(tmp_path):
     with pytest.raises(
-        ValueError, match=r"format cryosparc is not written here; see crisp_core\.formats\.cryosparc\.write_picks"
+        ValueError, match=r"format cryosparc is not written here; see crisp_core\.formats\.cryosparc_picks\.write_picks"
     ):
         write_coordinates(tmp_path / "m.cs", table(), format="cryosparc")
 

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Pick the exposures of a cryoSPARC job with CRISP, as an external job: docs/cryosparc.md."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from cryosparc.controllers.job import ExternalJobController
+from cryosparc.tools import CryoSPARC
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from crisp_core.formats.cryosparc_job import exposures_entry, fill_output
+from crisp_core.settings.external_job import external_config, run_workflow
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--project", required=True, help="project, such as P3")
+parser.add_argument("--workspace", required=True, help="workspace, such as W1")
+parser.add_argument("--exposures", nargs=2, required=True, metavar=("JOB", "OUTPUT"), help="J5 exposures_accepted")
+parser.add_argument("--particles", nargs=2, metavar=("JOB", "OUTPUT"), help="picks of some exposures, to train on")
+parser.add_argument("--diameter", type=float, required=True, help="longest extent of the particle, Å")
+parser.add_argument("--configfile", nargs="*", default=[], help="further settings of exposures/crisp")
+parser.add_argument("--folder", type=Path, help="folder of CRISP's results; by default crisp/ of the job's folder")
+parser.add_argument("--cores", type=int, default=8)
+
+
+def pick(job: ExternalJobController, project: Path, options: argparse.Namespace) -> None:
+    """Run the workflow on the exposures, and save its picks as the output of the job."""
+    folder = (options.folder or Path(job.dir) / "crisp").absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: folder / f"{name}.cs" for name in ("exposures", "particles") if getattr(options, name)}
+    for name, path in files.items():
+        job.load_input(name).save(path)
+    entry = exposures_entry(files["exposures"], project=project)
+    config = external_config(entry, diameter_angstrom=options.diameter, particles=files.get("particles"))
+    run_workflow(config, folder, target="picks", cores=options.cores, configfiles=options.configfile)
+    picks = np.load(folder / "results/exposures/crisp/cryosparc/picks.cs")
+    output = job.alloc_output("picks", picks["uid"])
+    for field in fill_output(output, picks):
+        job.log(f"CRISP has no {field}, so it keeps cryoSPARC's value", level="warning")
+    job.save_output("picks", output)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Make the external job, and run it."""
+    options = parser.parse_args(arguments)
+    project = CryoSPARC().find_project(options.project)
+    job = project.create_external_job(options.workspace, title="CRISP picks")
+    job.connect("exposures", *options.exposures, slots=["micrograph_blob", "?mscope_params"])
+    if options.particles:
+        job.connect("particles", *options.particles, slots=["location"])
+    job.add_output("particle", "picks", slots=["location", "pick_stats"], title="Picks of CRISP")
+    with job.run():
+        pick(job, Path(project.dir), options)
+
+
+if __name__ == "__main__":
+    main()
