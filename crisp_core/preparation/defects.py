@@ -63,7 +63,8 @@ def _bad_lines(image: np.ndarray, usable: np.ndarray, *, axis: int, sd: float) -
     n_usable = np.count_nonzero(usable, axis=axis)
     numbers = np.flatnonzero(n_usable > n_usable.max() / 2)
     means = image.sum(axis=axis, dtype=float, where=usable)[numbers] / n_usable[numbers]
-    change = np.abs(means - ndimage.median_filter(means, LINE_WINDOW, mode="nearest"))
+    # mirrored: with copies of the outermost line beyond the edge, that line would be its own median
+    change = np.abs(means - ndimage.median_filter(means, LINE_WINDOW, mode="mirror"))
     usual = SD_PER_MAD * float(np.median(change))
     return numbers[change > max(LINE_SDS * usual, LEAST_LINE_SDS * sd)]
 

@@ -1,13 +1,14 @@
 """Processing of micrographs between microscope and CRISP, as programs and people do it.
 
-Low pass and denoisers, local contrast, uneven illumination, dark or smeared borders, 8-bit files. Every function takes
-and returns an image (h, w) float32 with dark particles.
+Low pass and denoisers, local contrast, uneven illumination, coarse pixels, dark or smeared borders, 8-bit files. Every
+function takes and returns an image (h, w) float32 with dark particles.
 """
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
+import scipy.fft
 import scipy.ndimage
 import scipy.signal
 import skimage.exposure
@@ -31,6 +32,7 @@ class Habits(NamedTuple):
     border: str | None = None  # one of BORDERS
     border_px: tuple[int, int, int, int] = (0, 0, 0, 0)  # width on top, bottom, left, right
     clipped_percent: float | None = None  # of the pixels, on either side, by 8-bit files; None is no 8-bit file
+    coarse_factor: float = 1.0  # width of the file's pixels, in pixels to which it is enlarged
 
 
 class Filed(NamedTuple):
@@ -50,6 +52,8 @@ def apply_habits(image: np.ndarray, habits: Habits) -> Filed:
         image = LOCAL_CONTRASTS[habits.local_contrast](image, habits.window_px)
     if habits.illumination:
         image = unevenly_lit(image, habits.illumination, habits.illumination_center)
+    if habits.coarse_factor > 1:
+        image = enlarged_from(image, habits.coarse_factor)
     covered = border_area(image.shape, habits.border_px)
     if habits.border is not None:
         image = BORDERS[habits.border](image, covered)
@@ -118,6 +122,15 @@ def unevenly_lit(image: np.ndarray, change: float, center: tuple[float, float]) 
     distance = np.hypot(x - center[0] * width, y - center[1] * height) / (np.hypot(height, width) / 2)
     light = 1 - np.float32(change) * np.minimum(distance**2, 1 / abs(change) - 0.05).astype(np.float32)
     return light * (image - image.mean() + np.float32(6 * image.std()))
+
+
+def enlarged_from(image: np.ndarray, factor: float) -> np.ndarray:
+    """Image without the frequencies that a file with `factor` times as large pixels does not have."""
+    spectrum = scipy.fft.rfft2(image)
+    finest = 0.5 / factor
+    spectrum[np.abs(scipy.fft.fftfreq(image.shape[0])) > finest] = 0
+    spectrum[:, scipy.fft.rfftfreq(image.shape[1]) > finest] = 0
+    return scipy.fft.irfft2(spectrum, s=image.shape).astype(np.float32)
 
 
 def border_area(shape: Shape, widths_px: tuple[int, int, int, int]) -> np.ndarray:

@@ -221,6 +221,8 @@ def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px:
     illumination, center = float(rng.uniform(-0.1, 0.3)), rng.uniform(0, 1, 2)
     clipped = log_uniform((0.005, 1), rng)
     bordered = bool(chances[4] < settings.border)
+    # drawn last, so that micrographs of settings without coarse files stay the same
+    coarse, factor = rng.random() < settings.coarse, log_uniform(settings.coarse_factor, rng)
     return Habits(
         lowpass_px=lowpass_px if chances[0] < settings.lowpass else 0.0,
         denoiser=denoiser if chances[1] < settings.denoised else None,
@@ -232,6 +234,7 @@ def draw_habits(settings: ZooSettings, rng: np.random.Generator, *, diameter_px:
         border=border if bordered else None,
         border_px=(top, bottom, left, right) if bordered else (0, 0, 0, 0),
         clipped_percent=clipped if chances[5] < settings.eight_bit else None,
+        coarse_factor=factor if coarse else 1.0,
     )
 
 

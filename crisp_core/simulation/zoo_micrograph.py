@@ -232,6 +232,7 @@ def drawn_row(name: str, draw: ZooDraw, n_particles: int) -> dict[str, Any]:
         "lowpass_px": round(habits.lowpass_px, 2),
         "denoiser": habits.denoiser or "",
         "local_contrast": habits.local_contrast or "",
+        "coarse_factor": round(habits.coarse_factor, 2),
         "border": habits.border or "",
         "eight_bit": habits.clipped_percent is not None,
     }

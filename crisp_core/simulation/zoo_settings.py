@@ -178,3 +178,9 @@ class ZooSettings(Section):
 
     eight_bit: Share = 0.4
     """Share of the files with 256 grey levels."""
+
+    coarse: Share = 0.0
+    """Share of the files with larger pixels than the nominal ones, which are enlarged to them."""
+
+    coarse_factor: PositiveBounds = [1.1, 2.0]
+    """Å/px of such a file, relative to the nominal one."""
