@@ -23,7 +23,7 @@ from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.picking.finders import FINDERS, all_settings
 from crisp_core.picking.search import choose, scores_by_setting, search_table
-from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.preparation.normalization import fourier_resample
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import resample_volume
 
@@ -55,7 +55,7 @@ def simulated_masks(n: int, working_px: int) -> tuple[list[tuple[str, np.ndarray
     masks, truth = [], []
     for i in range(n):
         simulated = simulate_micrograph(density, name=f"m{i}", **SIMULATION)
-        mask = threshold_label(fourier_downsample(simulated.ctf_free, (working_px, working_px)))
+        mask = threshold_label(fourier_resample(simulated.ctf_free, (working_px, working_px)))
         masks.append((f"m{i}", mask.astype(np.float32)))
         truth.append(simulated.coordinates[["micrograph", "x", "y"]])
     truth = pd.concat(truth, ignore_index=True)

@@ -15,13 +15,11 @@ import h5py
 import numpy as np
 import pandas as pd
 from general_sets import DATA, TestSet
-from scipy import ndimage
 
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.formats.coordinates.placing import to_top_left
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph
-from crisp_core.geometry import rescaled_xy
 from crisp_core.pickers.picker import Batch, Picker
 from crisp_core.pickers.relion_log import RelionLog
 from crisp_core.pickers.skimage_log import SkimageLog
@@ -253,35 +251,21 @@ def network_source(network: Network, folder: Path) -> Source:
         tables = []
         for row in micrographs.itertuples():
             image = read_micrograph(row.path, pixel_size=row.pixel_size).image
-            # an image of which the network would see smaller particles than in training is enlarged
-            enlarged, pixel_size = fine_enough(image, row.pixel_size, row.diameter_angstrom, network)
             found = pick_micrograph(
-                enlarged,
-                pixel_size,
+                image,
+                row.pixel_size,
                 network.trained,
                 diameter_angstrom=row.diameter_angstrom,
                 threshold=0.0,
                 finder=network.finder,
                 turns=network.turns,
             )
-            xy = rescaled_xy(found.picks[["x", "y"]].to_numpy(), enlarged.shape, image.shape)
-            tables.append(found.picks.assign(x=xy[:, 0], y=xy[:, 1], micrograph=row.micrograph))
+            tables.append(found.picks.assign(micrograph=row.micrograph))
             if row.test in MAPPED_SETS:
                 keep_map(map_file(folder, network, row.test, row.micrograph), found)
         return pd.concat(tables, ignore_index=True)
 
     return Source(f"crisp-{network.digest}", pick)
-
-
-def fine_enough(
-    image: np.ndarray, pixel_size: float, diameter_angstrom: float, network: Network
-) -> tuple[np.ndarray, float]:
-    """Image and Å/px, enlarged by cubic splines where a particle has fewer pixels than the network needs."""
-    factor = network.trained.facts.input.diameter_px * pixel_size / diameter_angstrom
-    if factor <= 1:
-        return image, pixel_size
-    enlarged = ndimage.zoom(image.astype(np.float32), factor, order=3, mode="nearest", grid_mode=True)
-    return enlarged, pixel_size * image.shape[0] / enlarged.shape[0]
 
 
 def map_file(folder: Path, network: Network, test: str, micrograph: str) -> Path:

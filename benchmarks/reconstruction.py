@@ -38,7 +38,7 @@ from crisp_core.labels.outlines import merge_outlines, outline_density, project_
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.particles.extraction import extract_particles
 from crisp_core.particles.stacks import write_stack
-from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.preparation.normalization import fourier_resample
 from crisp_core.reconstruction.engines import CORRELATION, find_orientations
 from crisp_core.reconstruction.matching import direction_vectors
 from crisp_core.reconstruction.stacks import coarse_boxes, volume_in_box
@@ -258,7 +258,7 @@ def line(title: str, samples: list[Sample], name: str, labels: list[np.ndarray])
 
 def draw(sample: Sample, label: np.ndarray, path: Path) -> None:
     """Low-passed micrograph with the label's outline in yellow, the class label's in red, the coordinates in cyan."""
-    image = ndimage.gaussian_filter(fourier_downsample(sample.image, (SIDE, SIDE)), 0.8)
+    image = ndimage.gaussian_filter(fourier_resample(sample.image, (SIDE, SIDE)), 0.8)
     low, high = np.percentile(image, [1, 99])
     grey = np.clip((image - low) / (high - low) * 255, 0, 255).astype(np.uint8)
     picture = np.kron(np.stack([grey] * 3, axis=-1), np.ones((2, 2, 1), dtype=np.uint8))

@@ -24,7 +24,7 @@ from crisp_core.evaluation.pixels import PixelCounts, count_pixels
 from crisp_core.formats.arrays import read_array, write_array
 from crisp_core.geometry import rescaled_shape
 from crisp_core.labels.thresholds import threshold_label
-from crisp_core.preparation.normalization import fourier_downsample, prepare
+from crisp_core.preparation.normalization import fourier_resample, prepare
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import build_network
@@ -112,7 +112,7 @@ def prepared(folder: Path, names: Sequence[str], pixel_size: float) -> dict[str,
         image = read_array(folder / f"{name}.h5", "image", name).data
         clean = read_array(folder / f"{name}.h5", "ctf_free", name).data
         made = prepare(image, PIXEL_SIZE, working_pixel_size=pixel_size, normalization="robust")
-        label = threshold_label(fourier_downsample(clean, rescaled_shape(image.shape, PIXEL_SIZE, pixel_size)))
+        label = threshold_label(fourier_resample(clean, rescaled_shape(image.shape, PIXEL_SIZE, pixel_size)))
         with h5py.File(path.with_suffix(".part"), "w") as file:
             for kind, values in (("image", made.image), ("valid", made.valid), ("label", label)):
                 write_array(file, kind, name, values, pixel_size=pixel_size, full_shape=image.shape)

@@ -15,7 +15,7 @@ from crisp_core.geometry import angstrom_to_px
 from crisp_core.labels.pixel_classes import add_scenery_classes, sample_classes
 from crisp_core.labels.thresholds import local_window_px, threshold_label
 from crisp_core.logs import start_log
-from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.preparation.normalization import fourier_resample
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -29,7 +29,7 @@ with h5py.File(snakemake.output.labels, "w") as output:
             label = sample_classes(read_array(simulation, "truth", name).data, grid.shape)
             write_array(output, "label", name, label, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
             continue
-        particles = fourier_downsample(read_array(simulation, "ctf_free", name).data, grid.shape)
+        particles = fourier_resample(read_array(simulation, "ctf_free", name).data, grid.shape)
         window_px = local_window_px(angstrom_to_px(snakemake.params.dataset["diameter_angstrom"], grid.pixel_size))
         try:
             label = threshold_label(particles, method=snakemake.params.threshold, window_px=window_px)

@@ -19,7 +19,7 @@ from crisp_core.formats.settings import DownloadSettings
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.labels.pixel_classes import add_scenery_classes
 from crisp_core.labels.thresholds import local_window_px, threshold_label
-from crisp_core.preparation.normalization import fourier_downsample, prepare
+from crisp_core.preparation.normalization import fourier_resample, prepare
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.crops import LabelledMicrograph
@@ -100,7 +100,7 @@ def simulated_one(volume: np.ndarray, dataset: dict[str, Any], folder: Path, nam
     """Simulate a micrograph, and write its prepared image, valid area and label as the rules do."""
     made = simulate(volume, dataset, name)
     prepared = prepare(made.image, dataset["pixel_size"], **dataset["preparation"])
-    particles = fourier_downsample(made.ctf_free, prepared.image.shape)
+    particles = fourier_resample(made.ctf_free, prepared.image.shape)
     window_px = local_window_px(angstrom_to_px(dataset["particle_diameter_angstrom"], prepared.pixel_size))
     label = threshold_label(particles, method=dataset["simulation"]["threshold"], window_px=window_px)
     if made.scenery is not None:

@@ -35,13 +35,13 @@ def write_images(
         Shape and pixel size as written, and the shape of the micrograph.
     """
     # scikit-image comes with it, and the main process of Snakemake imports this module
-    from crisp_core.preparation.normalization import fourier_downsample
+    from crisp_core.preparation.normalization import fourier_resample
 
     grids = {}
     for name, image in images:
         written = max(pixel_size or 0, image.pixel_size)
         shape = rescaled_shape(image.data.shape, image.pixel_size, written)
-        data = image.data if shape == image.data.shape else fourier_downsample(image.data, shape)
+        data = image.data if shape == image.data.shape else fourier_resample(image.data, shape)
         write_mrc(Path(folder) / f"{name}.mrc", data, pixel_size=written, dtype=np.float32)
         grids[name] = Grid(shape, written, image.full_shape)
     return grids

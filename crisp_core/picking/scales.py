@@ -20,10 +20,9 @@ from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, ch
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.search import find_centers
 from crisp_core.picking.shapes import with_shapes
-from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
-from crisp_core.segmentation.preparing import prepared_for
+from crisp_core.segmentation.preparing import prepared_for, too_coarse
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, network_file
 
 # Micrographs that are looked at, and the side in working pixels of the middle that is.
@@ -87,8 +86,8 @@ def fits(micrograph: Micrograph, trained: TrainedNetwork, diameter_angstrom: flo
         Assumed particle diameter, in Å.
     """
     diameter_px = angstrom_to_px(diameter_angstrom, micrograph.pixel_size)
-    fine_enough = diameter_px >= (1 - SIZE_TOLERANCE) * trained.facts.input.diameter_px
-    return fine_enough and min(micrograph.image.shape) >= LEAST_ACROSS * diameter_px
+    wanted = diameter_angstrom / trained.facts.input.diameter_px
+    return not too_coarse(micrograph.pixel_size, wanted) and min(micrograph.image.shape) >= LEAST_ACROSS * diameter_px
 
 
 def look(

@@ -1,15 +1,18 @@
-"""From a raw micrograph to the network's input: down-sampled, flattened, scaled, with a mask of the valid pixels."""
+"""From a raw micrograph to the network's input: resampled, flattened, scaled, with a mask of the valid pixels."""
 
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
+import scipy.signal
 from scipy import ndimage, special
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_shape
 from crisp_core.preparation.defects import dark_area, invalid_border, without_outliers
 
+# Å/px of an image relative to the working pixel size at most: of a particle 25 px wide, 10 px must be in the image.
+MOST_ENLARGED = 2.5
 METHODS = ("gaussian_mixture", "robust")
 # Normalised values beyond this are dust; clipped, they cannot dominate a convolution.
 CLIP = 10.0
@@ -51,7 +54,7 @@ def prepare(
     highpass_angstrom: float = 0.0,
     margin_angstrom: float = 0.0,
 ) -> Prepared:
-    """Down-sample, flatten and normalise one micrograph.
+    """Resample, flatten and normalise one micrograph.
 
     Parameters
     ----------
@@ -68,12 +71,15 @@ def prepare(
     Raises
     ------
     UserError
-        If nothing valid is left, the valid pixels are all equal, the method is unknown, or the image is coarser than
-        the working pixel size.
+        If nothing valid is left, the valid pixels are all equal, the method is unknown, or the image is more than 2.5
+        times as coarse as the working pixel size.
     """
+    if pixel_size > MOST_ENLARGED * working_pixel_size:
+        raise UserError(
+            f"{pixel_size:g} Å/px is more than {MOST_ENLARGED:g} times as coarse as working_pixel_size "
+            f"{working_pixel_size:g}; give finer micrographs, or raise that"
+        )
     new_shape = rescaled_shape(image.shape, pixel_size, working_pixel_size)
-    if max(new_shape) > max(image.shape):
-        raise UserError(f"{pixel_size:g} Å/px is coarser than working_pixel_size {working_pixel_size:g}; raise that")
     usable = valid_area(image.shape, round(angstrom_to_px(margin_angstrom, pixel_size))) & ~invalid_border(image)
     usable &= ~dark_area(image, ~usable)
     if not usable.any():
@@ -83,7 +89,7 @@ def prepare(
     spread = robust(values[:: max(1, values.size // SPREAD_PIXELS)].astype(np.float64))
     clean = without_outliers(image, usable, median=spread.mean, sd=spread.sd)
     filled = np.where(usable, clean, np.float32(spread.mean))
-    small, valid = fourier_downsample(filled, new_shape), downsample_mask(usable, new_shape)
+    small, valid = fourier_resample(filled, new_shape), resample_mask(usable, new_shape)
     if not valid.any():
         raise UserError("no valid pixel is left at the working pixel size; lower margin_angstrom")
     actual = pixel_size * float(np.sqrt(np.prod(image.shape) / np.prod(new_shape)))
@@ -92,8 +98,8 @@ def prepare(
     return Prepared(normalize_image(small, normalization, valid), valid, actual)
 
 
-def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
-    """Resample to a coarser grid by cropping the Fourier transform; the mean is kept.
+def fourier_resample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
+    """Resample to a coarser or finer grid by cropping or padding the Fourier transform; the mean is kept.
 
     The first pixel stays where it is, so a coordinate x becomes x · w_new / w (see `geometry`).
 
@@ -101,7 +107,7 @@ def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
     ----------
     image : (h, w) array
     new_shape : (int, int)
-        Height and width, neither larger than the image's.
+        Height and width of the result.
 
     Returns
     -------
@@ -110,7 +116,8 @@ def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
     if image.shape == tuple(new_shape):
         return np.array(image, dtype=np.float32)
     if new_shape[0] > image.shape[0] or new_shape[1] > image.shape[1]:
-        raise ValueError(f"cannot down-sample {image.shape} to the larger {tuple(new_shape)}")
+        rows = scipy.signal.resample(image.astype(np.float32, copy=False), new_shape[0], axis=0)
+        return scipy.signal.resample(rows, new_shape[1], axis=1).astype(np.float32, copy=False)
     height, width = new_shape
     spectrum = scipy.fft.rfft2(image.astype(np.float32, copy=False), workers=FFT_THREADS)
     n_low = (height + 1) // 2
@@ -124,8 +131,8 @@ def fourier_downsample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
     return scipy.fft.irfft2(cropped, s=new_shape, workers=FFT_THREADS).astype(np.float32, copy=False) * scale
 
 
-def downsample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:
-    """Mask on a coarser grid: True where every pixel within half a new pixel of the centre is True."""
+def resample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:
+    """Mask on another grid: True where every pixel within half a new pixel of the centre is True."""
     for axis, n_new in enumerate(new_shape):
         factor = mask.shape[axis] / n_new
         starts = np.clip(np.round((np.arange(n_new) - 0.5) * factor), 0, mask.shape[axis] - 1).astype(int)

@@ -10,7 +10,8 @@ class PreparationSettings(Section):
 
     working_pixel_size: PixelSize | None = None
     """Pixel size of the images that the network sees, in Å/px. null is the particle diameter divided by
-    network/pixels_per_diameter, but never finer than the micrographs."""
+    network/pixels_per_diameter. Micrographs that are coarser keep their pixels where a network is trained on them, and
+    are enlarged, up to 2.5 times, for a network that was trained on others."""
 
     normalization: Literal["gaussian_mixture", "robust"] = "gaussian_mixture"
     """Estimate of mean and standard deviation: a mixture of two Gaussians as in Topaz, or median and median absolute

@@ -4,6 +4,8 @@ from glob import has_magic
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.preparation.normalization import MOST_ENLARGED
+from crisp_core.segmentation.preparing import too_coarse
 from crisp_core.settings.config import Config, DatasetSettings
 from crisp_core.settings.questions import is_zoo, label_source
 
@@ -15,12 +17,11 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
         raise UserError(f"{place}: exactly one source is allowed; give either micrographs (files) or simulation")
     if dataset.simulation is not None and dataset.coordinates is not None:
         raise UserError(f"{place}: a simulation has its own coordinates; remove coordinates")
-    # a working pixel size that is not given is never finer
     working, pixel_size = dataset.preparation.working_pixel_size or dataset.pixel_size, dataset.pixel_size
-    if working < pixel_size:
+    if too_coarse(pixel_size, working):
         raise UserError(
-            f"{place}/preparation/working_pixel_size: {working:g} Å/px is finer than the micrographs' "
-            f"{pixel_size:g} Å/px; give {pixel_size:g} or more"
+            f"{place}/preparation/working_pixel_size: {working:g} Å/px enlarges micrographs of {pixel_size:g} Å/px "
+            f"more than {MOST_ENLARGED:g} times; give {pixel_size / MOST_ENLARGED:.3g} or more"
         )
     diameter = dataset.particle_diameter_angstrom
     if angstrom_to_px(diameter, working) < 4:

@@ -2,7 +2,9 @@
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.preparation.normalization import MOST_ENLARGED
 from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput, network_input, read_facts
+from crisp_core.segmentation.preparing import seen_pixel_size, too_coarse
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings
@@ -25,12 +27,12 @@ def with_working_pixel_sizes(settings: Config) -> Config:
 def working_pixel_size(name: str, settings: Config) -> float:
     """Working pixel size of a dataset: the given one, or the one at which networks see its particle at their size.
 
-    It is never finer than the micrographs.
+    It is finer than the micrographs only for a network that was trained on others, which needs their size.
 
     Raises
     ------
     UserError
-        If networks of different sizes are used on the dataset.
+        If networks of different sizes are used on the dataset, or its micrographs are too coarse for one.
     """
     dataset = settings.datasets[name]
     if dataset.preparation.working_pixel_size is not None:
@@ -43,8 +45,29 @@ def working_pixel_size(name: str, settings: Config) -> float:
                 f"config, datasets/{name}: {users[0]} sees its particle {sizes[users[0]]:.3g} px wide and {user} "
                 f"{sizes[user]:.3g} px; make an entry with `extend: {name}` for one of them"
             )
-    wanted = dataset.particle_diameter_angstrom / next(iter(sizes.values()), PIXELS_PER_DIAMETER)
-    return max(round(wanted, 2), dataset.pixel_size)
+    size = next(iter(sizes.values()), PIXELS_PER_DIAMETER)
+    wanted = round(dataset.particle_diameter_angstrom / size, 2)
+    if not enlarged(name, settings):
+        return max(wanted, dataset.pixel_size)
+    if too_coarse(dataset.pixel_size, wanted):
+        width = angstrom_to_px(dataset.particle_diameter_angstrom, dataset.pixel_size)
+        raise UserError(
+            f"config, datasets/{name}: a particle is {width:.3g} px wide, the network sees it {size:.3g} px wide; "
+            f"give micrographs of at most {MOST_ENLARGED * wanted:.3g} Å/px"
+        )
+    return seen_pixel_size(dataset.pixel_size, wanted)
+
+
+def enlarged(dataset: str, settings: Config) -> bool:
+    """Whether coarse micrographs of a dataset are enlarged: a network that was trained on others picks them."""
+    networks = [
+        settings.experiments[experiment].network
+        for name, experiment in (run.split("/")[:2] for run in settings.run)
+        if name == dataset and experiment in settings.experiments
+    ]
+    named = {network for network in networks if isinstance(network, str)}
+    own = {name for name, entry in settings.networks.items() if dataset in entry.datasets}
+    return bool(named - own)
 
 
 def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:

@@ -16,7 +16,7 @@ from crisp_core.formats.arrays import Array, write_array
 from crisp_core.formats.coordinates.origin import origin_contrast
 from crisp_core.formats.coordinates.placing import to_top_left
 from crisp_core.formats.coordinates.registry import read_coordinates
-from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.preparation.normalization import fourier_resample
 
 SHAPE, PIXEL_SIZE, DIAMETER = (480, 640), 2.0, 60.0
 
@@ -196,7 +196,7 @@ def real_micrograph(folder, stem, pixel_size):
         picture.draft("L", (512, 512))
         image = np.asarray(picture, dtype=np.float32)
     small = tuple(round(n * 500 / max(image.shape)) for n in image.shape)
-    image = fourier_downsample(image, small)
+    image = fourier_resample(image, small)
     return Array(image, pixel_size * full_shape[1] / image.shape[1], full_shape)
 
 

@@ -54,7 +54,12 @@ def weak_columns(image, rng):
     image[:, 250:253] -= 25
 
 
-DEFECTS = [twenty_hot, one_hot, dead_column, hot_half_row, weak_columns]
+def dark_edges(image, rng):
+    image[:, 0] -= 60
+    image[-1] = 0
+
+
+DEFECTS = [twenty_hot, one_hot, dead_column, hot_half_row, weak_columns, dark_edges]
 
 
 @pytest.mark.parametrize("spoil", DEFECTS, ids=lambda spoil: spoil.__name__)

@@ -10,12 +10,12 @@ from crisp_core.errors import UserError
 from crisp_core.geometry import rescaled_xy
 from crisp_core.preparation.normalization import (
     brighter_component,
-    downsample_mask,
-    fourier_downsample,
+    fourier_resample,
     gaussian_mixture,
     highpass,
     normalize_image,
     prepare,
+    resample_mask,
     robust,
     valid_area,
 )
@@ -45,7 +45,7 @@ def mixture(n=400_000, seed=0):
 def test_downsampling_a_band_limited_image_samples_it(new_shape):
     low = (20, 24)
     image = waves(low, (64, 81))
-    small = fourier_downsample(image, new_shape)
+    small = fourier_resample(image, new_shape)
     assert small.shape == new_shape and small.dtype == np.float32
     np.testing.assert_allclose(small, waves(low, new_shape), atol=2e-5)
 
@@ -53,7 +53,7 @@ def test_downsampling_a_band_limited_image_samples_it(new_shape):
 def test_downsampling_keeps_the_mean_and_scales_coordinates_by_the_shapes():
     y, x = np.mgrid[:120, :160]
     image = np.exp(-((x - 61.0) ** 2 + (y - 42.5) ** 2) / (2 * 9.0**2))
-    small = fourier_downsample(image, (30, 40))
+    small = fourier_resample(image, (30, 40))
     assert small.mean() == pytest.approx(image.mean(), rel=1e-5)
     rows, columns = np.mgrid[:30, :40]
     centre = np.array([[np.sum(small * columns), np.sum(small * rows)]]) / small.sum()
@@ -62,20 +62,35 @@ def test_downsampling_keeps_the_mean_and_scales_coordinates_by_the_shapes():
 
 def test_white_noise_loses_the_square_of_the_factor_in_variance():
     noise = np.random.default_rng(0).normal(size=(1024, 1024))
-    assert fourier_downsample(noise, (256, 256)).var() == pytest.approx(1 / 16, rel=0.03)
+    assert fourier_resample(noise, (256, 256)).var() == pytest.approx(1 / 16, rel=0.03)
 
 
-def test_upsampling_is_a_mistake_of_the_caller():
-    with pytest.raises(ValueError, match="cannot down-sample"):
-        fourier_downsample(np.zeros((8, 8)), (8, 9))
+@pytest.mark.parametrize("new_shape", [(64, 81), (40, 48), (41, 49), (21, 60)])
+def test_an_enlarged_image_is_the_same_band_limited_image(new_shape):
+    low = (19, 23)
+    np.testing.assert_allclose(fourier_resample(waves(low, (20, 24)), new_shape), waves(low, new_shape), atol=2e-5)
+
+
+def test_an_enlarged_image_is_prepared_like_a_fine_one():
+    fine, coarse = waves((19, 23), (100, 120)), waves((19, 23), (50, 60))
+    coarse[:6] = 0
+    prepared = prepare(coarse, 8.0, working_pixel_size=4.0, normalization="robust")
+    assert prepared.image.shape == fine.shape and prepared.pixel_size == pytest.approx(4.0)
+    # five of six equal rows are copies
+    assert not prepared.valid[:10].any() and prepared.valid[16:].all()
+
+
+def test_an_image_that_is_too_coarse_is_refused():
+    with pytest.raises(UserError, match=r"10 Å/px is more than 2\.5 times as coarse as working_pixel_size 3;"):
+        prepare(np.zeros((64, 64), np.float32), 10.0, working_pixel_size=3.0)
 
 
 def test_coarse_mask_is_valid_where_all_of_its_pixels_are():
     mask = np.ones((12, 12), bool)
     mask[0], mask[:, 7] = False, False
     # Pixels of the coarse grid lie on 0, 4, 8 and cover 2 on either side.
-    np.testing.assert_array_equal(downsample_mask(mask, (3, 3)), [[0, 0, 0], [1, 1, 0], [1, 1, 0]])
-    assert downsample_mask(np.ones((10, 13), bool), (7, 5)).all()
+    np.testing.assert_array_equal(resample_mask(mask, (3, 3)), [[0, 0, 0], [1, 1, 0], [1, 1, 0]])
+    assert resample_mask(np.ones((10, 13), bool), (7, 5)).all()
 
 
 def test_mixture_finds_the_background_and_not_the_particles():

@@ -136,7 +136,11 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
         ("datasets/mine/coordinates/origin", None, "datasets/mine/coordinates: origin is missing; give it .Row order"),
         ("datasets/mine/pixel_size", -1, "datasets/mine/pixel_size: -1 is less than the minimum; give at least 0.05"),
         ("datasets/mine/simulation", {}, "exactly one source is allowed; give either micrographs .* or simulation"),
-        ("datasets/mine/preparation/working_pixel_size", 1.0, "1 Å/px is finer than the micrographs' 1.5 Å/px"),
+        (
+            "datasets/mine/preparation/working_pixel_size",
+            0.5,
+            "0.5 Å/px enlarges micrographs of 1.5 Å/px more than 2.5 times; give 0.6 or more",
+        ),
         (
             "datasets/mine/preparation",
             {"working_pixel_size": 40},

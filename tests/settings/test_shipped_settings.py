@@ -37,6 +37,19 @@ def test_without_coordinates_and_network_the_shipped_one_is_used():
     assert given["threshold"] == expected["threshold"] and given["finder"] == expected["finder"]
 
 
+@pytest.mark.parametrize(("pixel_size", "working"), [(2.0, 12.0), (13.0, 13.0), (20.0, 12.0)])
+def test_coarse_micrographs_are_enlarged_for_the_shipped_network(pixel_size, working):
+    dataset = {"micrographs": "bare/*.mrc", "pixel_size": pixel_size, "particle_diameter_angstrom": 300}
+    found = config(run=["bare/quick"], experiments={"quick": {}}, datasets={"bare": dataset})
+    assert found.datasets["bare"].preparation.working_pixel_size == working
+
+
+def test_micrographs_that_are_too_coarse_for_the_shipped_network_are_refused():
+    dataset = {"micrographs": "bare/*.mrc", "pixel_size": 20.0, "particle_diameter_angstrom": 150}
+    with pytest.raises(UserError, match=r"datasets/bare: a particle is 7.5 px wide, .* 25 px wide; .* at most 15 Å/px"):
+        config(run=["bare/quick"], experiments={"quick": {}}, datasets={"bare": dataset})
+
+
 def test_with_coordinates_a_network_is_trained_as_before():
     found = plan()
     assert not isinstance(found.experiment("unet").network, str)

@@ -33,6 +33,14 @@ def test_lowpass_leaves_the_variance_of_white_noise_behind_a_gaussian():
     assert image.var() == pytest.approx(1 / (4 * np.pi * 2.0**2), rel=0.15)
 
 
+def test_a_file_with_larger_pixels_keeps_the_noise_that_its_pixels_have():
+    image = apply_habits(NOISE, Habits(coarse_factor=1.6)).image
+    assert image.var() == pytest.approx(1 / 1.6**2, rel=0.05)
+    power = np.abs(np.fft.fft2(image)) ** 2
+    finest = np.hypot(np.fft.fftfreq(192)[:, None], np.fft.fftfreq(200)) > 0.5 * np.sqrt(2) / 1.6
+    assert power[finest].max() < 1e-6 * power.max()
+
+
 @pytest.mark.parametrize("name", DENOISERS)
 @pytest.mark.parametrize("strength", [0.1, 0.9])
 def test_denoisers_lessen_noise_and_keep_a_square(name, strength):

@@ -13,7 +13,7 @@ from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.thresholds import threshold_label
-from crisp_core.preparation.normalization import fourier_downsample
+from crisp_core.preparation.normalization import fourier_resample
 from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.noise import noise_sd
@@ -135,7 +135,7 @@ def test_noise_at_a_coarser_pixel_size_is_the_down_sampled_noise():
     fine = noise_sd(clean, pixel_size=2.0, snr=0.01, snr_pixel_size=2.0)
     coarse = noise_sd(clean, pixel_size=6.0, snr=0.01, snr_pixel_size=2.0)
     assert clean.var() / fine**2 == pytest.approx(0.01, rel=1e-5)
-    down_sampled = fourier_downsample(rng.normal(0, fine, (600, 600)), (200, 200))
+    down_sampled = fourier_resample(rng.normal(0, fine, (600, 600)), (200, 200))
     assert down_sampled.std() == pytest.approx(coarse, rel=0.02)
 
 
