@@ -1,16 +1,21 @@
-"""Accuracy of label source clicks, without training: `python benchmarks/clicks.py [--sets bgal …] [--seeds 1 2 3]`.
+"""Accuracy of label source clicks, and of networks that are trained on its labels.
 
-IoU of the labels with the true outlines, over all pixels: the CRF with the default settings; the same classes without
-a CRF, with the low pass that suits each set best; the default disc; the best disc, whose radius needs the truth. A
-simulated set has two micrographs of 1024² for each seed, and Li's threshold of the clean micrograph as the truth.
-EMPIAR-10146: the truth is a disc of 82 px around each drawn centre. EMPIAR-10017: CASSPER's class labels. Real data are
-read from ../shared/data or CRISP_TEST_DATA.
+    python benchmarks/clicks.py labels [--sets bgal …] [--seeds 1 2 3]
+    python benchmarks/clicks.py train FOLDER [--seeds 1 2 3] [--lock FILE]
+
+`labels` prints IoU of the labels with the true outlines, over all pixels: the CRF with the default settings; its
+control (see benchmarks/click_labels.py) with fixed lengths and with those that suit each set best by its truth; the
+default disc; the best disc, whose radius needs the truth. A simulated set has two micrographs of 1024² for each seed,
+and Li's threshold of the clean micrograph as the truth. EMPIAR-10146: the truth is a disc of 82 px around each drawn
+centre. EMPIAR-10017: CASSPER's class labels. Real data are read from ../shared/data or CRISP_TEST_DATA.
+
+`train` is described in benchmarks/click_training.py. It resumes: call it again for the cells that are missing.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,17 +23,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.click_labels import BEST_DISC_RADII, CONTROL, control_label, crf_label
+from benchmarks.click_training import train_cells
 from benchmarks.reconstruction import DATA, MAP, SIMULATION, WORKING_PIXEL_SIZE, real_samples
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.geometry import rescaled_xy
-from crisp_core.labels.clicks import label_clicks
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.labels.thresholds import threshold_label
 from crisp_core.preparation.normalization import prepare
-from crisp_core.segmentation.crf.smoothing import smoothed_marginals
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import read_density
 
@@ -44,8 +49,7 @@ SIMULATED: dict[str, tuple[Path, float, dict[str, Any]]] = {
     ),
 }
 N_MICROGRAPHS = 2
-LOW_PASSES = (0.06, 0.09, 0.12, 0.16, 0.2)
-DISC_RADII = np.arange(0.16, 0.6, 0.02)
+LOW_PASSES, SMOOTHINGS = (0.04, 0.06, 0.08, 0.11), (0.0, 0.03, 0.06)
 APOFERRITIN_PX, APOFERRITIN_PIXEL_SIZE = 82, 1.5
 
 
@@ -94,20 +98,6 @@ def galactosidase() -> Iterator[Sample]:
         yield Sample(ready.image, valid, xy, 191 / ready.pixel_size, ready.pixel_size, sample.truth)
 
 
-def labelled(sample: Sample, settings: ClickSettings) -> tuple[np.ndarray, float, str]:
-    """Return the pixels of particles, their mean equivalent diameter in Å, and the reason for discs."""
-    diameter_px = sample.diameter_px
-    smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px, weight=settings.weight)
-    label = label_clicks(
-        *(sample.image, sample.valid, sample.xy),
-        diameter_px=diameter_px,
-        settings=settings,
-        smooth=smooth,
-        disc_radius_px=diameter_px / 4,
-    )
-    return label.instances > 0, label.diameter_px * sample.pixel_size, label.refusal
-
-
 def iou(samples: Sequence[Sample], labels: Sequence[np.ndarray]) -> float:
     """Return the IoU of all valid pixels of the micrographs together."""
     counts = [
@@ -126,31 +116,53 @@ def measure(samples: list[Sample]) -> dict[str, float]:
         made = [disc_label(s.truth.shape, s.xy, radius_px=radius * s.diameter_px).astype(bool) for s in samples]
         return iou(samples, made)
 
-    made = [labelled(sample, ClickSettings()) for sample in samples]
-    print(*dict.fromkeys(refusal for _, _, refusal in made if refusal), sep="\n", end="")
+    places = [(s.image, s.valid, s.xy, s.diameter_px) for s in samples]
+    made = [crf_label(*place, ClickSettings()) for place in places]
+    print(*dict.fromkeys(label.refusal for label in made if label.refusal), sep="\n", end="")
     samples = [s._replace(valid=s.valid.astype(bool)) for s in samples]
-    controls = [ClickSettings(weight=0.0, lowpass_diameters=length) for length in LOW_PASSES]
+
+    def control(lowpass: float, smoothing: float) -> float:
+        """Return the IoU of the control."""
+        return iou(samples, [control_label(*place, lowpass, smoothing).instances > 0 for place in places])
+
+    sizes = [label.diameter_px * s.pixel_size for label, s in zip(made, samples, strict=True)]
     return {
-        "crf": iou(samples, [label for label, _, _ in made]),
-        "no_crf": max(iou(samples, [labelled(s, control)[0] for s in samples]) for control in controls),
+        "crf": iou(samples, [label.instances > 0 for label in made]),
+        "control": control(*CONTROL),
+        "best_control": max(control(*lengths) for lengths in product(LOW_PASSES, SMOOTHINGS)),
         "default_disc": discs(0.25),
-        "best_disc": max(discs(radius) for radius in DISC_RADII),
-        "diameter_angstrom": float(np.mean([diameter for _, diameter, _ in made])),
-        "refused": sum(bool(refusal) for _, _, refusal in made),
+        "best_disc": max(discs(radius) for radius in BEST_DISC_RADII),
+        "diameter_angstrom": float(np.mean(sizes)),
+        "refused": sum(bool(label.refusal) for label in made),
     }
 
 
-def main() -> None:
+def print_labels(sets: Sequence[str], seeds: Sequence[int]) -> None:
     """Print a row for each set and seed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    real = {"empiar-10146": apoferritin, "empiar-10017": galactosidase}
-    parser.add_argument("--sets", nargs="+", default=[*SIMULATED, *real], choices=[*SIMULATED, *real])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
-    options = parser.parse_args()
-    for name in options.sets:
-        for seed in options.seeds if name in SIMULATED else [0]:
-            found = measure(list(real[name]() if name in real else simulated(name, seed)))
+    for name in sets:
+        for seed in seeds if name in SIMULATED else [0]:
+            found = measure(list(REAL[name]() if name in REAL else simulated(name, seed)))
             print(name, seed, *(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
+
+
+REAL = {"empiar-10146": apoferritin, "empiar-10017": galactosidase}
+
+
+def main() -> None:
+    """Run a part of the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = parser.add_subparsers(dest="part", required=True)
+    labels, training = parts.add_parser("labels"), parts.add_parser("train")
+    labels.add_argument("--sets", nargs="+", default=[*SIMULATED, *REAL], choices=[*SIMULATED, *REAL])
+    training.add_argument("folder", type=Path)
+    training.add_argument("--lock", type=Path)
+    for each in (labels, training):
+        each.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    given = parser.parse_args()
+    if given.part == "labels":
+        print_labels(given.sets, given.seeds)
+    else:
+        train_cells(given.folder, given.seeds, given.lock)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pandas as pd
 from crisp_core.formats.arrays import array_grids, read_array, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
-from crisp_core.labels.clicks import click_row, label_clicks
+from crisp_core.labels.click_table import CLICK_COLUMNS, click_row
+from crisp_core.labels.clicks import label_clicks
 from crisp_core.labels.outlines import label_arrays
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.logs import start_log
@@ -39,16 +40,21 @@ with h5py.File(snakemake.output.labels, "w") as output:
             *(image, valid, xy),
             diameter_px=diameter_px,
             settings=settings,
-            smooth=partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px, weight=settings.weight),
+            smooth=partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px),
             disc_radius_px=disc_radius_px,
         )
-        for kind, array in label_arrays(label.instances, with_instances=params.instances).items():
+        arrays = label_arrays(label.instances, with_instances=params.instances)
+        if settings.unsure_margin:
+            arrays["unsure"] = label.unsure
+        for kind, array in arrays.items():
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         rows.append(click_row(name, len(xy), label, pixel_size=grid.pixel_size))
         diameter_angstrom = rows[-1]["equivalent_diameter_angstrom"]
         if label.refusal:
             log.warning("labelled %s by discs: %s", name, label.refusal)
         else:
-            log.info("labelled %s, %d outlines, mean equivalent diameter %.0f Å", name, len(xy), diameter_angstrom)
-table = pd.DataFrame(rows, columns=["micrograph", "n_particles", "separation", "equivalent_diameter_angstrom", "discs"])
-table.to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")
+            log.info(
+                *("labelled %s, %d outlines, mean equivalent diameter %.0f Å, low pass %g diameters, weight %g", name),
+                *(len(xy), diameter_angstrom, label.lowpass_diameters, label.weight),
+            )
+pd.DataFrame(rows, columns=CLICK_COLUMNS).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")

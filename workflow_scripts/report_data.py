@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
-from crisp_core.report.data import particles_data, picks_data, plot_figures, read_candidates, read_centers, read_tables
+from crisp_core.report.data import (
+    click_labels,
+    particles_data,
+    picks_data,
+    plot_figures,
+    read_candidates,
+    read_centers,
+    read_tables,
+)
 from crisp_core.report.picked import match_micrographs
 from crisp_core.report.sheet import files_by_name
 
@@ -47,4 +55,6 @@ tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes", "curatio
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}
+if "clicks" in given.keys():
+    data["click_labels"] = click_labels(given.clicks, diameter_angstrom=diameter_angstrom)
 Path(snakemake.output[0]).write_text(json.dumps(data | {"figures": figures}, allow_nan=False))

@@ -7,12 +7,14 @@ box is certainly particle; pixels far from the coordinate, or nearer to another 
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import scipy.ndimage
 import scipy.spatial
 
+from crisp_core.labels.click_choice import candidates, choose_best, first_settings, middle_window, simulate_like
 from crisp_core.labels.outlines import Outline, disc_outlines, merge_outlines
 from crisp_core.labels.settings import ClickSettings
 
@@ -31,7 +33,7 @@ TINY = 1e-20
 # Smallest share of a class, so that its logarithm is finite.
 LEAST_SHARE = 1e-3
 
-Smooth = Callable[[np.ndarray], np.ndarray]
+Smooth = Callable[..., np.ndarray]
 
 
 class Boxes(NamedTuple):
@@ -67,6 +69,12 @@ class ClickLabel(NamedTuple):
     """Diameter of a disc of the mean area of the particles; NaN where the label is discs."""
     refusal: str
     """Reason why the label is discs; empty for outlines."""
+    unsure: np.ndarray
+    """(h, w) bool: pixels that do not count in training, since their probability is close to 0.5."""
+    lowpass_diameters: float
+    """Low pass of the micrograph in particle diameters; NaN where the label is discs."""
+    weight: float
+    """Weight of the smoothness kernel; NaN where the label is discs."""
 
 
 def label_clicks(
@@ -94,25 +102,75 @@ def label_clicks(
     settings : ClickSettings
         Section `labels/clicks`.
     smooth : callable
-        Map of log-odds of particle (n, side, side) to marginals of the same shape.
+        Map of log-odds of particle (n, side, side), and the keyword `weight`, to marginals of the same shape.
     disc_radius_px : float
         Radius of the discs, px.
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
-    boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=settings.lowpass_diameters * diameter_px)
+    label = partial(label_by_settings, xy=xy, diameter_px=diameter_px, smooth=smooth, disc_radius_px=disc_radius_px)
+    first = label(image, valid, settings=first_settings(settings))
+    tried = candidates(settings)
+    if first.refusal or len(tried) == 1:
+        return first
+    rows, columns = window = middle_window(image.shape, len(xy))
+    simulated = simulate_like(image[window], valid[window], first.instances[window], diameter_px=diameter_px)
+    near = xy - [columns.start, rows.start]
+    near = near[((near >= 0) & (near < simulated.image.shape[::-1])).all(axis=1)]
+
+    def inside(made: np.ndarray, each: ClickSettings) -> np.ndarray:
+        return label(made, np.ones(made.shape, dtype=bool), settings=each, xy=near).instances > 0
+
+    return label(image, valid, settings=choose_best(simulated, tried, inside))
+
+
+def label_by_settings(
+    image: np.ndarray,
+    valid: np.ndarray,
+    xy: np.ndarray,
+    *,
+    diameter_px: float,
+    settings: ClickSettings,
+    smooth: Smooth,
+    disc_radius_px: float,
+) -> ClickLabel:
+    """Label the particles of a micrograph by settings without null; parameters as those of `label_clicks`.
+
+    Parameters
+    ----------
+    image, valid : (h, w) arrays
+        Prepared micrograph, and its pixels that count.
+    xy : (n, 2) array
+        Coordinates, px.
+    diameter_px, disc_radius_px : float
+        Diameter of the particle and radius of the discs, px.
+    settings : ClickSettings
+        Low pass and weight are numbers.
+    smooth : callable
+        E step, see `label_clicks`.
+    """
+    lowpass, weight = settings.lowpass_diameters, settings.weight
+    if lowpass is None or weight is None:
+        raise ValueError("low pass and weight must be numbers here")
+    boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=lowpass * diameter_px)
     separation = class_separation(boxes)
+    discs = partial(disc_click_label, image.shape, xy, disc_radius_px, separation)
     if separation < LEAST_SEPARATION:
-        reason = f"the contrast of the centres is {separation:.2f} of its standard deviation, below {LEAST_SEPARATION}"
-        return disc_click_label(image.shape, xy, disc_radius_px, separation, reason)
-    marginals = estimate_marginals(boxes, smooth=smooth, unary_scale=settings.unary_scale, rounds=settings.rounds)
+        return discs(
+            f"the contrast of the centres is {separation:.2f} of its standard deviation, below {LEAST_SEPARATION}"
+        )
+    weighted = partial(smooth, weight=weight)
+    marginals = estimate_marginals(boxes, smooth=weighted, unary_scale=settings.unary_scale, rounds=settings.rounds)
     inside = marginals > 0.5
     area = mean_area(inside, boxes)
     share = area / (np.pi * (REACH_DIAMETERS * diameter_px) ** 2)
     if not AREA_SHARES[0] <= share <= AREA_SHARES[1]:
-        reason = f"the mean outline fills {share:.0%} of a disc of {REACH_DIAMETERS} diameters"
-        return disc_click_label(image.shape, xy, disc_radius_px, separation, reason)
-    instances = merge_outlines(image.shape, range(1, len(xy) + 1), _outlines(inside, boxes, xy))
-    return ClickLabel(instances, separation, 2 * float(np.sqrt(area / np.pi)), "")
+        return discs(f"the mean outline fills {share:.0%} of a disc of {REACH_DIAMETERS} diameters")
+    unsure = (np.abs(marginals - 0.5) < settings.unsure_margin) & boxes.free
+    instances, unsure = (
+        merge_outlines(image.shape, range(1, len(xy) + 1), _outlines(masks, boxes, xy)) for masks in (inside, unsure)
+    )
+    diameter = 2 * float(np.sqrt(area / np.pi))
+    return ClickLabel(instances, separation, diameter, "", unsure > 0, lowpass, weight)
 
 
 def disc_click_label(
@@ -134,7 +192,8 @@ def disc_click_label(
         Why outlines were not estimated.
     """
     instances = merge_outlines(shape, range(1, len(xy) + 1), disc_outlines(xy, radius_px=radius_px))
-    return ClickLabel(instances, separation, float("nan"), reason)
+    unknown = float("nan")
+    return ClickLabel(instances, separation, unknown, reason, np.zeros(shape, dtype=bool), unknown, unknown)
 
 
 def cut_boxes(image: np.ndarray, valid: np.ndarray, xy: np.ndarray, *, diameter_px: float, lowpass_px: float) -> Boxes:
@@ -259,26 +318,3 @@ def mean_area(inside: np.ndarray, boxes: Boxes) -> float:
 def _outlines(masks: np.ndarray, boxes: Boxes, xy: np.ndarray) -> Iterator[Outline]:
     for mask, corner, center in zip(masks, boxes.corners, xy, strict=True):
         yield Outline(mask, (int(corner[0]), int(corner[1])), (float(center[0]), float(center[1])))
-
-
-def click_row(micrograph: str, n_particles: int, label: ClickLabel, *, pixel_size: float) -> dict[str, str | float]:
-    """Return the row of a micrograph in the table of labels from clicks.
-
-    Parameters
-    ----------
-    micrograph : str
-        Name of the micrograph.
-    n_particles : int
-        Number of coordinates.
-    label : ClickLabel
-        Its label.
-    pixel_size : float
-        Pixel size of the label, Å/px.
-    """
-    return {
-        "micrograph": micrograph,
-        "n_particles": n_particles,
-        "separation": label.separation,
-        "equivalent_diameter_angstrom": label.diameter_px * pixel_size,
-        "discs": label.refusal,
-    }

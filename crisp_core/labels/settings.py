@@ -43,20 +43,39 @@ class ReconstructionSettings(Section):
 class ClickSettings(Section):
     """Outlines from coordinates alone (source clicks), by a conditional random field."""
 
-    lowpass_diameters: Positive = 0.06
-    """Standard deviation of the Gaussian that smooths the micrograph, in particle diameters."""
+    lowpass_diameters: Positive | None = None
+    """Standard deviation of the Gaussian that smooths the micrograph, in particle diameters; null chooses it for each
+    micrograph by a simulation of its particles and its noise.
+
+    Examples
+    --------
+        - 0.06
+    """
 
     gamma_diameters: Positive = 0.06
     """Standard deviation γ of the smoothness kernel, in particle diameters."""
 
-    weight: NonNegative = 2.0
-    """Weight of the smoothness kernel; 0 classifies each pixel on its own."""
+    weight: NonNegative | None = None
+    """Weight of the smoothness kernel; 0 classifies each pixel on its own; null chooses it as the low pass.
+
+    Examples
+    --------
+        - 2.0
+    """
 
     unary_scale: Share = 0.2
     """Factor of the log-odds of the grey values, below 1 since noise is correlated between pixels."""
 
     rounds: Count = 4
     """Number of rounds of expectation maximisation."""
+
+    unsure_margin: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """Pixels near a particle whose probability differs from 0.5 by less than this do not count in training; 0 is off.
+
+    Examples
+    --------
+        - 0.2
+    """
 
 
 class LabelSettings(Section):

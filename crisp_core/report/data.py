@@ -55,6 +55,23 @@ def read_tables(paths: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list]
     return tables
 
 
+def click_labels(paths: Sequence[str], *, diameter_angstrom: float) -> dict[str, Any]:
+    """Read the tables of labels from clicks: counts of micrographs, their mean diameter in Å, and those with discs.
+
+    `diameter_angstrom` is the longest extent of the particle, in Å, by the config.
+    """
+    table = pd.concat([pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in paths], ignore_index=True)
+    discs = table["discs"].fillna("") != ""
+    diameters = table.loc[~discs, "equivalent_diameter_angstrom"].dropna()
+    return {
+        "n_outlined": int((~discs).sum()),
+        "n_discs": int(discs.sum()),
+        "diameter_angstrom": float(diameters.mean()) if len(diameters) else None,
+        "given_angstrom": diameter_angstrom,
+        "discs": table_rows(table.loc[discs, ["micrograph", "discs"]]),
+    }
+
+
 def picks_data(
     found: Mapping[str, Picked],
     files: Mapping[str, Mapping[str, str]],

@@ -11,7 +11,9 @@ from scipy import fft, ndimage
 
 from crisp_core.classes import IGNORED, PARTICLE, network_label
 from crisp_core.errors import UserError
-from crisp_core.formats.arrays import Grid, array_grids, array_names, read_window
+from crisp_core.formats.arrays import Grid, array_grids, array_names, read_array, read_window
+
+ALL = slice(None)
 
 # places that are tried for a crop that must hold a particle
 MAX_DRAWS = 20
@@ -201,6 +203,7 @@ class Crops:
             valid = read_window(images, "valid", micrograph.name, *place)
             around, inside = _widened(corner, image.shape, margin_px(self.uncertain, grid.pixel_size))
             label = read_window(labels, "label", micrograph.name, *around)
+            valid &= sure_pixels(labels, micrograph.name, *place)
         uncertain = uncertain_pixels(label, self.uncertain, pixel_size=grid.pixel_size)
         target = training_label(label[inside], valid & ~uncertain[inside], self.classes)
         missing = [(0, self.crop_px - n) for n in image.shape]
@@ -257,6 +260,29 @@ def _widened(
     offsets = [first - start for start, first in zip(starts, corner, strict=True)]
     inside = slice(offsets[0], offsets[0] + shape[0]), slice(offsets[1], offsets[1] + shape[1])
     return (rows, columns), inside
+
+
+def sure_pixels(labels: h5py.File, name: str, rows: slice = ALL, columns: slice = ALL) -> np.ndarray | bool:
+    """Return the pixels (h, w) of a window that count by the label's own estimate; True if the file has none.
+
+    Parameters
+    ----------
+    labels : h5py.File
+        HDF5 file of the labels, open for reading.
+    name : str
+        Name of the micrograph.
+    rows, columns : slice
+        Rows and columns of the window, px.
+    """
+    return f"unsure/{name}" not in labels or ~read_window(labels, "unsure", name, rows, columns).astype(bool)
+
+
+def read_label(micrograph: LabelledMicrograph, uncertain: Uncertain) -> tuple[np.ndarray, np.ndarray]:
+    """Read the whole label (h, w) of a micrograph, and its pixels that count (h, w) bool."""
+    label, pixel_size, _ = read_array(micrograph.labels, "label", micrograph.name)
+    with h5py.File(micrograph.labels) as labels:
+        counts = read_array(micrograph.images, "valid", micrograph.name).data & sure_pixels(labels, micrograph.name)
+    return label, counts & ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
 
 
 def training_label(label: np.ndarray, counts: np.ndarray, classes: Sequence[str]) -> np.ndarray:

@@ -21,8 +21,8 @@ from crisp_core.segmentation.crops import (
     Crops,
     LabelledMicrograph,
     Uncertain,
+    read_label,
     training_label,
-    uncertain_pixels,
 )
 from crisp_core.segmentation.inference import padded_logits, predict
 from crisp_core.segmentation.losses.term import Loss
@@ -295,10 +295,7 @@ def validate(
     losses, counts = [], []
     for micrograph in micrographs:
         image = read_array(micrograph.images, "image", micrograph.name).data
-        valid = read_array(micrograph.images, "valid", micrograph.name).data
-        label, pixel_size, _ = read_array(micrograph.labels, "label", micrograph.name)
-        certain = ~uncertain_pixels(label, uncertain, pixel_size=pixel_size)
-        target = torch.from_numpy(training_label(label, valid & certain, classes))
+        target = torch.from_numpy(training_label(*read_label(micrograph, uncertain), classes))
         with mixed_precision(device, wanted=mixed):
             probability = torch.from_numpy(predict(network, image, device=device, **dict(prediction)))
         # softmax(log p) = p: the log-probabilities are logits of the stitched map

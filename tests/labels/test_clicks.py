@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from crisp_core.labels.click_choice import LOW_PASSES, WEIGHTS, simulate_like
 from crisp_core.labels.clicks import cut_boxes, grey_class, label_clicks
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.segmentation.crf.smoothing import smoothed_marginals
@@ -39,8 +40,8 @@ def micrograph(truth, seed, *, noise):
 
 
 def labelled(image, xy, *, diameter_px=DIAMETER_PX, **changes):
-    settings = ClickSettings(**changes)
-    smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px, weight=settings.weight)
+    settings = ClickSettings(**{"lowpass_diameters": 0.06, "weight": 2.0, **changes})
+    smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px)
     valid = np.ones(SHAPE, dtype=bool)
     options = {"diameter_px": diameter_px, "disc_radius_px": DISC_PX, "settings": settings, "smooth": smooth}
     return label_clicks(image, valid, xy, **options)
@@ -132,6 +133,39 @@ def test_where_outlines_cannot_be_estimated_discs_are_taken_and_the_reason_is_to
     assert reason in label.refusal and np.isnan(label.diameter_px)
     area = (label.instances > 0).sum() / len(xy)
     assert area == pytest.approx(np.pi * DISC_PX**2, rel=0.05)
+
+
+def test_unsure_pixels_are_at_the_rims_of_the_particles():
+    xy, truth = ellipses(3)
+    image = micrograph(truth, 3, noise=1.2)
+    unsure = labelled(image, xy, unsure_margin=0.2).unsure
+    rim = scipy.ndimage.binary_dilation(truth > 0, iterations=3) & ~scipy.ndimage.binary_erosion(
+        truth > 0, iterations=3
+    )
+    assert 0.01 < unsure.mean() < 0.2 and unsure[rim].sum() > 0.8 * unsure.sum()
+    assert not labelled(image, xy).unsure.any()
+
+
+def test_low_pass_and_weight_are_chosen_from_the_micrograph_and_label_better_than_bad_ones():
+    xy, truth = ellipses(4, n=15)
+    image = micrograph(truth, 4, noise=1.2)
+    chosen = labelled(image, xy, lowpass_diameters=None, weight=None)
+    bad = [labelled(image, xy, weight=w, lowpass_diameters=p).instances > 0 for w in (1, 4) for p in (0.04, 0.11)]
+    worst = min(iou(label, truth > 0) for label in bad)
+    assert chosen.lowpass_diameters in LOW_PASSES and chosen.weight in WEIGHTS
+    assert iou(chosen.instances > 0, truth > 0) > max(worst + 0.1, 0.6)
+    # what the config gives stays
+    assert labelled(image, xy, lowpass_diameters=0.05, weight=None).lowpass_diameters == 0.05
+
+
+def test_a_micrograph_of_the_same_kind_has_the_contrast_and_the_noise_of_the_given_one():
+    _, truth = ellipses(6, axes=(0.45, 0.35))
+    image = micrograph(truth, 6, noise=1.0)
+    made = simulate_like(image, np.ones(SHAPE, dtype=bool), truth, diameter_px=DIAMETER_PX)
+    assert iou(made.truth, truth > 0) > 0.8
+    assert made.image.std() == pytest.approx(image.std(), rel=0.15)
+    contrasts = [one[truth > 0].mean() - one[truth == 0].mean() for one in (made.image, image)]
+    assert contrasts[0] == pytest.approx(contrasts[1], rel=0.25)
 
 
 def test_no_coordinates_give_an_empty_label():

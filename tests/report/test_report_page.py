@@ -23,6 +23,7 @@ from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
+from crisp_core.report.data import click_labels
 from crisp_core.report.page import embedded_json, format_duration, format_number, run_command, summarise_run
 from crisp_core.report.picked import (
     chosen_threshold,
@@ -274,3 +275,12 @@ def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
     json.dumps([on_sheet, view], allow_nan=False)
     figures = draw_score_histogram(score_groups(found), threshold=0.5), draw_pick_counts(counts)
     assert all(figure_uri(figure).startswith("data:image/png") for figure in figures)
+
+
+def test_labels_from_clicks_are_summed_up_over_the_batches(tmp_path):
+    header = "micrograph\tn_particles\tseparation\tequivalent_diameter_angstrom\tdiscs\n"
+    (tmp_path / "0.tsv").write_text(header + "1\t30\t2.0\t110\t\n2\t30\t2.0\t130\t\n")
+    (tmp_path / "1.tsv").write_text(header + "3\t30\t0.1\t\tcontrast too low\n")
+    summary = click_labels([tmp_path / "0.tsv", tmp_path / "1.tsv"], diameter_angstrom=150.0)
+    assert (summary["n_outlined"], summary["n_discs"], summary["diameter_angstrom"]) == (2, 1, 120.0)
+    assert summary["discs"]["rows"] == [["3", "contrast too low"]]

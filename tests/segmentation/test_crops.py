@@ -5,6 +5,7 @@ import pytest
 
 from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.errors import UserError
+from crisp_core.formats.arrays import write_array
 from crisp_core.segmentation.crops import (
     ALL_CERTAIN,
     Crops,
@@ -12,6 +13,7 @@ from crisp_core.segmentation.crops import (
     jitter_rings,
     labelled_parts,
     parts_of_datasets,
+    read_label,
     uncertain_pixels,
 )
 
@@ -55,6 +57,18 @@ def test_a_micrograph_smaller_than_the_crop_is_continued_with_ignored_pixels(mic
     image, label = Crops(micrographs, crop_px=100, n_items=1, classes=TWO, seed=1)[0]
     assert image.shape == (1, 100, 100)
     assert (label != IGNORED).sum() == 64 * 72
+
+
+def test_pixels_that_the_label_marks_as_unsure_do_not_count(micrographs):
+    unsure = np.zeros((64, 80), bool)
+    unsure[10:20, 30:50] = True
+    with h5py.File(micrographs[0].labels, "a") as labels:
+        write_array(labels, "unsure", "a", unsure, pixel_size=PIXEL_SIZE, full_shape=unsure.shape)
+    _, crop = Crops(micrographs[:1], crop_px=100, n_items=1, classes=TWO, seed=1)[0]
+    assert (crop != IGNORED).sum() == 64 * 72 - 200
+    label, counts = read_label(micrographs[0], ALL_CERTAIN)
+    assert label.shape == counts.shape and counts.sum() == 64 * 72 - 200 and not counts[unsure].any()
+    assert read_label(micrographs[1], ALL_CERTAIN)[1].sum() == 64 * 72
 
 
 def test_two_classes_take_the_others_for_background(micrographs):
