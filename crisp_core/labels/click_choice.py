@@ -138,7 +138,7 @@ def _add_ellipsoid(thickness: np.ndarray, yx: np.ndarray) -> None:
     first = np.maximum(np.floor(center - reach), 0).astype(int)
     last = np.minimum(np.ceil(center + reach) + 1, thickness.shape).astype(int)
     window = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-    offsets = np.stack(np.mgrid[window]).reshape(2, -1) - center[:, None]
+    offsets = np.indices(thickness[window].shape).reshape(2, -1) + first[:, None] - center[:, None]
     # an ellipse of moments M has the outline x' M⁻¹ x = 4
     squared = (offsets * np.linalg.solve(moments, offsets)).sum(axis=0) / (4 * AREA_RATIO)
     thickness[window] += np.sqrt(np.clip(1 - squared, 0, None)).reshape(thickness[window].shape)
