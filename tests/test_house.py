@@ -24,6 +24,7 @@ PACKAGES = (
     "report",
     "settings",
     "plan",
+    "external",
     "pipeline",
 )
 CORE = ROOT / "crisp_core"

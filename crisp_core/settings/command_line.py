@@ -91,8 +91,18 @@ def with_command_line(given: dict[str, Any], *, is_main: bool = True) -> dict[st
     described = run_config(own, pixel_size)
     if given["diameter_angstrom"] == AUTO:
         described["datasets"][DATASET]["particle_diameter_angstrom"] = AUTO
+    if names_trained(rest):
+        # it has a network of its own
+        del described["experiments"][EXPERIMENT]["network"]
     config: dict[str, Any] = merged(described, rest)
     return config
+
+
+def names_trained(given: Mapping[str, Any]) -> bool:
+    """Whether a config file gives the experiment the network of a finished one (`trained`)."""
+    experiments = given.get("experiments")
+    own = experiments.get(EXPERIMENT) if isinstance(experiments, dict) else None
+    return isinstance(own, dict) and own.get("trained") is not None
 
 
 def run_config(own: CommandLine, pixel_size: float) -> dict[str, Any]:

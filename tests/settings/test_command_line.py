@@ -57,6 +57,12 @@ def test_a_config_file_without_run_changes_single_settings(folder):
     assert settings.micrographs_per_job == 4
 
 
+def test_a_trained_network_replaces_the_general_one(folder):
+    more = {"experiments": {"general": {"trained": "results/mine/unet"}}}
+    experiment = check_settings(with_command_line(GIVEN | more)).experiments["general"]
+    assert experiment.trained == "results/mine/unet" and experiment.network != "general"
+
+
 def test_an_unknown_diameter_is_left_to_the_estimate(folder):
     config = with_command_line(GIVEN | {"diameter_angstrom": "auto"})
     assert config["datasets"]["micrographs"]["particle_diameter_angstrom"] == "auto"

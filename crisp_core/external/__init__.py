@@ -1,0 +1,1 @@
+"""CRISP as a job of other programs: RELION's External job, and jobs of the CCP-EM pipeliner."""

@@ -1,0 +1,53 @@
+"""Folder of a job: the files by which RELION learns of its end, and a lock against two programs in one folder.
+
+Source: RELION documentation, "External job type"; RELION 3.1 and 5 source, `pipeline_control.h`.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from crisp_core.errors import UserError
+
+SUCCESS, FAILURE, ABORTED = (f"RELION_JOB_EXIT_{end}" for end in ("SUCCESS", "FAILURE", "ABORTED"))
+ABORT_NOW = "RELION_JOB_ABORT_NOW"
+LOCK = "crisp.lock"
+
+
+class Aborted(Exception):
+    """The user, RELION or a signal ended the job."""
+
+
+def mark_end(folder: Path, end: str) -> None:
+    """Write the empty file `end`, by which RELION learns how the job ended."""
+    (folder / end).touch()
+
+
+def clear_marks(folder: Path) -> None:
+    """Remove the marks of an earlier call, also a request to abort it."""
+    for name in (SUCCESS, FAILURE, ABORTED, ABORT_NOW):
+        (folder / name).unlink(missing_ok=True)
+
+
+def check_abort(folder: Path) -> None:
+    """Raise `Aborted` if RELION asks the job to end."""
+    if (folder / ABORT_NOW).exists():
+        raise Aborted(f"{ABORT_NOW} was found")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process.
+
+    Raises
+    ------
+    UserError
+        If another process holds it.
+    """
+    with (folder / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{folder}: a job of CRISP is running in it; wait for its end, or abort it") from None
+        yield

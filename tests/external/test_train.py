@@ -1,0 +1,70 @@
+"""Coordinates of manual picking as a config, without a training."""
+
+import pandas as pd
+import pytest
+
+from crisp_core.errors import UserError
+from crisp_core.external.train import coordinates_of, parser, picked_file, run_config
+from crisp_core.formats.relion_autopick import write_autopick
+from crisp_core.formats.star import write_blocks
+from crisp_core.settings.checks import check_settings
+
+NAMES = [f"MotionCorr/job002/raw/m{i}.mrc" for i in range(5)]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Project in which m0 to m3 were picked by hand in RELION 3.1; m3 has no particle."""
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    rows = pd.DataFrame({"rlnMicrographName": NAMES, "rlnOpticsGroup": 1})
+    optics = pd.DataFrame({"rlnOpticsGroup": [1], "rlnOpticsGroupName": ["g"], "rlnMicrographPixelSize": [1.5]})
+    write_blocks(tmp_path / "ctf.star", {"optics": optics, "micrographs": rows})
+    folder = tmp_path / "ManualPick/job004/raw"
+    folder.mkdir(parents=True)
+    (folder / "../coords_suffix_manualpick.star").write_text("ctf.star \n")
+    for i in range(4):
+        xy = pd.DataFrame({"rlnCoordinateX": [100.0] * (i < 3), "rlnCoordinateY": [50.0] * (i < 3)})
+        write_blocks(folder / f"m{i}_manualpick.star", {"": xy})
+    return tmp_path
+
+
+def given(*words):
+    return parser().parse_args(["--o", "External/job005", "--in_coords", *words])
+
+
+@pytest.mark.parametrize("coords", ["ManualPick/job004", "ManualPick/job004/coords_suffix_manualpick.star"])
+def test_the_job_of_relion_31_names_everything(project, coords):
+    options = given(coords, "--diameter", "150")
+    micrographs, files = coordinates_of(picked_file(options.in_coords), options.in_mics)
+    settings = check_settings(run_config(options, micrographs, files))
+    dataset = settings.datasets["micrographs"]
+    assert dataset.micrographs == [str(project / name) for name in NAMES[:3]]
+    assert [path.rsplit("/", 1)[1] for path in dataset.coordinates.files] == [f"m{i}_manualpick.star" for i in range(3)]
+    assert (dataset.split.train, dataset.split.validation, dataset.pixel_size) == (2, 1, 1.5)
+
+
+def test_the_list_of_relion_4_needs_the_micrographs(project):
+    table = pd.DataFrame({"micrograph": ["m1", "m2"], "x": [9.0, 9], "y": [9.0, 9], "score": 1.0})
+    write_autopick("ManualPick/manualpick.star", "ManualPick/raw", table, {f"m{i}": NAMES[i] for i in (1, 2)})
+    with pytest.raises(UserError, match="--in_mics: is missing"):
+        coordinates_of(picked_file("ManualPick"), None)
+    micrographs, files = coordinates_of(picked_file("ManualPick"), "ctf.star")
+    assert files == {"m1": "ManualPick/raw/m1_autopick.star", "m2": "ManualPick/raw/m2_autopick.star"}
+    assert micrographs.names == NAMES
+
+
+def test_too_few_micrographs_are_refused(project):
+    options = given("ManualPick/job004", "--diameter", "150", "--validation", "3")
+    micrographs, files = coordinates_of(picked_file(options.in_coords), None)
+    with pytest.raises(UserError, match="3 of 5 micrographs have coordinates, but the training needs more than 3"):
+        run_config(options, micrographs, files)
+
+
+def test_other_files_are_refused(project):
+    with pytest.raises(UserError, match=r"ctf\.star is no list of coordinate files"):
+        coordinates_of(picked_file("ctf.star"), None)
+    with pytest.raises(UserError, match=r"MotionCorr/job002 has no coords_suffix\*\.star and no list"):
+        picked_file("MotionCorr/job002")
