@@ -21,7 +21,7 @@ use rule run_job as search_centers with:
         target_precision=lookup("experiments/{experiment}/centers/target_precision", within=config),
         dataset=ask_value(datasets.dataset_sizes),
         edge_box_px=ask_value(experiments.edge_box_px),
-        removal=lookup("experiments/{experiment}/removal", within=config),
+        removal=ask_value(experiments.search_removal),
         network=ask_value(networks.network_beside),
         shipped=ask_value(shipped.shipped_record),
 
@@ -88,8 +88,26 @@ use rule local_run_job as autopick with:
         index="results/{dataset}/{experiment}/autopick.star",
         coordinates=directory("results/{dataset}/{experiment}/autopick"),
         coordinates_only="results/{dataset}/{experiment}/coordinates_only.star",
+        cbox=directory("results/{dataset}/{experiment}/cbox"),
     pathvars:
         job="autopick",
     localrule: True
     params:
         **run_script("autopick"),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
+use rule local_run_job as summarise_micrographs with:
+    input:
+        micrographs="results/{dataset}/micrographs.tsv",
+        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        dropped=ask(micrographs.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
+        curation=ask(experiments.verdicts),
+    output:
+        directory("results/{dataset}/{experiment}/summaries"),
+    pathvars:
+        job="summarise_micrographs",
+    localrule: True
+    params:
+        **run_script("summarise_micrographs"),
+        dataset=ask_value(datasets.dataset_sizes),

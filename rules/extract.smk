@@ -30,6 +30,7 @@ use rule local_run_job as join_particles with:
     localrule: True
     params:
         **run_script("join_particles"),
+        rank=lookup("experiments/{experiment}/removal/rank", within=config),
 
 
 use rule local_run_job as count_dropped with:
@@ -39,7 +40,8 @@ use rule local_run_job as count_dropped with:
         picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
         particles=ask(experiments.extracted, "results/{dataset}/{experiment}/particles/{batch}.star"),
     output:
-        shown("results/{dataset}/{experiment}/dropped.tsv", "dropped", "Data", table="dropped picks"),
+        counts=shown("results/{dataset}/{experiment}/dropped.tsv", "dropped", "Data", table="dropped picks"),
+        picks="results/{dataset}/{experiment}/dropped.star",
     pathvars:
         job="count_dropped",
     localrule: True

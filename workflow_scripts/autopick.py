@@ -1,9 +1,11 @@
-"""Rule autopick: picks as RELION's autopicking writes them, a list and a star per micrograph; all in one star."""
+"""Rule autopick: picks as files of RELION's autopicking, as boxes of crYOLO, and all in one star."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.formats.coordinates.cryolo import write_cbox_files
 from crisp_core.formats.cryosparc import write_coordinates_only
 from crisp_core.formats.relion_autopick import write_autopick
 from crisp_core.formats.relion_coordinates import read_coordinates_star
@@ -13,9 +15,12 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
+dataset = snakemake.params.dataset
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
 picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
 star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
 write_autopick(snakemake.output.index, snakemake.output.coordinates, picks, star_paths)
 write_coordinates_only(snakemake.output.coordinates_only, picks, star_paths)
+sizes = {"size_px": dataset["diameter_px"], "pixel_size": dataset["pixel_size"]}
+write_cbox_files(Path(snakemake.output.cbox), picks, star_paths, **sizes)
 log.info("%d picks on %d micrographs", len(picks), len(micrographs))

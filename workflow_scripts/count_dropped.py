@@ -1,4 +1,4 @@
-"""Rule count_dropped: how many picks each rule dropped, and how many gave no particle image; no other is missing."""
+"""Rule count_dropped: dropped picks as a star file, and how many each rule dropped or gave no image."""
 
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.datasets.quarantine import check_picks
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log
+from crisp_core.picking.cleaning import with_reasons
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -27,6 +28,7 @@ if snakemake.input.particles:
         source="/".join(("results", snakemake.wildcards.dataset, snakemake.wildcards.experiment)),
     )
 counts = dropped.groupby(["stage", "reason", "micrograph"], as_index=False).size().rename(columns={"size": "n_picks"})
-counts.to_csv(snakemake.output[0], sep="\t", index=False)
+counts.to_csv(snakemake.output.counts, sep="\t", index=False)
+write_coordinates_star(snakemake.output.picks, with_reasons(dropped))
 for (stage, reason), n in counts.groupby(["stage", "reason"])["n_picks"].sum().items():
     log.info("%s: %d picks dropped, %s", stage, n, reason)

@@ -27,16 +27,20 @@ PIXEL_SIZE_LABELS = ("rlnMicrographPixelSize", "rlnImagePixelSize", MOVIE_PIXEL_
 # Pixel size of RELION 3.0 and earlier: micrometres on the detector, divided by the magnification.
 MAGNIFICATION_LABELS = ("rlnDetectorPixelSize", "rlnMagnification")
 # Sizes and shapes of picks: columns that RELION does not know and keeps.
+LONG_AXIS_LABEL, SHORT_AXIS_LABEL, ANGLE_LABEL = "crispLongAxisAngstrom", "crispShortAxisAngstrom", "crispAngle"
 SHAPE_LABELS = (
-    *("crispDiameterAngstrom", "crispLongAxisAngstrom", "crispShortAxisAngstrom", "crispAngle", "crispSolidity"),
+    *("crispDiameterAngstrom", LONG_AXIS_LABEL, SHORT_AXIS_LABEL, ANGLE_LABEL, "crispSolidity"),
     *("crispMeanProbability", "crispAtEdge"),
 )
+# Distance of a pick to the nearest predicted contaminant or carbon, Å.
+JUNK_DISTANCE_LABEL = "crispJunkDistanceAngstrom"
 PSI_PRIOR_LABEL = "rlnAnglePsiPrior"
 
 
 def passed_on(picks: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Columns of picks that star files for RELION pass on: sizes and shapes, and a prior for the in-plane angle."""
-    return {label: picks[label].to_numpy() for label in (*SHAPE_LABELS, PSI_PRIOR_LABEL) if label in picks}
+    """Columns of picks that star files for RELION pass on: sizes, shapes, distance to junk, prior of the angle."""
+    labels = (*SHAPE_LABELS, JUNK_DISTANCE_LABEL, PSI_PRIOR_LABEL)
+    return {label: picks[label].to_numpy() for label in labels if label in picks}
 
 
 def labelled_ctf(rows: pd.DataFrame) -> dict[str, np.ndarray]:

@@ -160,3 +160,17 @@ def kept_on_map(found: pd.DataFrame, grid: Grid, **rules: Any) -> pd.DataFrame:
 def describe_dropped(dropped: pd.DataFrame) -> str:
     """Describe dropped picks for a log line, as ", 3 dropped: masked area"; empty where there is none."""
     return "".join(f", {n} dropped: {reason}" for reason, n in dropped["reason"].value_counts(sort=False).items())
+
+
+def describe_picks(kept: pd.DataFrame, dropped: pd.DataFrame, threshold: float) -> str:
+    """Describe the result of a micrograph for a log line, as "9 picks of 12 candidates, 3 dropped: edge".
+
+    Parameters
+    ----------
+    kept, dropped : DataFrame
+        Candidates that the rules keep, column score, and dropped picks, column reason.
+    threshold : float
+        Lowest score of a pick.
+    """
+    n_picks = (kept["score"] >= threshold).sum()
+    return f"{n_picks} picks of {len(kept)} candidates{describe_dropped(dropped)}"

@@ -2,15 +2,32 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from crisp_core.classes import AVOIDED
 from crisp_core.options import choice_schema
 from crisp_core.picking.finders import FINDERS
-from crisp_core.sections import NonNegative, Section, Share
+from crisp_core.sections import TWO, NonNegative, Section, Share, mistake
 
 # the registry checks the parameters of a finder: settings.named
 Finder = Annotated[str | dict[str, Any], WithJsonSchema(choice_schema(FINDERS, others=("search",)))]
+
+
+# Rules that need the outline of a pick.
+OUTLINE_KEYS = ("size_angstrom", "axis_ratio_max", "solidity_min")
+# Keys of `removal` that change no candidate, so that the search for centers does not depend on them.
+CLEANING_KEYS = (*OUTLINE_KEYS, "score_min", "rank")
+Rank = Literal["score", "size", "solidity", "roundness", "junk_distance"]
+
+
+def _rising_if_given(bounds: list[float | None]) -> list[float | None]:
+    low, high = bounds
+    if low is not None and high is not None and low > high:
+        raise mistake(f"the minimum, {low:g}, is more than the maximum, {high:g}; swap them")
+    return bounds
+
+
+OpenBounds = Annotated[list[NonNegative | None], TWO, AfterValidator(_rising_if_given)]
 
 
 class CenterSettings(Section):
@@ -58,11 +75,59 @@ class CenterSettings(Section):
 
 
 class RemovalSettings(Section):
-    """Removal of picks by rule."""
+    """Removal of picks by rule, each with its reason and count in dropped.tsv; docs/cleaning.md."""
 
     edge: bool = False
     """Whether to remove picks whose box leaves the micrograph; otherwise the box is filled with edge pixels, as
     RELION does."""
+
+    size_angstrom: OpenBounds | None = None
+    """Least and largest size of a pick in Å: the diameter of the circle with the area of its outline. Smaller picks are
+    removed as `small` (fragments), larger ones as `large` (aggregates); null on one side removes none there.
+
+    Examples
+    --------
+        - [90, 160]
+        - [null, 160]
+    """
+
+    axis_ratio_max: Annotated[float, Field(ge=1)] | None = None
+    """Largest ratio of the long to the short axis of an outline; picks above it are removed as `elongated`.
+
+    Examples
+    --------
+        - 1.8
+    """
+
+    solidity_min: Share | None = None
+    """Least share of its convex hull that an outline fills; picks below it are removed as `irregular`.
+
+    Examples
+    --------
+        - 0.85
+    """
+
+    score_min: Share | None = None
+    """Least score; picks below it are removed as `low score`. Unlike those below centers/threshold, they are listed.
+
+    Examples
+    --------
+        - 0.6
+    """
+
+    rank: Rank | None = None
+    """Quantity by which particles.star is sorted, the highest first; null keeps the order of the micrographs.
+
+    Examples
+    --------
+        - score
+        - junk_distance
+    """
+
+    @property
+    def size_bounds(self) -> tuple[float | None, float | None]:
+        """Least and largest size in Å; None where there is none."""
+        return (None, None) if self.size_angstrom is None else (self.size_angstrom[0], self.size_angstrom[1])
 
 
 if not TYPE_CHECKING:

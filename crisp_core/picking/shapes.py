@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from crisp_core.formats.relion_labels import PSI_PRIOR_LABEL
+from crisp_core.formats.relion_labels import JUNK_DISTANCE_LABEL, PSI_PRIOR_LABEL
 from crisp_core.picking.finders.finder import FinderMap
 from crisp_core.picking.sizes import (
     ANGLE,
@@ -53,6 +53,12 @@ class Outlines(NamedTuple):
     regions: np.ndarray
     probability: np.ndarray
     factor: int
+
+
+def no_picks() -> pd.DataFrame:
+    """Table of picks with sizes and shapes, without a row."""
+    columns = {"micrograph": str} | dict.fromkeys(("x", "y", "score", *SHAPE_COLUMNS), float)
+    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 def with_shapes(
@@ -95,8 +101,8 @@ def picks_with_shapes(table: pd.DataFrame, *, psi_prior: bool) -> pd.DataFrame:
 
 
 def without_shapes(table: pd.DataFrame) -> pd.DataFrame:
-    """Table without the columns of `measure_shapes`."""
-    return table.drop(columns=list(SHAPE_COLUMNS))
+    """Table without the columns of `measure_shapes` and the distance to junk."""
+    return table.drop(columns=[*SHAPE_COLUMNS, JUNK_DISTANCE_LABEL], errors="ignore")
 
 
 def measure_shapes(probability: np.ndarray, xy: np.ndarray, *, diameter_px: float, pixel_size: float) -> pd.DataFrame:

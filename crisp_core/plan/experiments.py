@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from crisp_core.picking.settings import CLEANING_KEYS
 from crisp_core.plan.micrographs import all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
@@ -25,6 +26,24 @@ def searched_labels(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
 def particle_settings(plan: Plan, *, experiment: str) -> dict[str, Any]:
     """Settings on which particle images depend."""
     return plan.experiment(experiment).particles.plain(without=("extract",))
+
+
+def search_removal(plan: Plan, *, experiment: str) -> dict[str, Any]:
+    """Rules of removal that the search for centers applies: those of places, not those of the picks' outlines."""
+    return plan.experiment(experiment).removal.plain(without=CLEANING_KEYS)
+
+
+def verdicts(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Table of the verdicts; nothing for the picks of another program.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    return [f"results/{dataset}/{experiment}/curation.tsv"] if experiment in plan.with_network else []
 
 
 def extracted(plan: Plan, pattern: str, *, dataset: str, experiment: str) -> list[str]:

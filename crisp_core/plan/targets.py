@@ -27,10 +27,10 @@ def training_runs(plan: Plan) -> list[str]:
 
 
 def picks(plan: Plan) -> list[str]:
-    """Star files of the picks of all runs, for RELION and cryoSPARC, and the micrographs that they name."""
+    """Files of the picks of all runs for RELION, cryoSPARC, crYOLO and pipelines, and the micrographs they name."""
     exported = [run for run in plan.runs if plan.dataset(split_run(run)[0]).exposures is not None]
     return [
-        *of_runs(["autopick.star", "coordinates_only.star"], plan.runs),
+        *of_runs(["autopick.star", "coordinates_only.star", "summaries"], plan.runs),
         *of_runs(["cryosparc/picks.cs"], exported),
         *of_runs(["micrographs"], plan.run_datasets),
     ]

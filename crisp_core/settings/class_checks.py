@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from crisp_core.classes import AVOIDED, REGISTRY
 from crisp_core.errors import UserError
+from crisp_core.picking.settings import CLEANING_KEYS
 from crisp_core.segmentation.checkpoints import read_facts
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, ExperimentSettings
@@ -42,14 +43,28 @@ def _how_to_show(missing: Sequence[str]) -> str:
 
 
 def check_removal(run: str, settings: Config) -> None:
-    """Refuse a distance to a class that a run's picker or network does not predict.
+    """Refuse a distance to a class that a run's picker or network does not predict, and rules without outlines.
 
     Only distances that the config gives are checked. The network of `trained` is checked when the plan is made.
     """
     dataset, name = run.split("/")
     experiment = settings.experiments[name]
-    if experiment.trained is None and given_distances(experiment):
+    _check_outlines(name, experiment)
+    if experiment.trained is None and (given_distances(experiment) or experiment.removal.rank == "junk_distance"):
         check_distances(name, experiment, predicted_classes(experiment, dataset, settings))
+
+
+def _check_outlines(name: str, experiment: ExperimentSettings) -> None:
+    """Refuse rules and ranks of another picker that need the outlines or classes of a network."""
+    removal = experiment.removal
+    if experiment.picker is None:
+        return
+    for key in CLEANING_KEYS:
+        if getattr(removal, key) is not None:
+            raise UserError(
+                f"config, experiments/{name}/removal/{key}: picks of another program are not measured; leave it "
+                "out, or give the experiment a network"
+            )
 
 
 def given_distances(experiment: ExperimentSettings) -> list[str]:
@@ -93,6 +108,11 @@ def check_distances(name: str, experiment: ExperimentSettings, classes: Sequence
     classes : sequence of str
         Classes that its network predicts; empty for another picker.
     """
+    if experiment.removal.rank == "junk_distance" and not {each.name for each in AVOIDED} & set(classes):
+        raise UserError(
+            f"config, experiments/{name}/removal/rank: junk_distance needs a network with the class "
+            f"{' or '.join(each.name for each in AVOIDED)}; give another rank or such a network"
+        )
     unknown = next((each for each in given_distances(experiment) if each not in classes), None)
     if unknown is not None:
         what = f"the network's classes are {', '.join(classes)}" if classes else "another picker predicts no classes"

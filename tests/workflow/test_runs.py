@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import h5py
+import jsonschema
 import mrcfile
 import numpy as np
 import pandas as pd
@@ -21,8 +22,12 @@ import pytest
 import starfile
 import yaml
 
+from crisp_core.evaluation.summaries import schema_text
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.picking.spacing import n_duplicates
 
 from .conftest import TINY, copy_workflow, run_snakemake, write_config
 from .loaded import read_rules
@@ -81,6 +86,7 @@ def test_every_stage_leaves_its_result(tiny_run):
         "small/metrics/picks.tsv",
         "small/metrics/calibration.tsv",
         "small/dropped.tsv",
+        "small/dropped.star",
         "small/plots/training.png",
         "small/plots/search.png",
         "small/plots/calibration.png",
@@ -116,6 +122,20 @@ def test_stars_and_stacks_belong_together(tiny_run):
     n_picks = sum(len(rows) for rows in map(read_picks, sorted((tiny_run / RESULTS / "small/picks").glob("*.star"))))
     dropped = pd.concat([pd.read_csv(p, sep="\t") for p in (tiny_run / RESULTS).rglob("*-dropped.tsv")])
     assert n_picks == len(particles) + len(dropped)
+
+
+def test_every_micrograph_has_its_files_for_pipelines(tiny_run):
+    names = pd.read_csv(tiny_run / RESULTS / "micrographs.tsv", sep="\t")["micrograph"]
+    picks = pd.concat(map(read_coordinates_star, sorted((tiny_run / RESULTS / "small/picks").glob("*.star"))))
+    assert n_duplicates(picks, diameter_px=180 / 7.08) == 0
+    for name in names:
+        own = picks[picks["micrograph"] == name]
+        summary = json.loads((tiny_run / RESULTS / f"small/summaries/{name}.json").read_text())
+        jsonschema.validate(summary, json.loads(schema_text()))
+        assert summary["n_picks"] == len(own) and summary["verdict"] in ("good", "doubtful", "bad")
+        np.testing.assert_allclose(summary["picks"]["x"], own["x"], rtol=1e-5)
+        boxes = read_coordinates(tiny_run / RESULTS / f"small/cbox/{name}.cbox")
+        np.testing.assert_allclose(boxes[["x", "y"]], own[["x", "y"]], rtol=1e-5)
 
 
 def test_every_pick_has_the_precision_to_expect_of_its_score(tiny_run):
@@ -358,7 +378,7 @@ def test_a_search_on_labels_still_takes_its_threshold_from_predictions(tiny_run)
 
 def test_picks_that_a_rule_removes_are_counted(tiny_run):
     config = copy.deepcopy(TINY) | {"run": ["tiny/edge"]}
-    config["experiments"]["edge"] = {"trained": "results/tiny/small", "removal": {"edge": True}}
+    config["experiments"]["edge"] = {"trained": "results/tiny/small", "removal": {"edge": True, "rank": "size"}}
     write_config(tiny_run / "edge.yaml", config)
     targets = [f"results/tiny/edge/{name}" for name in ("dropped.tsv", "particles.star")]
     run_snakemake(*targets, "--cores", "2", "--configfile", "edge.yaml", cwd=tiny_run)
@@ -367,6 +387,9 @@ def test_picks_that_a_rule_removes_are_counted(tiny_run):
     boxes = starfile.read(tiny_run / "results/tiny/edge/particles.star", always_dict=True)
     n_before = len(starfile.read(tiny_run / RESULTS / "small/particles.star", always_dict=True)["particles"])
     assert len(boxes["particles"]) + counts["n_picks"].sum() == n_before
+    listed = read_coordinates_star(tiny_run / "results/tiny/edge/dropped.star")
+    assert listed["crispReason"].tolist() == ["edge"] * counts["n_picks"].sum()
+    assert boxes["particles"]["crispDiameterAngstrom"].is_monotonic_decreasing
     half = boxes["optics"]["rlnImageSize"].item() // 2
     assert (boxes["particles"]["rlnCoordinateX"].astype(int) >= half).all()
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
+from crisp_core.picking.spacing import SPACING_DIAMETERS, suppressed
 
 WORKING_DIAMETER_PX = 24
 SMALLEST_DIAMETER_PX = 4
@@ -113,14 +114,15 @@ def _disc_means(probability: np.ndarray, xy: np.ndarray, reach: np.ndarray, radi
 
 
 def centers_table(probability: np.ndarray, xy: np.ndarray, diameter_px: float) -> pd.DataFrame:
-    """Centres with their scores, best first, of equals the upper, then the left one.
+    """Centres with their scores, best first, of equals the upper, then the left one; none close to a better one.
 
     Parameters
     ----------
     probability : (h, w) array
         Map that the score is read from.
     xy : (n, 2) array
-        Positions on this map. One outside of it moves onto its edge; one with a score below 0.05 is left out.
+        Positions on this map. One outside of it moves onto its edge. One with a score below 0.05 is left out, and so is
+        one nearer than 0.35 diameters to a better one.
     diameter_px : float
         Particle diameter in px of this map.
 
@@ -134,4 +136,6 @@ def centers_table(probability: np.ndarray, xy: np.ndarray, diameter_px: float) -
     xy = np.clip(np.asarray(xy, dtype=float).reshape(-1, 2), 0, [max(width - 1, 0), max(height - 1, 0)])
     table = pd.DataFrame({"x": xy[:, 0], "y": xy[:, 1], "score": footprint_score(probability, xy, diameter_px)})
     table = table[table["score"] >= LEAST_SCORE]
-    return table.sort_values(["score", "y", "x"], ascending=[False, True, True], ignore_index=True)
+    table = table.sort_values(["score", "y", "x"], ascending=[False, True, True], ignore_index=True)
+    close = suppressed(table[["x", "y"]].to_numpy(), SPACING_DIAMETERS * diameter_px)
+    return table[~close].reset_index(drop=True)

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from crisp_core.picking.finders.finder import Finder, FinderMap
 from crisp_core.picking.finders.footprint import LEAST_SCORE, WorkingMap, unscaled
+from crisp_core.picking.spacing import suppressed
 
 
 class Nms(Finder):
@@ -41,7 +42,7 @@ class Nms(Finder):
     def find(self, seen: FinderMap) -> np.ndarray:
         """Local maxima from the highest down, without those closer than the smallest distance to a kept one."""
         peaks = seen.once(find_peaks, self.sigma_diameters, self.cell_diameters)
-        return suppress_close(peaks, self.min_distance_diameters * seen.diameter_px)
+        return peaks[~suppressed(peaks, self.min_distance_diameters * seen.diameter_px)]
 
 
 def smooth_map(seen: FinderMap, sigma_diameters: float) -> WorkingMap:
@@ -131,23 +132,3 @@ def _parabola_top(before: np.ndarray, here: np.ndarray, after: np.ndarray) -> np
     bend = 2 * here - before - after
     top = np.divide(after - before, 2 * bend, out=np.zeros(here.shape), where=bend > 0)
     return top.clip(-0.5, 0.5)
-
-
-def suppress_close(peaks: np.ndarray, min_distance_px: float) -> np.ndarray:
-    """Greedy non-maximum suppression: discard every peak closer than a distance to a higher one that is kept.
-
-    Parameters
-    ----------
-    peaks : (n, 2) array
-        Positions x, y, the highest first; of equals the upper, then the left one is first.
-    min_distance_px : float
-        Smallest distance of two kept peaks, in the pixels of the positions.
-    """
-    if len(peaks) == 0:
-        return peaks
-    kept = np.ones(len(peaks), dtype=bool)
-    close = scipy.spatial.cKDTree(peaks).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
-    # The first of a pair is the higher one, and all pairs in which it is the lower one come before.
-    for higher, lower in close[np.lexsort(close.T[::-1])]:
-        kept[lower] &= not kept[higher]
-    return peaks[kept]
