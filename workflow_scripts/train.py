@@ -12,6 +12,7 @@ from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.networks import TrainedNetwork, n_parameters, save_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
+from crisp_core.segmentation.shipped import sha256
 from crisp_core.segmentation.starting import start_training
 from crisp_core.segmentation.starts import unlabelled_classes
 from crisp_core.segmentation.training import fit
@@ -47,13 +48,12 @@ state, history = fit(
     prediction=PredictionSettings.of(settings["prediction"]),
     classes=classes,
     unlabelled=unlabelled_classes(classes, params.labelled),
-    device=device,
-    seed=params.seed,
-    resume=resume,
+    **{"device": device, "seed": params.seed, "resume": resume},
 )
 first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
-facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=params.start)
+source = params.start and {**params.start, "sha256": sha256(Path(start))}
+facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=source)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
 forget_run(resume)

@@ -32,10 +32,10 @@ class TrainingSettings(Section):
     """Training of a network."""
 
     start: UserPath = RANDOM
-    """Weights with which the training starts. general, or the path of a .pt file, is a trained network; random is
-    random weights (of the encoder: network/encoder_weights). auto is general if all micrographs come from files, and
-    architecture, encoder, options, classes, particle width, normalization and high-pass agree with it; otherwise
-    random. docs/networks.md.
+    """Weights with which the training starts. general, another entry of networks, or the path of a .pt file, is a
+    trained network; random is random weights (of the encoder: network/encoder_weights). auto is general if all
+    micrographs come from files, and architecture, encoder, options, classes, particle width, normalization and
+    high-pass agree with it; otherwise random. docs/networks.md.
 
     Examples
     --------

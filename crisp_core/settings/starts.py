@@ -1,4 +1,4 @@
-"""Weights with which the training of a network starts: from a trained network, or random."""
+"""Weights with which a training starts: of a trained network, of another entry of `networks`, or random."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,6 +29,17 @@ def start_network(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[s
     if start == AUTO:
         return DEFAULT_NETWORK if starts_from_default(entry.network, datasets, settings) else None
     return None if start == RANDOM else start
+
+
+def start_entry(
+    entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config
+) -> NetworkEntry | None:
+    """Entry of `networks` from whose network a training starts; None for any other. Parameters as in `start_network`.
+
+    An entry cannot start from itself: in `general`, the start `general` is the shipped network.
+    """
+    named = settings.networks.get(start_network(entry, datasets, settings) or "")
+    return None if named == entry else named
 
 
 def starts_from_default(network: NetworkSettings | str, datasets: Sequence[str], settings: Config) -> bool:
@@ -80,7 +91,10 @@ def start_facts(
     entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config
 ) -> NetworkFacts | None:
     """Facts of the network from which a training starts; None for random weights. Parameters as in `start_network`."""
-    start = start_network(entry, datasets, settings)
+    start, named = start_network(entry, datasets, settings), start_entry(entry, datasets, settings)
+    if named is not None:
+        seen = dataset_input(settings.datasets[named.datasets[0]])
+        return NetworkFacts(trained_classes(named, named.datasets, settings), seen, named.network)
     return None if start is None else read_facts(network_file(start))
 
 
@@ -110,21 +124,47 @@ def check_start(
     start, key = entry.training.start, f"{place}/training/start"
     if start in (AUTO, RANDOM) or isinstance(entry.network, str):
         return
-    if start not in SHIPPED_NETWORKS:
+    if start_entry(entry, datasets, settings) is not None:
+        check_chain(key, entry, datasets, settings)
+    elif start not in SHIPPED_NETWORKS:
         check_start_file(key, start)
     elif is_placeholder(start):
         raise UserError(
             f"{key}: the weights of {start} are a placeholder in this copy of CRISP; give random, or a file"
         )
-    facts = read_facts(network_file(start))
-    if difference := start_difference(facts, entry.network, datasets, settings):
+    facts = start_facts(entry, datasets, settings)
+    if facts and (difference := start_difference(facts, entry.network, datasets, settings)):
         raise UserError(f"{key}: {start} does not fit this network: {difference}; or set start to random")
+
+
+def check_chain(key: str, entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config) -> None:
+    """Refuse entries of `networks` that start from one another in a circle.
+
+    Parameters
+    ----------
+    key : str
+        Place of the start in the config.
+    entry : ExperimentSettings or NetworkEntry
+        Entry that describes the network and its training.
+    datasets : sequence of str
+        Names of the datasets from which the network learns.
+    settings : Config
+        Settings of the whole configuration.
+    """
+    seen, named = [], start_entry(entry, datasets, settings)
+    while named is not None:
+        seen.append(named)
+        named = start_entry(named, named.datasets, settings)
+        if named in seen:
+            raise UserError(f"{key}: {entry.training.start} starts from itself; give one of the networks another start")
 
 
 def check_start_file(key: str, path: str) -> None:
     """Refuse a start that is neither a known word nor a file of a network; `key` is its place in the config."""
     if not path.endswith(".pt"):
         known = ", ".join([AUTO, RANDOM, *SHIPPED_NETWORKS])
-        raise UserError(f"{key}: {path} is not a start and not a .pt file; give one of {known}, or a path")
+        raise UserError(
+            f"{key}: {path} is not a start and not a .pt file; give one of {known}, an entry of networks, or a path"
+        )
     if not Path(path).is_file():
         raise UserError(f"{key}: {path} does not exist; correct the path")

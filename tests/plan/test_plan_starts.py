@@ -29,6 +29,17 @@ def test_the_shipped_network_is_an_input_and_its_digest_a_parameter():
     assert starts.labelled_classes(asked, network="mine/unet") == [*CLASSES[:2]]
 
 
+def test_a_network_of_the_config_is_an_input_that_is_trained_first():
+    networks = {
+        "first": {"datasets": ["mine"]},
+        "second": {"datasets": ["mine"], "training": {"start": "first"}},
+    }
+    asked = plan(networks=networks, experiments={"unet": {"network": "second"}})
+    assert starts.start_files(asked, network="networks/second") == ["results/networks/first/network.pt"]
+    assert starts.start_record(asked, network="networks/second") == {"network": "first"}
+    assert starts.start_files(asked, network="networks/first") == []
+
+
 def test_random_weights_are_no_input():
     asked = plan(run=["sim/unet"])
     assert starts.start_files(asked, network="sim/unet") == []

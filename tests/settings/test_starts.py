@@ -71,6 +71,48 @@ def test_other_trainings_start_from_random_weights(dataset, experiment):
     assert start(config(dataset, **experiment)) is None
 
 
+def chain(**starts_of):
+    """Config of networks of one dataset, each with its start."""
+    networks = {name: {"datasets": ["mine"], "training": {"start": start}} for name, start in starts_of.items()}
+    experiments = {"unet": {"network": next(iter(networks))}}
+    entries = {"mine": copy.deepcopy(FILES)}
+    return check_settings({"run": ["mine/unet"], "datasets": entries, "networks": networks, "experiments": experiments})
+
+
+def test_a_network_starts_from_another_of_the_config():
+    found = chain(second="first", first="random")
+    entry = found.networks["second"]
+    assert starts.start_entry(entry, ["mine"], found) == found.networks["first"]
+    assert starts.start_facts(entry, ["mine"], found).classes == [*CLASSES[:2]]
+
+
+def test_an_entry_named_like_a_shipped_network_starts_from_that():
+    found = chain(general="general")
+    assert starts.start_entry(found.networks["general"], ["mine"], found) is None
+    assert starts.trained_classes(found.networks["general"], ["mine"], found) == [*CLASSES]
+
+
+def test_networks_that_start_from_each_other_are_refused():
+    with pytest.raises(UserError, match="networks/a/training/start: b starts from itself"):
+        chain(a="b", b="a")
+
+
+def test_an_unfit_start_of_the_config_is_refused():
+    networks = {
+        "first": {"datasets": ["mine"], "network": {"encoder": "resnet18"}},
+        "second": {"datasets": ["mine"], "training": {"start": "first"}},
+    }
+    with pytest.raises(UserError, match=r"networks/second/training/start: first does not .* encoder resnet18"):
+        check_settings(
+            {
+                "run": ["mine/unet"],
+                "datasets": {"mine": copy.deepcopy(FILES)},
+                "networks": networks,
+                "experiments": {"unet": {"network": "second"}},
+            }
+        )
+
+
 def test_a_placeholder_is_no_start(monkeypatch):
     monkeypatch.setattr(starts, "is_placeholder", lambda name: True)
     assert start(config()) is None
