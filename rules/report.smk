@@ -1,3 +1,7 @@
+# templates, styles and scripts of the pages
+TEMPLATES = sorted(path for path in (ROOT / "crisp_core/report").iterdir() if path.suffix in (".html", ".css", ".js"))
+
+
 use rule run_job as report_data with:
     input:
         unpack(ask(reports.report_input)),
@@ -36,9 +40,7 @@ rule report_page:
     params:
         run=ask_value(reports.report_run),
         extra=ask_value(reports.extra_results),
-        template=files_digest(
-            ROOT / "crisp_core/report" / name for name in ("page.html", "macros.html", "style.css", "viewer.js")
-        ),
+        template=files_digest(TEMPLATES),
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"
@@ -56,7 +58,7 @@ rule report_index:
         "../envs/crisp.yaml"
     params:
         shared=ask_value(reports.shared_results),
-        template=files_digest(ROOT / "crisp_core/report" / name for name in ("index.html", "macros.html", "style.css")),
+        template=files_digest(TEMPLATES),
         code=core_digest("report_index"),
     script:
         "../workflow_scripts/report_index.py"

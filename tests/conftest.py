@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.browser import chromium, opened  # noqa: F401 (fixtures)
+
 # the same examples on every machine, however slow it is
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")

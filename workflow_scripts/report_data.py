@@ -42,6 +42,7 @@ picks = picks_data(
     given_threshold=params.threshold,
     scores=candidates["score"].to_numpy(float),
     diameter_angstrom=diameter_angstrom,
+    pixel_size=params.dataset["pixel_size"],
     n_previews=params.n_previews,
 )
 particles = particles_data(given.get("particles"), given.get("stacks", []), diameter_angstrom=diameter_angstrom)

@@ -81,6 +81,7 @@ def picks_data(
     given_threshold: float | str | None,
     scores: np.ndarray,
     diameter_angstrom: float,
+    pixel_size: float,
     n_previews: int,
 ) -> dict[str, Any]:
     """Contact sheet, viewer, counts and figures of the picks of a run.
@@ -100,6 +101,8 @@ def picks_data(
         Scores of all candidates.
     diameter_angstrom : float
         Longest extent of the particle, in Å.
+    pixel_size : float
+        Å/px of the micrographs.
     n_previews : int
         Number of micrographs that the page can show.
     """
@@ -119,6 +122,7 @@ def picks_data(
         "viewer": {
             "thresholds": thresholds.tolist(),
             "chosen": chosen,
+            "pixel_size": pixel_size,
             "pooled": pooled_counts(found, parts, thresholds),
             "micrographs": views,
         },

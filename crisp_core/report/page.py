@@ -20,6 +20,9 @@ from crisp_core.report.previews import png_file_uri
 from crisp_core.report.tables import first_row, pooled_rows, table_rows
 
 FOLDER = Path(__file__).parent
+# scripts of the page of a run, in this order, and styles of all pages
+SCRIPTS = ("viewer.js", "correct_work.js", "correct_draw.js", "correct_hand.js", "correct_save.js", "correct.js")
+STYLES = ("style.css", "correct.css")
 # files of a run, as seen from the folder of its page
 RUN_LINKS = {
     "particles.star": "particles.star",
@@ -53,7 +56,11 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
     base = [call["default_config"]] if call["default_config"] else []
     export = run_command([*(configfiles or base), "threshold.yaml"], overrides=overrides)
     is_extracted = run["n_particles"] is not None
-    names = {"name": f"{run['dataset']}/{run['experiment']}", "experiment": run["experiment"]}
+    names = {
+        "name": f"{run['dataset']}/{run['experiment']}",
+        "dataset": run["dataset"],
+        "experiment": run["experiment"],
+    }
     entry = "picker" if run["picker"] else "centers"
     return dict(run) | {
         "name": names["name"],
@@ -94,8 +101,12 @@ def template_environment() -> Environment:
         "figure_entry": figure_of_file,
     }
     environment.globals["figure_entries"] = BY_NAME
-    environment.globals["style"] = Markup((FOLDER / "style.css").read_text(encoding="utf-8"))
+    environment.globals["style"] = _joined(STYLES)
     return environment
+
+
+def _joined(names: Iterable[str]) -> Markup:
+    return Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names))
 
 
 def render_page(run: Mapping[str, Any], *, made: str) -> str:
@@ -115,7 +126,7 @@ def render_page(run: Mapping[str, Any], *, made: str) -> str:
             run=run,
             made=made,
             versions=find_versions(),
-            viewer=Markup((FOLDER / "viewer.js").read_text(encoding="utf-8")),
+            scripts=_joined(SCRIPTS),
             data=embedded_json(run["viewer"]),
         )
     )

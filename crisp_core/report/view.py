@@ -13,7 +13,6 @@ from crisp_core.evaluation.calibration import EXPECTED_PRECISION
 from crisp_core.figures.montage import draw_montage
 from crisp_core.figures.style import LOWPASS_DIAMETERS
 from crisp_core.formats.arrays import Array
-from crisp_core.geometry import Shape, rescaled_xy
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import (
     IMAGE_BYTES,
@@ -42,7 +41,7 @@ def micrograph_view(
     diameter_angstrom: float,
     side_px: int,
 ) -> dict[str, object]:
-    """Return the pictures of a micrograph, and its candidates and true particles in px of these pictures.
+    """Return the pictures of a micrograph, and its candidates and true particles in px of the micrograph.
 
     Parameters
     ----------
@@ -60,18 +59,19 @@ def micrograph_view(
     shape = preview_shape(image.data.shape, side_px)
     diameter_px = diameter_angstrom / image.pixel_size
     grey = grey_preview(image.data, shape, diameter_px=diameter_px)
-    places = {"full_shape": image.full_shape, "shape": shape}
     return {
         "width": shape[1],
         "height": shape[0],
+        "grid": list(image.data.shape),
+        "full_shape": list(image.full_shape),
         "diameter": diameter_px * shape[1] / image.data.shape[1],
         "image": jpeg_uri(grey, bytes_per_px=IMAGE_BYTES),
         "probability": probability
         if probability is None
         else jpeg_uri(map_preview(probability, shape), bytes_per_px=MAP_BYTES),
         "label": label if label is None else mask_uri(outline_preview(label, shape)),
-        "candidates": _columns(one.candidates, **places),
-        "truth": None if one.truth is None else _columns(one.truth, **places),
+        "candidates": _columns(one.candidates),
+        "truth": None if one.truth is None else _columns(one.truth.round({"x": 1, "y": 1})),
     }
 
 
@@ -82,10 +82,9 @@ def draw_thumbnail(image: Array, *, diameter_angstrom: float) -> str:
     return jpeg_uri(grey, bytes_per_px=THUMBNAIL_BYTES)
 
 
-def _columns(table: pd.DataFrame, *, full_shape: Shape, shape: Shape) -> dict[str, list]:
-    """Return columns of a table as lists, NaN as None, positions in px of `shape` with one decimal."""
-    xy = rescaled_xy(table[["x", "y"]].to_numpy(float), full_shape, shape).round(1)
-    columns = {"x": xy[:, 0].tolist(), "y": xy[:, 1].tolist()}
+def _columns(table: pd.DataFrame) -> dict[str, list]:
+    """Return columns of a table as lists, NaN as None."""
+    columns = {"x": table["x"].tolist(), "y": table["y"].tolist()}
     if "found" in table:
         columns["found"] = [None if np.isnan(value) else value for value in table["found"]]
     if "score" in table:

@@ -1,4 +1,6 @@
 "use strict";
+// What the parts of the page share: the data of the run, the viewer, and functions between them.
+const crisp = {};
 (() => {
   const run = JSON.parse(document.getElementById("data").textContent);
   const COLORS = { found: "#56b4e9", wrong: "#ff7a2e", truth: "#f0e442", label: [204, 121, 167], probability: [230, 159, 0] };
@@ -21,6 +23,13 @@
     }
     return low;
   }
+
+  // From px of the micrograph to px of its picture, from its upper left corner, and back. Both grids begin with the centre of the
+  // first pixel on the working grid (Fourier cropping keeps it); a pixel of the picture averages an area of the working grid.
+  const onPicture = ({ full_shape: full, grid, width, height }, x, y) =>
+    [((x * grid[1]) / full[1] + 0.5) * (width / grid[1]), ((y * grid[0]) / full[0] + 0.5) * (height / grid[0])];
+  const onMicrograph = ({ full_shape: full, grid, width, height }, x, y) =>
+    [((x * grid[1]) / width - 0.5) * (full[1] / grid[1]), ((y * grid[0]) / height - 0.5) * (full[0] / grid[0])];
 
   async function loaded(uri) {
     const image = new Image();
@@ -52,6 +61,8 @@
     const toggles = new Map([...root.querySelectorAll("[data-layer]")].map((button) => [button.dataset.layer, button]));
     const start = run.thresholds.indexOf(run.chosen);
     const state = { index: 0, step: start, zoom: 1, x: 0.5, y: 0.5, pictures: null };
+    // Drawn over the marks; while `editor` is set, it draws the picks and takes the pointer.
+    const shared = { run, layers: [], editor: null };
     slider.max = run.thresholds.length - 1;
 
     const one = () => run.micrographs[state.index];
@@ -125,7 +136,7 @@
     function stroke(context, color, width, dashes, shape, points, radius) {
       const { scale, left, top } = frame();
       context.beginPath();
-      for (const [x, y] of points) shape(context, left + (x + 0.5) * scale, top + (y + 0.5) * scale, radius);
+      for (const [x, y] of points) shape(context, left + x * scale, top + y * scale, radius);
       context.setLineDash(dashes);
       context.strokeStyle = color;
       context.lineWidth = width;
@@ -134,8 +145,8 @@
 
     function drawMarks(context) {
       const { candidates, truth, diameter } = one(), { scale } = frame(), unit = window.devicePixelRatio || 1;
-      const radius = (diameter / 2) * scale, width = 1.8 * unit, places = (table, keep) => table.x.map((x, i) => [x, table.y[i], i]).filter(keep);
-      if (on("picks")) {
+      const radius = (diameter / 2) * scale, width = 1.8 * unit, places = (table, keep) => table.x.map((x, i) => [...onPicture(one(), x, table.y[i]), i]).filter(keep);
+      if (on("picks") && !shared.editor) {
         const n = nAtLeast(candidates.score, threshold()), wrong = (i) => truth !== null && !candidates.true[i];
         stroke(context, COLORS.found, width, [], circle, places(candidates, ([, , i]) => i < n && !wrong(i)), radius);
         stroke(context, COLORS.wrong, 1.3 * width, [4 * unit, 2.5 * unit], circle, places(candidates, ([, , i]) => i < n && wrong(i)), radius);
@@ -157,6 +168,7 @@
       paint(state.pictures.image);
       for (const layer of ["probability", "label"]) if (on(layer) && state.pictures[layer]) paint(state.pictures[layer]);
       drawMarks(context);
+      for (const layer of shared.layers) layer(context, frame());
       root.dataset.drawn = String(state.index);
     }
 
@@ -181,6 +193,7 @@
       if (one() !== micrograph) return;
       state.pictures = pictures;
       draw();
+      root.dispatchEvent(new Event("shown"));
     }
 
     function step(to) {
@@ -201,19 +214,23 @@
       draw();
     }
 
-    function zoomTo(x, y) {
-      Object.assign(state, { zoom: state.zoom === 1 ? ZOOM : 1, x, y });
+    function setView(zoom, x, y) {
+      const clip = (value) => Math.max(0, Math.min(1, value));
+      Object.assign(state, { zoom, x: clip(x), y: clip(y) });
       stage.classList.toggle("zoomed", state.zoom !== 1);
       draw();
     }
 
-    function drag(event) {
-      if (!event.buttons || state.zoom === 1) return;
+    const zoomTo = (x, y) => setView(state.zoom === 1 ? ZOOM : 1, x, y);
+
+    // Move the picture by a distance on the screen, in CSS px.
+    function pan(dx, dy) {
       const { scale } = frame(), unit = window.devicePixelRatio || 1, { width, height } = one();
-      const clip = (value) => Math.max(0, Math.min(1, value));
-      state.x = clip(state.x - (event.movementX * unit) / (scale * width));
-      state.y = clip(state.y - (event.movementY * unit) / (scale * height));
-      draw();
+      setView(state.zoom, state.x - (dx * unit) / (scale * width), state.y - (dy * unit) / (scale * height));
+    }
+
+    function drag(event) {
+      if (event.buttons && state.zoom !== 1 && !shared.editor) pan(event.movementX, event.movementY);
     }
 
     async function copy(button) {
@@ -228,6 +245,7 @@
     typed.addEventListener("change", () => stepTo(Number(typed.value)));
     canvas.addEventListener("pointermove", drag);
     canvas.addEventListener("dblclick", (event) => {
+      if (shared.editor) return;
       const { scale, left, top } = frame(), unit = window.devicePixelRatio || 1, { width, height } = one();
       zoomTo((event.offsetX * unit - left) / (scale * width), (event.offsetY * unit - top) / (scale * height));
     });
@@ -258,12 +276,13 @@
     // The first of the test part is what a reader wants to see.
     const first = run.micrographs.findIndex((micrograph) => micrograph.part === "test");
     show(Math.max(0, first));
-    return { key, draw };
+    return Object.assign(shared, { key, draw, show, one, isOn: on, frame, setView, pan, zoomTo, state, root, stage, canvas, article, out, onPicture, onMicrograph });
   }
 
   const article = document.querySelector("article");
   const root = article.querySelector("[data-viewer]");
   const viewer = root && createViewer(root, article);
+  crisp.viewer = viewer;
   document.addEventListener("keydown", (event) => {
     const own = event.target.closest("select, textarea, pre, input:not([type=range])");
     const sliding = event.target.closest("input[type=range]") && event.key.startsWith("Arrow");

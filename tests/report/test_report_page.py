@@ -187,7 +187,8 @@ def test_a_view_has_its_marks_where_the_picture_has_the_particle():
     assert (view["width"], view["height"], view["diameter"]) == (120, 60, 10) and view["label"] is None
     dark = np.argwhere(pixels_of(view["image"]) < 40)
     np.testing.assert_allclose(dark.mean(axis=0), [30, 90], atol=0.5)
-    assert (view["candidates"]["x"], view["candidates"]["y"]) == ([90], [30])
+    assert (view["candidates"]["x"], view["candidates"]["y"]) == ([360], [120])
+    assert (view["grid"], view["full_shape"]) == ([60, 120], [240, 480])
     assert view["truth"]["found"] == [0.7, None] and view["candidates"]["true"] == [1]
     assert view["candidates"]["expected_precision"] == [0.612]
 

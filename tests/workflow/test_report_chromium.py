@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,60 +13,17 @@ import yaml
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
 
+from crisp_core.formats.corrections import read_corrections
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.report.index import render_index
-from crisp_core.report.page import index_entry, render_page, summarise_run
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: see requirements-test.txt")
+from crisp_core.report.page import index_entry, render_page
+from tests.browser import drawn, made_run, out
 
 pytestmark = pytest.mark.slow
 
 DIAMETER_PX = 180 / 7.08
 # A label and a map are off at first.
 LAYERS = {"picks": "p", "truth": "t", "label": "l", "probability": "m"}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Headless Chromium of the system, or Chrome."""
-    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if path is None:
-        pytest.skip("no Chromium found: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        # root may not use Chromium's sandbox
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(chromium):
-    """Opens a page; at the end of the test there was no message in its console, no error and no request."""
-    wrong, contexts = [], []
-
-    def open_page(path, *, width=1280, height=900, viewer=True):
-        contexts.append(chromium.new_context(viewport={"width": width, "height": height}, offline=True))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: wrong.append(message.text))
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: request.url.startswith(("data:", "file:")) or wrong.append(request.url))
-        page.goto(Path(path).as_uri())
-        if viewer:
-            drawn(page)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def drawn(page):
-    page.wait_for_selector("article [data-drawn]")
-
-
-def out(page, name):
-    return page.locator(f'article [data-out="{name}"]').inner_text()
 
 
 def set_slider(page, threshold):
@@ -205,6 +161,24 @@ def test_the_page_is_as_wide_as_the_window_and_everything_has_a_name(tiny_run, o
     assert len(ids) == 10 and all(page.locator(f"#{name}").count() == 1 for name in ids)
 
 
+def test_corrections_have_the_picks_of_the_run_exactly(tiny_run, opened, tmp_path):
+    page = opened(tiny_run / "results/tiny/small/report.html")
+    for key in ("c", "v", "PageDown"):
+        page.keyboard.press(key)
+        drawn(page)
+    page.keyboard.press("b")
+    with page.expect_download() as download:
+        page.keyboard.press("Control+s")
+    download.value.save_as(tmp_path / "corrections.json")
+    file = read_corrections(tmp_path / "corrections.json")
+    picks = pd.concat(read_coordinates_star(path) for path in (tiny_run / "results/tiny/small/picks").glob("*.star"))
+    assert (file.dataset, file.experiment) == ("tiny", "small") and len(file.micrographs) == 2
+    for one in file.micrographs:
+        own = picks.loc[picks["micrograph"] == one.micrograph, ["x", "y"]].to_numpy()
+        assert len(own) and sorted(one.kept) == sorted(own.tolist())
+        assert one.pixel_size_angstrom == 7.08
+
+
 def test_the_exported_command_picks_as_many(tiny_run, results, opened, tmp_path):
     candidates, _, _ = results
     page = opened(tiny_run / "results/tiny/small/report.html")
@@ -222,61 +196,6 @@ def test_the_exported_command_picks_as_many(tiny_run, results, opened, tmp_path)
     assert done.returncode == 0, done.stderr[-3000:]
     assert set(re.findall(r"rule (\w+):", done.stderr)) == {"pick"}
     assert sum(len(read_coordinates_star(folder / path)) for path in made) == n_picks
-
-
-def made_run(name, *, labelled):
-    """Data of a run as report_data leaves it, with text that HTML must not take for its own."""
-    pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
-    nasty = "</script><img src=x onerror=alert(1)>&"
-    view = {"name": nasty, "part": "test" if labelled else None, "width": 9, "height": 9, "diameter": 2}
-    view |= {"image": pixel, "probability": pixel if labelled else None, "label": None, "truth": None}
-    view["candidates"] = {"x": [1.0, 5.0], "y": [2.0, 6.0], "score": [7.5, -3.0]}
-    pooled = {"all": {"n_micrographs": 1, "n_picks": [2, 1, 1]}}
-    if labelled:
-        view["truth"] = {"x": [1.0], "y": [2.0], "found": [7.5]}
-        view["candidates"]["true"] = [1, 0]
-        pooled["test"] = pooled["all"] | {"n_truth": 1, "n_true": [1, 1, 1]}
-    row = {
-        "part": "test",
-        "micrograph": "all",
-        "n_truth": 1,
-        "n_picks": 2,
-        "precision": 0.5,
-        "recall": 1.0,
-        "f1": 2 / 3,
-    }
-    row |= dict.fromkeys(("f1_low", "f1_high", "ap", "auprc", "median_error_angstrom", "duplicates"))
-    scores = {"picks": {"columns": list(row), "rows": [list(row.values())]}}
-    refused = {"columns": ["path", "stage", "reason"], "rows": [[nasty, "prepare", "<b>not an image</b>"]]}
-    run = {
-        "name": name,
-        "dataset": "d",
-        "experiment": "e",
-        "labelled": labelled,
-        "simulated": False,
-        "picker": None if labelled else "topaz",
-        "finder": "nms (cell_diameters 0.5)" if labelled else "",
-        **{"n_micrographs": 1, "n_viewed": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},
-        "sheet": [
-            {"name": nasty, "part": view["part"], "n_picks": 2, "outlier": True, "view": 0, "thumbnail": pixel},
-        ],
-        "outliers": {"columns": ["micrograph", "n_picks"], "rows": [[nasty, 2]]},
-        "viewer": {"thresholds": [-4.0, 0.0, 7.5], "chosen": -4.0, "pooled": pooled, "micrographs": [view]},
-        "quarantine": refused,
-        "left_out": refused if labelled else {"columns": [], "rows": []},
-        "notices": refused if labelled else {"columns": [], "rows": []},
-        "dropped": {"columns": [], "rows": []},
-        "scores": scores if labelled else {},
-        "figures": {},
-        **{"settings": "seed: 1 # <i>", "performance": [], "links": {}, "command": "snakemake", "extra_plots": {}},
-        "extra_tables": {"tables/a<b.tsv": refused},
-    }
-    if labelled:
-        # a micrograph without a part, of which nothing is known
-        table = {key: view["candidates"][key] for key in ("x", "y", "score")}
-        run["viewer"]["micrographs"].append(view | {"name": "loose", "part": None, "truth": None, "candidates": table})
-    run["viewer"] |= {"name": name, "experiment": "e", "entry": "centers", "command": "snakemake"}
-    return run | {"summary": summarise_run(run)}
 
 
 @pytest.mark.parametrize("labelled", [True, False])
