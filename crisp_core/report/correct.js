@@ -69,6 +69,7 @@
 
   function use(tool) {
     hand.use(tool);
+    canvas.focus({ preventScroll: true });
     show();
   }
 

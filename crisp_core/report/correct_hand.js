@@ -184,7 +184,8 @@ crisp.createHand = (viewer, work) => {
     event.preventDefault();
     zoomAround(Math.exp(-event.deltaY / 400), onCanvas(event));
   }, { passive: false });
-  viewer.root.addEventListener("shown", () => { Object.assign(hand, { act: null, cursor: null }); });
+  // What is going on ends with its micrograph.
+  viewer.root.addEventListener("leave", () => { Object.assign(hand, { act: null, cursor: null }); });
 
   return {
     moveCross, press, carry, cancel, diameter,

@@ -46,7 +46,7 @@ crisp.createSaving = (run, work, show) => {
     saving.tag = served.tag;
     if (!own?.unsaved) return served.file && open(served.file, true);
     saving.isConflict = own.tag !== served.tag;
-    open(own.file, false);
+    return open(own.file, false);
   }
 
   async function put(content) {

@@ -173,6 +173,7 @@ const crisp = {};
     }
 
     async function show(index) {
+      root.dispatchEvent(new Event("leave"));
       state.index = (index + run.micrographs.length) % run.micrographs.length;
       const micrograph = one();
       delete root.dataset.drawn;
