@@ -1,9 +1,9 @@
 """What the removal of picks takes away, and its cost in true picks: `python benchmarks/cleaning.py FOLDER`.
 
-Simulated: apoferritin as in examples/realistic.yaml, with more aggregates and with fragments (12 to 35 % of the mass of
-a particle). Bounds of size and shape are chosen on two micrographs and applied to four others. Real: EMPIAR-10017, whose
-class labels say where junk is. Picks are those of the general network above its own threshold. Maps are kept in FOLDER,
-and FOLDER/cleaning.md has the tables; docs/cleaning.md explains them.
+Simulated: apoferritin, as in examples/realistic.yaml, with more aggregates and with fragments (12 to 35 % of its
+mass). Bounds of size and shape are chosen on two micrographs and applied to four others. Real: EMPIAR-10017, with
+class labels that say where junk is. Picks are those of the general network above its own threshold. Maps are kept in
+FOLDER, and FOLDER/cleaning.md has the tables; docs/cleaning.md explains them.
 """
 
 import argparse

@@ -33,6 +33,7 @@ files = {
     "image": files_by_name(given.images, "image"),
     "probability": files_by_name(given.get("probability", []), "probability"),
     "label": files_by_name(given.get("labels", []), "label"),
+    "class": files_by_name(given.get("probability", []), "class"),
 }
 picks = picks_data(
     match_micrographs(candidates, truth, files["image"], parts, diameter_px=params.dataset["diameter_px"]),

@@ -91,7 +91,7 @@ def picks_data(
     found : mapping of micrograph to Picked
         Candidates and known particles, matched.
     files : mapping of kind to mapping of micrograph to file
-        Kinds image, probability and label.
+        Kinds image, probability, label and class.
     parts : mapping of micrograph to part of the split
     centers : mapping
         Finder and threshold of the run, of `read_centers`.

@@ -16,13 +16,22 @@ from markupsafe import Markup
 import crisp_core
 from crisp_core.evaluation.performance import rule_costs
 from crisp_core.figures.registry import BY_NAME, figure_of_file
+from crisp_core.report.contact import sheet_facts, sheet_orders
 from crisp_core.report.previews import png_file_uri
-from crisp_core.report.tables import first_row, pooled_rows, table_rows
+from crisp_core.report.tables import counts_by_reason, first_row, pooled_rows, table_rows
 
 FOLDER = Path(__file__).parent
 # scripts of the page of a run, in this order, and styles of all pages
-SCRIPTS = ("viewer.js", "correct_work.js", "correct_draw.js", "correct_hand.js", "correct_save.js", "correct.js")
-STYLES = ("style.css", "correct.css")
+SCRIPTS = (
+    "viewer.js",
+    "contact.js",
+    "correct_work.js",
+    "correct_draw.js",
+    "correct_hand.js",
+    "correct_save.js",
+    "correct.js",
+)
+STYLES = ("style.css", "contact.css", "correct.css")
 # files of a run, as seen from the folder of its page
 RUN_LINKS = {
     "particles.star": "particles.star",
@@ -98,6 +107,7 @@ def template_environment() -> Environment:
         "duration": format_duration,
         "pooled": pooled_rows,
         "first_row": first_row,
+        "by_reason": counts_by_reason,
         "figure_entry": figure_of_file,
     }
     environment.globals["figure_entries"] = BY_NAME
@@ -119,11 +129,14 @@ def render_page(run: Mapping[str, Any], *, made: str) -> str:
     made : str
         Date and time.
     """
+    facts = sheet_facts(run.get("curation"))
     return (
         template_environment()
         .get_template("page.html")
         .render(
             run=run,
+            facts=facts,
+            orders=sheet_orders(facts),
             made=made,
             versions=find_versions(),
             scripts=_joined(SCRIPTS),

@@ -94,29 +94,30 @@ def jpeg_uri(grey: np.ndarray, *, bytes_per_px: float) -> str:
         picture.save(stream, "JPEG", quality=quality, optimize=True)
         if stream.tell() <= bytes_per_px * grey.size:
             break
-    return _uri("image/jpeg", stream.getvalue())
+    return data_uri("image/jpeg", stream.getvalue())
 
 
 def mask_uri(mask: np.ndarray) -> str:
     """Return a boolean image as PNG with one bit per pixel."""
     stream = io.BytesIO()
     Image.fromarray(mask).save(stream, "PNG", optimize=True)
-    return _uri("image/png", stream.getvalue())
+    return data_uri("image/png", stream.getvalue())
 
 
 def png_file_uri(path: str | Path) -> str:
     """Return a PNG file, unchanged."""
-    return _uri("image/png", Path(path).read_bytes())
+    return data_uri("image/png", Path(path).read_bytes())
 
 
 def figure_uri(figure: Figure) -> str:
     """Return a figure as PNG."""
     stream = io.BytesIO()
     save_figure(figure, stream)
-    return _uri("image/png", stream.getvalue())
+    return data_uri("image/png", stream.getvalue())
 
 
-def _uri(kind: str, data: bytes) -> str:
+def data_uri(kind: str, data: bytes) -> str:
+    """Return data as a URI of a MIME type."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 

@@ -38,7 +38,7 @@ def sheet_and_views(
     counts : DataFrame
         Result of `picked.mark_outliers`.
     files : mapping of kind to mapping of micrograph to file
-        Results of `files_by_name` for the kinds image, probability and label.
+        Results of `files_by_name` for the kinds image, probability, label and class.
     parts : mapping of micrograph to part
         Parts of the split.
     diameter_angstrom : float
@@ -60,8 +60,9 @@ def sheet_and_views(
         sheet.append(about | facts | {"thumbnail": draw_thumbnail(image, diameter_angstrom=diameter_angstrom)})
         if name in viewed:
             maps = [_data(files[kind], kind, name) for kind in ("probability", "label")]
+            classes = _data(files.get("class", {}), "class", name)
             sizes: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
-            views.append(about | micrograph_view(found[name], image, *maps, **sizes))
+            views.append(about | micrograph_view(found[name], image, *maps, classes=classes, **sizes))
             log.info("%s: %d candidates, %d picks", name, len(found[name].candidates), n_picks[name])
     return sheet, views
 

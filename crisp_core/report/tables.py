@@ -19,6 +19,15 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else value
 
 
+def counts_by_reason(dropped: Mapping[str, list]) -> list[tuple[str, int]]:
+    """Return the reasons of a table of dropped picks with their numbers, the most frequent first."""
+    counts: dict[str, int] = {}
+    for row in dropped["rows"]:
+        cells = dict(zip(dropped["columns"], row, strict=True))
+        counts[cells["reason"]] = counts.get(cells["reason"], 0) + cells["n_picks"]
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
 def first_row(table: Mapping[str, list]) -> dict[str, Any]:
     """Return the first row of a table as a dictionary."""
     return dict(zip(table["columns"], table["rows"][0], strict=True))

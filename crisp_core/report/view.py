@@ -13,6 +13,7 @@ from crisp_core.evaluation.calibration import EXPECTED_PRECISION
 from crisp_core.figures.montage import draw_montage
 from crisp_core.figures.style import LOWPASS_DIAMETERS
 from crisp_core.formats.arrays import Array
+from crisp_core.report.contact import junk_uri
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import (
     IMAGE_BYTES,
@@ -38,6 +39,7 @@ def micrograph_view(
     probability: np.ndarray | None,
     label: np.ndarray | None,
     *,
+    classes: np.ndarray | None = None,
     diameter_angstrom: float,
     side_px: int,
 ) -> dict[str, object]:
@@ -51,6 +53,8 @@ def micrograph_view(
         Micrograph at working resolution.
     probability, label : (h, w) arrays or None
         Predicted probability and label with the shape of the image.
+    classes : (h, w) array, optional
+        Predicted class of each pixel, by its number in the registry.
     diameter_angstrom : float
         Particle diameter, Å.
     side_px : int
@@ -70,6 +74,7 @@ def micrograph_view(
         if probability is None
         else jpeg_uri(map_preview(probability, shape), bytes_per_px=MAP_BYTES),
         "label": label if label is None else mask_uri(outline_preview(label, shape)),
+        "junk": classes if classes is None else junk_uri(classes, shape),
         "candidates": _columns(one.candidates),
         "truth": None if one.truth is None else _columns(one.truth.round({"x": 1, "y": 1})),
     }

@@ -5,7 +5,7 @@ const crisp = {};
   const run = JSON.parse(document.getElementById("data").textContent);
   const COLORS = { found: "#56b4e9", wrong: "#ff7a2e", truth: "#f0e442", label: [204, 121, 167], probability: [230, 159, 0] };
   const ZOOM = 3;
-  const KEYS = { p: "picks", t: "truth", l: "label", m: "probability" };
+  const KEYS = { p: "picks", t: "truth", l: "label", m: "probability", j: "junk" };
 
   const share = (part, whole) => (whole > 0 ? (part / whole).toFixed(3) : "–");
   // Without picks and without truth nothing is wrong: 1, as in metrics/picks.tsv.
@@ -166,7 +166,11 @@ const crisp = {};
       const context = canvas.getContext("2d"), { scale, left, top } = frame(), { width, height } = one();
       const paint = (picture) => context.drawImage(picture, left, top, width * scale, height * scale);
       paint(state.pictures.image);
-      for (const layer of ["probability", "label"]) if (on(layer) && state.pictures[layer]) paint(state.pictures[layer]);
+      for (const layer of ["probability", "junk", "label"]) {
+        context.globalAlpha = layer === "junk" ? 0.55 : 1;
+        if (on(layer) && state.pictures[layer]) paint(state.pictures[layer]);
+      }
+      context.globalAlpha = 1;
       drawMarks(context);
       for (const layer of shared.layers) layer(context, frame());
       root.dataset.drawn = String(state.index);
@@ -184,10 +188,12 @@ const crisp = {};
         button.setAttribute("aria-current", String(Number(button.dataset.view) === state.index));
       toggles.get("label").disabled = !micrograph.label;
       toggles.get("truth").disabled = !micrograph.truth;
+      toggles.get("junk").disabled = !micrograph.junk;
       showNumbers();
       const pictures = {
         image: await loaded(micrograph.image),
         probability: micrograph.probability && (await tinted(micrograph.probability, COLORS.probability, 0.6)),
+        junk: micrograph.junk && (await loaded(micrograph.junk)),
         label: micrograph.label && (await tinted(micrograph.label, COLORS.label, 1)),
       };
       // Another micrograph may have been asked for in the meantime.
