@@ -5,7 +5,7 @@ A pixel's coordinate is that of its centre, and the first pixel's centre is (0, 
 """
 
 import numpy as np
-import scipy.fft
+import scipy
 
 Shape = tuple[int, int]
 # Threads of a Fourier transform; the rules that use them ask for as many.

@@ -8,7 +8,7 @@ factors, from the stated origin and from the other one, and the contrasts are co
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import fftconvolve
+import scipy
 
 from crisp_core.formats.coordinates.origin import contrast_kernel
 from crisp_core.geometry import Shape, rescaled_xy
@@ -89,7 +89,7 @@ def contrast_map(image: np.ndarray, *, radius_px: float) -> np.ndarray:
     reach = disc.shape[0] // 2
     padded = np.pad(image.astype(float), reach, mode="edge")
     kernel = disc / disc.sum() - ring / ring.sum()
-    return fftconvolve(padded, kernel, mode="valid") / (np.std(image, dtype=float) or 1.0)
+    return scipy.signal.fftconvolve(padded, kernel, mode="valid") / (np.std(image, dtype=float) or 1.0)
 
 
 def contrasts_by_factor(

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
-from scipy.stats import rankdata
+import scipy
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.masked_area import flag_masked_picks
@@ -156,7 +155,7 @@ def _positions(table: pd.DataFrame, micrographs: Sequence[str]) -> dict[str, np.
 def relative_ranks(scores: np.ndarray) -> np.ndarray:
     """Return ranks of scores, (rank − ½) / n from 0 (lowest) to 1 (highest); equal and missing scores share a rank."""
     scores = np.nan_to_num(np.asarray(scores, dtype=float), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
-    return (rankdata(scores) - 0.5) / max(1, len(scores))
+    return (pd.Series(scores).rank().to_numpy() - 0.5) / max(1, len(scores))
 
 
 def consensus_picks(
@@ -235,7 +234,7 @@ def _near_pairs_of_entries(xy: np.ndarray, entry: np.ndarray, reach_px: float) -
     """Return close pairs of picks of different entries, closest pairs first."""
     if len(xy) == 0:
         return []
-    pairs = cKDTree(xy).query_pairs(reach_px * (1 + ROUNDING), output_type="ndarray")
+    pairs = scipy.spatial.cKDTree(xy).query_pairs(reach_px * (1 + ROUNDING), output_type="ndarray")
     pairs = pairs[entry[pairs[:, 0]] != entry[pairs[:, 1]]]
     distances = np.hypot(*(xy[pairs[:, 0]] - xy[pairs[:, 1]]).T)
     order = np.lexsort((pairs[:, 1], pairs[:, 0], distances))

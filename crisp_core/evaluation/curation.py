@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy
 from scipy import ndimage
-from scipy.spatial import KDTree
 
 from crisp_core.classes import BACKGROUND, CARBON, CLASSES, CONTAMINANT, PARTICLE
 from crisp_core.evaluation.settings import CurationSettings
@@ -138,7 +138,7 @@ def pick_measures(picks: pd.DataFrame, *, area_px: float, diameter_px: float, pi
     near = 0.0
     if n > 1:
         xy = picks[["x", "y"]].to_numpy(float)
-        near = float(np.mean(KDTree(xy).query(xy, k=2)[0][:, 1] < diameter_px))
+        near = float(np.mean(scipy.spatial.KDTree(xy).query(xy, k=2)[0][:, 1] < diameter_px))
     return {
         "n_picks": n,
         "picks_per_um2": n / area_um2 if area_px else np.nan,

@@ -10,10 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
+import scipy
 
 # Largest distances of a pair, as fractions of the particle diameter.
 MATCH_FRACTION = 1 / 2
@@ -76,8 +73,8 @@ def find_overlapping_boxes(truth_xy: np.ndarray, picks_xy: np.ndarray, *, box_px
 def _pairs_within(truth_xy: np.ndarray, picks_xy: np.ndarray, reach: float, *, norm: float) -> Pairs:
     if len(truth_xy) == 0 or len(picks_xy) == 0:
         return Pairs(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros(0))
-    near = cKDTree(truth_xy).sparse_distance_matrix(
-        cKDTree(picks_xy), reach * (1 + ROUNDING), p=norm, output_type="ndarray"
+    near = scipy.spatial.cKDTree(truth_xy).sparse_distance_matrix(
+        scipy.spatial.cKDTree(picks_xy), reach * (1 + ROUNDING), p=norm, output_type="ndarray"
     )
     order = np.lexsort((near["j"], near["i"]))
     return Pairs(near["i"][order], near["j"][order], near["v"][order])
@@ -112,8 +109,8 @@ def match_one_to_one(truth_xy: np.ndarray, picks_xy: np.ndarray, *, max_distance
 
 def _connected_part(near: Pairs, n_truth: int, n_picks: int) -> np.ndarray:
     n = n_truth + n_picks
-    graph = coo_array((np.ones(near.truth.size), (near.truth, near.pick + n_truth)), shape=(n, n))
-    return connected_components(graph, directed=False)[1][near.truth]
+    graph = scipy.sparse.coo_array((np.ones(near.truth.size), (near.truth, near.pick + n_truth)), shape=(n, n))
+    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1][near.truth]
 
 
 def _best_assignment(near: Pairs, members: np.ndarray) -> np.ndarray:
@@ -129,7 +126,7 @@ def _best_assignment(near: Pairs, members: np.ndarray) -> np.ndarray:
     cost[row, column] = distance
     position = np.full(cost.shape, -1)
     position[row, column] = np.arange(members.size)
-    used = position[linear_sum_assignment(cost)]
+    used = position[scipy.optimize.linear_sum_assignment(cost)]
     return used[used >= 0]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
+import scipy
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
@@ -144,7 +144,7 @@ def draw_empty_positions(
     xy = rng.uniform(0, (shape[1] - 1, shape[0] - 1), (n * TRIES, 2))
     if not len(truth_xy):
         return xy[:n]
-    distance, _ = cKDTree(truth_xy).query(xy)
+    distance, _ = scipy.spatial.cKDTree(truth_xy).query(xy)
     return xy[distance > min_distance_px + np.sqrt(2)][:n]
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import ArrayLike
-from scipy.spatial import cKDTree
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import (
@@ -107,7 +107,7 @@ def score_picks(
 def _is_crowded(truth_xy: np.ndarray, diameter_px: float) -> np.ndarray:
     if len(truth_xy) < 2:
         return np.zeros(len(truth_xy), dtype=bool)
-    return cKDTree(truth_xy).query(truth_xy, k=2)[0][:, 1] < diameter_px
+    return scipy.spatial.cKDTree(truth_xy).query(truth_xy, k=2)[0][:, 1] < diameter_px
 
 
 def _best_score_per_truth(pairs: Pairs, scores: np.ndarray, n_truth: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
+import scipy
 
 from crisp_core.errors import UserError
 from crisp_core.picking.sizes import LEAST_PICKS, estimate_size
@@ -123,7 +123,7 @@ def found_again(picks: pd.DataFrame, others: pd.DataFrame, distance_angstrom: fl
     if not len(picks) or not len(others):
         return 0
     first, second = (rows[["x_angstrom", "y_angstrom"]].to_numpy(float) for rows in (picks, others))
-    return int((cKDTree(second).query(first)[0] <= distance_angstrom).sum())
+    return int((scipy.spatial.cKDTree(second).query(first)[0] <= distance_angstrom).sum())
 
 
 def confidences(counts: Looks) -> np.ndarray:

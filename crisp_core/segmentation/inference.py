@@ -19,7 +19,7 @@ def predict(
     *,
     tile_px: int,
     overlap_px: int,
-    tiles_per_step: int = 4,
+    tiles_per_step: int | None = None,
     turns: bool = False,
     device: str = "cpu",
 ) -> np.ndarray:
@@ -33,9 +33,9 @@ def predict(
     image : (height, width) float32 array
     tile_px, overlap_px : int
         Largest side of a tile and the least overlap of neighbours, in pixels of the image: see `tiles.tiling`.
-    tiles_per_step : int
-        Tiles that pass through the network at a time. Tiles of different micrographs never share a step, so a
-        micrograph's result does not depend on its neighbours in the batch.
+    tiles_per_step : int, optional
+        Tiles that pass through the network at a time; by default `default_tiles_per_step`. Tiles of different
+        micrographs never share a step, so a micrograph's result does not depend on its neighbours in the batch.
     turns : bool
         Average over the image and its three quarter turns: four times slower.
     device : str
@@ -46,16 +46,22 @@ def predict(
     """
     tiles = tiling(image.shape, tile_px=tile_px, overlap_px=overlap_px)
     height, width = tiles.shape
+    at_once = default_tiles_per_step(device) if tiles_per_step is None else tiles_per_step
 
     def probabilities() -> Iterator[np.ndarray]:
         """Yield the label probabilities (labels, h, w) of each tile."""
-        for start in range(0, len(tiles.corners), tiles_per_step):
-            corners = tiles.corners[start : start + tiles_per_step]
+        for start in range(0, len(tiles.corners), at_once):
+            corners = tiles.corners[start : start + at_once]
             step = np.stack([image[y : y + height, x : x + width] for y, x in corners])[:, None]
             yield from tile_probabilities(network, torch.from_numpy(step).to(device), turns=turns).cpu().numpy()
 
     with torch.inference_mode():
         return stitch(probabilities(), tiles, image.shape, overlap_px=overlap_px)
+
+
+def default_tiles_per_step(device: str) -> int:
+    """Tiles per step: several on a GPU; one on a CPU, where more leave its cache and take 1.3 times as long each."""
+    return 4 if device.startswith("cuda") else 1
 
 
 def tile_probabilities(network: nn.Module, tiles: torch.Tensor, *, turns: bool) -> torch.Tensor:

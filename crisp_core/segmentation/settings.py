@@ -82,8 +82,9 @@ class PredictionSettings(Section):
     overlap_px: Natural = 64
     """Overlap of neighbouring tiles, in working pixels."""
 
-    tiles_per_step: Count = 4
-    """Number of tiles that the network processes at once."""
+    tiles_per_step: Count | None = None
+    """Number of tiles that the network processes at once. null is one on a CPU, whose cache then holds most of what the
+    network computes, and four on a GPU."""
 
     turns: bool = False
     """Whether to average the probabilities over four quarter turns of the image; four times slower."""

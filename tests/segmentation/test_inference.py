@@ -67,3 +67,15 @@ def test_any_size_comes_back_as_it_was(shape):
 def test_the_number_of_tiles_per_step_changes_next_to_nothing(image):
     one, many = (predict(Blur(), image, tile_px=48, overlap_px=8, tiles_per_step=n) for n in (1, 7))
     np.testing.assert_allclose(one, many, atol=1e-6)
+
+
+def test_a_cpu_gets_one_tile_at_a_time_unless_the_config_says_more(image):
+    class Counting(Local):
+        def forward(self, images):
+            sizes.append(len(images))
+            return super().forward(images)
+
+    sizes = []
+    for given in ({}, {"tiles_per_step": 4}):
+        predict(Counting(), image, tile_px=64, overlap_px=8, **given)
+    assert sizes == [1] * 6 + [4, 2]

@@ -56,7 +56,8 @@ def test_a_saved_network_predicts_the_same(network, tmp_path):
     save_network(path, TrainedNetwork(network, FACTS), state=network.state_dict())
     loaded = load_network(path)
     image = torch.randn(1, 1, 32, 32)
-    assert torch.equal(loaded.network(image), network(image))
+    # in another layout of memory, the sums of a convolution have another order
+    torch.testing.assert_close(loaded.network(image), network(image), rtol=0, atol=1e-5)
     assert loaded.facts._replace(versions={}) == FACTS._replace(versions={})
     assert loaded.facts == read_facts(path) and loaded.facts.versions["torch"] == torch.__version__
 
