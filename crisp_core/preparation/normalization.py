@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
-import scipy.signal
+import scipy
 from scipy import ndimage, special
 
 from crisp_core.errors import UserError
