@@ -1,9 +1,9 @@
 use rule run_job as search_centers with:
     input:
         split="results/{dataset}/split/drawn.tsv",
-        coordinates=ask(micrographs.trained_additions, "results/{dataset}/coordinates/{addition}.star"),
-        images=ask(micrographs.training_batches, "results/{dataset}/images/{batch}.h5"),
-        probability=ask(micrographs.training_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
+        coordinates=ask(batches.trained_additions, "results/{dataset}/coordinates/{addition}.star"),
+        images=ask(batches.training_batches, "results/{dataset}/images/{batch}.h5"),
+        probability=ask(batches.training_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
         labels=ask(experiments.searched_labels),
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
@@ -65,7 +65,7 @@ use rule run_job as pick with:
 
 use rule local_run_job as measure_sizes with:
     input:
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         table=shown("results/{dataset}/{experiment}/sizes.tsv", "sizes", "Picks", result="sizes of the picks"),
         suggested="results/{dataset}/{experiment}/suggested_sizes.tsv",
@@ -83,7 +83,7 @@ use rule local_run_job as measure_sizes with:
 use rule local_run_job as autopick with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         index="results/{dataset}/{experiment}/autopick.star",
         coordinates=directory("results/{dataset}/{experiment}/autopick"),
@@ -100,8 +100,8 @@ use rule local_run_job as autopick with:
 use rule local_run_job as summarise_micrographs with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
-        dropped=ask(micrographs.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        dropped=ask(batches.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
         curation=ask(experiments.verdicts),
     output:
         directory("results/{dataset}/{experiment}/summaries"),

@@ -12,6 +12,8 @@ if str(ROOT) not in sys.path:
 from crisp_core.code_digest import code_digest, files_digest
 from crisp_core.errors import UserError
 from crisp_core.plan import (
+    batches,
+    ctf_files,
     datasets,
     digests,
     experiments,
@@ -22,6 +24,7 @@ from crisp_core.plan import (
     resolution,
     shipped,
     starts,
+    tables,
     targets,
     zoo,
 )

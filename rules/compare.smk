@@ -2,7 +2,7 @@ use rule dataset_job as compare_picks with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
         picks=ask(pickers.compared_stars, "picks"),
         candidates=ask(pickers.compared_stars, "candidates"),
         names=ask(pickers.compared_names),

@@ -17,7 +17,7 @@ use rule run_job as measure_micrographs with:
 
 use rule local_run_job as curate with:
     input:
-        ask(micrographs.all_batches, "results/{dataset}/{experiment}/curation/{batch}.tsv"),
+        ask(batches.all_batches, "results/{dataset}/{experiment}/curation/{batch}.tsv"),
     output:
         shown("results/{dataset}/{experiment}/curation.tsv", "curation", "Data", table="verdict on every micrograph"),
     pathvars:

@@ -2,11 +2,11 @@ use rule run_job as evaluate_maps with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
-        probability=ask(micrographs.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(batches.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        probability=ask(batches.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
         centers=ask(networks.centers_file),
-        candidates=ask(micrographs.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
+        candidates=ask(batches.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
     output:
         pixels=shown("results/{dataset}/{experiment}/metrics/pixels.tsv", "pixels", "Scores", scores="pixels"),
         maps="results/{dataset}/{experiment}/metrics/maps.tsv",
@@ -22,9 +22,9 @@ use rule run_job as evaluate_picks with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        candidates=ask(micrographs.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
+        candidates=ask(batches.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
         names=ask(pickers.picked_names),
     output:
         picks=shown("results/{dataset}/{experiment}/metrics/picks.tsv", "picks", "Scores", scores="picks"),
@@ -90,10 +90,10 @@ use rule run_job as plot_overlays with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
-        probability=ask(micrographs.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(batches.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        probability=ask(batches.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         report(
             directory("results/{dataset}/{experiment}/plots/overlays"),

@@ -3,7 +3,7 @@ use rule run_job as extract with:
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
-        ctf=ask(datasets.imported_ctf),
+        ctf=ask(ctf_files.imported_ctf),
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
     output:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
@@ -21,8 +21,8 @@ use rule run_job as extract with:
 
 use rule local_run_job as join_particles with:
     input:
-        particles=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.star"),
-        stacks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/particles/{batch}.mrcs"),
+        particles=ask(batches.all_batches, "results/{dataset}/{experiment}/particles/{batch}.star"),
+        stacks=ask(batches.all_batches, "results/{dataset}/{experiment}/particles/{batch}.mrcs"),
     output:
         particles="results/{dataset}/{experiment}/particles.star",
     pathvars:
@@ -35,9 +35,9 @@ use rule local_run_job as join_particles with:
 
 use rule local_run_job as count_dropped with:
     input:
-        picking=ask(micrographs.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
+        picking=ask(batches.all_batches, "results/{dataset}/{experiment}/dropped/{batch}.tsv"),
         extraction=ask(experiments.extracted, "results/{dataset}/{experiment}/particles/{batch}-dropped.tsv"),
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
         particles=ask(experiments.extracted, "results/{dataset}/{experiment}/particles/{batch}.star"),
     output:
         counts=shown("results/{dataset}/{experiment}/dropped.tsv", "dropped", "Data", table="dropped picks"),
@@ -53,7 +53,7 @@ use rule local_run_job as cryosparc_picks with:
     input:
         exposures=ask(datasets.optional_file, "exposures"),
         micrographs="results/{dataset}/micrographs.tsv",
-        picks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
     output:
         picks="results/{dataset}/{experiment}/cryosparc/picks.cs",
         group="results/{dataset}/{experiment}/cryosparc/picks.csg",

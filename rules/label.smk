@@ -19,8 +19,8 @@ use rule dataset_job as label_simulated with:
 
 use rule dataset_job as label_disc with:
     input:
-        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
-        names=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        coordinates=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
@@ -36,8 +36,8 @@ use rule dataset_job as label_disc with:
 
 use rule dataset_job as label_clicks with:
     input:
-        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
-        names=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        coordinates=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}-names.tsv"),
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
@@ -56,8 +56,8 @@ use rule dataset_job as label_clicks with:
 
 use rule dataset_job as label_outline with:
     input:
-        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
-        names=ask(micrographs.labelled_names),
+        coordinates=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(batches.labelled_names),
         images="results/{dataset}/images/{batch}.h5",
         poses=ask(datasets.outline_poses),
         map=ask(datasets.outline_map),
@@ -80,8 +80,8 @@ use rule dataset_job as label_outline with:
 
 use rule dataset_job as label_maps with:
     input:
-        labels=ask(micrographs.all_batches, "results/{dataset}/labels/{batch}.h5"),
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(batches.all_batches, "results/{dataset}/labels/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         directory("results/{dataset}/label_maps"),
     pathvars:

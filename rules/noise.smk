@@ -21,9 +21,9 @@ use rule run_job as sample_noise with:
 
 use rule local_run_job as pool_noise with:
     input:
-        patches=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/patches/{batch}.tsv"),
-        spectra=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/spectra/{batch}.tsv"),
-        micrographs=ask(micrographs.all_batches, "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv"),
+        patches=ask(batches.all_batches, "results/{dataset}/{experiment}/noise/patches/{batch}.tsv"),
+        spectra=ask(batches.all_batches, "results/{dataset}/{experiment}/noise/spectra/{batch}.tsv"),
+        micrographs=ask(batches.all_batches, "results/{dataset}/{experiment}/noise/micrographs/{batch}.tsv"),
     output:
         patches="results/{dataset}/{experiment}/noise/patches.tsv",
         spectra="results/{dataset}/{experiment}/noise/spectra.tsv",

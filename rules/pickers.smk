@@ -3,7 +3,7 @@ use rule run_job as import_picks with:
         picks=ask(pickers.picked_files),
         listed=ask(pickers.listed_picks),
         micrographs="results/{dataset}/micrographs.tsv",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/{experiment}/imported.star",
         names="results/{dataset}/{experiment}/picked_names.tsv",
@@ -24,7 +24,7 @@ use rule run_job as train_picker with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         detector="results/{dataset}/{experiment}/detector.sav",
         history="results/{dataset}/{experiment}/history_picker.tsv",
@@ -78,7 +78,7 @@ use rule run_job as choose_threshold with:
     input:
         split="results/{dataset}/split.tsv",
         coordinates="results/{dataset}/coordinates.star",
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
         found=ask(pickers.all_found),
         names=ask(pickers.picked_names),
     output:

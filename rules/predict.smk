@@ -22,7 +22,7 @@ use rule run_job as predict with:
 
 use rule run_job as probability_maps with:
     input:
-        probability=ask(micrographs.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
+        probability=ask(batches.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
     output:
         directory("results/{dataset}/{experiment}/maps"),
     pathvars:

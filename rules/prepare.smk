@@ -19,8 +19,8 @@ use rule dataset_job as prepare with:
 
 use rule local_dataset_job as list_micrographs with:
     input:
-        images=ask(micrographs.all_batches, "results/{dataset}/images/{batch}.h5"),
-        quarantine=ask(micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
+        quarantine=ask(batches.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
     output:
         "results/{dataset}/micrographs.tsv",
     pathvars:
@@ -65,7 +65,7 @@ use rule dataset_job as import_coordinates with:
     input:
         coordinates=ask(datasets.coordinate_files),
         listed=ask(datasets.listed_coordinates),
-        images=ask(micrographs.addition_batches, "results/{dataset}/images/{batch}.h5"),
+        images=ask(batches.addition_batches, "results/{dataset}/images/{batch}.h5"),
     output:
         coordinates="results/{dataset}/coordinates/{addition}.star",
         names="results/{dataset}/coordinates/{addition}-names.tsv",
@@ -90,8 +90,8 @@ use rule local_dataset_job as import_ctf with:
     localrule: True
     params:
         **run_script("import_ctf"),
-        ctf=ask_value(datasets.batch_ctf),
-        refused=ask_value(datasets.refused_ctf),
+        ctf=ask_value(ctf_files.batch_ctf),
+        refused=ask_value(ctf_files.refused_ctf),
         file=lookup("datasets/{dataset}/ctf", within=config),
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
@@ -100,9 +100,9 @@ use rule local_dataset_job as import_ctf with:
 
 use rule local_dataset_job as join_coordinates with:
     input:
-        coordinates=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}.star"),
-        names=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
-        quarantine=ask(micrographs.all_additions, "results/{dataset}/coordinates/{addition}-quarantine.tsv"),
+        coordinates=ask(batches.all_additions, "results/{dataset}/coordinates/{addition}.star"),
+        names=ask(batches.all_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        quarantine=ask(batches.all_additions, "results/{dataset}/coordinates/{addition}-quarantine.tsv"),
         strangers=ask(datasets.stranger_files),
     output:
         coordinates="results/{dataset}/coordinates.star",
@@ -119,7 +119,7 @@ use rule local_dataset_job as join_coordinates with:
 
 use rule local_dataset_job as draw_split with:
     input:
-        names=ask(micrographs.trained_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        names=ask(batches.trained_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
     output:
         split="results/{dataset}/split/drawn.tsv",
     pathvars:
@@ -127,8 +127,8 @@ use rule local_dataset_job as draw_split with:
     localrule: True
     params:
         **run_script("draw_split"),
-        micrographs=ask_value(micrographs.drawn_micrographs),
-        split=ask_value(micrographs.drawn_parts),
+        micrographs=ask_value(batches.drawn_micrographs),
+        split=ask_value(batches.drawn_parts),
         seed=config["seed"],
 
 
@@ -144,7 +144,7 @@ use rule local_dataset_job as split with:
     params:
         **run_script("split"),
         micrographs=ask_value(micrographs.dataset_paths),
-        drawn_from=ask_value(micrographs.drawn_micrographs),
+        drawn_from=ask_value(batches.drawn_micrographs),
         split=lookup("datasets/{dataset}/split", within=config),
 
 
@@ -152,9 +152,9 @@ use rule local_dataset_job as quarantine with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         coordinate_notices=ask(datasets.coordinate_notices),
-        prepare=ask(micrographs.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
+        prepare=ask(batches.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
         coordinates=ask(datasets.coordinate_quarantine),
-        ctf=ask(datasets.ctf_quarantine),
+        ctf=ask(ctf_files.ctf_quarantine),
         labels=ask(datasets.label_quarantine),
     output:
         quarantine=shown("results/{dataset}/quarantine.tsv", "quarantine", "Data", table="quarantine"),
@@ -167,7 +167,7 @@ use rule local_dataset_job as quarantine with:
         **run_script("quarantine"),
         left_out=ask_value(micrographs.left_out_paths),
         dataset=ask_value(datasets.dataset_sizes),
-        ctf_notices=ask_value(datasets.ctf_notices),
+        ctf_notices=ask_value(ctf_files.ctf_notices),
 
 
 use rule local_run_job as quarantine_run with:

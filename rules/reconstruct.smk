@@ -4,8 +4,8 @@ use rule dataset_job as extract_for_reconstruction with:
         simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",
         truth=ask(datasets.simulation_truth),
-        ctf=ask(datasets.imported_ctf),
-        coordinates=ask(micrographs.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
+        ctf=ask(ctf_files.imported_ctf),
+        coordinates=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}.star"),
     output:
         stack="results/{dataset}/reconstruction/stacks/{batch}.mrcs",
         particles="results/{dataset}/reconstruction/stacks/{batch}.star",
@@ -22,8 +22,8 @@ use rule dataset_job as extract_for_reconstruction with:
 
 use rule dataset_job as reconstruct with:
     input:
-        particles=ask(micrographs.addition_batches, "results/{dataset}/reconstruction/stacks/{batch}.star"),
-        stacks=ask(micrographs.addition_batches, "results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
+        particles=ask(batches.addition_batches, "results/{dataset}/reconstruction/stacks/{batch}.star"),
+        stacks=ask(batches.addition_batches, "results/{dataset}/reconstruction/stacks/{batch}.mrcs"),
         map=ask(datasets.initial_map),
     output:
         poses="results/{dataset}/reconstruction/poses.star",

@@ -27,7 +27,7 @@ use rule run_job as extract_for_resolution with:
 
 use rule run_job as draw_particles with:
     input:
-        particles=ask(micrographs.all_batches, "results/{dataset}/{experiment}/resolution/stacks/{batch}.star"),
+        particles=ask(batches.all_batches, "results/{dataset}/{experiment}/resolution/stacks/{batch}.star"),
     output:
         particles=directory("results/{dataset}/{experiment}/resolution/sets"),
     pathvars:
@@ -43,7 +43,7 @@ use rule run_job as draw_particles with:
 use rule run_job as reconstruct_picks with:
     input:
         particles="results/{dataset}/{experiment}/resolution/sets",
-        stacks=ask(micrographs.all_batches, "results/{dataset}/{experiment}/resolution/stacks/{batch}.mrcs"),
+        stacks=ask(batches.all_batches, "results/{dataset}/{experiment}/resolution/stacks/{batch}.mrcs"),
     output:
         half1="results/{dataset}/{experiment}/resolution/maps/{set}-{seed}-half1.mrc",
         half2="results/{dataset}/{experiment}/resolution/maps/{set}-{seed}-half2.mrc",

@@ -1,22 +1,22 @@
 use rule dataset_job as tabulate with:
     input:
-        pixels=ask(networks.table_files, "metrics/pixels.tsv"),
-        picks=ask(networks.table_files, "metrics/picks.tsv"),
-        maps=ask(networks.table_files, "metrics/maps.tsv"),
-        networks=ask(networks.table_networks),
-        checkpoints=ask(networks.table_checkpoints),
+        pixels=ask(tables.table_files, "metrics/pixels.tsv"),
+        picks=ask(tables.table_files, "metrics/picks.tsv"),
+        maps=ask(tables.table_files, "metrics/maps.tsv"),
+        networks=ask(tables.table_networks),
+        checkpoints=ask(tables.table_checkpoints),
     output:
         table=shown("results/{dataset}/tables/{table}.tsv", "table", "Tables", form="numbers"),
     pathvars:
         job="tables/{table}",
     params:
         **run_script("tabulate"),
-        runs=ask_value(networks.table_runs),
+        runs=ask_value(tables.table_runs),
 
 
 use rule local_dataset_job as plot_histograms with:
     input:
-        maps=ask(networks.table_files, "metrics/maps.tsv"),
+        maps=ask(tables.table_files, "metrics/maps.tsv"),
     output:
         shown(
             "results/{dataset}/tables/{table}/histograms.png",
@@ -29,7 +29,7 @@ use rule local_dataset_job as plot_histograms with:
     localrule: True
     params:
         **run_script("plot_histograms"),
-        runs=ask_value(networks.table_runs),
+        runs=ask_value(tables.table_runs),
 
 
 use rule local_dataset_job as plot_table with:

@@ -15,16 +15,14 @@ from benchmarks.segmentation import CASES, CROPS_PER_STEP
 from crisp_core.formats.arrays import write_array
 from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.devices import processors, start_torch
+from crisp_core.segmentation.loading import crop_loader, epoch_batches, training_crops
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Run
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.training import (
-    crop_loader,
-    epoch_batches,
     start_run,
     train_epoch,
-    training_crops,
 )
 from crisp_core.segmentation.training_settings import TrainingSettings
 

@@ -303,7 +303,17 @@ def estimate_marginals(boxes: Boxes, *, smooth: Smooth, unary_scale: float, roun
 
 
 def grey_log_odds(values: np.ndarray, particle: GreyClass, background: GreyClass) -> np.ndarray:
-    """Return the logarithm of the ratio of the two Gaussian densities at the grey values."""
+    """Return the logarithm of the ratio of the two Gaussian densities at the grey values.
+
+    Parameters
+    ----------
+    values : array
+        Grey values.
+    particle : GreyClass
+        Mean and standard deviation of the particle class.
+    background : GreyClass
+        Mean and standard deviation of the background.
+    """
     near, far = (np.square((values - c.mean) / c.sd) / 2 + np.log(c.sd) for c in (particle, background))
     return far - near
 

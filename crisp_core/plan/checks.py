@@ -11,8 +11,10 @@ from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.pickers.files import Files
 from crisp_core.plan.additions import is_closed, places_file
-from crisp_core.plan.datasets import ctf_of, volume_path
-from crisp_core.plan.micrographs import batches_to_train, left_out_paths, micrograph_names
+from crisp_core.plan.batches import batches_to_train
+from crisp_core.plan.ctf_files import ctf_of
+from crisp_core.plan.datasets import volume_path
+from crisp_core.plan.micrographs import left_out_paths, micrograph_names
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks

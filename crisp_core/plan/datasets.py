@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from crisp_core.datasets.settings import CoordinateSettings
 from crisp_core.errors import UserError
@@ -12,14 +12,11 @@ from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.coordinates.registry import file_stem, names_micrographs
 from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
 from crisp_core.paths import matching_files
-from crisp_core.plan.micrographs import addition_batches, all_additions, all_batches
+from crisp_core.plan.batches import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings.questions import is_zoo, label_source
 from crisp_core.simulation.settings import SimulationSettings
 from crisp_core.simulation.volumes import volume_source
-
-if TYPE_CHECKING:
-    from crisp_core.datasets.importing_ctf import ImportedCtf
 
 MICROSCOPE = ("voltage_kv", "spherical_aberration_mm", "amplitude_contrast")
 VOLUME_KEYS = ("volume", "volume_pixel_size", "model_resolution_angstrom")
@@ -232,63 +229,6 @@ def _addition_of_coordinates(
     return found if any(found.values()) else dict.fromkeys(files, EVERY)
 
 
-def ctf_of(plan: Plan, dataset: str) -> "ImportedCtf":
-    """CTF of a dataset's micrographs in the file that its entry names, with the lines that are refused."""
-    settings = plan.dataset(dataset)
-    if settings.ctf is None:
-        raise KeyError(f"{dataset} has no CTF file")
-    paths = tuple((name, path) for rows in plan.batches[dataset].values() for name, path in rows.items())
-    options = {"pixel_size": settings.pixel_size, "origin": settings.ctf_origin, **microscope(plan, dataset)}
-    return _ctf_of(settings.ctf, paths, tuple(options.items()))
-
-
-@cache
-def _ctf_of(path: str, micrographs: tuple[tuple[str, str], ...], options: tuple[tuple[str, Any], ...]) -> "ImportedCtf":
-    from crisp_core.datasets.importing_ctf import import_ctf  # reads images, which few calls need
-
-    return import_ctf(path, dict(micrographs), **dict(options))
-
-
-def batch_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, Any]:
-    """Lines of a batch in the dataset's CTF file, so that a file that grows reruns only what it changes.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    dataset, batch : str
-        Name of the dataset in the config, and number of the batch.
-    """
-    ctf, _, _ = ctf_of(plan, dataset)
-    names = list(plan.batches[dataset].get(batch, {}))
-    rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
-    groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
-    return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
-
-
-def refused_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
-    """Reasons for the lines of a batch in the dataset's CTF file that are refused, by micrograph."""
-    _, refused, _ = ctf_of(plan, dataset)
-    return {name: refused[name] for name in plan.batches[dataset].get(batch, {}) if name in refused}
-
-
-def ctf_notices(plan: Plan, *, dataset: str) -> list[str]:
-    """Contradictions between the dataset's CTF file and its entry, one line each."""
-    return [] if plan.dataset(dataset).ctf is None else ctf_of(plan, dataset).notices
-
-
-def imported_ctf(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """CTF of a batch, where the dataset names a CTF file."""
-    return [] if plan.dataset(dataset).ctf is None else [f"results/{dataset}/ctf/{batch}.star"]
-
-
-def ctf_quarantine(plan: Plan, *, dataset: str) -> list[str]:
-    """Tables of the micrographs without CTF, where the dataset names a CTF file."""
-    if plan.dataset(dataset).ctf is None:
-        return []
-    return all_batches(plan, "results/{dataset}/quarantine/ctf-{batch}.tsv", dataset=dataset)
-
-
 def optional_file(plan: Plan, *keys: str, dataset: str) -> list[str]:
     """The file that a dataset's setting names, or nothing where it is null."""
     value: Any = plan.dataset(dataset)
@@ -309,7 +249,17 @@ def outline_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 
 def outline_poses(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """Orientations for outlines: the user's, those of the simulation, or those that a reconstruction found."""
+    """Orientations for outlines: the user's, those of the simulation, or those that a reconstruction found.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset : str
+        Name of the dataset in the config.
+    batch : str
+        Number of the batch, as text.
+    """
     labels = plan.dataset(dataset).labels
     if label_source(plan.dataset(dataset)) != "poses":
         return [f"results/{dataset}/reconstruction/poses.star"]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from crisp_core.picking.settings import CLEANING_KEYS
-from crisp_core.plan.micrographs import all_batches, training_batches
+from crisp_core.plan.batches import all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
 

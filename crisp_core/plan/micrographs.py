@@ -5,7 +5,6 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -17,7 +16,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
-from crisp_core.plan.plan import FIRST, Plan, datasets_in_use
+from crisp_core.plan.plan import Plan, datasets_in_use
 from crisp_core.settings.config import Config
 
 COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
@@ -243,98 +242,6 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
         for number in (batches if batch is None else [batch])
         for name, path in batches.get(number, {}).items()
     }
-
-
-def of_batches(pattern: str, batches: Iterable[str], *, dataset: str, experiment: str = "") -> list[str]:
-    """`pattern`, which holds {batch}, for every one of the batches.
-
-    Parameters
-    ----------
-    pattern : str
-        Path of a result with placeholders in braces, such as {batch}.
-    batches : iterable of str
-        Numbers of the batches, as text.
-    dataset, experiment : str
-        Names of the dataset and of the experiment in the config.
-    """
-    return [pattern.format(batch=batch, dataset=dataset, experiment=experiment) for batch in batches]
-
-
-def all_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str = "") -> list[str]:
-    """`pattern`, which holds {batch}, for every batch of the dataset."""
-    return of_batches(pattern, plan.batches[dataset], dataset=dataset, experiment=experiment)
-
-
-def addition_batches(plan: Plan, pattern: str, *, dataset: str, addition: str = FIRST) -> list[str]:
-    """`pattern` for every batch of an addition; of the first one where a rule knows no additions."""
-    chosen = [batch for batch, number in plan.additions[dataset].items() if number == addition]
-    return of_batches(pattern, chosen, dataset=dataset)
-
-
-def batches_to_train(plan: Plan, dataset: str) -> list[str]:
-    """Batches with a micrograph that the split lists for training or validation; of the first run where it counts.
-
-    No other batch is an input of a training, so that micrographs that are added later do not rerun it.
-    """
-    parts = plan.dataset(dataset).split
-    listed = {name for part in (parts.train, parts.validation) if isinstance(part, list) for name in part}
-    batches = [batch for batch, rows in plan.batches[dataset].items() if listed & rows.keys()]
-    return batches or [batch for batch, addition in plan.additions[dataset].items() if addition == FIRST]
-
-
-def training_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str = "") -> list[str]:
-    """`pattern` for the batches from which the dataset's training and validation parts are taken."""
-    return of_batches(pattern, batches_to_train(plan, dataset), dataset=dataset, experiment=experiment)
-
-
-def of_additions(pattern: str, additions: Iterable[str], *, dataset: str) -> list[str]:
-    """`pattern`, which holds {addition}, once for every one of the additions.
-
-    Parameters
-    ----------
-    pattern : str
-        Path of a result with placeholders in braces, such as {batch}.
-    additions : iterable of str
-        Numbers of the additions, as text; duplicates are dropped.
-    dataset : str
-        Name of the dataset in the config.
-    """
-    return [pattern.format(addition=addition, dataset=dataset) for addition in dict.fromkeys(additions)]
-
-
-def all_additions(plan: Plan, pattern: str, *, dataset: str) -> list[str]:
-    """`pattern`, which holds {addition}, for every addition to the dataset."""
-    return of_additions(pattern, plan.additions[dataset].values(), dataset=dataset)
-
-
-def trained_additions(plan: Plan, pattern: str, *, dataset: str) -> list[str]:
-    """`pattern`, which holds {addition}, for the additions with training or validation micrographs."""
-    additions = plan.additions[dataset]
-    return of_additions(pattern, (additions[batch] for batch in batches_to_train(plan, dataset)), dataset=dataset)
-
-
-def batch_addition(plan: Plan, pattern: str, *, dataset: str, batch: str) -> str:
-    """`pattern`, which holds {addition}, for the addition to which the batch belongs."""
-    return pattern.format(dataset=dataset, addition=plan.additions[dataset].get(batch, FIRST))
-
-
-def labelled_names(plan: Plan, *, dataset: str, batch: str) -> list[str]:
-    """Matched names of the first run and of the addition to which a batch belongs."""
-    additions = [FIRST, plan.additions[dataset].get(batch, FIRST)]
-    return of_additions("results/{dataset}/coordinates/{addition}-names.tsv", additions, dataset=dataset)
-
-
-def drawn_micrographs(plan: Plan, *, dataset: str) -> list[str]:
-    """Names of the micrographs from which the training and validation parts may be drawn."""
-    additions = plan.additions[dataset]
-    wanted = {additions[batch] for batch in batches_to_train(plan, dataset)}
-    return [name for batch, rows in plan.batches[dataset].items() if additions[batch] in wanted for name in rows]
-
-
-def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:
-    """Parts of the split that are drawn; where it lists micrographs, another test part redraws nothing."""
-    parts = plan.dataset(dataset).split
-    return parts.plain() | ({"test": []} if isinstance(parts.train, list) else {})
 
 
 def record(plan: Plan) -> None:

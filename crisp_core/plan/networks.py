@@ -6,13 +6,12 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from crisp_core.plan.batches import all_batches, batches_to_train, training_batches
 from crisp_core.plan.datasets import dataset_sizes
-from crisp_core.plan.micrographs import all_batches, batches_to_train, training_batches
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import ExperimentSettings, NetworkEntry
 from crisp_core.settings.questions import is_empty, network_owner, run_folder, searches_centers
-from crisp_core.settings.seeded import seeded_name
 
 
 class Training(NamedTuple):
@@ -290,56 +289,30 @@ def trained_checkpoint(folder: Path) -> Path:
 
 
 def is_searched(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether finder and threshold are chosen on the validation part of the run's own dataset."""
-    return searches_centers(plan.dataset(dataset), plan.experiment(experiment))
-
-
-def centers_file(plan: Plan, *, dataset: str, experiment: str) -> str:
-    """Finder and threshold: chosen by this run or the one that `trained` names, or given by the config."""
-    run = trained_run(plan, dataset, experiment)
-    if isinstance(run, Path):
-        return str(run / "centers.yaml")
-    name = "centers.yaml" if is_searched(plan, *run) else "centers-given.yaml"
-    return f"results/{'/'.join(run)}/{name}"
-
-
-def table_runs(plan: Plan, *, dataset: str, table: str) -> list[tuple[str, str, int, str]]:
-    """Rows of a table, as (dataset, experiment, seed, name of the experiment with this seed)."""
-    rows = []
-    for row in plan.settings.tables[table].rows:
-        own, name = split_run(row)
-        for seed in table_seeds(plan, table, name):
-            rows.append((own or dataset, name, seed, seeded_name(name, seed, plan.settings)))
-    return rows
-
-
-def table_seeds(plan: Plan, table: str, experiment: str) -> list[int]:
-    """Seeds of an experiment in a table; a network that is trained already has one."""
-    settings, seeds = plan.experiment(experiment), plan.settings.tables[table].seeds
-    given = isinstance(settings.network, str) and settings.network not in plan.settings.networks
-    return seeds[:1] if settings.trained or given else seeds
-
-
-def table_files(plan: Plan, name: str, *, dataset: str, table: str) -> list[str]:
-    """One result of all experiments of a table.
+    """Whether finder and threshold are chosen on the validation part of the run's own dataset.
 
     Parameters
     ----------
     plan : Plan
         Plan of the whole configuration.
-    name : str
-        Path of the result below the experiment's folder.
-    dataset, table : str
-        Names of the dataset and of the table in the config.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
     """
-    return [f"results/{d}/{run}/{name}" for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+    return searches_centers(plan.dataset(dataset), plan.experiment(experiment))
 
 
-def table_checkpoints(plan: Plan, *, dataset: str, table: str) -> list[str]:
-    """Checkpoints that predict in the experiments of a table."""
-    return [predictor(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+def centers_file(plan: Plan, *, dataset: str, experiment: str) -> str:
+    """Finder and threshold: chosen by this run or the one that `trained` names, or given by the config.
 
-
-def table_networks(plan: Plan, *, dataset: str, table: str) -> list[str]:
-    """Checkpoints of the experiments of a table before CRF fine-tuning."""
-    return [first_network(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
+        return str(run / "centers.yaml")
+    name = "centers.yaml" if is_searched(plan, *run) else "centers-given.yaml"
+    return f"results/{'/'.join(run)}/{name}"

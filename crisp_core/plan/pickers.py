@@ -8,8 +8,9 @@ from crisp_core.paths import matching_files
 from crisp_core.pickers import PICKERS
 from crisp_core.pickers.files import Files
 from crisp_core.pickers.picker import Picker
+from crisp_core.plan.batches import all_batches
 from crisp_core.plan.datasets import followed_lists, simulation_batch
-from crisp_core.plan.micrographs import all_batches, batch_files
+from crisp_core.plan.micrographs import batch_files
 from crisp_core.plan.networks import first_network, predictor, trained_run
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from crisp_core.code_digest import files_digest
-from crisp_core.plan.micrographs import all_batches
+from crisp_core.plan.batches import all_batches
 from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run

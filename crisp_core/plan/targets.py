@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from crisp_core.plan.micrographs import all_batches
+from crisp_core.plan.batches import all_batches
 from crisp_core.plan.networks import checkpoint, network_folder, training_of
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.reports import PAGE, run_plots, training_plots, trains_here

@@ -4,29 +4,28 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
 
 from crisp_core.classes import CLASSES, IGNORED, PARTICLE, channel
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import read_array
-from crisp_core.segmentation.crf.network import CrfNetwork
 from crisp_core.segmentation.crops import (
     ALL_CERTAIN,
-    Crops,
     LabelledMicrograph,
     Uncertain,
     read_label,
     training_label,
 )
 from crisp_core.segmentation.inference import padded_logits, predict
+from crisp_core.segmentation.loading import crop_loader, epoch_batches, training_crops
 from crisp_core.segmentation.losses.term import Loss
 from crisp_core.segmentation.losses.total import make_loss
+from crisp_core.segmentation.optimization import averaged_weights, make_optimizer
 from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.training_settings import TrainingSettings
@@ -36,8 +35,6 @@ log = logging.getLogger("crisp")
 
 # compute capability (Ampere) from which a GPU has bfloat16 of its own
 BFLOAT16_CAPABILITY = 8
-
-MAX_WORKERS = 8
 
 
 class Score(NamedTuple):
@@ -159,83 +156,21 @@ def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[Lab
 def start_run(
     network: nn.Module, settings: TrainingSettings, *, n_steps: int, crf_learning_rate: float | None = None
 ) -> Run:
-    """State before the first of `n_steps` steps; a `CrfNetwork` needs the learning rate of its CRF."""
+    """State before the first of `n_steps` steps; a `CrfNetwork` needs the learning rate of its CRF.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Network to train.
+    settings : TrainingSettings
+        Section `training` of an experiment.
+    n_steps : int
+        Optimiser steps of the whole training.
+    crf_learning_rate : float or None
+        Highest learning rate of the CRF; only a `CrfNetwork` needs it.
+    """
     optimizer, schedule = make_optimizer(network, settings, n_steps=n_steps, crf_learning_rate=crf_learning_rate)
     return Run(network, averaged_weights(network, settings.averaging_decay), optimizer, schedule)
-
-
-def make_optimizer(
-    network: nn.Module, settings: TrainingSettings, *, n_steps: int, crf_learning_rate: float | None = None
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    """AdamW (Adam where `weight_decay` is 0), one-cycle learning rate over `n_steps` steps (Smith & Topin 2019)."""
-    groups = parameter_groups(network, settings.schedule().learning_rate, crf_learning_rate)
-    optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay)
-    rates = [group["lr"] for group in groups]
-    return optimizer, torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=rates, total_steps=n_steps + 1)
-
-
-def parameter_groups(
-    network: nn.Module, learning_rate: float, crf_learning_rate: float | None = None
-) -> list[dict[str, Any]]:
-    """Parameters with their learning rates; those of a CRF are a second group, which no weight decay pulls to 0."""
-    if not isinstance(network, CrfNetwork):
-        return [{"params": list(network.parameters()), "lr": learning_rate}]
-    if crf_learning_rate is None:
-        raise ValueError("a network with a CRF needs crf_learning_rate")
-    of_network = {"params": list(network.network.parameters()), "lr": learning_rate}
-    of_crf = {"params": list(network.crf.parameters()), "lr": crf_learning_rate, "weight_decay": 0.0}
-    return [of_network, of_crf]
-
-
-def averaged_weights(network: nn.Module, decay: float) -> torch.optim.swa_utils.AveragedModel:
-    """Exponential moving average of the network's weights; `decay` 0 follows the network itself."""
-    average = torch.optim.swa_utils.get_ema_multi_avg_fn(decay)
-    return torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
-
-
-def training_crops(
-    micrographs: Sequence[LabelledMicrograph],
-    settings: TrainingSettings,
-    *,
-    n_items: int,
-    classes: Sequence[str],
-    seed: int,
-) -> Crops:
-    """Crops as the section `training` of an experiment describes them."""
-    return Crops(
-        micrographs,
-        n_items=n_items,
-        uncertain=Uncertain(settings.ignore_band_angstrom, settings.ignore_unlabelled_angstrom),
-        classes=classes,
-        seed=seed,
-        crop_px=settings.crop_px,
-        contrast_jitter=settings.contrast_jitter,
-        defocus_jitter=settings.defocus_jitter,
-        empty_share=settings.empty_share,
-    )
-
-
-def epoch_batches(epochs: Iterable[int], n_items: int, per_step: int, *, seed: int) -> list[list[int]]:
-    """Numbers of the crops of every step; each epoch has crops and an order of its own, whatever came before."""
-    batches = []
-    for epoch in epochs:
-        order = np.random.default_rng([seed, epoch]).permutation(n_items) + epoch * n_items
-        batches += [order[i : i + per_step].tolist() for i in range(0, n_items - per_step + 1, per_step)]
-    return batches
-
-
-def crop_loader(crops: Crops, batches: list[list[int]], *, workers: int | None, device: str) -> DataLoader:
-    """Loader of all steps to come, so that its processes read on between the epochs.
-
-    Without a number, a CPU gets no `workers`, since its cores are busy with the network, and a GPU one per thread of
-    this process, up to `MAX_WORKERS`.
-    """
-    on_gpu = device.startswith("cuda")
-    if workers is None:
-        workers = min(torch.get_num_threads(), MAX_WORKERS) if on_gpu else 0
-    # it takes whatever has a length and items
-    dataset = cast(Dataset, crops)
-    return DataLoader(dataset, batch_sampler=batches, num_workers=workers, pin_memory=on_gpu)
 
 
 def mixed_precision(device: str, *, wanted: bool) -> torch.autocast:
@@ -253,7 +188,23 @@ def train_epoch(
     mixed: bool = True,
     device: str,
 ) -> Steps:
-    """Take one optimiser step per batch of crops; gradients longer than `max_norm` are shortened to it."""
+    """Take one optimiser step per batch of crops; gradients longer than `max_norm` are shortened to it.
+
+    Parameters
+    ----------
+    run : Run
+        State of the training, which is changed.
+    batches : iterable of (Tensor, Tensor)
+        Images (n, 1, h, w) and labels (n, h, w) of every step.
+    loss : Loss
+        Function of logits and labels.
+    max_norm : float or None
+        Longest gradient; None does not shorten.
+    mixed : bool
+        Use bfloat16 where the device computes it.
+    device : str
+        Device of PyTorch.
+    """
     run.network.train()
     losses, data_seconds, start = [], 0.0, time.perf_counter()
     asked = start
@@ -289,6 +240,25 @@ def validate(
     """Predict whole micrographs and score the particle class with counts pooled over all of them.
 
     Pixels that do not count in training do not count here either.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Network to score.
+    micrographs : sequence of LabelledMicrograph
+        Micrographs of the validation part.
+    loss : Loss
+        Function of logits and labels.
+    prediction : PredictionSettings
+        Tiles of the prediction.
+    classes : sequence of str
+        Names of the classes, in the order of the channels.
+    device : str
+        Device of PyTorch.
+    uncertain : Uncertain
+        Distances (Å) within which pixels do not count.
+    mixed : bool
+        Use bfloat16 where the device computes it.
     """
     network.eval()
     particle = channel(classes, CLASSES[PARTICLE])
@@ -309,7 +279,19 @@ def validate(
 
 
 def finish_epoch(run: Run, steps: Steps, score: Score, *, seconds: float) -> None:
-    """Add the epoch to the history, and keep its weights if they are the best so far."""
+    """Add the epoch to the history, and keep its weights if they are the best so far.
+
+    Parameters
+    ----------
+    run : Run
+        State of the training, which is changed.
+    steps : Steps
+        Loss and seconds of the epoch.
+    score : Score
+        Scores of the validation part.
+    seconds : float
+        Seconds of the epoch, validation included.
+    """
     epoch = len(run.history) + 1
     run.history.append(
         {

@@ -2,7 +2,7 @@ import pytest
 
 from crisp_core.datasets.batches import Place, read_places
 from crisp_core.errors import UserError
-from crisp_core.plan import micrographs
+from crisp_core.plan import batches, micrographs
 from crisp_core.plan.additions import places_file
 
 from .configs import config, plan
@@ -62,12 +62,12 @@ def test_no_file_is_an_error(folder):
 
 def test_files_of_batches_and_additions():
     asked = plan()
-    files = micrographs.all_batches(asked, PATTERN, dataset="mine")
+    files = batches.all_batches(asked, PATTERN, dataset="mine")
     assert files == [f"results/mine/images/000{n}.h5" for n in range(3)]
-    assert micrographs.addition_batches(asked, PATTERN, dataset="mine", addition="1") == files[2:]
-    assert micrographs.all_additions(asked, "{dataset}/{addition}", dataset="mine") == ["mine/0", "mine/1"]
-    assert micrographs.batch_addition(asked, "{dataset}/{addition}", dataset="mine", batch="0002") == "mine/1"
-    assert micrographs.labelled_names(asked, dataset="mine", batch="0002") == [
+    assert batches.addition_batches(asked, PATTERN, dataset="mine", addition="1") == files[2:]
+    assert batches.all_additions(asked, "{dataset}/{addition}", dataset="mine") == ["mine/0", "mine/1"]
+    assert batches.batch_addition(asked, "{dataset}/{addition}", dataset="mine", batch="0002") == "mine/1"
+    assert batches.labelled_names(asked, dataset="mine", batch="0002") == [
         "results/mine/coordinates/0-names.tsv",
         "results/mine/coordinates/1-names.tsv",
     ]
@@ -75,13 +75,13 @@ def test_files_of_batches_and_additions():
 
 def test_parts_are_drawn_from_the_first_run_or_from_what_is_listed():
     asked = plan()
-    assert micrographs.batches_to_train(asked, "mine") == ["0000", "0001"]
-    assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b"]
+    assert batches.batches_to_train(asked, "mine") == ["0000", "0001"]
+    assert batches.drawn_micrographs(asked, dataset="mine") == ["a", "b"]
     listed = config().datasets["mine"].plain() | {"split": {"train": ["a"], "validation": ["c"], "test": ["b"]}}
     asked = plan(datasets={"mine": listed})
-    assert micrographs.batches_to_train(asked, "mine") == ["0000", "0002"]
-    assert micrographs.drawn_micrographs(asked, dataset="mine") == ["a", "b", "c"]
-    assert micrographs.trained_additions(asked, "{addition}", dataset="mine") == ["0", "1"]
+    assert batches.batches_to_train(asked, "mine") == ["0000", "0002"]
+    assert batches.drawn_micrographs(asked, dataset="mine") == ["a", "b", "c"]
+    assert batches.trained_additions(asked, "{addition}", dataset="mine") == ["0", "1"]
 
 
 def test_paths_of_files_and_of_simulations():

@@ -6,7 +6,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.plan import checks, networks, pickers, reports, targets
+from crisp_core.plan import checks, networks, pickers, reports, tables, targets
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
 
@@ -164,7 +164,7 @@ def test_a_network_with_a_crf_predicts_after_it():
 
 def test_tables_train_a_named_network_once_per_seed():
     asked = plan(ROWS, tables={"t": {"rows": ["named"], "seeds": [1, 2]}}, networks=BOTH, experiments=NAMED)
-    assert networks.table_checkpoints(asked, dataset="mine", table="t") == [
+    assert tables.table_checkpoints(asked, dataset="mine", table="t") == [
         "results/networks/both/network.pt",
         "results/networks/both-seed2/network.pt",
     ]
@@ -204,7 +204,7 @@ def test_a_network_with_the_name_of_a_seeded_copy_is_refused():
 def test_two_experiments_of_a_table_share_the_seeded_copies_of_their_network():
     experiments = NAMED | {"low": {"extend": "named", "centers": {"threshold": 0.1}}}
     asked = plan(ROWS, tables={"t": {"rows": ["named", "low"], "seeds": [2]}}, networks=BOTH, experiments=experiments)
-    files = networks.table_checkpoints(asked, dataset="mine", table="t")
+    files = tables.table_checkpoints(asked, dataset="mine", table="t")
     assert files == ["results/networks/both-seed2/network.pt"] * 2
 
 

@@ -10,12 +10,12 @@ from crisp_core.segmentation.crops import (
     ALL_CERTAIN,
     Crops,
     Uncertain,
-    jitter_rings,
     labelled_parts,
     parts_of_datasets,
     read_label,
     uncertain_pixels,
 )
+from crisp_core.segmentation.jitter import jitter_rings
 
 from .labelled import PIXEL_SIZE, disc_micrographs, discs, write_micrographs
 

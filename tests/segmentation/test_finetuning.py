@@ -14,8 +14,9 @@ from crisp_core.segmentation.crf.settings import CrfSettings, LayerSettings
 from crisp_core.segmentation.finetuning import crf_steps, finetuning_settings, keep_better
 from crisp_core.segmentation.inference import padded_logits, predict, tile_probabilities
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, n_parameters, save_network
+from crisp_core.segmentation.optimization import make_optimizer
 from crisp_core.segmentation.resuming import Resume
-from crisp_core.segmentation.training import fit, make_optimizer
+from crisp_core.segmentation.training import fit
 
 from .labelled import disc_micrographs
 from .test_training import NETWORK, PREDICTION, SETTINGS, Killed, assert_same, kill_at_forward, one_thread  # noqa: F401

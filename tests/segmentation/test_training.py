@@ -9,14 +9,13 @@ from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crops import Crops, Uncertain
 from crisp_core.segmentation.inference import predict
+from crisp_core.segmentation.loading import crop_loader, epoch_batches
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training import (
     check_parts,
-    crop_loader,
-    epoch_batches,
     fit,
     mixed_precision,
     start_run,
