@@ -29,12 +29,9 @@ labelled = "split" in given.keys()
 parts = read_scored_parts(given.split, given.names) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
 candidates = read_candidates(given.candidates)
-files = {
-    "image": files_by_name(given.images, "image"),
-    "probability": files_by_name(given.get("probability", []), "probability"),
-    "label": files_by_name(given.get("labels", []), "label"),
-    "class": files_by_name(given.get("probability", []), "class"),
-}
+sources = {"image": given.images, "label": given.get("labels", [])}
+sources |= dict.fromkeys(("probability", "class"), given.get("probability", []))
+files = {kind: files_by_name(paths, kind) for kind, paths in sources.items()}
 picks = picks_data(
     match_micrographs(candidates, truth, files["image"], parts, diameter_px=params.dataset["diameter_px"]),
     files,
