@@ -9,7 +9,7 @@ docstrings, so that rewording one reruns no rule.
 import re
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     AfterValidator,
@@ -70,13 +70,16 @@ class Section(BaseModel):
 class Entry(Section):
     """Entry of a mapping by name, which inherits the keys that it does not give from the entry that it extends."""
 
+    gives_required: ClassVar[tuple[str, ...]] = ("extend",)
+    """Keys that stand for the required ones."""
+
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Let editors require keys only of an entry that extends no other."""
+        """Let editors require keys only of an entry that does not take them from elsewhere, such as another entry."""
         found = handler.resolve_ref_schema(handler(schema))
         required = found.pop("required", None)
         if required:
-            found["anyOf"] = [{"required": ["extend"]}, {"required": required}]
+            found["anyOf"] = [{"required": keys} for keys in (*([key] for key in cls.gives_required), required)]
         return found
 
 

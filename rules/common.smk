@@ -34,6 +34,7 @@ from crisp_core.plan.unknown_diameters import with_diameters
 from crisp_core.script_path import add_to_python_path
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.command_line import describes_run, with_command_line
+from crisp_core.settings.public_data import with_public_data
 from crisp_core.waiting import wait_asleep
 
 
@@ -125,6 +126,8 @@ if workflow.is_main_process and not PREFIX:
     or_exit(check_config_files, workflow.overwrite_configfiles)
 IS_COMMAND_LINE = describes_run(config)
 config = or_exit(with_command_line, config, is_main=workflow.is_main_process)
+# the names of the micrographs are known once the data are downloaded
+config = or_exit(with_public_data, config)
 # the working pixel size of every job follows from the diameter
 config = or_exit(with_diameters, config, prefix=PREFIX, is_main=workflow.is_main_process)
 SETTINGS = or_exit(check_settings, config)

@@ -20,7 +20,7 @@ EXTRAS = PROJECT["optional-dependencies"]
 # programs that load modules of the library in their own environment: the CCP-EM pipeliner
 HOSTS = {"pipeliner"}
 # of a wheel, beside Python files
-DATA_SUFFIXES = (".html", ".css", ".js", ".pt", ".yaml")
+DATA_SUFFIXES = (".html", ".css", ".js", ".pt", ".yaml", ".tsv")
 
 
 def names(requirements):

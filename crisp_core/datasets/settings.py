@@ -1,14 +1,43 @@
 """Settings of coordinates and of the split."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
 from crisp_core.formats.coordinates.registry import FORMATS
-from crisp_core.sections import OneOf, Paths, Positive, Section, mistake
+from crisp_core.sections import Count, Entry, OneOf, Paths, Positive, Section, UserPath, mistake
 
 Origin = Literal["top-left", "bottom-left"]
 FormatName = Annotated[str, OneOf(("auto", *FORMATS))]
+
+
+class PublicSource(Entry):
+    """Dataset of CryoPPP or EMPIAR; `settings.public_data` puts files and values in place of these keys."""
+
+    gives_required: ClassVar = ("extend", "cryoppp", "empiar")
+
+    cryoppp: int | UserPath | None = None
+    """Number of an EMPIAR entry in CryoPPP, or its folder: gives micrographs, coordinates, optics and diameter;
+    docs/public-data.md.
+
+    Examples
+    --------
+        - 10017
+        - /data/cryoppp/10017
+    """
+
+    empiar: int | str | None = None
+    """Number of an EMPIAR entry, or one of its directories: gives micrographs and pixel size. With cryoppp, the
+    coordinates are those of CryoPPP; docs/public-data.md.
+
+    Examples
+    --------
+        - 10017
+        - 10028/data/Micrographs/Micrographs_part1
+    """
+
+    micrographs_count: Count | None = None
+    """Number of micrographs of cryoppp or empiar, the first by name; null takes all."""
 
 
 class CoordinateSettings(Section):

@@ -67,7 +67,7 @@ def fetch(url: str, *, folder: str | Path | None = None) -> Path:
         # a temporary file is readable by its owner only, but others may share the folder
         path.chmod(0o644)
     except requests.RequestException as error:
-        raise UserError(f"{url}: {_reason(error)}") from None
+        raise UserError(f"{url}: {failure_reason(error)}") from None
     except OSError as error:
         raise UserError(f"{folder}: cannot keep a download ({error}); set downloads/folder in the config") from None
     log.info("downloaded %s, %.1f MB", path, path.stat().st_size / 1e6)
@@ -119,7 +119,7 @@ def _download(url: str, output_file: str, caller: pooch.Pooch | None) -> None:
         chunk_size=CHUNK_BYTES,
         timeout=TIMEOUT_S,
         headers={"Accept-Encoding": "identity"},
-        hooks={"response": _keep_packed},
+        hooks={"response": keep_packed},
     )
     download(url, output_file, caller)
     damage = _damage(Path(output_file), packed=url.endswith(".gz"))
@@ -127,7 +127,7 @@ def _download(url: str, output_file: str, caller: pooch.Pooch | None) -> None:
         raise UserError(f"{url}: the download is damaged ({damage}); try again later, {BY_HAND}")
 
 
-def _keep_packed(response: requests.Response, **_: object) -> None:
+def keep_packed(response: requests.Response, **_: object) -> None:
     """Keep a .gz file as it is, also if a server declares it a compressed answer, which requests would decompress."""
     response.raw.headers.pop("Content-Encoding", None)
 
@@ -146,7 +146,7 @@ def _damage(path: Path, *, packed: bool) -> str | None:
     return None
 
 
-def _reason(error: requests.RequestException) -> str:
+def failure_reason(error: requests.RequestException) -> str:
     """Reason why a download failed, and the cure."""
     if isinstance(error, requests.HTTPError) and error.response is not None:
         status = error.response.status_code

@@ -15,7 +15,7 @@ from pydantic import (
     model_serializer,
 )
 
-from crisp_core.datasets.settings import CoordinateSettings, Origin, SplitSettings
+from crisp_core.datasets.settings import CoordinateSettings, Origin, PublicSource, SplitSettings
 from crisp_core.evaluation.settings import CurationSettings, ResolutionSettings
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.labels.settings import LabelSettings
@@ -99,7 +99,7 @@ else:
     ]
 
 
-class DatasetSettings(Entry):
+class DatasetSettings(PublicSource):
     """Source of micrographs."""
 
     extend: str | None = None
@@ -182,7 +182,8 @@ class DatasetSettings(Entry):
     @model_serializer(mode="wrap")
     def _without_absent_sources(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out sources that are not given."""
-        absent = [key for key in ("micrographs", "simulation", "coordinates") if getattr(self, key) is None]
+        sources = ("micrographs", "simulation", "coordinates", *PublicSource.model_fields)
+        absent = [key for key in sources if getattr(self, key) is None]
         return {key: value for key, value in handler(self).items() if key not in absent}
 
 
