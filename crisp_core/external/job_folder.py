@@ -4,6 +4,7 @@ Source: RELION documentation, "External job type"; RELION 3.1 and 5 source, `pip
 """
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +39,9 @@ def check_abort(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with the process.
+    """Hold the folder's lock, which ends with the process and with children that inherit its files.
+
+    So the workflow of a killed job (SIGKILL) keeps a second one out of the folder until it ends.
 
     Raises
     ------
@@ -46,6 +49,7 @@ def locked(folder: Path) -> Iterator[None]:
         If another process holds it.
     """
     with (folder / LOCK).open("w") as file:
+        os.set_inheritable(file.fileno(), True)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -188,7 +188,14 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
     log = folder / LOG
     with log.open("w") as output, log.open() as written:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # it inherits the lock of the folder
+            close_fds=False,
         )
         follow(process, written, folder)
     if process.returncode:

@@ -138,12 +138,6 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
         If there are too few micrographs, or the pixel size is unknown.
     """
     names = {stem: name for stem, name in micrographs.by_stem().items() if stem in files}
-    validation = options.validation or max(1, len(names) // 4)
-    if len(names) <= validation:
-        raise UserError(
-            f"--in_coords: {len(names)} of {len(micrographs.names)} micrographs have coordinates, but the training "
-            f"needs more than {validation}; pick more by hand"
-        )
     size = options.pixel_size or micrographs.pixel_size
     if size is None:
         raise UserError("--pixel_size: is missing, and the star file of micrographs does not state it; give it in Å/px")
@@ -156,15 +150,25 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
             "format": "relion",
             "origin": "top-left",
         },
-        "split": {"train": len(names) - validation, "validation": validation, "test": 0},
+        "split": split_of(len(names), options.validation),
     }
     training = {} if options.epochs is None else {"training": {"epochs": options.epochs}}
-    experiment = {**training, "particles": {"extract": False}}
     return {
         "run": [f"{DATASET}/{EXPERIMENT}"],
         "datasets": {DATASET: dataset},
-        "experiments": {EXPERIMENT: experiment},
+        "experiments": {EXPERIMENT: {**training, "particles": {"extract": False}}},
     }
+
+
+def split_of(n_picked: int, validation: int | None) -> dict[str, int]:
+    """Numbers of training and validation micrographs, of `n_picked` with coordinates; None is a quarter."""
+    n_validation = validation or max(1, n_picked // 4)
+    if n_picked <= n_validation:
+        raise UserError(
+            f"--in_coords: {n_picked} micrographs have coordinates, but the training needs more than {n_validation}; "
+            "pick more by hand"
+        )
+    return {"train": n_picked - n_validation, "validation": n_validation, "test": 0}
 
 
 def targets(options: argparse.Namespace) -> list[str]:

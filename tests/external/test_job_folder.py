@@ -59,10 +59,19 @@ def test_relion_asks_for_the_end_by_a_file(tmp_path):
         check_abort(tmp_path)
 
 
-def test_a_folder_belongs_to_one_process_at_a_time(tmp_path):
+def lock_elsewhere(folder):
+    """Try to lock a folder in another process, and return what that prints."""
     code = "import sys; from pathlib import Path; from crisp_core.external.job_folder import locked\n"
     code += "with locked(Path(sys.argv[1])): print('held')"
+    done = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_a_folder_belongs_to_one_process_at_a_time_and_to_its_workflow(tmp_path):
     with locked(tmp_path):
-        done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True)
-    assert done.returncode and "a job of CRISP is running in it" in done.stderr
-    assert subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True).stdout == b"held\n"
+        workflow = subprocess.Popen(["sleep", "60"], close_fds=False)
+        assert "a job of CRISP is running in it" in lock_elsewhere(tmp_path)
+    assert "a job of CRISP is running in it" in lock_elsewhere(tmp_path)
+    workflow.kill()
+    workflow.wait()
+    assert lock_elsewhere(tmp_path) == "held\n"
