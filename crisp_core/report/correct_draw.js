@@ -8,7 +8,7 @@ crisp.createCorrectionLayer = (viewer, work, hand) => {
   function pattern(context, kind) {
     const tile = Object.assign(document.createElement("canvas"), { width: 8, height: 8 }), pen = tile.getContext("2d");
     pen.fillStyle = COLORS[kind];
-    pen.globalAlpha = 0.35;
+    pen.globalAlpha = 0.5;
     pen.fillRect(0, 0, 8, 8);
     pen.globalAlpha = 1;
     if (kind === "junk") for (let i = 0; i < 8; i++) pen.fillRect(i, 7 - i, 1, 2);
