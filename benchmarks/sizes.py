@@ -24,10 +24,12 @@ def main() -> None:
     """Measure all sets, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("--sets", nargs="+", choices=TESTS, default=TESTS)
+    given = parser.parse_args()
+    folder: Path = given.folder
     (network,) = networks_of(argparse.Namespace(network=["general"], centers=None, turns=False))
     rows = []
-    for name in TESTS:
+    for name in given.sets:
         test = SETS[name](folder)
         picks = pd.concat([one.picks for one in seen_micrographs(test, network, folder)])
         micrographs = test.micrographs.assign(group=test.micrographs["group"] if "proteins" in name else name)

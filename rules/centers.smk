@@ -80,6 +80,21 @@ use rule local_run_job as measure_sizes with:
         dataset=ask_value(datasets.dataset_sizes),
 
 
+use rule local_run_job as suggest_box with:
+    input:
+        picks=ask(experiments.first_picks),
+    output:
+        "results/{dataset}/{experiment}/first_sizes.tsv",
+    pathvars:
+        job="suggest_box",
+    wildcard_constraints:
+        experiment=one_of(PLAN.with_network),
+    localrule: True
+    params:
+        **run_script("suggest_box"),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
 use rule local_run_job as autopick with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",

@@ -5,6 +5,7 @@ use rule run_job as extract with:
         images="results/{dataset}/images/{batch}.h5",
         ctf=ask(ctf_files.imported_ctf),
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
+        sizes=ask(experiments.suggested_box),
     output:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
         particles="results/{dataset}/{experiment}/particles/{batch}.star",

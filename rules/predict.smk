@@ -22,9 +22,13 @@ use rule run_job as predict with:
 
 use rule run_job as probability_maps with:
     input:
+        network=ask(networks.predicting_network),
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
         probability=ask(batches.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
     output:
-        directory("results/{dataset}/{experiment}/maps"),
+        maps=directory("results/{dataset}/{experiment}/maps"),
+        classes=directory("results/{dataset}/{experiment}/class_maps"),
+        shares="results/{dataset}/{experiment}/class_shares.tsv",
     pathvars:
         job="probability_maps",
     params:

@@ -9,6 +9,7 @@ from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import extract_stack
 from crisp_core.particles.star import write_extracted_star
+from crisp_core.picking.sizes import read_suggested_box
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -18,6 +19,8 @@ dataset = snakemake.params.dataset
 pixel_size = dataset["pixel_size"]
 settings = dict(snakemake.params.particles)
 invert, float16 = settings.pop("invert_contrast"), settings.pop("float16")
+for path in snakemake.input.sizes:
+    settings["box_angstrom"] = read_suggested_box(path)
 boxes = choose_boxes(pixel_size, dataset["diameter_angstrom"], **settings)
 ctf, groups = read_micrographs_ctf(snakemake.input.ctf[0]) if snakemake.input.ctf else (None, None)
 extracted = extract_stack(

@@ -1,8 +1,11 @@
 """Label images with several classes."""
 
+from pathlib import Path
+
 import numpy as np
 
-from crisp_core.classes import layers
+from crisp_core.classes import BACKGROUND, PARTICLE, layers
+from crisp_core.formats.arrays import array_names, read_array
 
 
 def add_scenery_classes(label: np.ndarray, scenery: np.ndarray) -> np.ndarray:
@@ -37,3 +40,18 @@ def sample_classes(classes: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 def signed_label(label: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Return a label (h, w) int8 for other programs: numbers of the classes, −1 on masked pixels."""
     return np.where(valid, label, -1).astype(np.int8)
+
+
+def predicted_label(path: str | Path, name: str) -> np.ndarray:
+    """Predicted class (h, w) of each pixel of a micrograph; of two classes, particle where its probability is half.
+
+    Parameters
+    ----------
+    path : str or Path
+        Batch file of the predictions.
+    name : str
+        Micrograph.
+    """
+    if name in array_names(path, "class"):
+        return read_array(path, "class", name).data
+    return np.where(read_array(path, "probability", name).data >= 0.5, PARTICLE, BACKGROUND).astype(np.uint8)

@@ -1,6 +1,7 @@
 """Distribution of the sizes and shapes of picks, and the particle diameter, box and mask that follow from it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -119,6 +120,12 @@ def _distribution(name: str, values: np.ndarray) -> dict[str, float | str]:
     spread = {"mean": values.mean(), "sd": values.std()} if len(values) else {"mean": np.nan, "sd": np.nan}
     quantiles = {f"q{round(100 * share):02d}": float(value) for share, value in zip(QUANTILES, found, strict=True)}
     return {"quantity": name, "n_picks": len(values), **spread, **quantiles}
+
+
+def read_suggested_box(path: str | Path) -> float | None:
+    """Suggested box in Å of a table of `suggest_sizes`; None where there were too few picks."""
+    box = pd.read_csv(path, sep="\t")["box_angstrom"].item()
+    return float(box) if np.isfinite(box) else None
 
 
 def suggest_sizes(picks: pd.DataFrame, *, pixel_size: float, given_angstrom: float, seed: int = 0) -> pd.DataFrame:

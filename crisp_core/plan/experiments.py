@@ -3,7 +3,7 @@
 from typing import Any
 
 from crisp_core.picking.settings import CLEANING_KEYS
-from crisp_core.plan.batches import all_batches, training_batches
+from crisp_core.plan.batches import addition_batches, all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
 
@@ -31,6 +31,36 @@ def particle_settings(plan: Plan, *, experiment: str) -> dict[str, Any]:
 def search_removal(plan: Plan, *, experiment: str) -> dict[str, Any]:
     """Rules of removal that the search for centers applies: those of places, not those of the picks' outlines."""
     return plan.experiment(experiment).removal.plain(without=CLEANING_KEYS)
+
+
+def first_picks(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Picks of the first addition, so that micrographs that are added later do not change the box.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    pattern = f"results/{dataset}/{experiment}/picks/{{batch}}.star"
+    return addition_batches(plan, pattern, dataset=dataset)
+
+
+def suggested_box(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Sizes of the first picks, where the box follows from them: the diameter is auto, and no box is given.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    is_estimated = plan.dataset(dataset).diameter_estimated and experiment in plan.with_network
+    if not is_estimated or plan.experiment(experiment).particles.box_angstrom is not None:
+        return []
+    return [f"results/{dataset}/{experiment}/first_sizes.tsv"]
 
 
 def verdicts(plan: Plan, *, dataset: str, experiment: str) -> list[str]:

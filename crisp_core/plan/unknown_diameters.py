@@ -52,6 +52,9 @@ def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = T
         if is_main and not path.exists():
             make_estimate(name, entry, path)
         settings["datasets"][name][KEY] = read_estimate(path)
+    for name, entry in settings["datasets"].items():
+        if isinstance(entry, dict):  # also where it is False, since an entry inherits it
+            entry["diameter_estimated"] = name in unknown
     return settings
 
 

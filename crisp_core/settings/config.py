@@ -175,6 +175,9 @@ class DatasetSettings(PublicSource):
         - auto
     """
 
+    diameter_estimated: bool = False
+    """Set by CRISP where the diameter is auto: the box follows from the sizes of the first picks; docs/sizes.md."""
+
     preparation: PreparationSettings = PreparationSettings()
     labels: LabelSettings = LabelSettings()
     split: SplitSettings = SplitSettings()

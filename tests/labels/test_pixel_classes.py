@@ -1,6 +1,8 @@
+import h5py
 import numpy as np
 
-from crisp_core.labels.pixel_classes import add_scenery_classes, sample_classes, signed_label
+from crisp_core.formats.arrays import write_array
+from crisp_core.labels.pixel_classes import add_scenery_classes, predicted_label, sample_classes, signed_label
 
 
 def test_scenery_covers_particles_only_where_it_is_a_contaminant():
@@ -27,3 +29,13 @@ def test_classes_are_sampled_where_the_pixels_of_the_grid_are():
     classes = np.arange(12 * 9, dtype=np.uint8).reshape(12, 9)
     np.testing.assert_array_equal(sample_classes(classes, (12, 9)), classes)
     np.testing.assert_array_equal(sample_classes(classes, (4, 3)), classes[::3, ::3])
+
+
+def test_predicted_classes_are_stored_ones_or_those_of_the_probability(tmp_path):
+    probability = np.array([[0.4, 0.5], [0.9, 0.0]], dtype=np.float16)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in ("two", "four"):
+            write_array(file, "probability", name, probability, pixel_size=6.0, full_shape=(2, 2))
+        write_array(file, "class", "four", np.array([[3, 2], [1, 0]], np.uint8), pixel_size=6.0, full_shape=(2, 2))
+    np.testing.assert_array_equal(predicted_label(tmp_path / "a.h5", "two"), [[0, 1], [1, 0]])
+    np.testing.assert_array_equal(predicted_label(tmp_path / "a.h5", "four"), [[3, 2], [1, 0]])

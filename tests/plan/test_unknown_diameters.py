@@ -39,6 +39,7 @@ def test_the_estimate_is_made_once_and_inherited(commands):
     for _ in range(2):
         found = with_diameters(config)["datasets"]
         assert [entry["particle_diameter_angstrom"] for entry in found.values()] == [123.4, 123.4, 90]
+        assert [entry["diameter_estimated"] for entry in found.values()] == [True, True, False]
     assert len(commands) == 2
     assert sum(word.endswith(".mrc") for word in commands[0]) == 10
     assert config["datasets"]["mine"]["particle_diameter_angstrom"] == "auto"

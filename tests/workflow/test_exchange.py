@@ -154,7 +154,7 @@ def test_cryosparc_gets_coordinates_and_its_own_picks(exchanged):
 
 @pytest.mark.slow
 def test_maps_are_valid_mrc_files_in_the_micrographs_row_order(exchanged):
-    for folder, mode in (("half/maps", 12), ("label_maps", 0)):
+    for folder, mode in (("half/maps", 12), ("half/class_maps", 0), ("label_maps", 0)):
         paths = sorted((exchanged / folder).glob("*.mrc"))
         assert [path.stem for path in paths] == STEMS
         for path in paths:
@@ -174,6 +174,11 @@ def test_maps_are_valid_mrc_files_in_the_micrographs_row_order(exchanged):
             exported = mrcfile.read(exchanged / f"label_maps/{stem}.mrc")
             assert 0 < (~valid).sum() < valid.size and (exported[~valid] == -1).all()
             np.testing.assert_array_equal(exported[valid], label[valid])
+            classes = mrcfile.read(exchanged / f"half/class_maps/{stem}.mrc")
+            np.testing.assert_array_equal(classes, np.where(valid, probability.data >= 0.5, -1))
+            shares = pd.read_csv(exchanged / "half/class_shares.tsv", sep="\t").set_index("micrograph").loc[stem]
+            assert shares["particle_share"] == pytest.approx((classes[valid] == 1).mean(), abs=1e-5)
+            assert np.isnan(shares["carbon_share"]) and shares["empty_share"] + shares["particle_share"] == 1
 
 
 @pytest.mark.slow
