@@ -36,6 +36,7 @@ include: "rules/tables.smk"
 include: "rules/compare.smk"
 include: "rules/resolution.smk"
 include: "rules/noise.smk"
+include: "rules/suggest.smk"
 include: "rules/report.smk"
 
 
@@ -94,4 +95,10 @@ rule resolution:
 rule noise:
     input:
         targets.noise(PLAN),
+    localrule: True
+
+
+rule suggest:
+    input:
+        targets.suggestions(PLAN),
     localrule: True

@@ -13,6 +13,7 @@ from crisp_core.code_digest import code_digest, files_digest
 from crisp_core.errors import UserError
 from crisp_core.plan import (
     batches,
+    corrections,
     ctf_files,
     datasets,
     digests,

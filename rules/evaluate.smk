@@ -15,6 +15,7 @@ use rule run_job as evaluate_maps with:
         job="evaluate_maps",
     params:
         **run_script("evaluate_maps"),
+        truth=ask_value(corrections.truth_remark),
         dataset=ask_value(datasets.dataset_sizes),
 
 
@@ -33,6 +34,7 @@ use rule run_job as evaluate_picks with:
         job="evaluate_picks",
     params:
         **run_script("evaluate_picks"),
+        truth=ask_value(corrections.truth_remark),
         dataset=ask_value(datasets.dataset_sizes),
         seed=config["seed"],
 

@@ -34,6 +34,24 @@ use rule dataset_job as label_disc with:
         instances=lookup("datasets/{dataset}/labels/instances", within=config),
 
 
+use rule dataset_job as label_corrected with:
+    input:
+        images="results/{dataset}/images/{batch}.h5",
+    output:
+        labels="results/{dataset}/labels/{batch}.h5",
+    pathvars:
+        job="label/{batch}",
+    wildcard_constraints:
+        dataset=one_of(PLAN.with_corrections),
+    params:
+        **run_script("label_corrected"),
+        digests=ask_value(corrections.batch_corrections),
+        trusted=ask_value(corrections.batch_trust),
+        weight=ask_value(corrections.changed_weight),
+        disc_radius_angstrom=ask_value(datasets.disc_radius_angstrom),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
 use rule dataset_job as label_clicks with:
     input:
         coordinates=ask(batches.batch_addition, "results/{dataset}/coordinates/{addition}.star"),

@@ -73,9 +73,32 @@ use rule dataset_job as import_coordinates with:
         notices="results/{dataset}/coordinates/{addition}-notices.tsv",
     pathvars:
         job="import_coordinates/{addition}",
+    wildcard_constraints:
+        dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     params:
         **run_script("import_coordinates"),
         coordinates=ask_value(datasets.coordinate_settings),
+        dataset=ask_value(datasets.dataset_sizes),
+
+
+# the files are neither inputs nor parameters: a correction reruns only what concerns its micrographs, whose digests change
+use rule local_dataset_job as import_corrections with:
+    input:
+        images=ask(batches.addition_batches, "results/{dataset}/images/{batch}.h5"),
+    output:
+        coordinates="results/{dataset}/coordinates/{addition}.star",
+        names="results/{dataset}/coordinates/{addition}-names.tsv",
+        quarantine="results/{dataset}/coordinates/{addition}-quarantine.tsv",
+        notices="results/{dataset}/coordinates/{addition}-notices.tsv",
+    pathvars:
+        job="import_corrections/{addition}",
+    wildcard_constraints:
+        dataset=one_of(PLAN.with_corrections),
+    localrule: True
+    params:
+        **run_script("import_corrections"),
+        digests=ask_value(corrections.addition_corrections),
+        notices=ask_value(corrections.correction_notices),
         dataset=ask_value(datasets.dataset_sizes),
 
 
@@ -124,10 +147,29 @@ use rule local_dataset_job as draw_split with:
         split="results/{dataset}/split/drawn.tsv",
     pathvars:
         job="draw_split",
+    wildcard_constraints:
+        dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     localrule: True
     params:
         **run_script("draw_split"),
         micrographs=ask_value(batches.drawn_micrographs),
+        split=ask_value(batches.drawn_parts),
+        seed=config["seed"],
+
+
+use rule local_dataset_job as draw_corrected with:
+    input:
+        names=ask(batches.trained_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
+    output:
+        split="results/{dataset}/split/drawn.tsv",
+    pathvars:
+        job="draw_corrected",
+    wildcard_constraints:
+        dataset=one_of(PLAN.with_corrections),
+    localrule: True
+    params:
+        **run_script("draw_corrected"),
+        trusted=ask_value(corrections.trusted_micrographs),
         split=ask_value(batches.drawn_parts),
         seed=config["seed"],
 
@@ -146,6 +188,7 @@ use rule local_dataset_job as split with:
         micrographs=ask_value(micrographs.dataset_paths),
         drawn_from=ask_value(batches.drawn_micrographs),
         split=lookup("datasets/{dataset}/split", within=config),
+        unscored=ask_value(corrections.unscored_micrographs),
 
 
 use rule local_dataset_job as quarantine with:

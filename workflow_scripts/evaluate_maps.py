@@ -7,11 +7,13 @@ import pandas as pd
 import yaml
 
 from crisp_core.evaluation.maps import count_map, map_table
+from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import calibration_table
 from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
+from crisp_core.segmentation.pixel_weights import counted_pixels
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -30,12 +32,12 @@ for images, labels, probability in batches:
         arrays = (
             read_array(probability, "probability", name).data.astype(np.float32),
             read_array(labels, "label", name).data,
-            read_array(images, "valid", name).data,
+            counted_pixels(images, labels, name),
         )
         counts[name], maps[name] = count_pixels(*arrays), count_map(*arrays)
 predicted = {name: part for name, part in parts.items() if name in counts}
 pixels = pixel_table((part, name, counts[name]) for name, part in predicted.items())
-pixels.to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
+with_remark(pixels, snakemake.params.truth).to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
 map_rows = map_table((part, name, maps[name]) for name, part in predicted.items())
 map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
 truth = read_coordinates_star(snakemake.input.coordinates)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.evaluation.masked_area import flag_masked_picks
+from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
@@ -37,7 +38,7 @@ scored = picks_table(
     pixel_size=params.dataset["pixel_size"],
     seed=params.seed,
 )
-scored.to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
+with_remark(scored, params.truth).to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
 curve = curve_table(truth, candidates, parts, diameter_px=params.dataset["diameter_px"])
 curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
 for row in scored.query("micrograph == 'all'").itertuples():

@@ -19,5 +19,6 @@ if isinstance(parts["train"], list):
     table = split_by_lists(labelled, **parts, refused=set(snakemake.params.micrographs) - set(labelled))
 elif parts["test"] == REST:
     table = with_added(table, set(labelled) - set(snakemake.params.drawn_from))
+table = table[~table["micrograph"].isin(snakemake.params.unscored)]
 table.to_csv(snakemake.output.split, sep="\t", index=False)
 log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

@@ -1,8 +1,10 @@
-"""Settings of coordinates and of the split."""
+"""Settings of coordinates, of corrections and of the split."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from crisp_core.formats.coordinates.registry import FORMATS
 from crisp_core.sections import Count, Entry, OneOf, Paths, Positive, Section, UserPath, mistake
@@ -76,6 +78,42 @@ class CoordinateSettings(Section):
     subtract_origins: bool = False
     """Whether to subtract rlnOriginX/Y from the coordinates: true for star files of a refinement or classification
     (run_data.star)."""
+
+
+class FilesOrSection:
+    """Path or glob, or a list of them, in place of a section with no other key than `files`."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Tell editors the short form too."""
+        texts = {"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}
+        return {"anyOf": [*texts["anyOf"], handler(schema)]}
+
+
+class CorrectionSettings(Section):
+    """Corrections of CRISP's picks by a person, saved by the report page; docs/corrections.md."""
+
+    files: Paths
+    """Glob, or list of globs and paths, of corrections.json files. Of one author and micrograph, the latest counts.
+
+    Examples
+    --------
+        - corrections.json
+        - corrections/*.json
+    """
+
+    trust: Literal["reviewed", "all", "none"] = "reviewed"
+    """Micrographs whose unchanged area counts in training and in scores: reviewed takes those that a person marked as
+    reviewed; all takes all corrected ones. Of the others, only the surroundings of changes count, in training alone."""
+
+    weight: Annotated[int, Field(ge=1, le=15)] = 4
+    """Number of times that a pixel of an added, removed or moved particle counts in the loss."""
+
+
+def _with_key(given: Any) -> Any:
+    return {"files": given} if isinstance(given, str | list) else given
+
+
+CorrectionChoice = Annotated[CorrectionSettings, BeforeValidator(_with_key), FilesOrSection()]
 
 
 def _part(given: Any) -> Any:

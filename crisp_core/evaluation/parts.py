@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import pandas as pd
+
 Counts = TypeVar("Counts")
+
+
+def with_remark(table: pd.DataFrame, remark: str | None) -> pd.DataFrame:
+    """Table of scores with a column `truth` that says why its truth is no independent one; None adds no column."""
+    return table if remark is None else table.assign(truth=remark)
 
 
 def add_pooled_rows(

@@ -212,3 +212,29 @@ def near_points(xy: np.ndarray, others: np.ndarray, distance_px: float) -> np.nd
     if not len(xy) or not len(others):
         return np.zeros(len(xy), dtype=bool)
     return KDTree(others).query(xy)[0] <= distance_px
+
+
+def covered(xy: np.ndarray, strokes: Sequence[Stroke]) -> np.ndarray:
+    """Mask (n,) of the positions (n, 2) that a brush covers: within its radius of the line through its points."""
+    xy = np.asarray(xy, dtype=float).reshape(-1, 2)
+    inside = np.zeros(len(xy), dtype=bool)
+    for stroke in strokes:
+        line = points(stroke.points)
+        for start, end in zip(line, line[1:] if len(line) > 1 else line, strict=False):
+            inside |= segment_distance(xy, start, end) <= stroke.radius_px
+    return inside
+
+
+def segment_distance(xy: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Distances (n,) of positions to a segment, which may be a point.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+        Positions as (x, y).
+    start, end : (2,) arrays
+        Ends of the segment as (x, y).
+    """
+    along = end - start
+    share = np.clip((xy - start) @ along / max(float(along @ along), 1e-12), 0, 1)
+    return np.linalg.norm(xy - start - share[:, None] * along, axis=1)

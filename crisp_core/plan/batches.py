@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from crisp_core.plan.corrections import used_corrections
 from crisp_core.plan.plan import FIRST, Plan
 
 
@@ -55,12 +56,13 @@ def addition_batches(plan: Plan, pattern: str, *, dataset: str, addition: str = 
 
 
 def batches_to_train(plan: Plan, dataset: str) -> list[str]:
-    """Batches with a micrograph that the split lists for training or validation; of the first run where it counts.
+    """Batches with micrographs that the split lists for training or validation, or that are corrected; else the first.
 
     No other batch is an input of a training, so that micrographs that are added later do not rerun it.
     """
     parts = plan.dataset(dataset).split
     listed = {name for part in (parts.train, parts.validation) if isinstance(part, list) for name in part}
+    listed = listed or {*used_corrections(plan, dataset)}
     batches = [batch for batch, rows in plan.batches[dataset].items() if listed & rows.keys()]
     return batches or [batch for batch, addition in plan.additions[dataset].items() if addition == FIRST]
 

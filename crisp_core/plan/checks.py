@@ -12,6 +12,7 @@ from crisp_core.paths import check_patterns, matching_files
 from crisp_core.pickers.files import Files
 from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.batches import batches_to_train
+from crisp_core.plan.corrections import check_corrections
 from crisp_core.plan.ctf_files import ctf_of
 from crisp_core.plan.datasets import volume_path
 from crisp_core.plan.micrographs import left_out_paths, micrograph_names
@@ -83,6 +84,9 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         if not files:
             raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
+    if settings.corrections is not None:
+        check_patterns(f"{place}/corrections", settings.corrections.files, must_exist=True)
+        check_corrections(plan, dataset)
     if dataset in zoos(plan):
         check_zoo(plan, dataset)
     check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])

@@ -137,6 +137,8 @@ def coordinate_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
         # a micrograph of a zoo that its star file does not name has no particle
         complete = {"complete": True} if is_zoo(plan.dataset(dataset)) else {}
         return {"format": "relion-particles", "origin": "top-left"} | complete
+    if dataset in plan.with_corrections:
+        return {"format": "auto", "origin": "top-left"}
     settings = coordinates_of(plan, dataset)
     pixel_size = plan.dataset(dataset).pixel_size if settings.subtract_origins else None
     return settings.plain("format", "origin", "scale", "least_score") | {"refined_pixel_size": pixel_size}
@@ -202,7 +204,7 @@ def followed_lists(files: Iterable[str]) -> list[str]:
 
 def stranger_files(plan: Plan, *, dataset: str) -> list[str]:
     """The user's coordinate files that concern no micrograph of the dataset, perhaps none that has arrived yet."""
-    if dataset in plan.simulated:
+    if dataset not in plan.with_coordinates:
         return []
     return [path for path, addition in addition_of_coordinates(plan, dataset).items() if addition is None]
 

@@ -100,10 +100,15 @@ class Plan:
         """Datasets whose coordinates are files."""
         return [name for name in self.datasets if self.dataset(name).coordinates is not None]
 
+    @cached_property
+    def with_corrections(self) -> list[str]:
+        """Datasets whose particles are corrected picks."""
+        return [name for name in self.datasets if self.dataset(name).corrections is not None]
+
     @property
     def labelled(self) -> list[str]:
         """Datasets with known particles on some micrographs."""
-        return self.simulated + self.with_coordinates
+        return self.simulated + self.with_coordinates + self.with_corrections
 
     @cached_property
     def pickers(self) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.batches import all_batches
+from crisp_core.plan.corrections import truth_remark
 from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
@@ -12,7 +13,7 @@ from crisp_core.plan.shipped import shipped_record
 from crisp_core.settings.questions import picker_name
 
 # results that are made on request, of a run and of several
-RUN_EXTRAS = ("resolution/resolution.tsv", "resolution/*.png", "noise/*.png")
+RUN_EXTRAS = ("suggest.tsv", "resolution/resolution.tsv", "resolution/*.png", "noise/*.png")
 SHARED_EXTRAS = ("*/tables/*.tsv", "*/comparisons/*/table.tsv", "*/comparisons/*/*.png")
 # of a finished run: the page, and its entry in the index
 PAGE, ENTRY = "report.html", "report_entry.json"
@@ -158,6 +159,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
         "experiment": experiment,
         "simulated": dataset in plan.simulated,
         "picker": picker_name(plan.experiment(experiment)),
+        "truth": truth_remark(plan, dataset=dataset),
         "folders": [f"results/{dataset}", *sorted(folders)],
         "settings": settings,
         **shipped_record(plan, dataset=dataset, experiment=experiment),

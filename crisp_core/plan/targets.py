@@ -158,3 +158,8 @@ def resolutions(plan: Plan) -> list[str]:
 def noise(plan: Plan) -> list[str]:
     """Spectra of the noise of every run with a network."""
     return of_runs(["noise/spectra.png"], network_runs(plan))
+
+
+def suggestions(plan: Plan) -> list[str]:
+    """Micrographs that are worth a correction, of every run with a network."""
+    return of_runs(["suggest.tsv"], network_runs(plan))

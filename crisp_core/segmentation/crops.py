@@ -13,6 +13,7 @@ from crisp_core.classes import IGNORED, PARTICLE, network_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid, array_grids, array_names, read_array, read_window
 from crisp_core.segmentation.jitter import jitter_contrast, jitter_rings
+from crisp_core.segmentation.pixel_weights import read_weights, weighted_label
 
 ALL = slice(None)
 
@@ -202,8 +203,9 @@ class Crops:
             around, inside = _widened(corner, image.shape, margin_px(self.uncertain, grid.pixel_size))
             label = read_window(labels, "label", micrograph.name, *around)
             valid &= sure_pixels(labels, micrograph.name, *place)
+            weight = read_weights(labels, micrograph.name, *place)
         uncertain = uncertain_pixels(label, self.uncertain, pixel_size=grid.pixel_size)
-        target = training_label(label[inside], valid & ~uncertain[inside], self.classes)
+        target = weighted_label(training_label(label[inside], valid & ~uncertain[inside], self.classes), weight)
         missing = [(0, self.crop_px - n) for n in image.shape]
         return np.pad(image, missing), np.pad(target, missing, constant_values=IGNORED)
 

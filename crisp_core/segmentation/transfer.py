@@ -11,6 +11,7 @@ from crisp_core.classes import BACKGROUND, CLASSES, IGNORED, channel
 from crisp_core.segmentation.checkpoints import read_facts
 from crisp_core.segmentation.losses.term import Loss
 from crisp_core.segmentation.networks import build_network, load_network
+from crisp_core.segmentation.pixel_weights import STEP
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.starts import network_classes
 from crisp_core.segmentation.training_settings import FROM_NETWORK, FROM_RANDOM, TrainingSettings
@@ -92,7 +93,10 @@ def joined_with_background(loss: Loss, classes: Sequence[str], joined: Sequence[
     kept = [i for i, name in enumerate(classes) if name not in joined]
     summed = [background, *(channel(classes, name) for name in joined)]
     number = torch.full((IGNORED + 1,), IGNORED)
-    number[kept] = torch.arange(len(kept))
+    # corrections may show a joined class on single pixels, which are then background too
+    own = [kept.index(background if i in summed else i) for i in range(len(classes))]
+    for repeated in range(0, IGNORED - STEP + 1, STEP):
+        number[repeated : repeated + len(own)] = torch.tensor(own) + repeated
 
     def joined_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Return the loss of the labels that can be told apart."""

@@ -6,7 +6,6 @@ from operator import or_
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
@@ -15,7 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
-from crisp_core.datasets.settings import CoordinateSettings, Origin, PublicSource, SplitSettings
+from crisp_core.datasets.settings import CoordinateSettings, CorrectionChoice, Origin, PublicSource, SplitSettings
 from crisp_core.evaluation.settings import CurationSettings, ResolutionSettings
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.labels.settings import LabelSettings
@@ -39,35 +38,15 @@ from crisp_core.sections import (
     Section,
     Share,
     UserPath,
-    mistake,
 )
 from crisp_core.segmentation.crf.settings import CrfSettings
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training_settings import TrainingSettings
+from crisp_core.settings.entry_names import DatasetName, ExperimentName
 from crisp_core.simulation.settings import SimulationSettings
 
-# folders that every dataset has, and the folder of the networks' results
-FOLDERS_OF_DATASETS = (
-    *("comparisons", "converted", "coordinates", "ctf", "images", "label_maps", "labels", "micrographs", "performance"),
-    *("quarantine", "reconstruction", "simulation", "split", "tables"),
-)
-FOLDER_OF_NETWORKS = "networks"
 # plan.unknown_diameters puts a number in place of auto before this model checks the config
 POSITIVE_OR_AUTO = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "auto"}]}
-
-
-def _other_name(taken: tuple[str, ...]) -> AfterValidator:
-    def check(name: str) -> str:
-        """Refuse a name that is taken."""
-        if name in taken:
-            raise mistake(f"{name} is the name of a folder of results; rename it")
-        return name
-
-    return AfterValidator(check)
-
-
-DatasetName = Annotated[Name, _other_name((FOLDER_OF_NETWORKS,))]
-ExperimentName = Annotated[Name, _other_name(FOLDERS_OF_DATASETS)]
 
 
 def _kind_of_network(given: Any) -> str:
@@ -122,6 +101,16 @@ class DatasetSettings(PublicSource):
 
     coordinates: CoordinateSettings | None = None
     """Coordinates of known particles."""
+
+    corrections: CorrectionChoice | None = None
+    """Corrections of CRISP's picks, saved by the report page: a path or glob, or a section. The corrected micrographs
+    are labelled; docs/corrections.md.
+
+    Examples
+    --------
+        - corrections/*.json
+        - {files: corrections.json, trust: all}
+    """
 
     pixel_size: PixelSize
     """Pixel size of the micrographs in Å/px; takes precedence over the files' headers.
@@ -185,7 +174,7 @@ class DatasetSettings(PublicSource):
     @model_serializer(mode="wrap")
     def _without_absent_sources(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out sources that are not given."""
-        sources = ("micrographs", "simulation", "coordinates", *PublicSource.model_fields)
+        sources = ("micrographs", "simulation", "coordinates", "corrections", *PublicSource.model_fields)
         absent = [key for key in sources if getattr(self, key) is None]
         return {key: value for key, value in handler(self).items() if key not in absent}
 

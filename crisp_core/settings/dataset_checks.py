@@ -17,6 +17,8 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
         raise UserError(f"{place}: exactly one source is allowed; give either micrographs (files) or simulation")
     if dataset.simulation is not None and dataset.coordinates is not None:
         raise UserError(f"{place}: a simulation has its own coordinates; remove coordinates")
+    if dataset.corrections is not None:
+        check_corrections(place, dataset)
     working, pixel_size = dataset.preparation.working_pixel_size or dataset.pixel_size, dataset.pixel_size
     if too_coarse(pixel_size, working):
         raise UserError(
@@ -46,6 +48,24 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
         raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
 
 
+def check_corrections(place: str, dataset: DatasetSettings) -> None:
+    """Refuse corrections beside another source of particles or labels, and a split by numbers."""
+    if dataset.simulation is not None or dataset.coordinates is not None:
+        source = "simulation" if dataset.coordinates is None else "coordinates"
+        raise UserError(
+            f"{place}/corrections: {source} gives the particles of this dataset; give the corrections to a dataset of "
+            f"the same micrographs without {source}, and list both in datasets of an entry of networks"
+        )
+    if dataset.labels.source not in (None, "disc"):
+        raise UserError(f"{place}/labels/source: corrections are labelled by discs; leave it out")
+    counts = {key for key in dataset.split.model_fields_set if not isinstance(getattr(dataset.split, key), list | str)}
+    if counts:
+        raise UserError(
+            f"{place}/split: numbers have no meaning for corrected micrographs; list names, or leave it out "
+            "(docs/corrections.md)"
+        )
+
+
 def check_volume(place: str, dataset: DatasetSettings) -> None:
     """Refuse several volumes without zoo, a zoo without volume, and a zoo's labels from another source."""
     volume = None if dataset.simulation is None else dataset.simulation.volume
@@ -72,7 +92,7 @@ def check_labels(place: str, dataset: DatasetSettings) -> None:
         raise UserError(
             f"{place}/source: only a simulation has source truth; give disc, clicks, poses, relion, aspire or matching"
         )
-    if dataset.coordinates is None:
+    if dataset.coordinates is None and dataset.corrections is None:
         raise UserError(f"{place}/source: {source} labels need coordinates; give {entry}/coordinates")
     if source == "poses" and labels.poses is None:
         raise UserError(f"{place}/poses: source poses needs orientations; give the star or .cs file of a refinement")
@@ -115,6 +135,9 @@ def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: 
     settings : Config
         Settings of the whole configuration.
     """
+    if settings.datasets[dataset].corrections is not None:
+        # their number is in the files
+        return
     available = check_sizes(dataset, settings)["train"]
     if wanted is not None and wanted > available:
         raise UserError(

@@ -35,7 +35,12 @@ def network_owner(experiments: Mapping[str, ExperimentSettings], name: str, *, w
 
 
 def has_truth(dataset: DatasetSettings) -> bool:
-    """Whether particles of a dataset are known: it is a simulation, or has coordinates."""
+    """Whether particles of a dataset are known: it is a simulation, or has coordinates or corrections."""
+    return has_independent_truth(dataset) or dataset.corrections is not None
+
+
+def has_independent_truth(dataset: DatasetSettings) -> bool:
+    """Whether particles are known from another source than corrections of CRISP's own picks."""
     return dataset.simulation is not None or dataset.coordinates is not None
 
 
@@ -43,11 +48,16 @@ def searches_centers(dataset: DatasetSettings, experiment: ExperimentSettings) -
     """Whether finder and threshold are chosen on the validation part of the dataset that the experiment runs on."""
     if experiment.picker is not None or experiment.trained is not None:
         return False
-    return not isinstance(experiment.network, str) or (has_truth(dataset) and not is_empty(dataset.split, "validation"))
+    if not isinstance(experiment.network, str):
+        return True
+    # corrections do not change the picks of the network that they correct
+    return has_independent_truth(dataset) and not is_empty(dataset.split, "validation")
 
 
 def label_source(dataset: DatasetSettings) -> str:
     """Where a dataset's labels come from, as its entry says or by default."""
+    if dataset.corrections is not None:
+        return "corrections"
     return dataset.labels.source or ("disc" if dataset.simulation is None else "truth")
 
 

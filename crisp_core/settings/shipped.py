@@ -12,7 +12,7 @@ from crisp_core.picking.finders import chosen_finder
 from crisp_core.picking.settings import CenterSettings
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS, read_shipped_centers
 from crisp_core.settings.config import Config
-from crisp_core.settings.questions import has_truth
+from crisp_core.settings.questions import has_independent_truth
 
 # sections of an experiment that describe a network of its own
 OWN_NETWORK = {"network", "training", "crf", "seed", "trained", "picker"}
@@ -31,7 +31,7 @@ def with_default_networks(settings: Config) -> Config:
         undefined = datasets - settings.datasets.keys()
         if OWN_NETWORK & entry.model_fields_set or not datasets or undefined:
             continue
-        if not any(has_truth(settings.datasets[dataset]) for dataset in datasets):
+        if not any(has_independent_truth(settings.datasets[dataset]) for dataset in datasets):
             experiments[name] = entry.model_copy(update={"network": DEFAULT_NETWORK})
     return settings.model_copy(update={"experiments": experiments})
 

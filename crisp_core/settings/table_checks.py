@@ -2,7 +2,7 @@
 
 from crisp_core.errors import UserError
 from crisp_core.settings.config import Config
-from crisp_core.settings.questions import has_truth, is_empty
+from crisp_core.settings.questions import has_independent_truth, is_empty
 from crisp_core.settings.run_checks import check_run
 
 
@@ -27,7 +27,7 @@ def check_table(name: str, settings: Config) -> None:
                     f"config, tables/{name}/rows: {row} is compared on the test part, which is empty; "
                     f"put a micrograph into datasets/{dataset[0]}/split/test"
                 )
-            if not has_truth(settings.datasets[dataset[0]]):
+            if not has_independent_truth(settings.datasets[dataset[0]]):
                 raise UserError(f"config, tables/{name}/rows: {row} has no coordinates to be compared with; give some")
 
 
@@ -40,7 +40,7 @@ def check_comparison(name: str, settings: Config) -> None:
             raise UserError(
                 f"{place}: {entry} is not an entry of {section}; defined are {', '.join(getattr(settings, section))}"
             )
-    if not has_truth(settings.datasets[dataset]):
+    if not has_independent_truth(settings.datasets[dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
     if is_empty(settings.datasets[dataset].split, comparison.part):
         raise UserError(

@@ -9,6 +9,7 @@ from crisp_core.classes import IGNORED
 from crisp_core.options import chosen
 from crisp_core.segmentation.losses import LOSSES
 from crisp_core.segmentation.losses.term import Loss, LossTerm
+from crisp_core.segmentation.pixel_weights import repeated_pixels
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +27,8 @@ def make_loss(terms: Sequence[str | Mapping[str, Any] | LossTerm]) -> Loss:
     Returns
     -------
     function
-        Scalar loss of logits (b, l, h, w) and integer labels (b, h, w). Pixels of the label `IGNORED` do not count;
-        without any other pixel the loss is 0.
+        Scalar loss of logits (b, l, h, w) and integer labels (b, h, w), with weights as in `pixel_weights`. Pixels of
+        the label `IGNORED` do not count; without any other pixel the loss is 0.
 
     Raises
     ------
@@ -49,7 +50,10 @@ def make_loss(terms: Sequence[str | Mapping[str, Any] | LossTerm]) -> Loss:
 
 
 def valid_pixels(logits: "torch.Tensor", labels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor"]:
-    """Select the valid pixels: logits (b, l, h, w) → (1, l, 1, n), labels (b, h, w) → (1, 1, n), in float32."""
+    """Select the valid pixels: logits (b, l, h, w) → (1, l, 1, n), labels (b, h, w) → (1, 1, n), in float32.
+
+    A pixel is there as often as its label says: see `segmentation.pixel_weights`.
+    """
     valid = labels != IGNORED
-    values = logits.float().movedim(1, -1)[valid].T
-    return values[None, :, None, :], labels[valid].long()[None, None, :]
+    values, classes = repeated_pixels(logits.float().movedim(1, -1)[valid].T, labels[valid].long())
+    return values[None, :, None, :], classes[None, None, :]

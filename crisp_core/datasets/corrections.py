@@ -1,0 +1,321 @@
+"""Corrections of several files as one statement for each micrograph."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from crisp_core.datasets.splits import REST, split_by_counts, split_by_lists
+from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.table import coordinates_table
+from crisp_core.formats.corrections import (
+    Corrections,
+    MicrographCorrections,
+    Stroke,
+    covered,
+    near_points,
+    points,
+    read_corrections,
+)
+from crisp_core.paths import Patterns, matching_files
+
+# two positions within this distance are one particle, in particle diameters
+SAME_DIAMETERS = 0.5
+# of so many corrected micrographs, one is for validation
+PER_VALIDATION = 4
+NO_NAME = "the author without a name"
+
+
+class Statement(NamedTuple):
+    """What one person says about a micrograph; positions (n, 2) in pixels of the original micrograph."""
+
+    author: str
+    added: np.ndarray
+    """Particles that the person placed: added, and the new positions of moved ones."""
+    kept: np.ndarray
+    """Picks that the person left as they were, outside of junk."""
+    removed: np.ndarray
+    """Picks that the person removed, or covered with junk."""
+    given: MicrographCorrections
+
+
+class Corrected(NamedTuple):
+    """Final particles and areas of a micrograph, in pixels of the original micrograph."""
+
+    particles: np.ndarray
+    """(n, 2) positions of the particles."""
+    placed: np.ndarray
+    """(n,) bool: particles that a person added or moved."""
+    removed: np.ndarray
+    """(m, 2) picks that are not particles."""
+    disputed: np.ndarray
+    """(d, 2) positions on which two persons contradict each other."""
+    junk: list[Stroke]
+    unsure: list[Stroke]
+    reviewed: bool
+    bad: bool
+    experiments: list[str]
+    """Experiments whose picks were corrected."""
+    given: MicrographCorrections
+    """Entry of the file that was saved last, for shape and pixel size."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of all that labels and truth depend on."""
+        arrays = [array.round(3).tolist() for array in (self.particles, self.removed, self.disputed)]
+        areas = [[stroke.plain() for stroke in area] for area in (self.junk, self.unsure)]
+        facts = [arrays, areas, self.placed.tolist(), self.reviewed, self.bad, self.given.shape_px]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+class Merged(NamedTuple):
+    """Corrected micrographs by name, and sentences about contradictions between persons."""
+
+    micrographs: dict[str, Corrected]
+    notices: list[str]
+
+
+def read_merged(patterns: Patterns, *, diameter_angstrom: float) -> Merged:
+    """Read and merge the files of one dataset.
+
+    Parameters
+    ----------
+    patterns : str or sequence of str
+        Paths and globs of the files.
+    diameter_angstrom : float
+        Particle diameter, in Å.
+    """
+    return merge_corrections(map(read_corrections, matching_files(patterns)), diameter_angstrom=diameter_angstrom)
+
+
+def unchanged(merged: Merged, digests: Mapping[str, str]) -> dict[str, Corrected]:
+    """Corrected micrographs with known digests, by name.
+
+    Raises
+    ------
+    UserError
+        If a file of corrections was changed since the digests were computed.
+    """
+    found = {name: one for name, one in merged.micrographs.items() if name in digests}
+    if {name: one.digest for name, one in found.items()} != dict(digests):
+        raise UserError("corrections: a file was changed while the workflow ran; call the same command again")
+    return found
+
+
+def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float) -> Merged:
+    """Merge the files of several persons.
+
+    Of one author and micrograph, the entry that was saved last counts. The changes of all authors are united. A
+    position that one author states to be a particle and another one states not to be is neither: it is ignored in
+    training and in the truth. Untouched picks on a micrograph that its author did not mark as reviewed state nothing.
+
+    Parameters
+    ----------
+    files : iterable of Corrections
+        Files of one dataset.
+    diameter_angstrom : float
+        Particle diameter, in Å.
+    """
+    merged, notices = {}, []
+    for name, entries in latest_entries(files).items():
+        diameter_px = diameter_angstrom / next(iter(entries.values()))[0].pixel_size_angstrom
+        experiments = sorted({experiment for _, experiment in entries.values()})
+        statements = [statement_of(author, one) for author, (one, _) in entries.items()]
+        merged[name], found = merge_statements(statements, experiments, same_px=SAME_DIAMETERS * diameter_px)
+        notices += [f"corrections of {name}: {sentence}" for sentence in found]
+    return Merged(merged, notices)
+
+
+def latest_entries(files: Iterable[Corrections]) -> dict[str, dict[str, tuple[MicrographCorrections, str]]]:
+    """Entry that counts, and its experiment, as {micrograph: {author: …}}; authors in the order of their last save."""
+    found: dict[str, dict[str, tuple[MicrographCorrections, str]]] = {}
+    for file in sorted(files, key=lambda file: file.saved_at, reverse=True):
+        for one in file.micrographs:
+            found.setdefault(one.micrograph, {}).setdefault(file.author, (one, file.experiment))
+    return dict(sorted(found.items()))
+
+
+def statement_of(author: str, one: MicrographCorrections) -> Statement:
+    """Particles and removed picks of one person's entry; picks in junk are removed."""
+    kept, moved = points(one.kept), points(one.moved, 4)
+    in_junk = covered(kept, one.junk)
+    added = np.concatenate([points(one.added), moved[:, 2:]])
+    removed = np.concatenate([points(one.removed), kept[in_junk]])
+    return Statement(author or NO_NAME, added, kept[~in_junk], removed, one)
+
+
+def merge_statements(
+    statements: Sequence[Statement], experiments: list[str], *, same_px: float
+) -> tuple[Corrected, list[str]]:
+    """Unite the statements about one micrograph.
+
+    Parameters
+    ----------
+    statements : sequence of Statement
+        One per author, the latest save first.
+    experiments : list of str
+        Experiments whose picks were corrected.
+    same_px : float
+        Distance within which two positions are one particle, in px.
+    """
+    xy = united([*(one.added for one in statements), *(one.kept for one in statements)], same_px)
+    said = np.array([says_particle(one, xy, same_px) for one in statements])
+    against = np.array([says_none(one, xy, same_px) for one in statements]) & ~said
+    disputed = said.any(axis=0) & against.any(axis=0)
+    gone = against.any(axis=0) & ~disputed
+    left, verdicts = ~disputed & ~gone, {one.given.verdict for one in statements} - {None}
+    placed = np.any([near_points(xy, one.added, same_px) for one in statements], axis=0)
+    removed = np.concatenate([one.removed for one in statements])
+    removed = removed[~near_points(removed, xy[disputed], same_px)]
+    merged = Corrected(
+        particles=xy[left],
+        placed=placed[left],
+        removed=removed,
+        disputed=xy[disputed],
+        junk=[stroke for one in statements for stroke in one.given.junk],
+        unsure=[stroke for one in statements for stroke in one.given.unsure],
+        reviewed=any(one.given.reviewed for one in statements),
+        bad="bad" in verdicts,
+        experiments=experiments,
+        given=statements[0].given,
+    )
+    notices = [*disputes(statements, xy, said, against), *silent_additions(statements, merged, same_px)]
+    return merged, notices + (["one author says good and another one bad; it is bad"] if len(verdicts) > 1 else [])
+
+
+def united(groups: Iterable[np.ndarray], same_px: float) -> np.ndarray:
+    """Positions (n, 2) of all groups; a position within `same_px` of one of an earlier group is left out."""
+    found = np.zeros((0, 2))
+    for group in groups:
+        found = np.concatenate([found, group[~near_points(group, found, same_px)]])
+    return found
+
+
+def says_particle(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
+    """Mask of the positions that a person states to be particles: placed, or kept on a reviewed micrograph.
+
+    Parameters
+    ----------
+    one : Statement
+        Statement of the person.
+    xy : (n, 2) array
+        Positions, in px.
+    same_px : float
+        Distance within which two positions are one particle, in px.
+    """
+    stated = np.concatenate([one.added, one.kept]) if one.given.reviewed else one.added
+    return near_points(xy, stated, same_px)
+
+
+def says_none(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
+    """Mask of the positions where a person removed a pick or brushed junk; parameters as in `says_particle`."""
+    return near_points(xy, one.removed, same_px) | covered(xy, one.given.junk)
+
+
+def disputes(statements: Sequence[Statement], xy: np.ndarray, said: np.ndarray, against: np.ndarray) -> Iterator[str]:
+    """Sentences about positions that one person states to be particles and another one states not to be.
+
+    Parameters
+    ----------
+    statements : sequence of Statement
+        One per author.
+    xy : (n, 2) array
+        Positions, in px.
+    said, against : (authors, n) bool arrays
+        Authors who state that there is a particle, and that there is none.
+    """
+    for (x, y), yes, no in zip(xy, said.T, against.T, strict=True):
+        if yes.any() and no.any():
+            names = [statements[int(votes.argmax())].author for votes in (yes, no)]
+            yield f"at {x:.0f}, {y:.0f} there is a particle for {names[0]} and none for {names[1]}; it is ignored"
+
+
+def silent_additions(statements: Sequence[Statement], merged: Corrected, same_px: float) -> Iterator[str]:
+    """Sentences about particles that one person placed where another one, who reviewed the micrograph, has none.
+
+    Parameters
+    ----------
+    statements : sequence of Statement
+        One per author.
+    merged : Corrected
+        United statements.
+    same_px : float
+        Distance within which two positions are one particle, in px.
+    """
+    placed = merged.particles[merged.placed]
+    for one in statements:
+        missing = ~near_points(placed, np.concatenate([one.added, one.kept]), same_px)
+        if one.given.reviewed and missing.any():
+            yield f"{missing.sum()} particles that others added are none for {one.author}, who reviewed it; they stay"
+
+
+def check_shapes(merged: Mapping[str, Corrected], shapes: Mapping[str, tuple[int, int]], *, place: str) -> None:
+    """Refuse corrections made on an image of another shape.
+
+    Parameters
+    ----------
+    merged : mapping of str to Corrected
+        Corrected micrographs, by name.
+    shapes : mapping of str to (int, int)
+        Rows and columns of the micrographs of the run, in px.
+    place : str
+        Key of the config that the error message names.
+    """
+    for name, one in merged.items():
+        if name in shapes and tuple(one.given.shape_px) != tuple(shapes[name]):
+            raise UserError(
+                f"{place}: {name} was corrected at {one.given.shape_px} pixels and has {list(shapes[name])} in this "
+                "run; correct the micrographs of this dataset"
+            )
+
+
+def corrected_coordinates(corrected: Mapping[str, Corrected]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Particles of corrected micrographs, and names, in the form of imported coordinates (`importing.Imported`)."""
+    tables = [coordinates_table([name] * len(one.particles), *one.particles.T) for name, one in corrected.items()]
+    empty = coordinates_table([], np.zeros(0), np.zeros(0))
+    rows = [("corrections", name, name, len(one.particles)) for name, one in corrected.items()]
+    names = pd.DataFrame(rows, columns=["path", "name", "micrograph", "n_coordinates"])
+    return pd.concat([table for table in tables if len(table)] or [empty], ignore_index=True), names
+
+
+def split_corrected(
+    trusted: Mapping[str, bool], *, train: object, validation: object, seed: int, source: str
+) -> pd.DataFrame:
+    """Parts of the corrected micrographs: as listed; else one of four validates, and the others train.
+
+    Only trusted micrographs validate, and at least one does. One alone trains and validates.
+
+    Parameters
+    ----------
+    trusted : mapping of str to bool
+        Corrected micrographs, and whether their unchanged area counts.
+    train, validation : object
+        Parts as the config gives them; only lists count.
+    seed : int
+        Seed of the draw.
+    source : str
+        Key of the config that the error message names.
+
+    Returns
+    -------
+    DataFrame
+        Columns micrograph, part.
+    """
+    if isinstance(train, list) and isinstance(validation, list):
+        return split_by_lists(trusted, train=train, validation=validation, test=[])
+    sure = [name for name, is_trusted in trusted.items() if is_trusted]
+    if not sure:
+        raise UserError(
+            f"{source}: no corrected micrograph is marked as reviewed, and one is needed to choose the epoch and the "
+            "threshold; go through one and mark it, or set trust to all"
+        )
+    n_validation = max(1, len(trusted) // PER_VALIDATION) if len(trusted) > 1 else 0
+    n_validation = min(n_validation, len(sure))
+    drawn = split_by_counts(sure, train=0, validation=n_validation, test=REST, seed=seed)
+    chosen = drawn.loc[drawn["part"] == "validation", "micrograph"].tolist()
+    training = sorted(set(trusted) - set(chosen))
+    rows = [(name, "train") for name in training] + [(name, "validation") for name in chosen or sure]
+    return pd.DataFrame(rows, columns=["micrograph", "part"])
