@@ -83,7 +83,7 @@ class CrispJob(PipelinerJob):
 
 
 class CrispAutopick(CrispJob):
-    """Picks, and maps of probabilities, of all micrographs of a star file."""
+    """Picks, and masks, of all micrographs of a star file."""
 
     PROCESS_NAME = "crisp.autopick"
     PROGRAM = "crisp_pick"
@@ -130,15 +130,15 @@ class CrispAutopick(CrispJob):
             in_continue=True,
         )
         self.joboptions["masks"] = BooleanJobOption(
-            label="Write maps of probabilities?",
+            label="Write masks?",
             default_value=True,
-            help_text="A map for every micrograph: probability of particle at every pixel of the working size.",
+            help_text="For every micrograph, a mask of the classes and a map of probabilities.",
             in_continue=True,
         )
         self.add_run_options()
 
     def create_output_nodes(self) -> None:
-        """Coordinates, and the list of the maps."""
+        """Coordinates, and the list of the masks."""
         self.add_output_node(PICKS, NODE_MICROGRAPHCOORDSGROUP, ["relion", "crisp", "autopick"])
         if self.joboptions["masks"].get_boolean():
             self.add_output_node(MASKS, NODE_IMAGE2DGROUPMETADATA, ["crisp", "mask"])

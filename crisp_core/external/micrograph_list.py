@@ -50,6 +50,7 @@ def read_micrograph_list(path: str | Path) -> MicrographList:
     names = table[NAME_LABEL].astype(str).tolist()
     for name in names:
         check_name_of_micrograph(path, name)
+    check_names_differ(path, names)
     return MicrographList(names, common_pixel_size(path, pixel_size_of_micrographs(path, table, blocks.get("optics"))))
 
 
@@ -62,6 +63,18 @@ def check_name_of_micrograph(path: str | Path, name: str) -> None:
         )
     if ".." in PurePosixPath(name).parts:
         raise UserError(f"{path}: {name} is outside of the project (..); link its folder into the project")
+
+
+def check_names_differ(path: str | Path, names: list[str]) -> None:
+    """Refuse micrographs of a list `path` whose names differ in their folders only, since CRISP would mix them up."""
+    stems = pd.Series(names, index=[micrograph_stem(name) for name in names])
+    twice = stems[stems.index.duplicated(keep=False)]
+    if len(twice):
+        first, second = twice.loc[[twice.index[0]]].iloc[:2]
+        raise UserError(
+            f"{path}: {first} and {second} have the same name without folders; pick them in two jobs (RELION's Subset "
+            "selection), or rename one"
+        )
 
 
 def common_pixel_size(path: str | Path, sizes: np.ndarray) -> float | None:

@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument("--threshold", type=float, help="minimum score, 0 to 1; default: the network's own threshold")
     options.add_argument("--pixel_size", type=float, help="Å/px; default: that of the star file or of the headers")
-    add_answer(options, "--masks", default="no", help="yes: also a map of probabilities for every micrograph")
+    add_answer(options, "--masks", default="no", help="yes: also a mask of classes and a map of probabilities each")
     add_answer(options, "--report", default="yes", help="no: picks alone, without report and sizes, which is faster")
     return options
 
@@ -151,12 +151,12 @@ def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
 
 
 def write_masks(folder: Path, names: dict[str, str]) -> None:
-    """List the maps of probabilities, if the run made them; `names` has the micrographs by stem."""
-    maps = {name: folder / RUN / f"maps/{stem}.mrc" for stem, name in names.items()}
-    found = {name: path.as_posix() for name, path in maps.items() if path.exists()}
-    if found:
-        table = pd.DataFrame({"rlnImageName": list(found.values()), "rlnMicrographName": list(found)})
-        write_blocks(folder / MASKS, {"masks": table.astype("str")})
+    """List the masks of classes and the maps of probabilities, if the run made them; `names` is by stem."""
+    paths = {stem: [(folder / RUN / kind / f"{stem}.mrc") for kind in ("class_maps", "maps")] for stem in names}
+    rows = [(*map(Path.as_posix, paths[stem]), name) for stem, name in names.items() if paths[stem][0].exists()]
+    if rows:
+        table = pd.DataFrame(rows, columns=["rlnImageName", "crispProbabilityMap", "rlnMicrographName"], dtype="str")
+        write_blocks(folder / MASKS, {"masks": table})
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ def test_a_list_gives_names_and_their_pixel_size(tmp_path):
     ("names", "sizes", "message"),
     [
         (["Import/job001/m.tif"], [1.5], r"m\.star: Import/job001/m\.tif is not an MRC file"),
+        (["x/a.mrc", "b.mrc", "y/a.mrc"], [1.5], "x/a.mrc and y/a.mrc have the same name without folders"),
         (["a.mrc", "b.mrc"], [1.5, 2], r"m\.star: has micrographs of 1\.5 and of 2 Å/px"),
     ],
 )
