@@ -26,6 +26,7 @@ from crisp_core.external.running import (
 from crisp_core.external.train import is_network_of_job, trained_folder
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.star import write_blocks
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.plan.unknown_diameters import read_estimate
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK
 from crisp_core.settings.command_line import AUTO, DATASET, EXPERIMENT
@@ -109,7 +110,8 @@ def pick(options: argparse.Namespace) -> None:
     run_workflow(folder, options, targets=targets(options))
     names = picked_names(folder, micrographs)
     picks = read_picks(folder)
-    write_picks(folder, picks[picks["micrograph"].isin(names)], names, micrographs_star=options.in_mics)
+    picks = picks[picks["micrograph"].isin(names)]
+    write_picks(folder, picks, names, micrographs_star=options.in_mics)
     write_masks(folder, names)
     write_output_nodes(folder, Path())
     say(f"{len(picks)} picks on {len(names)} micrographs: {folder / LIST}")
@@ -142,12 +144,11 @@ def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
         Micrographs of RELION's list.
     """
     refused = pd.concat([pd.read_csv(folder / path, sep="\t", dtype=str) for path in QUARANTINES])
-    reasons = {Path(path).name: reason for path, reason in zip(refused["path"], refused["reason"], strict=True)}
-    for name in micrographs.names:
-        if Path(name).name in reasons:
-            say(f"not picked: {name}: {reasons[Path(name).name]}")
+    reasons = dict(zip(map(micrograph_stem, refused["path"]), refused["reason"], strict=True))
     names = micrographs.by_stem()
-    return {stem: name for stem, name in names.items() if Path(name).name not in reasons}
+    for stem in names.keys() & reasons.keys():
+        say(f"not picked: {names[stem]}: {reasons[stem]}")
+    return {stem: name for stem, name in names.items() if stem not in reasons}
 
 
 def write_masks(folder: Path, names: dict[str, str]) -> None:

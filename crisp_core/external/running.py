@@ -160,7 +160,7 @@ def say(message: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {message}", flush=True)
 
 
-def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence[str] = ()) -> None:
+def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence[str]) -> None:
     """Run the workflow in the job's folder and print its progress; its whole output is in `crisp.log`.
 
     Parameters
@@ -170,7 +170,7 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
     options : Namespace
         Options of `add_job_options`.
     targets : sequence of str
-        Targets of the workflow; none is the default target.
+        Targets of the workflow.
 
     Raises
     ------
