@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from cryosparc.controllers.job import ExternalJobController
-from cryosparc.tools import CryoSPARC
+from cryosparc.tools import CryoSPARC, ExternalJobController
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from crisp_core.external.cryosparc import external_config
+from crisp_core.external.running import run_workflow, write_config
 from crisp_core.formats.cryosparc_job import exposures_entry, fill_output
-from crisp_core.settings.external_job import external_config, run_workflow
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--project", required=True, help="project, such as P3")
@@ -20,9 +20,10 @@ parser.add_argument("--workspace", required=True, help="workspace, such as W1")
 parser.add_argument("--exposures", nargs=2, required=True, metavar=("JOB", "OUTPUT"), help="J5 exposures_accepted")
 parser.add_argument("--particles", nargs=2, metavar=("JOB", "OUTPUT"), help="picks of some exposures, to train on")
 parser.add_argument("--diameter", type=float, required=True, help="longest extent of the particle, Å")
-parser.add_argument("--configfile", nargs="*", default=[], help="further settings of exposures/crisp")
+parser.add_argument("--settings", type=Path, help="config file whose settings are added to the job's own config")
 parser.add_argument("--folder", type=Path, help="folder of CRISP's results; by default crisp/ of the job's folder")
-parser.add_argument("--cores", type=int, default=8)
+parser.add_argument("--j", type=int, default=8, help="number of CPU cores")
+parser.add_argument("--gpu", help="GPUs such as 0 or 0:1, or none; default: those that PyTorch finds")
 
 
 def pick(job: ExternalJobController, project: Path, options: argparse.Namespace) -> None:
@@ -33,8 +34,8 @@ def pick(job: ExternalJobController, project: Path, options: argparse.Namespace)
     for name, path in files.items():
         job.load_input(name).save(path)
     entry = exposures_entry(files["exposures"], project=project)
-    config = external_config(entry, diameter_angstrom=options.diameter, particles=files.get("particles"))
-    run_workflow(config, folder, target="picks", cores=options.cores, configfiles=options.configfile)
+    write_config(folder, external_config(entry, diameter_angstrom=options.diameter, particles=files.get("particles")))
+    run_workflow(folder, options, targets=["picks"])
     picks = np.load(folder / "results/exposures/crisp/cryosparc/picks.cs")
     output = job.alloc_output("picks", picks["uid"])
     for field in fill_output(output, picks):
