@@ -6,6 +6,7 @@ crisp.createCorrectionLayer = (viewer, work, hand) => {
 
   // Junk is hatched and unsure areas are dotted, so that they differ without colours, too.
   function pattern(context, kind) {
+    if (patterns[kind]) return patterns[kind];
     const tile = Object.assign(document.createElement("canvas"), { width: 8, height: 8 }), pen = tile.getContext("2d");
     pen.fillStyle = COLORS[kind];
     pen.globalAlpha = 0.5;
@@ -13,7 +14,7 @@ crisp.createCorrectionLayer = (viewer, work, hand) => {
     pen.globalAlpha = 1;
     if (kind === "junk") for (let i = 0; i < 8; i++) pen.fillRect(i, 7 - i, 1, 2);
     else pen.fillRect(3, 3, 2, 2);
-    return (patterns[kind] ??= context.createPattern(tile, "repeat"));
+    return (patterns[kind] = context.createPattern(tile, "repeat"));
   }
 
   function tools(frame) {

@@ -91,7 +91,7 @@ crisp.createHand = (viewer, work) => {
   function down(event) {
     if (!viewer.editor || !viewer.state.pictures) return;
     canvas.setPointerCapture(event.pointerId);
-    Object.assign(hand, { isKeyboard: false });
+    hand.isKeyboard = false;
     if (event.pointerType === "touch") fingers.set(event.pointerId, onCanvas(event));
     const at = placeOf(event), start = onCanvas(event);
     if (fingers.size > 1) hand.act = { kind: "pinch" };

@@ -133,5 +133,5 @@ crisp.createSaving = (run, work, show) => {
   window.addEventListener("storage", (event) => {
     if (event.key === key) show("These picks are being corrected in another tab, too: close one of them, then reload the other.", true);
   });
-  return { start, save, saveTo, openFile, settle, state: saving, canPick: "showSaveFilePicker" in window, download: () => save(download) };
+  return { start, save, saveTo, openFile, settle, state: saving, canPick: "showSaveFilePicker" in window };
 };

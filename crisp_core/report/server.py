@@ -130,6 +130,12 @@ class Handler(SimpleHTTPRequestHandler):
         """Path of the requested file, for the methods that are inherited."""
         return str(self._file())
 
+    def send_head(self) -> Any:
+        """Open a file; a folder is always listed, since its index.html may be a link that leads out of the results."""
+        path = self._file()
+        is_listed = path.is_dir() and urlsplit(self.path).path.endswith("/")
+        return self.list_directory(str(path)) if is_listed else super().send_head()
+
     def _get(self) -> None:
         path = self._file()
         if path.name != CORRECTIONS or not (path.parent / PAGE).is_file():

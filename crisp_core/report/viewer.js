@@ -283,7 +283,7 @@ const crisp = {};
     // The first of the test part is what a reader wants to see.
     const first = run.micrographs.findIndex((micrograph) => micrograph.part === "test");
     show(Math.max(0, first));
-    return Object.assign(shared, { key, draw, show, one, isOn: on, frame, setView, pan, zoomTo, state, root, stage, canvas, article, out, onPicture, onMicrograph });
+    return Object.assign(shared, { key, draw, show, one, isOn: on, frame, setView, pan, state, root, canvas, onPicture, onMicrograph });
   }
 
   const article = document.querySelector("article");

@@ -34,7 +34,8 @@ def folder(tmp_path):
     (run / "report.html").write_text("<p>page</p>")
     (run / "picks.star").write_text("data_\n")
     (tmp_path / "secret.txt").write_text("secret")
-    (run / "outside").symlink_to(tmp_path / "secret.txt")
+    for link in ("outside", "index.html"):
+        (run / link).symlink_to(tmp_path / "secret.txt")
     return tmp_path / "results"
 
 
@@ -64,7 +65,7 @@ def test_it_serves_the_folder_and_lists_it(server):
     status, headers, content = ask(server, "/d/e/report.html")
     assert (status, content) == (200, b"<p>page</p>") and headers["Content-Type"] == "text/html"
     assert headers["Referrer-Policy"] == "no-referrer" and headers["Cross-Origin-Resource-Policy"] == "same-origin"
-    assert b"picks.star" in ask(server, "/d/e/")[2]
+    assert b"picks.star" in ask(server, "/d/e/")[2] and ask(server, "/d/e")[0] == 301
     assert ask(server, "/d/e/report.html", "HEAD")[::2] == (200, b"")
     assert ask(server, "/none.html")[0] == 404
 
@@ -86,6 +87,7 @@ def test_the_address_is_on_this_machine_alone_and_has_a_new_token(server, folder
         "/d/..%2f..%2fsecret.txt",
         "/d/e/../../../secret.txt",
         "/d/e/outside",
+        "/d/e/index.html",
         "//etc/passwd",
         "/%2fetc/passwd",
         "/d/e/%00",
