@@ -232,12 +232,13 @@ const crisp = {};
 
     // Move the picture by a distance on the screen, in CSS px.
     function pan(dx, dy) {
+      if (state.zoom === 1) return;
       const { scale } = frame(), unit = window.devicePixelRatio || 1, { width, height } = one();
       setView(state.zoom, state.x - (dx * unit) / (scale * width), state.y - (dy * unit) / (scale * height));
     }
 
     function drag(event) {
-      if (event.buttons && state.zoom !== 1 && !shared.editor) pan(event.movementX, event.movementY);
+      if (event.buttons && !shared.editor) pan(event.movementX, event.movementY);
     }
 
     async function copy(button) {
