@@ -8,14 +8,13 @@ FOLDER/sizes.md has the table; docs/sizes.md explains it.
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from cleaning import seen_micrographs
 from general import networks_of
 from general_sets import SETS
 from general_tables import markdown
 
-from crisp_core.picking.sizes import LONG_AXIS, estimate_size, whole_picks
+from crisp_core.picking.sizes import EXTENTS_PER_OUTLINE, estimate_size
 
 TESTS = ("proteins", "proteins-half-snr", "empiar-10017", "empiar-10146")
 
@@ -36,11 +35,9 @@ def main() -> None:
         for group, own in micrographs.groupby("group"):
             found, extent = picks[picks["micrograph"].isin(own["micrograph"])], own["diameter_angstrom"].iloc[0]
             estimate = estimate_size(found)
-            sizes = {"extent": extent, "estimate": estimate.diameter_angstrom, "low": estimate.low_angstrom}
-            ratio, high = estimate.diameter_angstrom / extent, np.quantile(whole_picks(found)[LONG_AXIS], 0.95) / extent
-            rows.append(
-                {"set": name, "particle": group, **sizes, "ratio": ratio, "q95 / extent": high, "n": len(found)}
-            )
+            ratio = estimate.diameter_angstrom / extent
+            shares = {"outline / extent": ratio, "estimate / extent": EXTENTS_PER_OUTLINE * ratio}
+            rows.append({"set": name, "particle": group, "extent": extent, **shares, "n_picks": len(found)})
     table = pd.DataFrame(rows)
     table.to_csv(folder / "sizes.tsv", sep="\t", index=False, float_format="%.4g")
     (folder / "sizes.md").write_text(markdown(rows, {key: key for key in rows[0]}) + "\n")

@@ -151,8 +151,9 @@ def test_the_interval_narrows_with_the_micrographs():
 
 def test_box_and_mask_follow_from_the_estimate():
     row = suggest_sizes(shapes_table(5, 150, 0), pixel_size=1.5, given_angstrom=180).iloc[0]
-    assert row[["diameter_angstrom", "box_px", "box_angstrom"]].tolist() == pytest.approx([150, 150, 225])
-    assert row["mask_angstrom"] == pytest.approx(165)
+    # outlines of 150 Å are those of a particle of 174 Å
+    assert row[["diameter_angstrom", "low_angstrom", "high_angstrom"]].tolist() == pytest.approx([174] * 3)
+    assert row[["box_px", "box_angstrom", "mask_angstrom"]].tolist() == pytest.approx([180, 270, 191.4])
     assert suggest_sizes(shapes_table(1, 150, 0, n=19), pixel_size=1.5, given_angstrom=180)["box_px"].isna().all()
 
 
