@@ -99,6 +99,7 @@ use rule local_run_job as autopick with:
     input:
         micrographs="results/{dataset}/micrographs.tsv",
         picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        excluded=ask(curation.all_excluded),
     output:
         index="results/{dataset}/{experiment}/autopick.star",
         coordinates=directory("results/{dataset}/{experiment}/autopick"),

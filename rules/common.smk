@@ -15,6 +15,7 @@ from crisp_core.plan import (
     batches,
     corrections,
     ctf_files,
+    curation,
     datasets,
     digests,
     experiments,

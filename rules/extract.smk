@@ -6,6 +6,7 @@ use rule run_job as extract with:
         ctf=ask(ctf_files.imported_ctf),
         picks="results/{dataset}/{experiment}/picks/{batch}.star",
         sizes=ask(experiments.suggested_box),
+        excluded=ask(curation.excluded),
     output:
         stack="results/{dataset}/{experiment}/particles/{batch}.mrcs",
         particles="results/{dataset}/{experiment}/particles/{batch}.star",
@@ -55,6 +56,7 @@ use rule local_run_job as cryosparc_picks with:
         exposures=ask(datasets.optional_file, "exposures"),
         micrographs="results/{dataset}/micrographs.tsv",
         picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
+        excluded=ask(curation.all_excluded),
     output:
         picks="results/{dataset}/{experiment}/cryosparc/picks.cs",
         group="results/{dataset}/{experiment}/cryosparc/picks.csg",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.coordinates.cryolo import write_cbox_files
 from crisp_core.formats.cryosparc import write_coordinates_only
 from crisp_core.formats.relion_autopick import write_autopick
@@ -18,9 +19,14 @@ log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
 picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
+excluded = read_excluded(snakemake.input.excluded)
+micrographs, (picks, _) = (
+    micrographs[~micrographs["micrograph"].isin(list(excluded))],
+    without_excluded(picks, excluded),
+)
 star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
 write_autopick(snakemake.output.index, snakemake.output.coordinates, picks, star_paths)
 write_coordinates_only(snakemake.output.coordinates_only, picks, star_paths)
 sizes = {"size_px": dataset["diameter_px"], "pixel_size": dataset["pixel_size"]}
 write_cbox_files(Path(snakemake.output.cbox), picks, star_paths, **sizes)
-log.info("%d picks on %d micrographs", len(picks), len(micrographs))
+log.info("%d picks on %d micrographs, %d micrographs excluded", len(picks), len(micrographs), len(excluded))

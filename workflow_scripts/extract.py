@@ -2,6 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.relion_ctf import read_micrographs_ctf
@@ -23,9 +26,12 @@ for path in snakemake.input.sizes:
     settings["box_angstrom"] = read_suggested_box(path)
 boxes = choose_boxes(pixel_size, dataset["diameter_angstrom"], **settings)
 ctf, groups = read_micrographs_ctf(snakemake.input.ctf[0]) if snakemake.input.ctf else (None, None)
+picks, excluded = without_excluded(
+    read_coordinates_star(snakemake.input.picks), read_excluded(snakemake.input.excluded)
+)
 extracted = extract_stack(
     snakemake.output.stack,
-    read_coordinates_star(snakemake.input.picks),
+    picks,
     snakemake.params.micrographs,
     boxes,
     pixel_size=pixel_size,
@@ -45,4 +51,5 @@ write_extracted_star(
     ctf=ctf,
     groups=groups,
 )
-extracted.dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)
+dropped = pd.concat([excluded, extracted.dropped]) if len(excluded) else extracted.dropped
+dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)

@@ -1,30 +1,22 @@
 """Quality of micrographs: measures of the image, its classes and its picks, and a verdict from thresholds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import scipy
-from scipy import ndimage
 
 from crisp_core.classes import BACKGROUND, CARBON, CLASSES, CONTAMINANT, PARTICLE
-from crisp_core.evaluation.settings import CurationSettings
+from crisp_core.evaluation.image_quality import IMAGE_MEASURES, image_measures
+from crisp_core.evaluation.settings import VERDICTS, CurationSettings
 from crisp_core.formats.arrays import Grid
 
-GOOD, DOUBTFUL, BAD = "good", "doubtful", "bad"
-# Gaussian filters whose differences are the bands, in particle diameters: the fine band has the particle's outline and
-# the noise, the coarse one blotches of a particle's size and more
-FINE_BAND_DIAMETERS = (0.06, 0.2)
-COARSE_BAND_DIAMETERS = (0.4, 1.6)
-GRADIENT_DIAMETERS = 3.0
-# band of the power spectrum whose direction is measured, in cycles/px; coarser waves are those of ice and film
-DIRECTION_BAND = (0.1, 0.4)
-# an image with a smaller usable share has no measures
-USABLE_SHARE_MIN = 0.1
+GOOD, DOUBTFUL, BAD = VERDICTS
+CTF_COLUMNS = ("ctf_resolution_angstrom", "ctf_figure_of_merit", "defocus_angstrom", "astigmatism_angstrom")
 MEASURES = (
-    *("particle_share", "contaminant_share", "carbon_share", "empty_share", "ice_gradient", "mottle", "direction"),
-    *("n_picks", "picks_per_um2", "picked_share", "median_score", "aggregation"),
+    *("particle_share", "contaminant_share", "carbon_share", "empty_share", *IMAGE_MEASURES, "dark_per_particle"),
+    *("ice_ring", "n_picks", "picks_per_um2", "picked_share", "median_score", "aggregation", *CTF_COLUMNS),
 )
 
 
@@ -46,72 +38,6 @@ def class_shares(label: np.ndarray, valid: np.ndarray, classes: Sequence[str]) -
         f"{name}_share": float(np.mean(inside == number)) if CLASSES[number] in classes and inside.size else np.nan
         for name, number in numbers.items()
     }
-
-
-def image_measures(image: np.ndarray, usable: np.ndarray, *, diameter_px: float) -> dict[str, float]:
-    """Ice gradient, mottle and direction of an image; NaN where too little of it is usable.
-
-    Parameters
-    ----------
-    image : (h, w) array
-        Prepared micrograph, in any unit.
-    usable : (h, w) bool array
-        Area that is valid and no carbon.
-    diameter_px : float
-        Particle diameter in px of the image.
-
-    Returns
-    -------
-    dict
-        ``ice_gradient``: standard deviation after a low pass of three diameters, relative to the fine band's;
-        ``mottle``: standard deviation of the coarse band relative to the fine band's, large in crystalline ice;
-        ``direction``: second angular moment of the power spectrum (0 to 1), large with drift and astigmatic blur.
-    """
-    usable = np.asarray(usable, dtype=bool)
-    if usable.mean() < USABLE_SHARE_MIN:
-        return dict.fromkeys(("ice_gradient", "mottle", "direction"), np.nan)
-    widths = (*FINE_BAND_DIAMETERS, *COARSE_BAND_DIAMETERS, GRADIENT_DIAMETERS)
-    finest, fine, coarse, coarsest, slow = (lowpass(image, usable, width * diameter_px) for width in widths)
-    detail = max(float((finest - fine)[usable].std()), 1e-6)
-    return {
-        "ice_gradient": float(slow[usable].std()) / detail,
-        "mottle": float((coarse - coarsest)[usable].std()) / detail,
-        "direction": power_direction(np.where(usable, image - coarse, 0.0)),
-    }
-
-
-def lowpass(image: np.ndarray, usable: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Gaussian low pass of an image (h, w) over its usable area alone (normalized convolution).
-
-    Parameters
-    ----------
-    image : (h, w) array
-        Image.
-    usable : (h, w) bool array
-        Area that counts.
-    sigma_px : float
-        Standard deviation of the Gaussian, in px.
-    """
-    weight = ndimage.gaussian_filter(usable.astype(np.float32), sigma_px)
-    values = np.where(usable, image, 0).astype(np.float32)
-    return ndimage.gaussian_filter(values, sigma_px) / np.maximum(weight, 1e-3)
-
-
-def power_direction(image: np.ndarray) -> float:
-    """Magnitude (0 to 1) of the second angular moment of an image's power, after division by its mean per frequency.
-
-    It is 0 for isotropic power and 1 for waves of one direction.
-    """
-    window = np.hanning(image.shape[0])[:, None] * np.hanning(image.shape[1])
-    power = np.abs(np.fft.rfft2((image - image.mean()) * window)) ** 2
-    rows, columns = np.fft.fftfreq(image.shape[0])[:, None], np.fft.rfftfreq(image.shape[1])
-    radius, angle = np.hypot(rows, columns), np.arctan2(rows, columns)
-    # the column of frequency 0 has both halves of its waves, all others one
-    band = (radius >= DIRECTION_BAND[0]) & (radius < DIRECTION_BAND[1]) & (columns > 0)
-    rings = (radius[band] * min(image.shape)).astype(int)
-    mean = np.bincount(rings, power[band]) / np.maximum(np.bincount(rings), 1)
-    relative = power[band] / np.maximum(mean[rings], 1e-30)
-    return float(abs(np.mean(relative * np.exp(2j * angle[band]))))
 
 
 def pick_measures(picks: pd.DataFrame, *, area_px: float, diameter_px: float, pixel_size: float) -> dict[str, float]:
@@ -158,7 +84,7 @@ def measure_micrograph(
     grid: Grid,
     diameter_angstrom: float,
 ) -> dict[str, float]:
-    """All measures of a micrograph.
+    """All measures of a micrograph that come from its prepared image, its classes and its picks.
 
     Parameters
     ----------
@@ -176,42 +102,124 @@ def measure_micrograph(
     valid = np.asarray(valid, dtype=bool)
     scale = np.prod(grid.full_shape) / np.prod(grid.shape)
     pixel_size = grid.pixel_size / np.sqrt(scale)
-    usable = valid & (label != CARBON)
-    return {
-        **class_shares(label, valid, classes),
-        **image_measures(image, usable, diameter_px=diameter_angstrom / grid.pixel_size),
-        **pick_measures(
-            picks,
-            area_px=float(valid.sum() * scale),
-            diameter_px=diameter_angstrom / pixel_size,
-            pixel_size=pixel_size,
-        ),
-    }
+    of_image = image_measures(
+        image, valid, diameter_px=diameter_angstrom / grid.pixel_size, particle=np.asarray(label) == PARTICLE
+    )
+    of_picks = pick_measures(
+        picks,
+        area_px=float(valid.sum() * scale),
+        diameter_px=diameter_angstrom / pixel_size,
+        pixel_size=pixel_size,
+    )
+    picked = of_picks["picked_share"]
+    per_particle = of_image["dark_share"] / picked if picked else np.nan
+    return {**class_shares(label, valid, classes), **of_image, "dark_per_particle": per_particle, **of_picks}
 
 
 class Rule(NamedTuple):
-    """Rule of the verdict: a measure, its direction, and its words."""
+    """Rule of the verdict.
+
+    Attributes
+    ----------
+    measure, setting : str
+        Column of curation.tsv, and setting with its pair of thresholds.
+    too_low : bool
+        Whether low values are refused, not high ones.
+    kind : str
+        Kind of micrograph that the rule finds.
+    words : str
+        Reason, with the value.
+    applies : callable
+        Whether the rule counts, by the measures and the settings; always by default.
+    worst : str
+        Worst verdict of the rule.
+    """
 
     measure: str
     setting: str
     too_low: bool
+    kind: str
     words: str
+    applies: Callable[[Mapping[str, float], CurationSettings], bool] = lambda measures, settings: True
+    worst: str = BAD
 
 
+def is_patchy(measures: Mapping[str, float], settings: CurationSettings) -> bool:
+    """Whether blotches are in some places only: crystalline ice is everywhere, aggregates and cracks are not."""
+    return bool(measures.get("patchiness", np.nan) > settings.patchiness_max)
+
+
+def is_even(measures: Mapping[str, float], settings: CurationSettings) -> bool:
+    """Whether blotches are everywhere."""
+    return not is_patchy(measures, settings)
+
+
+def has_structure(measures: Mapping[str, float], settings: CurationSettings) -> bool:
+    """Whether waves of a particle's size are so strong that particles may have been overlooked."""
+    limit = settings.overlooked_signal_min
+    return limit is not None and bool(measures.get("ice_signal", np.nan) >= limit)
+
+
+def has_no_structure(measures: Mapping[str, float], settings: CurationSettings) -> bool:
+    """Whether no sign of overlooked particles is there."""
+    return not has_structure(measures, settings)
+
+
+def is_sparse(measures: Mapping[str, float], settings: CurationSettings) -> bool:
+    """Whether few particles were found: where there are many, there is ice, as in a simulation with white noise."""
+    limits = settings.picked_share_min
+    return limits is None or not bool(measures.get("picked_share", np.nan) >= limits[0])
+
+
+# the first rule that a micrograph breaks names its kind; so the kinds that make other measures meaningless come first
 RULES = (
-    Rule("picked_share", "picked_share_min", True, "few particles: picks cover {value:.2%} of the area"),
-    Rule("contaminant_share", "contaminant_share_max", False, "contaminants cover {value:.0%} of the area"),
-    Rule("carbon_share", "carbon_share_max", False, "carbon or film covers {value:.0%} of the area"),
-    Rule("mottle", "mottle_max", False, "blotches as of crystalline or dirty ice: coarse / fine contrast {value:.2f}"),
-    Rule("ice_gradient", "ice_gradient_max", False, "uneven ice: slow / fine contrast {value:.2f}"),
-    Rule("direction", "direction_max", False, "drift or directed blur: direction of the power {value:.2f}"),
-    Rule("aggregation", "aggregation_max", False, "{value:.0%} of the picks touch another pick"),
-    Rule("median_score", "median_score_min", True, "weak picks: median score {value:.2f}"),
+    *(
+        Rule("mottle", "mottle_max", False, kind, f"{words}: coarse / fine contrast {{value:.2f}}", applies)
+        for kind, words, applies in (
+            ("contaminated", "aggregates, cracks or contaminants in some places", is_patchy),
+            ("crystalline ice", "blotches everywhere, as of crystalline ice", is_even),
+        )
+    ),
+    Rule("ice_ring", "ice_ring_max", False, "crystalline ice", "ring of crystalline ice: {value:.2f} at 3.7 Å"),
+    Rule("ice_signal", "ice_signal_min", True, "no ice", "no ice: ice / counting noise {value:.2f}", is_sparse),
+    *(
+        Rule("picked_share", "picked_share_min", True, kind, f"{words}: picks cover {{value:.2%}} of the area", *more)
+        for kind, words, more in (
+            ("no particles", "few particles", (has_no_structure,)),
+            ("no particles", "few picks, but strong structure; check the diameter", (has_structure, DOUBTFUL)),
+        )
+    ),
+    Rule(
+        *("dark_per_particle", "dark_per_particle_max", False, "contaminated"),
+        "contaminants: dark objects cover {value:.2f} times the area of the picks",
+    ),
+    Rule(
+        *("contaminant_share", "contaminant_share_max", False, "contaminated"),
+        "contaminants cover {value:.0%} of the area",
+    ),
+    Rule("carbon_share", "carbon_share_max", False, "carbon", "carbon or film covers {value:.0%} of the area"),
+    Rule("ice_gradient", "ice_gradient_max", False, "uneven ice", "uneven ice: slow / fine contrast {value:.2f}"),
+    Rule("direction", "direction_max", False, "drift", "drift or directed blur: direction of the power {value:.2f}"),
+    Rule("aggregation", "aggregation_max", False, "aggregated", "{value:.0%} of the picks touch another pick"),
+    Rule("median_score", "median_score_min", True, "weak picks", "weak picks: median score {value:.2f}"),
+    Rule("ctf_resolution_angstrom", "ctf_resolution_max", False, "CTF", "CTF fits to {value:.1f} Å only"),
+    Rule("ctf_figure_of_merit", "ctf_figure_of_merit_min", True, "CTF", "poor CTF fit: figure of merit {value:.3g}"),
+    Rule("defocus_angstrom", "defocus_min", True, "CTF", "defocus {value:.0f} Å"),
+    Rule("defocus_angstrom", "defocus_max", False, "CTF", "defocus {value:.0f} Å"),
+    Rule("astigmatism_angstrom", "astigmatism_max", False, "CTF", "astigmatism {value:.0f} Å"),
 )
 
 
-def judge(measures: Mapping[str, float], settings: CurationSettings) -> tuple[str, str]:
-    """Verdict on a micrograph, and its reason in words; a measure that is NaN gives none.
+class Verdict(NamedTuple):
+    """Verdict on a micrograph: good, doubtful or bad; its kind, empty where it is good; its reasons, worst first."""
+
+    verdict: str
+    kind: str
+    reason: str
+
+
+def judge(measures: Mapping[str, float], settings: CurationSettings) -> Verdict:
+    """Verdict on a micrograph with its kind and its reasons in words; a measure that is NaN gives none.
 
     Parameters
     ----------
@@ -219,27 +227,65 @@ def judge(measures: Mapping[str, float], settings: CurationSettings) -> tuple[st
         Measures by name, as in curation.tsv.
     settings : CurationSettings
         Thresholds: pairs of a doubtful and a bad value; None turns a rule off.
-
-    Returns
-    -------
-    (str, str)
-        ``good``, ``doubtful`` or ``bad``, and the reasons, those for bad first.
     """
-    reasons: dict[str, list[str]] = {BAD: [], DOUBTFUL: []}
+    found: dict[str, list[tuple[str, str]]] = {BAD: [], DOUBTFUL: []}
     for rule in RULES:
-        value, bounds = measures.get(rule.measure, np.nan), getattr(settings, rule.setting)
-        if bounds is None or pd.isna(value):
-            continue
-        doubtful, bad = (value < bound if rule.too_low else value > bound for bound in bounds)
-        if doubtful or bad:
-            reasons[BAD if bad else DOUBTFUL].append(rule.words.format(value=value))
-    verdict = next((name for name, found in reasons.items() if found), GOOD)
-    return verdict, "; ".join(reasons[BAD] + reasons[DOUBTFUL])
+        value = measures.get(rule.measure, np.nan)
+        verdict = verdict_of_rule(rule, value, getattr(settings, rule.setting))
+        if verdict != GOOD and rule.applies(measures, settings):
+            found[verdict].append((rule.kind, rule.words.format(value=value)))
+    reasons = found[BAD] + found[DOUBTFUL]
+    verdict = next((name for name, broken in found.items() if broken), GOOD)
+    return Verdict(verdict, reasons[0][0] if reasons else "", "; ".join(words for _, words in reasons))
+
+
+def verdict_of_rule(rule: Rule, value: float, bounds: Sequence[float] | None) -> str:
+    """Verdict of one rule, whether or not it applies.
+
+    Parameters
+    ----------
+    rule : Rule
+        One of `RULES`.
+    value : float
+        Its measure.
+    bounds : (float, float) or None
+        Values from which a micrograph is doubtful, and bad; None turns the rule off.
+    """
+    if bounds is None or pd.isna(value):
+        return GOOD
+    doubtful, bad = (value < bound if rule.too_low else value > bound for bound in bounds)
+    return rule.worst if bad else DOUBTFUL if doubtful else GOOD
 
 
 def add_verdicts(table: pd.DataFrame, settings: CurationSettings) -> pd.DataFrame:
-    """Add the columns verdict and reason, after the first, to a table of measures with one row per micrograph."""
+    """Add columns after the first to a table of measures with one row per micrograph: verdict, kind, reason, excluded.
+
+    `excluded` says why the micrograph is excluded from what is extracted; it is empty for the others.
+    """
+    judged = table.copy()
     verdicts = [judge(row, settings) for row in table.to_dict("records")]
-    judged = table.assign(verdict=[verdict for verdict, _ in verdicts], reason=[reason for _, reason in verdicts])
-    first, *others = table.columns
-    return judged[[first, "verdict", "reason", *others]]
+    names = table["micrograph"].tolist()
+    columns = {name: [getattr(each, name) for each in verdicts] for name in Verdict._fields}
+    columns["excluded"] = [exclusion(name, each.verdict, settings) for name, each in zip(names, verdicts, strict=True)]
+    for position, (column, values) in enumerate(columns.items(), start=1):
+        judged.insert(position, column, pd.Series(values, index=table.index, dtype="str"))
+    return judged
+
+
+def exclusion(name: str, verdict: str, settings: CurationSettings) -> str:
+    """Why a micrograph is excluded from what is extracted; empty if it is not. Lists of names override verdicts.
+
+    Parameters
+    ----------
+    name : str
+        Name of the micrograph.
+    verdict : str
+        Its verdict; empty for another program's picks, which have none.
+    settings : CurationSettings
+        Excluded verdicts, and lists of names.
+    """
+    if name in settings.exclude_micrographs:
+        return "listed in exclude_micrographs"
+    if name in settings.keep_micrographs or verdict not in settings.exclude:
+        return ""
+    return f"verdict {verdict}"

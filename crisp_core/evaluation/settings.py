@@ -1,8 +1,8 @@
 """Settings of the curation of micrographs and of the comparison by resolution."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from crisp_core.sections import (
     TWO,
@@ -35,6 +35,7 @@ def _ordered(*, falling: bool) -> AfterValidator:
     return AfterValidator(check)
 
 
+VERDICTS = ("good", "doubtful", "bad")
 # values from which a micrograph is doubtful, and bad
 Maxima = Annotated[list[NonNegative], TWO, _ordered(falling=False)] | None
 Minima = Annotated[list[NonNegative], TWO, _ordered(falling=True)] | None
@@ -117,17 +118,57 @@ class CurationSettings(Section):
     turns the rule off.
     """
 
-    picked_share_min: Minima = [0.02, 0.005]
+    exclude: Annotated[list[Literal["doubtful", "bad"]], UNIQUE] = []
+    """Verdicts whose micrographs are excluded from particles and from the coordinates for RELION and cryoSPARC.
+
+    Examples
+    --------
+        - [bad]
+        - [doubtful, bad]
+    """
+
+    exclude_micrographs: Annotated[list[str], UNIQUE] = []
+    """Names of micrographs that are excluded whatever their verdict.
+
+    Examples
+    --------
+        - [Falcon_2012_06_12-14_33_35_0]
+    """
+
+    keep_micrographs: Annotated[list[str], UNIQUE] = []
+    """Names of micrographs that are kept whatever their verdict.
+
+    Examples
+    --------
+        - [Falcon_2012_06_12-15_17_31_0]
+    """
+
+    picked_share_min: Minima = [0.03, 0.02]
     """Minimum share of the valid area that the discs of the picks cover."""
+
+    overlooked_signal_min: NonNegative | None = 5.0
+    """`ice_signal` from which a micrograph with few picks is doubtful, not bad: particles may be overlooked."""
+
+    dark_per_particle_max: Maxima = [0.1, 0.2]
+    """Maximum area of dark objects that are not particles, relative to the area of the picks."""
 
     contaminant_share_max: Maxima = [0.1, 0.3]
     """Maximum share of the valid area that is predicted contaminant."""
 
-    carbon_share_max: Maxima = [0.4, 0.75]
+    carbon_share_max: Maxima = [0.6, 1.0]
     """Maximum share of the valid area that is predicted carbon or film."""
 
-    mottle_max: Maxima = [0.6, 0.7]
+    mottle_max: Maxima = [0.4, 0.45]
     """Maximum contrast of blotches (0.4 to 1.6 particle diameters), relative to that of fine detail (0.06 to 0.2)."""
+
+    patchiness_max: NonNegative = 3.7
+    """`patchiness` above which blotches are contaminants, aggregates or cracks; below, they are crystalline ice."""
+
+    ice_ring_max: Maxima = [1.5, 2.0]
+    """Maximum power of the rings of crystalline ice (3.4 to 3.95 Å), relative to that on both sides."""
+
+    ice_signal_min: Minima = [1.5, 1.4]
+    """Minimum power of waves of a particle's size, relative to that of counting noise; it is 1 without ice."""
 
     ice_gradient_max: Maxima = [2.0, 4.0]
     """Maximum contrast of slow changes (three particle diameters and more), relative to that of fine detail."""
@@ -140,3 +181,25 @@ class CurationSettings(Section):
 
     median_score_min: Minima = None
     """Minimum median score of the picks."""
+
+    ctf_resolution_max: Maxima = [8.0, 12.0]
+    """Maximum resolution in Å to which the CTF fits (rlnCtfMaxResolution of the CTF file)."""
+
+    ctf_figure_of_merit_min: Minima = None
+    """Minimum figure of merit of the CTF fit (rlnCtfFigureOfMerit); its scale is that of the program that fitted."""
+
+    defocus_min: Minima = None
+    """Minimum mean defocus, in Å."""
+
+    defocus_max: Maxima = None
+    """Maximum mean defocus, in Å."""
+
+    astigmatism_max: Maxima = [2000.0, 4000.0]
+    """Maximum difference of the two defocus values, in Å."""
+
+    @model_validator(mode="after")
+    def _listed_once(self) -> Self:
+        both = sorted(set(self.keep_micrographs) & set(self.exclude_micrographs))
+        if both:
+            raise mistake(f"{both[0]} is in keep_micrographs and in exclude_micrographs; remove it from one list")
+        return self

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
@@ -15,6 +16,14 @@ from crisp_core.formats.relion_labels import CTF_LABELS, NAME_LABEL, PHASE_COLUM
 from crisp_core.formats.relion_pixel_sizes import pixel_size_of_micrographs
 from crisp_core.formats.star import as_table, numbers_or_nan, read_blocks, write_blocks
 from crisp_core.formats.stems import micrograph_stem, paths_of_stems
+
+# columns of `read_ctf_quality`
+QUALITY_LABELS = {
+    "ctf_resolution_angstrom": "rlnCtfMaxResolution",
+    "ctf_figure_of_merit": "rlnCtfFigureOfMerit",
+    "defocus_u": "rlnDefocusU",
+    "defocus_v": "rlnDefocusV",
+}
 
 
 class MicrographsCtf(NamedTuple):
@@ -53,6 +62,32 @@ def read_micrographs_ctf(path: str | Path) -> MicrographsCtf:
     numbers = {column: numbers_or_nan(path, micrographs, label) for label, column in labels.items()}
     groups, group_of = optics_groups(path, blocks.get("optics"), micrographs)
     return MicrographsCtf(pd.DataFrame({"micrograph": stems, **numbers, "optics_group": group_of}), groups)
+
+
+def read_ctf_quality(path: str | Path) -> pd.DataFrame:
+    """Quality of the CTF fits in a `micrographs_ctf.star`.
+
+    Returns
+    -------
+    pd.DataFrame
+        In the order of the file: micrograph (stem), ctf_resolution_angstrom, ctf_figure_of_merit, mean
+        defocus_angstrom, and astigmatism_angstrom (their difference); NaN where the file has no such column or number.
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or has no micrographs.
+    """
+    _, micrographs = _blocks_of_micrographs(path)
+    found = {
+        column: numbers_or_nan(path, micrographs, label) if label in micrographs else np.full(len(micrographs), np.nan)
+        for column, label in QUALITY_LABELS.items()
+    }
+    u, v = found.pop("defocus_u"), found.pop("defocus_v")
+    stems = pd.Series([micrograph_stem(name) for name in micrographs[NAME_LABEL]], dtype="str")
+    return pd.DataFrame(
+        {"micrograph": stems, **found, "defocus_angstrom": (u + v) / 2, "astigmatism_angstrom": np.abs(u - v)}
+    )
 
 
 def read_ctf_sources(path: str | Path) -> pd.DataFrame:

@@ -29,9 +29,11 @@ def training_runs(plan: Plan) -> list[str]:
 def picks(plan: Plan) -> list[str]:
     """Files of the picks of all runs for RELION, cryoSPARC, crYOLO and pipelines, and the micrographs they name."""
     exported = [run for run in plan.runs if plan.dataset(split_run(run)[0]).exposures is not None]
+    with_ctf = [run for run in plan.runs if plan.dataset(split_run(run)[0]).ctf is not None]
     return [
         *of_runs(["autopick.star", "coordinates_only.star", "summaries"], plan.runs),
         *of_runs(["cryosparc/picks.cs"], exported),
+        *of_runs(["micrographs_selected.star"], with_ctf),
         *of_runs(["micrographs"], plan.run_datasets),
     ]
 

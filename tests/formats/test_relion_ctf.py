@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core.errors import UserError
-from crisp_core.formats.relion_ctf import MicrographsCtf, read_ctf_sources, read_micrographs_ctf, write_micrographs_ctf
+from crisp_core.formats.relion_ctf import (
+    MicrographsCtf,
+    read_ctf_quality,
+    read_ctf_sources,
+    read_micrographs_ctf,
+    write_micrographs_ctf,
+)
 from crisp_core.formats.relion_groups import used_groups
 from crisp_core.formats.relion_labels import CTF_LABELS, PHASE_COLUMN
 from crisp_core.formats.stems import micrograph_stem
@@ -156,3 +162,18 @@ def test_bad_ctf_files_are_refused(tmp_path, rows, labels, message):
     path = ctf_star(tmp_path / "ctf.star", rows, labels or "rlnMicrographName rlnDefocusU rlnDefocusV rlnDefocusAngle")
     with pytest.raises(UserError, match=rf"ctf\.star: {message}"):
         read_micrographs_ctf(path)
+
+
+def test_quality_of_ctf_fits_is_read_where_the_file_has_it(tmp_path):
+    labels = "rlnMicrographName rlnDefocusU rlnDefocusV rlnCtfFigureOfMerit rlnCtfMaxResolution"
+    rows = ["job/a.mrc 16000 15000 0.13 4.8", "job/b.mrc 15000 16000 nan inf"]
+    table = read_ctf_quality(ctf_star(tmp_path / "ctf.star", rows, labels)).set_index("micrograph")
+    assert table.loc["a"].to_dict() == {
+        "ctf_resolution_angstrom": 4.8,
+        "ctf_figure_of_merit": 0.13,
+        "defocus_angstrom": 15500,
+        "astigmatism_angstrom": 1000,
+    }
+    assert table.loc["b"].dropna().to_dict() == {"defocus_angstrom": 15500, "astigmatism_angstrom": 1000}
+    without = read_ctf_quality(ctf_star(tmp_path / "ctf.star", ["job/a.mrc 16000 15000 0 0 1"]))
+    assert without["ctf_resolution_angstrom"].isna().all()

@@ -4,6 +4,7 @@ The picks come from files, so that the run trains nothing.
 """
 
 import os
+import re
 
 import mrcfile
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import starfile
 import tifffile
+import yaml
 from PIL import Image
 
 from crisp_core.formats.mrc import write_mrc
@@ -170,6 +172,32 @@ def test_bad_lines_and_another_pixel_size_cost_their_micrographs_alone(mixed):
     )
     page = (mixed / RESULTS / "given/report.html").read_text()
     assert "Files that contradict the config" in page and "rlnVoltage is 200" in page and "set scale to 2" in page
+
+
+def test_excluded_micrographs_leave_what_is_extracted_and_come_back(mixed):
+    names = ("given/particles.star", "given/autopick.star", "given/coordinates_only.star", "given/dropped.tsv")
+    names += ("given/micrographs_selected.star", "given/particles/0000.mrcs")
+    before = {name: (mixed / RESULTS / name).read_bytes() for name in names}
+    everything = (mixed / "ctf.star").read_text()
+    rows = [line for line in everything.splitlines(keepends=True) if line.startswith("job/")]
+    config = yaml.safe_load((mixed / "mixed.yaml").read_text())
+    config["experiments"]["given"]["curation"] = {"exclude_micrographs": ["plain"]}
+    write_config(mixed / "excluding.yaml", config)
+    targets = ["particles", f"{RESULTS}/given/dropped.tsv"]
+    run_snakemake("--cores", "2", "--configfile", "excluding.yaml", "--", *targets, cwd=mixed)
+    for name in names[:3]:
+        kept = (mixed / RESULTS / name).read_text()
+        assert "tiff" in kept and "plain" not in kept
+    dropped = table(mixed, "given/dropped").set_index("micrograph").loc["plain"]
+    assert (dropped["reason"], dropped["n_picks"]) == ("micrograph excluded: listed in exclude_micrographs", 12)
+    # coarse is quarantined, and the picture has no line
+    gone = [row for row in rows if "plain" in row or "coarse" in row]
+    selected = (mixed / RESULTS / "given/micrographs_selected.star").read_text()
+    assert selected == "".join(line for line in everything.splitlines(keepends=True) if line not in gone)
+    output = run_snakemake("--cores", "2", "--configfile", "mixed.yaml", "--", *targets, cwd=mixed)
+    assert {name: (mixed / RESULTS / name).read_bytes() for name in names} == before
+    rules = set(re.findall(r"^(?:local)?rule (\w+):", output.stderr + output.stdout, re.M))
+    assert "extract" in rules and not rules & {"prepare", "import_picks", "import_ctf", "pick_with_program"}
 
 
 def test_a_replaced_micrograph_is_not_cut_at_its_old_picks(mixed):
