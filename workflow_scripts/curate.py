@@ -18,3 +18,6 @@ table = add_verdicts(table, CurationSettings.of(snakemake.params.curation))
 table.to_csv(snakemake.output[0], sep="\t", index=False)
 for verdict, n in table["verdict"].value_counts().items():
     log.info("%d micrographs are %s", n, verdict)
+log.info("%d micrographs are excluded", (table["excluded"] != "").sum())
+for column in table.columns[table.isna().all()]:
+    log.info("%s is empty: nothing to measure it from", column)

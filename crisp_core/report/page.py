@@ -18,7 +18,14 @@ from crisp_core.evaluation.performance import rule_costs
 from crisp_core.figures.registry import BY_NAME, figure_of_file
 from crisp_core.report.contact import sheet_facts, sheet_orders
 from crisp_core.report.previews import png_file_uri
-from crisp_core.report.tables import counts_by_reason, first_row, pooled_rows, table_rows
+from crisp_core.report.tables import (
+    counts_by_reason,
+    empty_columns,
+    first_row,
+    pooled_rows,
+    table_rows,
+    value_counts,
+)
 
 FOLDER = Path(__file__).parent
 # scripts of the page of a run, in this order, and styles of all pages
@@ -108,6 +115,8 @@ def template_environment() -> Environment:
         "pooled": pooled_rows,
         "first_row": first_row,
         "by_reason": counts_by_reason,
+        "empty_columns": empty_columns,
+        "value_counts": value_counts,
         "figure_entry": figure_of_file,
     }
     environment.globals["figure_entries"] = BY_NAME

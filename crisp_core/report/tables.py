@@ -1,6 +1,7 @@
 """Tables of the report page as plain data."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,21 @@ def counts_by_reason(dropped: Mapping[str, list]) -> list[tuple[str, int]]:
 def first_row(table: Mapping[str, list]) -> dict[str, Any]:
     """Return the first row of a table as a dictionary."""
     return dict(zip(table["columns"], table["rows"][0], strict=True))
+
+
+def empty_columns(table: Mapping[str, list]) -> list[str]:
+    """Columns of a table without any value, such as measures for which a run has no data."""
+    return [
+        column
+        for i, column in enumerate(table["columns"])
+        if all(row[i] is None or row[i] == "" for row in table["rows"])
+    ]
+
+
+def value_counts(table: Mapping[str, list], column: str) -> dict[str, int]:
+    """Number of rows by the value of a column, in the order of the first rows; rows without a value do not count."""
+    index = table["columns"].index(column)
+    return dict(Counter(row[index] for row in table["rows"] if row[index]))
 
 
 def pooled_rows(table: Mapping[str, list] | None) -> list[dict[str, Any]]:

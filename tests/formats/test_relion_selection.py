@@ -20,9 +20,9 @@ _rlnSphericalAberration #5
 _rlnAmplitudeContrast #6
 _rlnMicrographPixelSize #7
 opticsGroup1            1     1.0540   300.000000     2.700000     0.100000     1.0540
- 
-
 """
+# RELION ends a table with a blank
+OPTICS += " \n\n\n"
 MICROGRAPHS = """# version 30001
 
 data_micrographs
