@@ -10,7 +10,7 @@ of the general network. `suggested` takes the first ones of `suggest_micrographs
 alone; `random` draws other micrographs for each seed. Row 0 is the general network as it comes.
 
 EMPIAR-10017: pool of the 8 training and validation micrographs of examples/empiar-10017.yaml, its 4 test micrographs.
-simulated: 8 and 4 micrographs of 5a1a of 1024² at a signal-to-noise ratio of 0.0025; the general network
+simulated: 8 and 4 micrographs of 5a1a of 1024² at a signal-to-noise ratio of 0.001; the general network
 never saw this structure.
 
 A part is a row of FOLDER/suggest.tsv as soon as it is scored; a part whose row is there is passed over.
@@ -107,7 +107,7 @@ def simulated_micrographs(data: Path) -> Iterator[tuple[str, np.ndarray, float, 
     path = data / "maps/sim_5a1a_bgal_D2_3.54A_80.mrc"
     volume = read_density(str(path), pixel_size=WORKING_PIXEL_SIZE, **options)
     for i in range(12):
-        made = simulate_micrograph(volume, name=f"suggest_{i}", **{**SIMULATION, "snr": 0.0025, "seed": 1})
+        made = simulate_micrograph(volume, name=f"suggest_{i}", **{**SIMULATION, "snr": 0.001, "seed": 1})
         yield f"suggest_{i}", made.image, WORKING_PIXEL_SIZE, made.coordinates[["x", "y"]].to_numpy()
 
 

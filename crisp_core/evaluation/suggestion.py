@@ -82,7 +82,7 @@ def suggest_micrographs(
     Returns
     -------
     DataFrame
-        Columns rank, micrograph, worth, uncertainty, turn_disagreement, unusual, reason; the most valuable first.
+        Columns rank, micrograph, uncertainty, turn_disagreement, unusual, reason; the most valuable first.
     """
     table = doubt.merge(curation, on="micrograph", how="left", validate="one_to_one")
     shares = [name for name in SHARES if name in table and table[name].notna().any()]
@@ -93,14 +93,13 @@ def suggest_micrographs(
     places = z.to_numpy() / np.sqrt(z.shape[1])
     known = [np.flatnonzero(table["micrograph"] == name)[0] for name in corrected if name in set(table["micrograph"])]
     chosen = choose_diverse(worth, places, known, n)
-    found = table.iloc[[row for row, _ in chosen]][["micrograph", *DOUBTS, "unusual"]].reset_index(drop=True)
+    found = table.iloc[chosen][["micrograph", *DOUBTS, "unusual"]].reset_index(drop=True)
     found.insert(0, "rank", np.arange(1, len(found) + 1))
-    found.insert(2, "worth", [value for _, value in chosen])
-    return found.assign(reason=[reason_of(z.iloc[row]) for row, _ in chosen])
+    return found.assign(reason=[reason_of(z.iloc[row]) for row in chosen])
 
 
-def choose_diverse(worth: np.ndarray, places: np.ndarray, known: list[int], n: int) -> list[tuple[int, float]]:
-    """Rows in the order of their worth and their distance from the rows before, with the sum of both.
+def choose_diverse(worth: np.ndarray, places: np.ndarray, known: list[int], n: int) -> list[int]:
+    """Rows in the order of their worth plus their distance from the nearest row before.
 
     Parameters
     ----------
@@ -113,16 +112,14 @@ def choose_diverse(worth: np.ndarray, places: np.ndarray, known: list[int], n: i
     n : int
         Largest number of rows.
     """
-    chosen: list[tuple[int, float]] = []
+    chosen: list[int] = []
     for _ in range(min(n, int(np.isfinite(worth).sum()))):
-        before = [*known, *(row for row, _ in chosen)]
-        apart = np.zeros(len(worth))
+        before, apart = [*known, *chosen], np.zeros(len(worth))
         if before:
             apart = np.linalg.norm(places[:, None] - places[before], axis=2).min(axis=1)
         total = worth + apart
-        total[[row for row, _ in chosen]] = -np.inf
-        best = int(total.argmax())
-        chosen.append((best, float(total[best])))
+        total[chosen] = -np.inf
+        chosen.append(int(total.argmax()))
     return chosen
 
 
