@@ -161,9 +161,9 @@ def merge_statements(
     same_px : float
         Distance within which two positions are one particle, in px.
     """
-    xy = united([*(one.added for one in statements), *(one.kept for one in statements)], same_px)
+    xy = united(statements, same_px)
     said = np.array([says_particle(one, xy, same_px) for one in statements])
-    against = np.array([says_none(one, xy, same_px) for one in statements]) & ~said
+    against = np.array([says_none(one, xy, same_px) for one in statements])
     disputed = said.any(axis=0) & against.any(axis=0)
     gone = against.any(axis=0) & ~disputed
     left, verdicts = ~disputed & ~gone, {one.given.verdict for one in statements} - {None}
@@ -186,11 +186,13 @@ def merge_statements(
     return merged, notices + (["one author says good and another one bad; it is bad"] if len(verdicts) > 1 else [])
 
 
-def united(groups: Iterable[np.ndarray], same_px: float) -> np.ndarray:
-    """Positions (n, 2) of all groups; a position within `same_px` of one of an earlier group is left out."""
-    found = np.zeros((0, 2))
-    for group in groups:
-        found = np.concatenate([found, group[~near_points(group, found, same_px)]])
+def united(statements: Sequence[Statement], same_px: float) -> np.ndarray:
+    """Positions (n, 2) of all authors, placed ones first; one within `same_px` of another author's is left out."""
+    groups = [(i, xy) for key in ("added", "kept") for i, one in enumerate(statements) for xy in [getattr(one, key)]]
+    found, authors = np.zeros((0, 2)), np.zeros(0, dtype=int)
+    for author, xy in groups:
+        new = xy[~near_points(xy, found[authors != author], same_px)]
+        found, authors = np.concatenate([found, new]), np.concatenate([authors, np.full(len(new), author)])
     return found
 
 
@@ -211,8 +213,12 @@ def says_particle(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
 
 
 def says_none(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
-    """Mask of the positions where a person removed a pick or brushed junk; parameters as in `says_particle`."""
-    return near_points(xy, one.removed, same_px) | covered(xy, one.given.junk)
+    """Mask of the positions where a person removed a pick or brushed junk, and has no particle of their own.
+
+    Parameters as in `says_particle`.
+    """
+    own = near_points(xy, np.concatenate([one.added, one.kept]), same_px)
+    return (near_points(xy, one.removed, same_px) | covered(xy, one.given.junk)) & ~own
 
 
 def disputes(statements: Sequence[Statement], xy: np.ndarray, said: np.ndarray, against: np.ndarray) -> Iterator[str]:

@@ -41,6 +41,15 @@ def test_a_person_may_replace_a_pick_by_a_better_centred_one():
     assert particles(found) == [(52, 50)]
 
 
+@pytest.mark.parametrize("reviewed", [True, False])
+def test_what_one_person_says_stays_to_the_letter(reviewed):
+    """A removed duplicate beside its particle, and neighbours nearer than half a diameter."""
+    one = entry(kept=[[50, 50], [56, 50]], added=[[50, 56]], removed=[[52, 52]], reviewed=reviewed)
+    found = merged(file("A", one))
+    assert particles(found) == [(50, 50), (50, 56), (56, 50)] and not found.notices
+    assert found.micrographs["mic0"].removed.tolist() == [[52, 52]]
+
+
 def test_a_pick_in_junk_is_removed():
     junk = [{"radius_px": 8, "points": [[0, 50], [100, 50]]}]
     one = merged(file("A", entry(kept=[[40, 45], [40, 60]], junk=junk))).micrographs["mic0"]
