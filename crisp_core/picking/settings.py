@@ -13,10 +13,8 @@ from crisp_core.sections import TWO, NonNegative, Section, Share, mistake
 Finder = Annotated[str | dict[str, Any], WithJsonSchema(choice_schema(FINDERS, others=("search",)))]
 
 
-# Rules that need the outline of a pick.
-OUTLINE_KEYS = ("size_angstrom", "axis_ratio_max", "solidity_min")
-# Keys of `removal` that change no candidate, so that the search for centers does not depend on them.
-CLEANING_KEYS = (*OUTLINE_KEYS, "score_min", "rank")
+# Keys of `removal` for measured picks alone, so that the search for centers does not depend on them.
+CLEANING_KEYS = ("size_angstrom", "axis_ratio_max", "solidity_min", "score_min", "rank")
 Rank = Literal["score", "size", "solidity", "roundness", "junk_distance"]
 
 

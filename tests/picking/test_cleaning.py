@@ -1,5 +1,7 @@
 """Cleaning of picks: every removed pick is listed with its reason."""
 
+from typing import get_args
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from crisp_core.formats.relion_coordinates import read_coordinates_star, write_c
 from crisp_core.formats.relion_labels import JUNK_DISTANCE_LABEL
 from crisp_core.picking.cleaning import RANKS, clean_picks, rank_particles, with_junk_distance, with_reasons
 from crisp_core.picking.removal import Sorted
-from crisp_core.picking.settings import RemovalSettings
+from crisp_core.picking.settings import Rank, RemovalSettings
 from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS, SOLIDITY
 from tests.plan.configs import config
 
@@ -80,6 +82,7 @@ def test_particles_are_ranked_from_the_best_and_keep_their_order_where_they_are_
     ]
     assert rank_particles(rows, "size")["micrograph"].tolist()[0] == "large"
     assert rank_particles(rows, "junk_distance")["micrograph"].tolist()[0] == "not measured"
+    assert tuple(RANKS) == get_args(Rank)
     for rank in RANKS:
         assert sorted(rank_particles(rows, rank)["micrograph"]) == sorted(rows["micrograph"])
         assert rank_particles(rows.iloc[:0], rank).empty
