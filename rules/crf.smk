@@ -17,6 +17,28 @@ use rule train as train_crf with:
         resume=below_prefix("results/{network}/training/last_crf.pt"),
 
 
+use rule network_job as tune_crf with:
+    input:
+        network=ask(networks.before_crf),
+        splits=ask(networks.training_splits),
+        images=ask(networks.training_files, "results/{dataset}/images/{batch}.h5"),
+        labels=ask(networks.training_files, "results/{dataset}/labels/{batch}.h5"),
+    output:
+        network="results/{network}/crf.pt",
+        table="results/{network}/tuning_crf.tsv",
+    pathvars:
+        job="train_crf",
+    wildcard_constraints:
+        network=one_of(networks.tuned(PLAN)),
+    threads: 2
+    params:
+        **run_script("tune_crf"),
+        training=ask_value(networks.training_section, "training"),
+        prediction=ask_value(networks.training_section, "prediction", "tiles_per_step"),
+        datasets=ask_value(networks.training_sources),
+        seed=ask_value(networks.training_seed),
+
+
 use rule plot_training as plot_training_crf with:
     input:
         history="results/{network}/history_crf.tsv",

@@ -54,12 +54,22 @@ def has_own_network(experiment: ExperimentSettings) -> bool:
 
 def finetuned(plan: Plan) -> list[str]:
     """Those of `trainable` that are trained further, with a CRF or as its control."""
-    return [folder for folder in trainable(plan) if training_of(plan, folder).settings.crf.type != "none"]
+    return [folder for folder in trainable(plan) if crf_type(plan, folder) not in ("none", "tune")]
+
+
+def tuned(plan: Plan) -> list[str]:
+    """Those of `trainable` for which a CRF is searched without training."""
+    return [folder for folder in trainable(plan) if crf_type(plan, folder) == "tune"]
 
 
 def with_crf(plan: Plan) -> list[str]:
-    """Those of `finetuned` that have a CRF."""
-    return [folder for folder in finetuned(plan) if training_of(plan, folder).settings.crf.type != "control"]
+    """Those of `trainable` that have a CRF."""
+    return [folder for folder in trainable(plan) if crf_type(plan, folder) not in ("none", "control")]
+
+
+def crf_type(plan: Plan, folder: str) -> str:
+    """Return the type of the CRF of a network."""
+    return training_of(plan, folder).settings.crf.type
 
 
 def training_splits(plan: Plan, *, network: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import truth_remark
-from crisp_core.plan.networks import centers_file, checkpoint, is_searched, network_folder, trained_run
+from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import shipped_record
@@ -135,7 +135,8 @@ def training_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
     """
     plots = [f"results/{network_folder(plan, dataset, experiment)}/plots/training.png"]
     last = Path(checkpoint(plan, dataset, experiment))
-    return plots + ([f"{last.parent.as_posix()}/plots/training_crf.png"] if last.name == "crf.pt" else [])
+    trained_further = last.parent.relative_to("results").as_posix() in finetuned(plan)
+    return plots + ([f"{last.parent.as_posix()}/plots/training_crf.png"] if trained_further else [])
 
 
 def report_run(plan: Plan, *, run: str) -> dict[str, Any]:

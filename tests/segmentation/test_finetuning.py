@@ -52,6 +52,18 @@ def with_crf(network, crf, n_labels, *, tile_px=64):
     return finetuning.with_crf(network, crf, n_labels, diameter_px=DIAMETER_PX, tile_px=tile_px)
 
 
+def test_a_search_takes_no_values_beside_it():
+    assert section(type="tune").plain()["type"] == "tune"
+    with pytest.raises(ValidationError, match="type tune searches its own values and does not use gamma_diameters"):
+        section(type="tune", gamma_diameters=0.2)
+
+
+def test_a_factor_of_the_logits_changes_the_unary_term_alone():
+    logits = torch.randn(1, 2, 8, 8)
+    layer = CrfLayer(LayerSettings(solver="mean_field", appearance=0, smoothness=0, unary_scale=0.3), 2)
+    torch.testing.assert_close(layer(logits).exp(), (0.3 * logits).softmax(1))
+
+
 def test_the_settings_of_the_layer_follow_from_type_solver_and_diameter():
     default = {"initial_weight": 0.5}
     assert layer_settings(section(type="logits"), 2) == LayerSettings(**default)

@@ -77,7 +77,7 @@ class CrfLayer(nn.Module):
             logits = logits.to(self.log_alpha.dtype)
             if self.settings.share_of_start() == 1:
                 return logits.log_softmax(1)
-            return solve(logits, self.terms(logits, features), self.solver())
+            return solve(self.settings.unary_scale * logits, self.terms(logits, features), self.solver())
 
     def terms(self, logits: torch.Tensor, features: torch.Tensor | None = None) -> list[Term]:
         """Prepare the kernels with couplings."""

@@ -82,6 +82,9 @@ class LayerSettings(InferenceSettings):
     gamma_px: Positive = 2.5
     """Standard deviation γ of the smoothness kernel, in px."""
 
+    unary_scale: Positive = 1.0
+    """Factor of the logits; below 1, the neighbours count more."""
+
     lowpass_px: NonNegative = 2.0
     """For features intensity: standard deviation of the Gaussian that smooths the image, in px; 0 is off."""
 
@@ -107,9 +110,10 @@ class LayerSettings(InferenceSettings):
 class FinetuningSettings(Section):
     """Further training of a trained network."""
 
-    type: Literal["none", "control", "intensity", "logits", "learned"] = "none"
+    type: Literal["none", "control", "intensity", "logits", "learned", "tune"] = "none"
     """Features by which the CRF compares pixels: intensity of the micrograph, logits, or learned ones. control trains
-    the network for as many epochs without a CRF; none does not train further."""
+    the network for as many epochs without a CRF; tune trains nothing and searches a CRF on the validation part; none
+    does not train further."""
 
     epochs: Count = 50
     """Number of epochs of the further training; everything else is as in training."""
@@ -156,6 +160,15 @@ class CrfSettings(InferenceSettings, FinetuningSettings):
             if old in given:
                 raise mistake(renamed_length(old, new, given[old]), kind="unknown_key")
         return {**PAPER, **given} if given.get("preset") == "paper" else given
+
+    @model_validator(mode="after")
+    def _nothing_beside_tune(self) -> "CrfSettings":
+        """Refuse values that a search would not use."""
+        defaults = {name: field.default for name, field in CrfSettings.model_fields.items()}
+        given = [name for name, value in self if name != "type" and value != defaults[name]]
+        if self.type == "tune" and given:
+            raise mistake(f"type tune searches its own values and does not use {given[0]}; leave it out")
+        return self
 
 
 PAPER = {
