@@ -78,6 +78,9 @@ class Finder(Options):
     grid: ClassVar[Mapping[str, tuple[float, ...]]] = {}
     """Values of the parameters that the search tries, in all combinations."""
 
+    more: ClassVar[tuple[Mapping[str, float], ...]] = ()
+    """Parameters of further settings that the search tries."""
+
     name: str = ""
 
     def find(self, seen: FinderMap) -> np.ndarray:
@@ -97,15 +100,17 @@ class Finder(Options):
 
     @classmethod
     def settings(cls) -> list[Self]:
-        """All settings of the grid, the first parameter changing slowest."""
+        """All settings of the grid, the first parameter changing slowest, and the further ones."""
         combinations = product(*cls.grid.values())
-        return [cls.model_validate(dict(zip(cls.grid, values, strict=True))) for values in combinations]
+        of_grid = [dict(zip(cls.grid, values, strict=True)) for values in combinations]
+        return [cls.model_validate(parameters) for parameters in (*of_grid, *cls.more)]
 
     def shown(self) -> dict[str, float]:
         """Parameters for tables: those that the search varies, and those that differ from their default."""
         fields = type(self).model_fields
         values = {key: getattr(self, key) for key in fields if key != "name"}
-        return {key: value for key, value in values.items() if key in self.grid or value != fields[key].default}
+        varied = set(self.grid).union(*self.more)
+        return {key: value for key, value in values.items() if key in varied or value != fields[key].default}
 
     def __str__(self) -> str:
         """Name and shown parameters, such as ``nms (cell_diameters 0.5, min_distance_diameters 0.4)``."""
