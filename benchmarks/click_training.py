@@ -244,9 +244,9 @@ def pick_score(maps: dict[str, np.ndarray], micrographs: dict[str, dict[str, np.
 
 
 def cells(seeds: Sequence[int]) -> Iterator[Cell]:
-    """Yield the trainings in an order in which a part of the table is useful: three kinds of the first seed first."""
+    """Yield the trainings in an order in which a part of the table is useful: set by set, the default disc last."""
     for seed in seeds:
-        yield from (Cell(name, kind, seed) for kind in KINDS[:3] for name in SETS)
+        yield from (Cell(name, kind, seed) for name in SETS for kind in KINDS[:3])
     yield from (Cell(name, KINDS[3], seed) for seed in seeds for name in SETS)
 
 

@@ -1,6 +1,8 @@
 """Accuracy of label source clicks, and of networks that are trained on its labels.
 
     python benchmarks/clicks.py labels [--sets bgal …] [--seeds 1 2 3]
+    python benchmarks/clicks.py choice
+    python benchmarks/clicks.py picture docs/pictures/clicks.png
     python benchmarks/clicks.py train FOLDER [--seeds 1 2 3] [--lock FILE]
 
 `labels` prints IoU of the labels with the true outlines, over all pixels: the CRF with the default settings; its
@@ -8,6 +10,10 @@ control (see benchmarks/click_labels.py) with fixed lengths and with those that 
 default disc; the best disc, whose radius needs the truth. A simulated set has two micrographs of 1024² for each seed,
 and Li's threshold of the clean micrograph as the truth. EMPIAR-10146: the truth is a disc of 82 px around each drawn
 centre. EMPIAR-10017: CASSPER's class labels. Real data are read from ../shared/data or CRISP_TEST_DATA.
+
+`choice` prints, for eight simulated micrographs of 640² on which the method of the choice was selected, IoU with the
+settings that are chosen from the micrograph, with fixed ones, and with the best of all; and IoU of the control, fixed
+and best.
 
 `train` is described in benchmarks/click_training.py. It resumes: call it again for the cells that are missing.
 """
@@ -24,12 +30,14 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.click_labels import BEST_DISC_RADII, CONTROL, control_label, crf_label
+from benchmarks.click_picture import draw_steps
 from benchmarks.click_training import train_cells
 from benchmarks.reconstruction import DATA, MAP, SIMULATION, WORKING_PIXEL_SIZE, real_samples
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.images import read_micrograph
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.geometry import rescaled_xy
+from crisp_core.labels.click_choice import candidates
 from crisp_core.labels.discs import disc_label
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.labels.thresholds import threshold_label
@@ -137,6 +145,58 @@ def measure(samples: list[Sample]) -> dict[str, float]:
     }
 
 
+def crowd(path: Path, diameter: float, snr: float, seed: int) -> Sample:
+    """Return a micrograph of 640² with about as many particles as fit.
+
+    Parameters
+    ----------
+    path : Path
+        Density.
+    diameter : float
+        Diameter of the particle, Å.
+    snr : float
+        Signal-to-noise ratio of the simulation.
+    seed : int
+        Seed of the simulation.
+    """
+    options = {"volume_pixel_size": None, "resolution_angstrom": 8.0, "downloads": DownloadSettings()}
+    volume = read_density(str(path), pixel_size=WORKING_PIXEL_SIZE, **options)
+    n = 50 if diameter < 200 else 25
+    changes = {"shape": (640, 640), "n_particles": (n, n), "min_distance_angstrom": 0.83 * diameter}
+    changes |= {"margin_angstrom": diameter / 2, "snr": snr, "seed": seed}
+    made = simulate_micrograph(volume, name=f"t{seed}", **{**SIMULATION, **changes})
+    ready = prepare(made.image, WORKING_PIXEL_SIZE, working_pixel_size=WORKING_PIXEL_SIZE)
+    truth = threshold_label(made.ctf_free, method="li").astype(bool)
+    xy = made.coordinates[["x", "y"]].to_numpy()
+    return Sample(ready.image, ready.valid.astype(bool), xy, diameter / WORKING_PIXEL_SIZE, WORKING_PIXEL_SIZE, truth)
+
+
+CHOICE = (
+    *((MAP, 180.0, snr, seed) for snr, seed in ((0.005, 11), (0.0012, 12), (0.02, 14), (0.0025, 15), (0.005, 17))),
+    *((MAP, 180.0, 0.0025, 18), (ELONGATED, 300.0, 0.005, 13), (ELONGATED, 300.0, 0.0015, 16)),
+)
+
+
+def print_choice() -> None:
+    """Print a row for each micrograph of `CHOICE`."""
+    for path, diameter, snr, seed in CHOICE:
+        sample = crowd(path, diameter, snr, seed)
+        place = (sample.image, sample.valid, sample.xy, sample.diameter_px)
+        chosen = crf_label(*place, ClickSettings())
+        fixed = {
+            (each.lowpass_diameters, each.weight): iou([sample], [crf_label(*place, each).instances > 0])
+            for each in candidates(ClickSettings())
+        }
+        lengths = product(LOW_PASSES, SMOOTHINGS)
+        control = {each: iou([sample], [control_label(*place, *each).instances > 0]) for each in lengths}
+        name = (chosen.lowpass_diameters, chosen.weight)
+        print(f"{path.name} SNR {snr}: chosen {name} {iou([sample], [chosen.instances > 0]):.3f},", end=" ")
+        print(
+            f"(0.06, 2) {fixed[0.06, 2]:.3f}, (0.08, 3) {fixed[0.08, 3]:.3f}, best {max(fixed.values()):.3f};", end=" "
+        )
+        print(f"control {control[CONTROL]:.3f}, best {max(control.values()):.3f}", flush=True)
+
+
 def print_labels(sets: Sequence[str], seeds: Sequence[int]) -> None:
     """Print a row for each set and seed."""
     for name in sets:
@@ -152,7 +212,9 @@ def main() -> None:
     """Run a part of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
-    labels, training = parts.add_parser("labels"), parts.add_parser("train")
+    labels, picture, training = (parts.add_parser(name) for name in ("labels", "picture", "train"))
+    parts.add_parser("choice")
+    picture.add_argument("file", type=Path)
     labels.add_argument("--sets", nargs="+", default=[*SIMULATED, *REAL], choices=[*SIMULATED, *REAL])
     training.add_argument("folder", type=Path)
     training.add_argument("--lock", type=Path)
@@ -161,6 +223,11 @@ def main() -> None:
     given = parser.parse_args()
     if given.part == "labels":
         print_labels(given.sets, given.seeds)
+    elif given.part == "choice":
+        print_choice()
+    elif given.part == "picture":
+        sample = next(apoferritin())
+        draw_steps(given.file, sample.image, sample.valid, sample.xy, sample.diameter_px)
     else:
         train_cells(given.folder, given.seeds, given.lock)
 

@@ -1,4 +1,4 @@
-"""Does a CRF that nothing trains help the general network on real data? `python benchmarks/crf_tune.py [--tile-px 320]`.
+"""Does a CRF without training help the general network on real data? `python benchmarks/crf_tune.py [--tile-px 320]`.
 
 Settings as of `crf: {type: tune}`: those of the CRF and of its control (smoothing and threshold) are chosen on all
 micrographs but one, and count on that one. EMPIAR-10017: CASSPER's class labels, red as particle, and green, which may

@@ -29,7 +29,7 @@ def predict(
     ----------
     network : Module
         In evaluation mode, on `device`: logits (b, labels, h, w) from images (b, 1, h, w). That of a `CrfNetwork`
-        sees a tile at a time; the seams that this leaves are blended (docs/crf.md).
+        sees a tile at a time; the seams that this leaves are blended (docs/crf-layer.md).
     image : (height, width) float32 array
     tile_px, overlap_px : int
         Largest side of a tile and the least overlap of neighbours, in pixels of the image: see `tiles.tiling`.

@@ -154,6 +154,17 @@ def test_a_crf_is_the_experiments_own_while_the_network_is_shared():
     assert targets.networks(asked) == ["results/mine/crf/crf.pt", "results/mine/unet/network.pt"]
 
 
+def test_a_tuned_crf_predicts_and_nothing_trains_it():
+    asked = plan(run=["mine/crf"], experiments={"crf": {"extend": "unet", "crf": {"type": "tune"}}})
+    assert networks.predictor(asked, "mine", "crf") == "results/mine/crf/crf.pt"
+    assert networks.tuned(asked) == networks.with_crf(asked) == ["mine/crf"] and networks.finetuned(asked) == []
+    # there is no history to draw
+    assert targets.training_evaluations(asked, "mine", "crf") == [
+        "results/mine/unet/plots/training.png",
+        "results/mine/crf/plots/crf.png",
+    ]
+
+
 def test_a_network_with_a_crf_predicts_after_it():
     crf = {"both": BOTH["both"] | {"crf": {"type": "control"}}}
     asked = plan(ROWS, run=["mine/named"], networks=crf, experiments=NAMED)

@@ -127,6 +127,12 @@ def test_a_run_has_a_quarantine_of_its_own_and_a_dataset_none_of_its_runs():
     assert datasets.label_quarantine(asked, dataset="sim") == of_labels
 
 
+def test_the_report_reads_the_tables_of_labels_from_clicks():
+    shown = reports.report_input(plan(datasets=labelled(source="clicks")), dataset="mine", experiment="unet")
+    assert shown["clicks"] == [f"results/mine/labels/000{i}-clicks.tsv" for i in range(3)]
+    assert "clicks" not in reports.report_input(plan(), dataset="mine", experiment="unet")
+
+
 def test_the_report_of_a_picker_shows_no_network():
     asked = compared(run=["mine/topaz", "mine/unet"])
     shown = reports.report_input(asked, dataset="mine", experiment="topaz")
