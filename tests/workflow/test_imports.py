@@ -12,8 +12,8 @@ from .conftest import ROOT
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflow_scripts").glob("*.py"))}
 # scripts that import a library at their start; each costs 1 to 5 s of a processor
 ALLOWED = {
-    "torch": {"label_clicks", "plot_crf", "predict", "tabulate", "train", "train_crf"},
-    "segmentation_models_pytorch": {"plot_crf", "predict", "tabulate", "train", "train_crf"},
+    "torch": {"label_clicks", "plot_crf", "predict", "tabulate", "train", "train_crf", "tune_crf"},
+    "segmentation_models_pytorch": {"plot_crf", "predict", "tabulate", "train", "train_crf", "tune_crf"},
     "matplotlib": {name for name in SCRIPTS if name.startswith("plot_")}
     | {"measure_sizes", "report_data", "report_index", "report_page"},
     "scipy.stats": set(),
