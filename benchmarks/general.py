@@ -6,7 +6,7 @@ rows only. FOLDER/general.md has all tables; `--parts tables` writes it from fin
 (`--network a.pt b.pt c.pt`, such as the seeds) are a row each. Without `--network` the rows of other programs are made.
 
 One scorer for all: one-to-one matches within half a particle diameter. Thresholds are fixed before any test micrograph
-is seen: that of --centers, or the one of best F1 on the validation proteins (zoo-validation of examples/general.yaml);
+is seen: that of --centers, or the one of best F1 on the validation proteins of examples/general.yaml;
 "its own" thresholds of other programs are those that they have by default. docs/general.md explains the tests.
 """
 
@@ -41,7 +41,7 @@ from crisp_core.formats.images import read_micrograph
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, network_file, shipped_centers
 
-VALIDATION = "zoo-validation"
+VALIDATION = "validation"
 TITLES = {
     "empiar-10017": "EMPIAR-10017, β-galactosidase, 12 micrographs",
     "empiar-10017-published": "EMPIAR-10017, the four micrographs with the most published picks",

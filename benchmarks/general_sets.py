@@ -7,6 +7,7 @@ examples/realistic.yaml and examples/general.yaml. Real data: ../shared/data or 
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,8 @@ EMPTY_CLASSES = ("3Empty_no_ice", "4Crystalline_ice", "5Empty_ice_no_particles_b
 # The signal-to-noise ratio of examples/realistic.yaml, tuned beside EMPIAR-10146, and half of it.
 SNR_10146 = 0.08
 N_PER_PROTEIN = 2
+# Datasets of examples/general.yaml with the validation proteins.
+VALIDATION_ZOOS = ("zoo-validation", "zoo-hard-validation")
 
 
 class TestSet(NamedTuple):
@@ -133,9 +136,14 @@ def stored(folder: Path, simulate: Callable[[], Iterator[Simulated]]) -> TestSet
     return TestSet(folder.name, pd.read_csv(listed, sep="\t", dtype=types), pd.read_csv(true, sep="\t", dtype=types))
 
 
-def zoo_validation(folder: Path) -> TestSet:
-    """Validation micrographs of examples/general.yaml, the same as the workflow's: thresholds come from them."""
-    return stored(folder / "data/zoo-validation", lambda: simulate_zoo("zoo-validation", folder / "data"))
+def validation(folder: Path) -> TestSet:
+    """Micrographs of the validation proteins in examples/general.yaml, easy and hard: thresholds come from them."""
+    parts = []
+    for zoo in VALIDATION_ZOOS:
+        test = stored(folder / "data" / zoo, partial(simulate_zoo, zoo, folder / "data"))
+        parts.append([table.assign(micrograph=f"{zoo}-" + table["micrograph"]) for table in test[1:]])
+    micrographs, truth = (pd.concat(tables, ignore_index=True) for tables in zip(*parts, strict=True))
+    return TestSet("validation", micrographs, truth)
 
 
 def simulate_zoo(dataset: str, folder: Path) -> Iterator[Simulated]:
@@ -263,7 +271,7 @@ def scaled_lengths(settings: Any, factor: float, *, is_length: bool = False) -> 
 
 
 SETS: dict[str, Callable[[Path], TestSet]] = {
-    "zoo-validation": zoo_validation,
+    "validation": validation,
     "empiar-10017": empiar_10017,
     "empiar-10146": empiar_10146,
     "proteins": proteins,
