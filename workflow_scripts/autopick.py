@@ -20,10 +20,8 @@ dataset = snakemake.params.dataset
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
 picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
 excluded = read_excluded(snakemake.input.excluded)
-micrographs, (picks, _) = (
-    micrographs[~micrographs["micrograph"].isin(list(excluded))],
-    without_excluded(picks, excluded),
-)
+picks, _ = without_excluded(picks, excluded)
+micrographs = micrographs[~micrographs["micrograph"].isin(list(excluded))]
 star_paths = dict(zip(micrographs["micrograph"], micrographs["star_path"], strict=True))
 write_autopick(snakemake.output.index, snakemake.output.coordinates, picks, star_paths)
 write_coordinates_only(snakemake.output.coordinates_only, picks, star_paths)
