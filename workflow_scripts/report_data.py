@@ -54,6 +54,6 @@ tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes", "curatio
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}
-if "clicks" in given.keys():
-    data["click_labels"] = click_labels(given.clicks, diameter_angstrom=diameter_angstrom)
+if clicks := given.get("clicks"):
+    data["click_labels"] = click_labels(clicks, diameter_angstrom=diameter_angstrom)
 Path(snakemake.output[0]).write_text(json.dumps(data | {"figures": figures}, allow_nan=False))
