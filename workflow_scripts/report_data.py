@@ -15,6 +15,7 @@ from crisp_core.report.data import (
     read_candidates,
     read_centers,
     read_tables,
+    removal_warning,
 )
 from crisp_core.report.picked import match_micrographs
 from crisp_core.report.sheet import files_by_name
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 
 start_log(snakemake.log[0])
 params, given = snakemake.params, snakemake.input
-diameter_angstrom = params.dataset["diameter_angstrom"]
-labelled = "split" in given.keys()
+diameter_angstrom, labelled = params.dataset["diameter_angstrom"], "split" in given.keys()
 parts = read_scored_parts(given.split, given.names) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
 candidates = read_candidates(given.candidates)
@@ -54,6 +54,7 @@ tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes", "curatio
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}
+data["removal_warning"] = removal_warning(given.dropped, n_picks=picks["n_picks"])
 if clicks := given.get("clicks"):
     data["click_labels"] = click_labels(clicks, diameter_angstrom=diameter_angstrom)
 Path(snakemake.output[0]).write_text(json.dumps(data | {"figures": figures}, allow_nan=False))

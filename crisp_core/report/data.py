@@ -55,6 +55,18 @@ def read_tables(paths: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list]
     return tables
 
 
+def removal_warning(dropped: str | Path, *, n_picks: int) -> str | None:
+    """Warning where a rule of `removal` took more picks than the `n_picks` that are left; None otherwise."""
+    table = pd.read_csv(dropped, sep="\t", dtype={"micrograph": str})
+    counts = table[table["stage"] == "picking"].groupby("reason")["n_picks"].sum()
+    if counts.empty or counts.max() <= n_picks:
+        return None
+    return (
+        f"{counts.max():,} picks were removed ({counts.idxmax()}), and {n_picks:,} are left. The network may take "
+        "particles for something else: look at the dropped picks in the viewer; if they are particles, change removal."
+    )
+
+
 def click_labels(paths: Sequence[str], *, diameter_angstrom: float) -> dict[str, Any]:
     """Read the tables of labels from clicks: counts of micrographs, their mean diameter in Å, and those with discs.
 
