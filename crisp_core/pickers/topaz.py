@@ -178,7 +178,8 @@ def topaz_command(command: str, *, threads: int, gpus: int) -> list[str]:
     threads : int
         Number of worker processes.
     gpus : int
-        Number of GPUs; with 0, Topaz runs on the CPU.
+        Number of GPUs; with 0, or where PyTorch can use none, Topaz runs on the CPU. The process takes the lock of the
+        GPU, so that local jobs have different ones.
 
     Raises
     ------
@@ -187,7 +188,14 @@ def topaz_command(command: str, *, threads: int, gpus: int) -> list[str]:
     """
     if importlib.util.find_spec("topaz") is None:
         raise UserError(f"topaz: not found; {INSTALL}")
-    return [sys.executable, "-m", MODULE, command, "-d", "0" if gpus else "-1", "-j", str(threads)]
+    number = None
+    if gpus:
+        # PyTorch comes with it, which Topaz imports anyway
+        from crisp_core.segmentation.devices import take_gpu
+
+        number = take_gpu()
+    device = -1 if number is None else number
+    return [sys.executable, "-m", MODULE, command, "-d", str(device), "-j", str(threads)]
 
 
 def target_table(coordinates: pd.DataFrame, grids: Mapping[str, Grid]) -> pd.DataFrame:

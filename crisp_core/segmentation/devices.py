@@ -29,15 +29,27 @@ def start_torch(*, threads: int, gpus: int) -> str:
         ``"cuda"`` if the job has a GPU and PyTorch can use it, else ``"cpu"``.
     """
     torch.set_num_threads(max(1, min(threads, processors())))
-    if not gpus or not torch.cuda.is_available():
+    number = take_gpu() if gpus else None
+    if number is None:
         return "cpu"
-    n_gpus = torch.cuda.device_count()
-    if n_gpus > 1:
-        number, lock = free_gpu(gpu_names(n_gpus), Path(tempfile.gettempdir()))
-        held.append(lock)
-        torch.cuda.set_device(number)
-        log.info("GPU %d of %d", number, n_gpus)
+    torch.cuda.set_device(number)
     return "cuda"
+
+
+def take_gpu() -> int | None:
+    """Number of a GPU that no other job of this user has, for this process until its end; None where there is none.
+
+    Where all are taken, it is the first.
+    """
+    if not torch.cuda.is_available():
+        return None
+    n_gpus = torch.cuda.device_count()
+    if n_gpus == 1:
+        return 0
+    number, lock = free_gpu(gpu_names(n_gpus), Path(tempfile.gettempdir()))
+    held.append(lock)
+    log.info("GPU %d of %d", number, n_gpus)
+    return number
 
 
 def gpu_names(n_gpus: int) -> list[str]:
