@@ -11,7 +11,7 @@ use rule network_job as train with:
         job="train",
     threads: 8
     resources:
-        gpu=1,
+        gpu=ask_value(networks.training_gpus),
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime="12h",
     params:

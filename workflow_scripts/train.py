@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
 from crisp_core.segmentation.networks import TrainedNetwork, n_parameters, save_network
+from crisp_core.segmentation.parallel import end_other_workers, start_workers
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.shipped import sha256
@@ -22,7 +22,7 @@ from crisp_core.segmentation.transfer import begin
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
-log = start_log(snakemake.log[0])
+log = start_workers(snakemake.log[0], gpus=snakemake.resources.gpu)
 params = snakemake.params
 settings = network_settings(snakemake.config, snakemake.wildcards.network)
 parts, device = start_training(
@@ -50,6 +50,7 @@ state, history = fit(
     unlabelled=unlabelled_classes(classes, params.labelled),
     **{"device": device, "seed": params.seed, "resume": resume},
 )
+end_other_workers()
 first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
 source = params.start and {**params.start, "sha256": sha256(Path(start))}

@@ -124,6 +124,11 @@ def training_section(plan: Plan, section: str, without: str = "", *, network: st
     return getattr(training_of(plan, network).settings, section).plain(without=(without,))
 
 
+def training_gpus(plan: Plan, *, network: str) -> int:
+    """Number of GPUs of the training of a network."""
+    return training_of(plan, network).settings.training.gpus
+
+
 def training_seed(plan: Plan, *, network: str) -> int:
     """Seed of a network: its own, or the config's."""
     seed = training_of(plan, network).settings.seed

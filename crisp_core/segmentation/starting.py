@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from crisp_core.segmentation.crops import LabelledMicrograph, parts_of_datasets
-from crisp_core.segmentation.devices import start_torch
+from crisp_core.segmentation.parallel import start_worker
 
 
 def start_training(
@@ -39,7 +39,7 @@ def start_training(
         CPU threads and GPUs of the job.
     """
     torch.manual_seed(seed)
-    device = start_torch(threads=threads, gpus=gpus)
+    device = start_worker(threads=threads, gpus=gpus)
     n_batches = {name: dataset["n_batches"] for name, dataset in datasets.items()}
     without_training = [name for name, dataset in datasets.items() if dataset.get("without_training")]
     parts = parts_of_datasets(

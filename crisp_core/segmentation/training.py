@@ -26,6 +26,14 @@ from crisp_core.segmentation.loading import crop_loader, epoch_batches, training
 from crisp_core.segmentation.losses.term import Loss
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.optimization import averaged_weights, make_optimizer
+from crisp_core.segmentation.parallel import (
+    average_gradients,
+    gathered,
+    is_first_worker,
+    own_share,
+    share_buffers,
+    with_shared_statistics,
+)
 from crisp_core.segmentation.resuming import Resume, Run, continue_run, restore_random_state, save_run
 from crisp_core.segmentation.settings import PredictionSettings
 from crisp_core.segmentation.training_settings import TrainingSettings
@@ -106,9 +114,12 @@ def fit(
     n_steps = n_items // per_step
     # both at once, which the method takes although its stub does not say so
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = with_shared_statistics(network, device)
     run = start_run(network, settings, n_steps=epochs * n_steps, crf_learning_rate=crf_learning_rate)
     random_state = continue_run(run, resume)
-    batches = epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
+    batches = [
+        list(own_share(step)) for step in epoch_batches(range(len(run.history), epochs), n_items, per_step, seed=seed)
+    ]
     crops = training_crops(training, settings, n_items=epochs * n_items, classes=classes, seed=seed)
     stream = iter(crop_loader(crops, batches, workers=settings.workers, device=device))
     # the loader draws from PyTorch's generator when it starts
@@ -133,7 +144,7 @@ def fit(
         score = validate(run.averaged.module, validation, loss, mixed=settings.mixed_precision, **score_options)
         finish_epoch(run, steps, score, seconds=time.perf_counter() - start)
         log_epoch(run.history[-1], epochs)
-        save_run(run, resume)
+        save_run(run, resume if is_first_worker() else None)
     if not run.best_state:
         raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
     return run.best_state, run.history
@@ -215,6 +226,7 @@ def train_epoch(
         value = loss(logits, labels.to(device, non_blocking=True))
         run.optimizer.zero_grad()
         value.backward()
+        average_gradients(run.network)
         if max_norm is not None:
             nn.utils.clip_grad_norm_(run.network.parameters(), max_norm)
         run.optimizer.step()
@@ -223,7 +235,7 @@ def train_epoch(
         # waits for the device, so that what follows is time in which it has nothing to do
         losses.append(value.item())
         asked = time.perf_counter()
-    return Steps(float(np.mean(losses)), data_seconds, asked - start - data_seconds)
+    return Steps(float(np.mean(gathered(losses))), data_seconds, asked - start - data_seconds)
 
 
 def validate(
@@ -261,9 +273,10 @@ def validate(
         Use bfloat16 where the device computes it.
     """
     network.eval()
+    share_buffers(network)
     particle = channel(classes, CLASSES[PARTICLE])
     losses, counts = [], []
-    for micrograph in micrographs:
+    for micrograph in own_share(micrographs):
         image = read_array(micrograph.images, "image", micrograph.name).data
         target = torch.from_numpy(training_label(*read_label(micrograph, uncertain), classes))
         with mixed_precision(device, wanted=mixed):
@@ -273,9 +286,9 @@ def validate(
         counted = target != IGNORED
         of_particle = probability[particle][counted][None, None], (target[counted] == particle).long()[None, None]
         counts.append(smp.metrics.get_stats(*of_particle, mode="binary", threshold=0.5))
-    pooled = [torch.cat(values) for values in zip(*counts, strict=True)]
+    pooled = [torch.cat(values) for values in zip(*gathered(counts), strict=True)]
     iou, f1 = (score(*pooled, reduction="micro").item() for score in (smp.metrics.iou_score, smp.metrics.f1_score))
-    return Score(float(np.mean(losses)), iou, f1)
+    return Score(float(np.mean(gathered(losses))), iou, f1)
 
 
 def finish_epoch(run: Run, steps: Steps, score: Score, *, seconds: float) -> None:

@@ -1,11 +1,11 @@
 """Settings of the training of a network; apart from the network's own, so that no change of these predicts again."""
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, WithJsonSchema
+from pydantic import Field, WithJsonSchema, model_validator
 
 from crisp_core.options import choice_schema
-from crisp_core.sections import UNIQUE, Count, Natural, NonNegative, Positive, Section, Share, UserPath
+from crisp_core.sections import UNIQUE, Count, Natural, NonNegative, Positive, Section, Share, UserPath, mistake
 from crisp_core.segmentation.losses import LOSSES
 
 AUTO, RANDOM = "auto", "random"
@@ -108,9 +108,23 @@ class TrainingSettings(Section):
         - 0.99
     """
 
+    gpus: Count = 1
+    """Number of GPUs of one machine that share the crops of every step. The scheduler must grant them:
+    --resources gpu=2."""
+
     workers: Natural | None = None
     """Number of processes that read crops; 0 reads in the training process. null is 0 on a CPU; with a GPU it is the
     number of threads, at most 8."""
+
+    @model_validator(mode="after")
+    def check_gpus(self) -> Self:
+        """Refuse steps whose crops cannot be divided among the GPUs, two or more for each."""
+        if self.gpus > 1 and (self.crops_per_step % self.gpus or self.crops_per_step < 2 * self.gpus):
+            raise mistake(
+                f"crops_per_step {self.crops_per_step} is not a multiple of gpus {self.gpus} with two crops or more "
+                "for each; change one of them"
+            )
+        return self
 
     def schedule(self, default: Schedule = FROM_RANDOM) -> Schedule:
         """Number of epochs and learning rate: those given, else those of `default`."""
