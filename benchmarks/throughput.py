@@ -6,7 +6,8 @@ Usage: python benchmarks/throughput.py FOLDER [--count 24] [--rounds 2] [--cores
 Every round runs all programs, one after the other (A B A B), each from an empty folder. The table has wall time,
 processor time (user and system, of all processes) and the largest process's memory: the smallest value of the rounds.
 It is written after every run to FOLDER/throughput.tsv, with the load of the machine. `--stages` adds the processor time
-of the stages of one micrograph within CRISP, of one thread, and the shares of the rules in the last run of CRISP.
+of the stages of one micrograph within CRISP and of the network alone, of one thread, and that of the rules in the last
+run of CRISP.
 
 - crisp-general: the workflow without a config file, target `picks`.
 - crisp-trained: the same with `--trained`, a network of an earlier run.
@@ -193,6 +194,29 @@ def stage_seconds(path: Path) -> pd.Series:
     return pd.Series(np.min(rows, axis=0), ["read", "prepare", "predict", "centres", "shapes"]).round(3)
 
 
+def network_seconds() -> pd.DataFrame:
+    """Processor seconds of the general network per million pixels, by tiles per step and layout of the weights."""
+    import torch
+
+    from crisp_core.segmentation.networks import load_network
+    from crisp_core.segmentation.shipped import network_file
+
+    torch.set_num_threads(1)
+    found: dict[tuple[str, str], float] = {}
+    for layout in ("contiguous_format", "channels_last"):
+        network = load_network(network_file("general")).network.to(memory_format=getattr(torch, layout))
+        for n, side in ((1, 256), (1, 384), (4, 384), (1, 512), (2, 512), (1, 1024)):
+            tiles = torch.randn(n, 1, side, side).contiguous(memory_format=torch.channels_last)
+            for _ in range(REPEATS):
+                start = time.process_time()
+                with torch.inference_mode():
+                    network(tiles)
+                seconds = (time.process_time() - start) / tiles.numel() * 1e6
+                key = (f"{n} of {side}²", layout)
+                found[key] = min(found.get(key, seconds), seconds)
+    return pd.Series(found).unstack(sort=False).round(2)
+
+
 def rule_seconds(folder: Path) -> pd.Series:
     """Processor time of every rule of a run of the workflow, from Snakemake's benchmark files."""
     files = [path for place in folder.rglob("performance") for path in sorted(place.rglob("*.tsv"))]
@@ -231,6 +255,7 @@ def main() -> None:
     print(table.round(1).to_string())
     if given.stages:
         print("\nprocessor time of a micrograph, s\n", stage_seconds(paths[0]).to_string(), sep="")
+        print("\nnetwork alone, s per million pixels\n", network_seconds().to_string(), sep="")
         for name in (name for name in chosen if name.startswith("crisp")):
             print(f"\nprocessor time of the rules, {name}, s\n", rule_seconds(folder / name).to_string(), sep="")
 
