@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 # Pixels farther from the median, in standard deviations, are defects of the camera: noise never reaches that.
 OUTLIER_SDS = 10.0
@@ -120,6 +119,9 @@ def dark_area(image: np.ndarray, border: np.ndarray) -> np.ndarray:
 
 def _dark_and_bright(image: np.ndarray, border: np.ndarray) -> tuple[float, float] | None:
     """Grey levels of a dark area and of the rest, where there is one (see `dark_area`)."""
+    # the main process of Snakemake imports this module
+    from skimage.filters import threshold_otsu
+
     usable = ~_blocks(border).any(axis=-1)
     if np.count_nonzero(usable) < 4:
         return None

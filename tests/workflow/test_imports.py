@@ -10,10 +10,11 @@ import pytest
 from .conftest import ROOT
 
 SCRIPTS = {path.stem: path for path in sorted((ROOT / "workflow_scripts").glob("*.py"))}
+NETWORK_SCRIPTS = {"measure_doubt", "plot_crf", "predict", "tabulate", "train", "train_crf", "tune_crf"}
 # scripts that import a library at their start; each costs 1 to 5 s of a processor
 ALLOWED = {
-    "torch": {"label_clicks", "plot_crf", "predict", "tabulate", "train", "train_crf", "tune_crf"},
-    "segmentation_models_pytorch": {"plot_crf", "predict", "tabulate", "train", "train_crf", "tune_crf"},
+    "torch": NETWORK_SCRIPTS | {"label_clicks"},
+    "segmentation_models_pytorch": NETWORK_SCRIPTS,
     "matplotlib": {name for name in SCRIPTS if name.startswith("plot_")}
     | {"measure_sizes", "report_data", "report_index", "report_page"},
     "scipy.stats": set(),
