@@ -20,9 +20,10 @@ from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, ch
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.search import find_centers
 from crisp_core.picking.shapes import with_shapes
+from crisp_core.preparation.enlargement import too_coarse
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
-from crisp_core.segmentation.preparing import prepared_for, too_coarse
+from crisp_core.segmentation.preparing import prepared_for
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, network_file
 
 # Micrographs that are looked at, and the side in working pixels of the middle that is.

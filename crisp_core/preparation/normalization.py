@@ -9,9 +9,8 @@ from scipy import ndimage, special
 from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_shape
 from crisp_core.preparation.defects import dark_area, invalid_border, without_outliers
+from crisp_core.preparation.enlargement import MOST_ENLARGED
 
-# Å/px of an image relative to the working pixel size at most: of a particle 25 px wide, 10 px must be in the image.
-MOST_ENLARGED = 2.5
 METHODS = ("gaussian_mixture", "robust")
 # Normalised values beyond this are dust; clipped, they cannot dominate a convolution.
 CLIP = 10.0

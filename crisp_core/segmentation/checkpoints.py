@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 from crisp_core.errors import UserError, opening
 from crisp_core.geometry import angstrom_to_px
+from crisp_core.preparation.enlargement import SIZE_TOLERANCE
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.settings import NetworkSettings
 
 FACTS_NAME = "crisp.json"
 FACTS_FORMAT = 2
-# largest relative difference between the sizes of a particle in training and in use; docs/networks.md
-SIZE_TOLERANCE = 0.1
 
 
 class NetworkInput(NamedTuple):

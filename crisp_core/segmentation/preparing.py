@@ -3,21 +3,9 @@
 import numpy as np
 
 from crisp_core.errors import UserError
-from crisp_core.preparation.normalization import MOST_ENLARGED, Prepared, prepare
-from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput
-
-
-def seen_pixel_size(pixel_size: float, wanted: float) -> float:
-    """Å/px at which a network sees an image: the one it wants, or that of the image if it is little coarser.
-
-    So an image is enlarged only where the network would see particles smaller by more than a tenth.
-    """
-    return pixel_size if wanted <= pixel_size <= wanted / (1 - SIZE_TOLERANCE) else wanted
-
-
-def too_coarse(pixel_size: float, wanted: float) -> bool:
-    """Whether an image of a pixel size cannot be enlarged to the one that a network wants (Å/px)."""
-    return pixel_size > MOST_ENLARGED * wanted
+from crisp_core.preparation.enlargement import MOST_ENLARGED, seen_pixel_size, too_coarse
+from crisp_core.preparation.normalization import Prepared, prepare
+from crisp_core.segmentation.checkpoints import NetworkInput
 
 
 def prepared_for(

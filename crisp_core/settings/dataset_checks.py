@@ -4,8 +4,7 @@ from glob import has_magic
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.preparation.normalization import MOST_ENLARGED
-from crisp_core.segmentation.preparing import too_coarse
+from crisp_core.preparation.enlargement import MOST_ENLARGED, too_coarse
 from crisp_core.settings.config import Config, DatasetSettings
 from crisp_core.settings.questions import is_zoo, label_source
 

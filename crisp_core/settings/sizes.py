@@ -2,9 +2,8 @@
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.preparation.normalization import MOST_ENLARGED
-from crisp_core.segmentation.checkpoints import SIZE_TOLERANCE, NetworkInput, network_input, read_facts
-from crisp_core.segmentation.preparing import seen_pixel_size, too_coarse
+from crisp_core.preparation.enlargement import MOST_ENLARGED, SIZE_TOLERANCE, seen_pixel_size, too_coarse
+from crisp_core.segmentation.checkpoints import NetworkInput, network_input, read_facts
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings

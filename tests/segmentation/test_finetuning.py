@@ -297,7 +297,8 @@ def test_a_saved_crf_predicts_the_same(kind, tmp_path):
     assert n_parameters(loaded) == n_parameters(wrapped)
     image = np.random.default_rng(1).normal(size=(40, 40)).astype(np.float32)
     options = {"tile_px": 64, "overlap_px": 0}
-    np.testing.assert_array_equal(predict(loaded, image, **options), predict(wrapped, image, **options))
+    # a loaded network has its weights in another layout, in which sums are rounded differently
+    np.testing.assert_allclose(predict(loaded, image, **options), predict(wrapped, image, **options), atol=2e-6)
 
 
 def test_a_coarser_feature_map_is_brought_to_the_logits():
