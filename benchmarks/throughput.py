@@ -23,6 +23,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -241,7 +243,9 @@ def main() -> None:
     if given.trained:
         chosen["crisp-trained"] = crisp_trained(given.trained)
     folder, rows = given.folder.resolve(), []
-    paths = make_micrographs(folder / f"micrographs-{given.count}", given.count)
+    # in a process of its own, since the system counts the memory of this one to the programs that it starts
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        paths = pool.submit(make_micrographs, folder / f"micrographs-{given.count}", given.count).result()
     for number in range(1, given.rounds + 1):
         for name, program in chosen.items():
             place = folder / name
