@@ -25,7 +25,7 @@ use rule network_job as tune_crf with:
         labels=ask(networks.training_files, "results/{dataset}/labels/{batch}.h5"),
     output:
         network="results/{network}/crf.pt",
-        table="results/{network}/tuning_crf.tsv",
+        table="results/{network}/history_crf.tsv",
     pathvars:
         job="train_crf",
     wildcard_constraints:

@@ -1,10 +1,12 @@
+# All rules for labels have the same two outputs: Snakemake notices another rule for a file only if it has made all
+# outputs of that rule before.
 use rule dataset_job as label_simulated with:
     input:
         simulation="results/{dataset}/simulation/{batch}.h5",
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
-        quarantine="results/{dataset}/quarantine/label-{batch}.tsv",
+        quarantine="results/{dataset}/labels/{batch}.tsv",
     pathvars:
         job="label/{batch}",
     wildcard_constraints:
@@ -24,6 +26,7 @@ use rule dataset_job as label_disc with:
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
+        counts="results/{dataset}/labels/{batch}.tsv",
     pathvars:
         job="label/{batch}",
     wildcard_constraints:
@@ -39,6 +42,7 @@ use rule dataset_job as label_corrected with:
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
+        counts="results/{dataset}/labels/{batch}.tsv",
     pathvars:
         job="label/{batch}",
     wildcard_constraints:
@@ -59,7 +63,7 @@ use rule dataset_job as label_clicks with:
         images="results/{dataset}/images/{batch}.h5",
     output:
         labels="results/{dataset}/labels/{batch}.h5",
-        table="results/{dataset}/labels/{batch}-clicks.tsv",
+        table="results/{dataset}/labels/{batch}.tsv",
     pathvars:
         job="label/{batch}",
     wildcard_constraints:
@@ -82,7 +86,7 @@ use rule dataset_job as label_outline with:
         mask=ask(datasets.optional_file, "labels", "mask"),
     output:
         labels="results/{dataset}/labels/{batch}.h5",
-        unmatched="results/{dataset}/labels/{batch}-unmatched.tsv",
+        unmatched="results/{dataset}/labels/{batch}.tsv",
     pathvars:
         job="label/{batch}",
     wildcard_constraints:

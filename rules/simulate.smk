@@ -22,6 +22,7 @@ use rule dataset_job as simulate with:
     output:
         images="results/{dataset}/simulation/{batch}.h5",
         coordinates="results/{dataset}/simulation/{batch}.star",
+        drawn="results/{dataset}/simulation/{batch}-drawn.tsv",
     pathvars:
         job="simulate/{batch}",
     wildcard_constraints:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import h5py
+import pandas as pd
 
 from crisp_core.datasets.corrections import read_merged, unchanged
 from crisp_core.formats.arrays import array_grids, write_array
@@ -17,6 +18,7 @@ params, diameter_angstrom = snakemake.params, snakemake.params.dataset["diameter
 # the rule says why the files are no parameter
 files = snakemake.config["datasets"][snakemake.wildcards.dataset]["corrections"]["files"]
 corrected = unchanged(read_merged(files, diameter_angstrom=diameter_angstrom), params.digests)
+counts = []
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
         if name not in corrected:
@@ -30,4 +32,6 @@ with h5py.File(snakemake.output.labels, "w") as output:
         )
         for kind, array in labelled._asdict().items():
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
-        log.info("labelled %s, %d particles", name, len(corrected[name].particles))
+        counts.append((name, len(corrected[name].particles)))
+        log.info("labelled %s, %d particles", *counts[-1])
+pd.DataFrame(counts, columns=["micrograph", "n_particles"]).to_csv(snakemake.output.counts, sep="\t", index=False)

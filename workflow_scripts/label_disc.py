@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 coordinates = read_coordinates_star(snakemake.input.coordinates)
+counts = []
 labelled = set(pd.read_csv(snakemake.input.names, sep="\t", dtype=str)["micrograph"])
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
@@ -27,4 +28,6 @@ with h5py.File(snakemake.output.labels, "w") as output:
         instances = merge_outlines(grid.shape, range(1, len(xy) + 1), disc_outlines(xy, radius_px=radius_px))
         for kind, array in label_arrays(instances, with_instances=snakemake.params.instances).items():
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
-        log.info("labelled %s, %d discs", name, len(xy))
+        counts.append((name, len(xy)))
+        log.info("labelled %s, %d discs", *counts[-1])
+pd.DataFrame(counts, columns=["micrograph", "n_particles"]).to_csv(snakemake.output.counts, sep="\t", index=False)

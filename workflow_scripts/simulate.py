@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 settings, dataset = SimulationSettings.of(snakemake.params.simulation), snakemake.params.dataset
 pixel_size, diameter_angstrom = dataset["pixel_size"], dataset["diameter_angstrom"]
-volume = read_volume(snakemake.input.density, pixel_size=pixel_size).density
-
-tables = []
+volume, tables = read_volume(snakemake.input.density, pixel_size=pixel_size).density, []
 with h5py.File(snakemake.output.images, "w") as output:
     for i, name in enumerate(snakemake.params.micrographs, start=1):
         start = time.perf_counter()
@@ -53,6 +51,8 @@ with h5py.File(snakemake.output.images, "w") as output:
         )
         # not beside the next one: that would be a gigabyte of a K3's super-resolution frame
         del simulated
+drawn = {"micrograph": list(snakemake.params.micrographs), "n_particles": [len(table) for table in tables]}
+pd.DataFrame(drawn).to_csv(snakemake.output.drawn, sep="\t", index=False)
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
 write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=dataset["microscope"])

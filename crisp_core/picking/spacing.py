@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import KDTree
 
 # No pair of picks that a run writes is nearer, in particle diameters.
 DUPLICATE_DIAMETERS = 1 / 3
@@ -23,6 +22,8 @@ def suppressed(xy: np.ndarray, min_distance_px: float) -> np.ndarray:
     gone = np.zeros(len(xy), dtype=bool)
     if len(xy) < 2:
         return gone
+    from scipy.spatial import KDTree
+
     close = KDTree(xy).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
     # The first of a pair is the better one, and all pairs in which it is the worse one come before.
     for better, worse in close[np.lexsort(close.T[::-1])]:
@@ -40,6 +41,8 @@ def n_duplicates(picks: pd.DataFrame, *, diameter_px: float) -> int:
     diameter_px : float
         Particle diameter, in px of the micrographs.
     """
+    from scipy.spatial import KDTree
+
     limit = DUPLICATE_DIAMETERS * diameter_px * (1 - 1e-9)
     groups = (rows[["x", "y"]].to_numpy(float) for _, rows in picks.groupby("micrograph"))
     return sum(len(KDTree(xy).query_pairs(limit)) for xy in groups)

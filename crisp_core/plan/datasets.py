@@ -160,7 +160,7 @@ def label_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     """Tables of the simulated micrographs without a label, where thresholds label the simulation."""
     if dataset not in plan.simulated or dataset not in plan.labels_come_from("truth"):
         return []
-    return all_batches(plan, "results/{dataset}/quarantine/label-{batch}.tsv", dataset=dataset)
+    return all_batches(plan, "results/{dataset}/labels/{batch}.tsv", dataset=dataset)
 
 
 def coordinate_files(plan: Plan, *, dataset: str, addition: str) -> list[str]:

@@ -48,7 +48,7 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
     if dataset in plan.labelled:
         files["labels"] = all_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
         if dataset in plan.labels_come_from("clicks"):
-            pattern = "results/{dataset}/labels/{batch}-clicks.tsv"
+            pattern = "results/{dataset}/labels/{batch}.tsv"
             files["clicks"] = all_batches(plan, pattern, dataset=dataset)
         files["split"] = f"results/{dataset}/split.tsv"
         files["coordinates"] = f"results/{dataset}/coordinates.star"

@@ -123,13 +123,13 @@ def test_a_run_has_a_quarantine_of_its_own_and_a_dataset_none_of_its_runs():
     assert datasets.coordinate_notices(bare, dataset="bare") == []
     # labels of simulations are thresholds, and may not be found; others come from coordinates
     assert datasets.label_quarantine(asked, dataset="mine") == []
-    of_labels = [f"results/sim/quarantine/label-{batch}.tsv" for batch in ("0000", "0001")]
+    of_labels = [f"results/sim/labels/{batch}.tsv" for batch in ("0000", "0001")]
     assert datasets.label_quarantine(asked, dataset="sim") == of_labels
 
 
 def test_the_report_reads_the_tables_of_labels_from_clicks():
     shown = reports.report_input(plan(datasets=labelled(source="clicks")), dataset="mine", experiment="unet")
-    assert shown["clicks"] == [f"results/mine/labels/000{i}-clicks.tsv" for i in range(3)]
+    assert shown["clicks"] == [f"results/mine/labels/000{i}.tsv" for i in range(3)]
     assert "clicks" not in reports.report_input(plan(), dataset="mine", experiment="unet")
 
 
