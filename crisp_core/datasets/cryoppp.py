@@ -225,6 +225,7 @@ def cryoppp_entry(
     pixel_size: float | None = None,
     count: int | None = None,
     micrographs: Iterable[str] | None = None,
+    origin: str | None = None,
 ) -> dict[str, Any]:
     """Keys of a dataset in the config that a folder of CryoPPP gives.
 
@@ -240,6 +241,8 @@ def cryoppp_entry(
         Number of micrographs to take, the first by name; all by default.
     micrographs : iterable of str, optional
         Paths of the same micrographs from elsewhere, such as EMPIAR, in place of those of the folder.
+    origin : str, optional
+        Where y of the coordinates counts from; by default what the file type of the micrographs says.
 
     Returns
     -------
@@ -263,5 +266,6 @@ def cryoppp_entry(
     diameter_px = diameter_px_of(used)
     if diameter_px and "pixel_size" in entry:
         entry["particle_diameter_angstrom"] = round(diameter_px * entry["pixel_size"], 1)
-    coordinates = {"files": [str(path) for path in used], "format": "cryoppp", "origin": origin_of(paths, place)}
+    origin = origin or origin_of(paths, place)
+    coordinates = {"files": [str(path) for path in used], "format": "cryoppp", "origin": origin}
     return {"micrographs": [str(path) for path in paths], "coordinates": coordinates, **entry}

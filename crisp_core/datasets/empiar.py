@@ -55,6 +55,20 @@ class ImageSet(NamedTuple):
     pixel_size: float | None
 
 
+def read_entry(path: Path) -> dict[str, Any]:
+    """Read EMPIAR's description of an entry from the file of its download.
+
+    Raises
+    ------
+    UserError
+        If the file is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path}: is not EMPIAR's description of the entry; delete it, and download it again") from None
+
+
 def image_set(description: dict[str, Any], source: Source, place: str) -> ImageSet:
     """Image set of an entry that has the micrographs.
 
@@ -151,7 +165,7 @@ def downloaded_set(folder: Path, source: Source, place: str) -> tuple[ImageSet, 
     FileNotFoundError
         If the entry was not listed yet.
     """
-    chosen = image_set(json.loads((folder / ENTRY).read_text(encoding="utf-8")), source, place)
+    chosen = image_set(read_entry(folder / ENTRY), source, place)
     listing = pd.read_csv(folder / chosen.directory / LISTING, sep="\t", dtype=str)
     return chosen, list(listing["micrograph"])
 

@@ -3,7 +3,6 @@
 Below the folder of the downloads, cryoppp/<id>/ is laid out like CryoPPP and empiar/<id>/ like EMPIAR.
 """
 
-import json
 import logging
 import tarfile
 import zlib
@@ -13,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from crisp_core.datasets.cryoppp import LISTING, coordinate_tables, wanted_names
-from crisp_core.datasets.empiar import ENTRY, Source, image_set, listed_micrographs, selected_names
+from crisp_core.datasets.empiar import ENTRY, Source, image_set, listed_micrographs, read_entry, selected_names
 from crisp_core.datasets.empiar import LISTING as EMPIAR_LISTING
 from crisp_core.errors import UserError
 from crisp_core.formats.large_downloads import announce, fetch_all, fetch_large, fetch_text, remote_bytes
@@ -134,9 +133,8 @@ def fetch_empiar(
         If a file cannot be downloaded, or the entry has no directory of micrographs.
     """
     folder = downloads.data_folder / "empiar" / source.empiar
-    chosen = image_set(
-        json.loads(_kept_text(source.entry_url(downloads.empiar_api_url), folder / ENTRY)), source, place
-    )
+    _keep_text(source.entry_url(downloads.empiar_api_url), folder / ENTRY)
+    chosen = image_set(read_entry(folder / ENTRY), source, place)
     directory = f"{downloads.empiar_url.rstrip('/')}/{source.empiar}/{chosen.directory}"
     listing = folder / chosen.directory / EMPIAR_LISTING
     listing.parent.mkdir(parents=True, exist_ok=True)
@@ -153,10 +151,9 @@ def fetch_empiar(
     fetch_all(sizes, [listing.parent / name for name in missing], f"EMPIAR-{source.empiar}")
 
 
-def _kept_text(url: str, path: Path) -> str:
-    """Text of an address, kept in a file."""
+def _keep_text(url: str, path: Path) -> None:
+    """Write the text of an address into a file, unless it is there."""
     if not path.exists():
         text = fetch_text(url)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return path.read_text(encoding="utf-8")

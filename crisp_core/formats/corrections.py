@@ -35,7 +35,8 @@ def _row(length: int) -> BeforeValidator:
     def check(given: Any) -> Any:
         """Refuse a row of another length, or with values that are not finite numbers."""
         numbers = isinstance(given, list) and all(type(value) in (int, float) for value in given)
-        if not numbers or len(given) != length or not np.isfinite(given).all() or np.abs(given).max() > LARGEST_PX:
+        # not NumPy: JSON may have whole numbers of any length
+        if not numbers or len(given) != length or not all(abs(value) <= LARGEST_PX for value in given):
             raise mistake(f"{given!r} is not a list of {length} finite numbers in pixels; correct it")
         return given
 
@@ -159,7 +160,8 @@ def read_json(path: str | Path) -> Any:
     """Content of a JSON file."""
     try:
         return json.loads(read_text(path))
-    except (json.JSONDecodeError, RecursionError):
+    # also a whole number of more digits than Python reads
+    except (ValueError, RecursionError):
         raise UserError(f"{path}: is not JSON, or was cut off; save the corrections again") from None
 
 

@@ -88,10 +88,17 @@ def with_public_data(given: dict[str, Any]) -> dict[str, Any]:
     for name, entry in found.items():
         place = f"config, datasets/{name}"
         rest = {key: value for key, value in entry.items() if key not in (*SOURCES, COUNT, "extend")}
-        full = merged(described(entry, downloads, place), rest)
+        full = merged(_without_replaced(described(entry, downloads, place), rest), rest)
         _check_known(full, entry, place)
         settings["datasets"][name] = full
     return settings
+
+
+def _without_replaced(found: dict[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys that the files give, without coordinates if the config names other files: their format and origin differ."""
+    given = rest.get("coordinates")
+    is_replaced = isinstance(given, dict) and given.get("files") is not None
+    return {key: value for key, value in found.items() if not (is_replaced and key == "coordinates")}
 
 
 def download_settings(given: Mapping[str, Any]) -> DownloadSettings:
@@ -122,7 +129,15 @@ def described(entry: Mapping[str, Any], downloads: DownloadSettings, place: str)
     if entry.get("empiar") is not None:
         return _of_empiar(entry, downloads, place, pixel_size=pixel_size, labelled=labelled)
     assert labelled is not None
-    return cryoppp_entry(labelled, place=place, pixel_size=pixel_size, count=entry.get(COUNT))
+    return cryoppp_entry(
+        labelled, place=place, pixel_size=pixel_size, count=entry.get(COUNT), origin=_given_origin(entry)
+    )
+
+
+def _given_origin(entry: Mapping[str, Any]) -> str | None:
+    """Key coordinates/origin of a dataset; the settings refuse a wrong one later."""
+    coordinates = entry.get("coordinates")
+    return coordinates.get("origin") if isinstance(coordinates, dict) else None
 
 
 def _of_empiar(
@@ -140,7 +155,9 @@ def _of_empiar(
         check_pixel_size(stated, source.empiar, source="EMPIAR", place=place)
         pixel_size = stated
     if labelled is not None:
-        return cryoppp_entry(labelled, place=place, pixel_size=pixel_size, micrographs=directory)
+        return cryoppp_entry(
+            labelled, place=place, pixel_size=pixel_size, micrographs=directory, origin=_given_origin(entry)
+        )
     particle = published_particle(source.empiar)
     diameter = None if particle is None else particle.diameter_angstrom
     values = {"pixel_size": pixel_size, "particle_diameter_angstrom": diameter}

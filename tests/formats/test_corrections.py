@@ -52,6 +52,7 @@ WRONG = {
     "shape": (("micrographs", 0, "shape_px"), [100], "shape_px: [100] has too few entries"),
     "three numbers": (("micrographs", 0, "added"), [[1, 2, 3]], "added/0: [1, 2, 3] is not a list of 2 finite numbers"),
     "not finite": (("micrographs", 0, "added"), [[float("nan"), 2]], "is not a list of 2 finite numbers"),
+    "too many digits": (("micrographs", 0, "added"), [[10**400, 2]], "is not a list of 2 finite numbers"),
     "text": (("micrographs", 0, "moved"), [[1, 2, "3", 4]], "is not a list of 4 finite numbers"),
     "outside": (("micrographs", 0, "added"), [[199.5, 5]], "mic0/added: 199.5, 5 is outside of the micrograph of 100"),
     "moved outside": (("micrographs", 0, "moved"), [[1, 2, 3, -0.6]], "mic0/moved: 3, -0.6 is outside"),
@@ -88,7 +89,9 @@ def test_a_missing_key_is_named(tmp_path):
         read_corrections(written(tmp_path, content))
 
 
-@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", "1"], ids=["empty", "cut", "deep", "list", "number"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "[]", "1", "9" * 5000], ids=["empty", "cut", "deep", "list", "number", "digits"]
+)
 def test_other_files_are_refused(tmp_path, text):
     with pytest.raises(UserError, match=r"is not JSON|is not a file of corrections"):
         read_corrections(written(tmp_path, text))

@@ -138,6 +138,21 @@ def test_y_counts_from_the_last_row_of_mrc_files_and_mixed_files_are_refused(con
     (folder / "micrographs/Falcon_17.mrc").rename(folder / "micrographs/Falcon_17.jpg")
     with pytest.raises(UserError, match="the row order of these micrographs is unknown, since they are not all MRC or"):
         with_public_data(config(cryoppp=str(folder)))
+    dataset = with_public_data(config(cryoppp=str(folder), coordinates={"origin": "top-left"}))["datasets"]["x"]
+    assert dataset["coordinates"]["origin"] == "top-left" and dataset["coordinates"]["format"] == "cryoppp"
+
+
+def test_coordinates_of_the_config_take_neither_format_nor_origin_of_cryoppp(config, tmp_path):
+    files = cryoppp_files("10017", {f"{name}.mrc": b"x" for name in NAMES}, TABLES)
+    folder = write_folder(tmp_path, files) / "10017"
+    own = {"files": "mine/*.star", "format": "relion"}
+    assert with_public_data(config(cryoppp=str(folder), coordinates=own))["datasets"]["x"]["coordinates"] == own
+
+
+def test_a_description_of_empiar_that_is_a_page_is_named(config, tmp_path):
+    write_folder(tmp_path / "downloads", {"empiar/10017/entry.json": b"<html>maintenance</html>"})
+    with pytest.raises(UserError, match=r"entry\.json: is not EMPIAR's description of the entry; delete it"):
+        with_public_data(config(empiar=10017))
 
 
 def test_values_that_nobody_states_must_be_given(config, tmp_path):
