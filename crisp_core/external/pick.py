@@ -24,6 +24,7 @@ from crisp_core.external.running import (
     write_config,
 )
 from crisp_core.external.train import is_network_of_job, trained_folder
+from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
@@ -134,7 +135,9 @@ def read_picks(folder: Path) -> pd.DataFrame:
 
 
 def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
-    """Micrographs that the run could pick, by stem, with their names in RELION; the others are printed.
+    """Micrographs that the run could pick and did not exclude, by stem, with their names in RELION.
+
+    The others are printed.
 
     Parameters
     ----------
@@ -146,7 +149,10 @@ def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
     refused = pd.concat([pd.read_csv(folder / path, sep="\t", dtype=str) for path in QUARANTINES])
     reasons = dict(zip(map(micrograph_stem, refused["path"]), refused["reason"], strict=True))
     names = micrographs.by_stem()
-    for stem in names.keys() & reasons.keys():
+    # the run's own list lacks micrographs that its curation excludes
+    listed = set(read_coordinate_list(folder / RUN / LIST).values())
+    reasons |= {stem: "is excluded by the settings of curation" for stem in names.keys() - listed - reasons.keys()}
+    for stem in sorted(names.keys() & reasons.keys()):
         say(f"not picked: {names[stem]}: {reasons[stem]}")
     return {stem: name for stem, name in names.items() if stem not in reasons}
 

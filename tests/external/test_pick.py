@@ -5,7 +5,9 @@ import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList
-from crisp_core.external.pick import parser, picked_names, run_config, targets
+from crisp_core.external.outputs import LIST
+from crisp_core.external.pick import RUN, parser, picked_names, run_config, targets
+from crisp_core.formats.star import write_blocks
 from crisp_core.segmentation.shipped import shipped_network
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.command_line import with_command_line
@@ -75,11 +77,16 @@ def test_yes_and_no_may_be_relions_words():
     assert targets(options) == ["all"]
 
 
-def test_micrographs_that_cannot_be_read_are_told_and_left_out(project, capsys):
+def test_micrographs_that_cannot_be_read_or_are_excluded_are_told_and_left_out(project, capsys):
     for name, path in (("micrographs", "/x/raw/b.mrc"), ("micrographs/general", None)):
         folder = project / "job/results" / name
         folder.mkdir(parents=True)
         rows = pd.DataFrame({"stage": ["prepare"], "path": [path], "reason": ["is cut off; copy it again"]})
         rows.dropna().to_csv(folder / "quarantine.tsv", sep="\t", index=False)
-    assert picked_names(project / "job", LISTED) == {"a": "raw/a.mrc"}
-    assert "not picked: raw/b.mrc: is cut off; copy it again" in capsys.readouterr().out
+    listed = pd.DataFrame({"rlnMicrographName": ["m/a.mrc"], "rlnMicrographCoordinates": ["a_autopick.star"]})
+    write_blocks(project / "job" / RUN / LIST, {"coordinate_files": listed})
+    more = MicrographList([*LISTED.names, "raw/c.mrc"], 1.5)
+    assert picked_names(project / "job", more) == {"a": "raw/a.mrc"}
+    told = capsys.readouterr().out
+    assert "not picked: raw/b.mrc: is cut off; copy it again" in told
+    assert "not picked: raw/c.mrc: is excluded by the settings of curation" in told
