@@ -139,12 +139,12 @@ def latest_entries(files: Iterable[Corrections]) -> dict[str, dict[str, tuple[Mi
 
 
 def statement_of(author: str, one: MicrographCorrections) -> Statement:
-    """Particles and removed picks of one person's entry; picks in junk are removed."""
+    """Particles and removed picks of one person's entry; picks in junk are removed, also added and moved ones."""
     kept, moved = points(one.kept), points(one.moved, 4)
-    in_junk = covered(kept, one.junk)
     added = np.concatenate([points(one.added), moved[:, 2:]])
-    removed = np.concatenate([points(one.removed), kept[in_junk]])
-    return Statement(author or NO_NAME, added, kept[~in_junk], removed, one)
+    kept_in_junk, added_in_junk = covered(kept, one.junk), covered(added, one.junk)
+    removed = np.concatenate([points(one.removed), kept[kept_in_junk], added[added_in_junk]])
+    return Statement(author or NO_NAME, added[~added_in_junk], kept[~kept_in_junk], removed, one)
 
 
 def merge_statements(
@@ -166,7 +166,10 @@ def merge_statements(
     against = np.array([says_none(one, xy, same_px) for one in statements])
     disputed = said.any(axis=0) & against.any(axis=0)
     gone = against.any(axis=0) & ~disputed
-    left, verdicts = ~disputed & ~gone, {one.given.verdict for one in statements} - {None}
+    is_reviewed = any(one.given.reviewed for one in statements)
+    # an untouched pick that nobody vouches for is no particle where somebody reviewed the micrograph and lacks it
+    left = ~disputed & ~gone & (said.any(axis=0) | (not is_reviewed))
+    verdicts = {one.given.verdict for one in statements} - {None}
     placed = np.any([near_points(xy, one.added, same_px) for one in statements], axis=0)
     removed = np.concatenate([one.removed for one in statements])
     removed = removed[~near_points(removed, xy[disputed], same_px)]
@@ -177,7 +180,7 @@ def merge_statements(
         disputed=xy[disputed],
         junk=[stroke for one in statements for stroke in one.given.junk],
         unsure=[stroke for one in statements for stroke in one.given.unsure],
-        reviewed=any(one.given.reviewed for one in statements),
+        reviewed=is_reviewed,
         bad="bad" in verdicts,
         experiments=experiments,
         given=statements[0].given,

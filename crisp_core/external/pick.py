@@ -151,7 +151,7 @@ def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
     names = micrographs.by_stem()
     # the run's own list lacks micrographs that its curation excludes
     listed = set(read_coordinate_list(folder / RUN / LIST).values())
-    reasons |= {stem: "is excluded by the settings of curation" for stem in names.keys() - listed - reasons.keys()}
+    reasons |= dict.fromkeys(names.keys() - listed - reasons.keys(), "is excluded by the settings of curation")
     for stem in sorted(names.keys() & reasons.keys()):
         say(f"not picked: {names[stem]}: {reasons[stem]}")
     return {stem: name for stem, name in names.items() if stem not in reasons}

@@ -54,6 +54,20 @@ def test_a_pick_in_junk_is_removed():
     junk = [{"radius_px": 8, "points": [[0, 50], [100, 50]]}]
     one = merged(file("A", entry(kept=[[40, 45], [40, 60]], junk=junk))).micrographs["mic0"]
     assert one.particles.tolist() == [[40, 60]] and one.removed.tolist() == [[40, 45]]
+    # the label of junk says that there is none, so the truth must not say that there is one
+    placed = entry(added=[[40, 60], [40, 50]], moved=[[40, 80, 45, 55]], junk=junk)
+    one = merged(file("A", placed)).micrographs["mic0"]
+    assert one.particles.tolist() == [[40, 60]] and one.removed.tolist() == [[40, 50], [45, 55]]
+
+
+def test_an_untouched_pick_that_a_reviewer_lacks_is_no_particle():
+    """B saw other picks, did not review, and left a pick where A, who reviewed, has none."""
+    first = file("A", entry(kept=[[10, 10]], moved=[[90, 90, 90, 60]]))
+    second = file("B", entry(kept=[[90, 90], [150, 50]], added=[[50, 50]], reviewed=False), minute=3)
+    assert particles(merged(first, second)) == [(10, 10), (50, 50), (90, 60)]
+    # nobody reviewed: the pick stays, and only the surroundings of changes count
+    both = merged(file("A", entry(kept=[[10, 10]], reviewed=False)), second)
+    assert particles(both) == [(10, 10), (50, 50), (90, 90), (150, 50)]
 
 
 def test_of_one_author_the_latest_save_counts_for_each_micrograph():
