@@ -120,6 +120,8 @@ class Handler(SimpleHTTPRequestHandler):
             raise Refused(HTTPStatus.FORBIDDEN, "the address lacks the token that the server printed")
         try:
             found = self.server.folder.joinpath(*(part for part in parts[2:] if part)).resolve()
+            # a name that is too long is an error here
+            found.exists()
         except (ValueError, OSError):
             raise Refused(HTTPStatus.NOT_FOUND, "no such file") from None
         if ".." in parts or not found.is_relative_to(self.server.folder):
@@ -153,7 +155,11 @@ class Handler(SimpleHTTPRequestHandler):
         content = self._body()
         with self.server.saving:
             self._check_version(path)
-            n_micrographs = _write_checked(path, content)
+            try:
+                n_micrographs = _write_checked(path, content)
+            except OSError as error:
+                reason = f"{CORRECTIONS} cannot be written ({error.strerror})"
+                raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, reason) from None
         log.info("saved %s: %d micrographs", path.relative_to(self.server.folder), n_micrographs)
         self._send(HTTPStatus.OK, b"saved\n", {"ETag": _tag(content)})
 
@@ -209,6 +215,8 @@ def _tag(content: bytes) -> str:
 def _write_checked(path: Path, content: bytes) -> int:
     """Write the file atomically if it is right; return the number of its micrographs."""
     unfinished = path.with_name(f".{CORRECTIONS}.new")
+    # a link may lead out of the results
+    unfinished.unlink(missing_ok=True)
     unfinished.write_bytes(content)
     try:
         corrections = read_corrections(unfinished)

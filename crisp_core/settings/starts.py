@@ -39,7 +39,8 @@ def start_entry(
     An entry cannot start from itself: in `general`, the start `general` is the shipped network.
     """
     named = settings.networks.get(start_network(entry, datasets, settings) or "")
-    return None if named == entry else named
+    # not ==: another entry may have equal settings
+    return None if named is entry else named
 
 
 def starts_from_default(network: NetworkSettings | str, datasets: Sequence[str], settings: Config) -> bool:

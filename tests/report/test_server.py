@@ -67,7 +67,7 @@ def test_it_serves_the_folder_and_lists_it(server):
     assert headers["Referrer-Policy"] == "no-referrer" and headers["Cross-Origin-Resource-Policy"] == "same-origin"
     assert b"picks.star" in ask(server, "/d/e/")[2] and ask(server, "/d/e")[0] == 301
     assert ask(server, "/d/e/report.html", "HEAD")[::2] == (200, b"")
-    assert ask(server, "/none.html")[0] == 404
+    assert ask(server, "/none.html")[0] == 404 and ask(server, f"/{'a' * 5000}")[0] == 404
 
 
 def test_the_address_is_on_this_machine_alone_and_has_a_new_token(server, folder):
@@ -158,6 +158,20 @@ def test_nothing_else_is_written(server, folder, path, body, headers, status):
     given, _, content = ask(server, path, "PUT", body, **headers)
     assert given == status and content.decode().endswith("\n") and content.count(b"\n") == 1
     assert sorted(folder.rglob("*")) == before and (folder / "d/e/report.html").read_text() == "<p>page</p>"
+
+
+def test_a_file_that_cannot_be_written_is_told(server, folder):
+    (folder / "d/e/.corrections.json.new").mkdir()
+    status, _, content = ask(server, "/d/e/corrections.json", "PUT", CORRECTIONS, **NEW)
+    assert status == 500 and content.startswith(b"corrections.json cannot be written (")
+    assert not (folder / "d/e/corrections.json").exists()
+
+
+def test_a_link_in_place_of_the_unfinished_file_is_not_followed(server, folder):
+    (folder / "d/e/.corrections.json.new").symlink_to(folder.parent / "secret.txt")
+    assert ask(server, "/d/e/corrections.json", "PUT", CORRECTIONS, **NEW)[0] == 200
+    assert (folder.parent / "secret.txt").read_text() == "secret"
+    assert not (folder / "d/e/corrections.json").is_symlink()
 
 
 def test_a_content_that_is_too_long_is_not_read(server):

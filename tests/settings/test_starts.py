@@ -92,6 +92,12 @@ def test_an_entry_named_like_a_shipped_network_starts_from_that():
     assert starts.trained_classes(found.networks["general"], ["mine"], found) == [*CLASSES]
 
 
+def test_another_entry_with_equal_settings_starts_from_the_entry():
+    found = chain(second="general", general="general")
+    assert starts.start_entry(found.networks["second"], ["mine"], found) is found.networks["general"]
+    assert starts.start_entry(found.networks["general"], ["mine"], found) is None
+
+
 def test_networks_that_start_from_each_other_are_refused():
     with pytest.raises(UserError, match="networks/a/training/start: b starts from itself"):
         chain(a="b", b="a")
