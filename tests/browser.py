@@ -116,6 +116,7 @@ def made_run(name, *, labelled):
         "left_out": refused if labelled else {"columns": [], "rows": []},
         "notices": refused if labelled else {"columns": [], "rows": []},
         "dropped": {"columns": [], "rows": []},
+        "removal_warning": None if labelled else "50 picks were removed (contaminant), and 2 are left.",
         "scores": scores if labelled else {},
         "figures": {},
         **{"settings": "seed: 1 # <i>", "performance": [], "links": {}, "command": "snakemake", "extra_plots": {}},
