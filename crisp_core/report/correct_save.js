@@ -1,7 +1,7 @@
 // Where corrections are kept: in the browser's storage after every change; in a file on request, or by the local server by itself.
 crisp.createSaving = (run, work, show) => {
   const FILE = "corrections.json", DELAY_MS = 800;
-  const key = `CRISP corrections ${location.protocol === "file:" ? location.pathname : ""} ${run.name}`;
+  let key = `CRISP corrections ${location.protocol === "file:" ? location.pathname : ""} ${run.name}`;
   // `tag`: version of the server's file that the work is based on; null if there is none.
   const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false };
   const isHttp = location.protocol.startsWith("http");
@@ -30,6 +30,8 @@ crisp.createSaving = (run, work, show) => {
     const answer = await fetch(FILE, { cache: "no-store" }).catch(() => null);
     saving.isServed = answer?.headers.get("CRISP-Saves") === "yes";
     if (!saving.isServed) return null;
+    // Another folder of results may have a run of the same name.
+    key = `CRISP corrections ${answer.headers.get("CRISP-Folder")} ${run.name}`;
     // 204: there is no file yet.
     return answer.status === 200 ? { file: await answer.json(), tag: answer.headers.get("ETag") } : { file: null, tag: null };
   }
@@ -41,7 +43,7 @@ crisp.createSaving = (run, work, show) => {
   }
 
   async function start() {
-    const own = stored(), served = await ask();
+    const served = await ask(), own = stored();
     if (!served) return own && open(own.file, !own.unsaved);
     saving.tag = served.tag;
     if (!own?.unsaved) return served.file && open(served.file, true);

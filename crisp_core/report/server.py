@@ -142,7 +142,8 @@ class Handler(SimpleHTTPRequestHandler):
         path = self._file()
         if path.name != CORRECTIONS or not (path.parent / PAGE).is_file():
             return super().do_GET()
-        saves = {"CRISP-Saves": "yes"}
+        # the browser keeps unsaved work by folder, since two folders may have a run of the same name
+        saves = {"CRISP-Saves": "yes", "CRISP-Folder": _tag(str(self.server.folder).encode()).strip('"')}
         if not path.is_file():
             return self._send(HTTPStatus.NO_CONTENT, b"", saves)
         content = path.read_bytes()

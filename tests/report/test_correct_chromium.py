@@ -428,6 +428,30 @@ def test_a_server_that_ended_leaves_the_work_in_the_browser(served, opened, page
     opened.wrong.clear()
 
 
+def test_unsaved_work_of_another_folder_with_a_run_of_the_same_name_stays_there(opened, page_file, tmp_path):
+    page, port = None, 0
+    for name in ("one", "other"):
+        run = tmp_path / name / "d/e"
+        run.mkdir(parents=True)
+        (run / "report.html").write_text(page_file.read_text())
+        with start_server(tmp_path / name, port) as server:
+            threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+            address, port = f"{server.address}d/e/report.html", server.server_port
+            if page is None:
+                page = start_correcting(opened(address))
+                page.context.set_offline(True)
+                page.keyboard.press("g")
+                is_told(page, "The work is kept in this browser.")
+                page.context.set_offline(False)
+            else:
+                other = page.context.new_page()
+                other.goto(address)
+                assert changes(start_correcting(other)).startswith("0 changes")
+            server.shutdown()
+    assert not (tmp_path / "other/d/e/corrections.json").exists()
+    opened.wrong.clear()
+
+
 def test_a_save_into_a_folder_writes_to_the_chosen_file_from_then_on(served, opened):
     address, path = served
     # beside this copy of the page, the server saves nothing

@@ -127,7 +127,7 @@ def test_pages_of_other_origins_and_names_are_refused(server, folder, headers):
 def test_corrections_are_saved_and_never_overwritten_unread(server, folder):
     path, origin = "/d/e/corrections.json", {"Origin": f"http://127.0.0.1:{server.server_port}"}
     status, headers, _ = ask(server, path)
-    assert status == 204 and headers["CRISP-Saves"] == "yes"
+    assert status == 204 and headers["CRISP-Saves"] == "yes" and len(headers["CRISP-Folder"]) == 32
     assert ask(server, path, "PUT", CORRECTIONS, **JSON)[0] == 428
     status, headers, _ = ask(server, path, "PUT", CORRECTIONS, **NEW, **origin)
     assert status == 200 and read_corrections(folder / "d/e/corrections.json").author == "A. Person"
