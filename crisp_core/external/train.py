@@ -6,9 +6,11 @@ folder of this job as --network.
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from crisp_core.datasets.batches import read_places
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, coordinate_file, read_micrograph_list
 from crisp_core.external.running import (
@@ -171,6 +173,25 @@ def split_of(n_picked: int, validation: int | None) -> dict[str, int]:
     return {"train": n_picked - n_validation, "validation": n_validation, "test": 0}
 
 
+def forget_parts(folder: Path, stems: Collection[str]) -> None:
+    """Let a continued job draw its parts anew where micrographs with coordinates came, which would train nothing else.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the job.
+    stems : collection of str
+        Micrographs with coordinates.
+    """
+    results = folder / f"results/{DATASET}"
+    drawn, batches = results / "split/drawn.tsv", results / "batches.tsv"
+    first = {stem for stem, place in read_places(batches).items() if place.addition == 0}
+    if drawn.exists() and set(stems) - first:
+        say("there are coordinates on more micrographs: the parts are drawn anew")
+        drawn.unlink()
+        batches.unlink(missing_ok=True)
+
+
 def targets(options: argparse.Namespace) -> list[str]:
     """Targets of the workflow for the option --report."""
     return ["all"] if options.report == "yes" else [f"{RUN}/centers.yaml", f"{RUN}/plots/training.png"]
@@ -181,6 +202,7 @@ def train(options: argparse.Namespace) -> None:
     micrographs, files = coordinates_of(picked_file(options.in_coords), options.in_mics)
     config = run_config(options, micrographs, files)
     write_config(options.o, config)
+    forget_parts(options.o, micrographs.by_stem().keys() & files.keys())
     split = config["datasets"][DATASET]["split"]
     say(f"{split['train']} micrographs train, {split['validation']} choose epoch and threshold")
     run_workflow(options.o, options, targets=targets(options))

@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from crisp_core.datasets.batches import Place, read_places, write_places
 from crisp_core.errors import UserError
-from crisp_core.external.train import coordinates_of, parser, picked_file, run_config
+from crisp_core.external.train import coordinates_of, forget_parts, parser, picked_file, run_config
 from crisp_core.formats.relion_autopick import write_autopick
 from crisp_core.formats.star import write_blocks
 from crisp_core.settings.checks import check_settings
@@ -68,3 +69,20 @@ def test_other_files_are_refused(project):
         coordinates_of(picked_file("ctf.star"), None)
     with pytest.raises(UserError, match=r"MotionCorr/job002 has no coords_suffix\*\.star and no list"):
         picked_file("MotionCorr/job002")
+
+
+def test_a_continued_job_draws_its_parts_anew_for_more_coordinates_alone(tmp_path, capsys):
+    results = tmp_path / "results/micrographs"
+    drawn, batches = results / "split/drawn.tsv", results / "batches.tsv"
+    forget_parts(tmp_path, {"m0"})
+    drawn.parent.mkdir(parents=True)
+    drawn.touch()
+    write_places(batches, {"m0": Place(0, 0), "m1": Place(0, 0)})
+    forget_parts(tmp_path, {"m0"})
+    forget_parts(tmp_path, {"m0", "m1"})
+    assert drawn.exists() and not capsys.readouterr().out
+    # m2 is the addition of a call that failed
+    write_places(batches, {**read_places(batches), "m2": Place(1, 1)})
+    forget_parts(tmp_path, {"m0", "m1", "m2"})
+    assert not drawn.exists() and not batches.exists()
+    assert "the parts are drawn anew" in capsys.readouterr().out
