@@ -17,7 +17,7 @@ CHUNK_PIXELS = 2**18
 COARSE_PX, BLOCK_PX = 768, 16
 # The edge of a dark area is blurred by SMOOTH_PX, and the area widened by MARGIN_PX, on the coarse grid.
 SMOOTH_PX, MARGIN_PX = 2.0, 4
-# Real carbon films reach 3, an opaque grid bar 29 (tests/test_defects.py measures them).
+# Real carbon films reach 3, an opaque grid bar 29 (tests/preparation/test_defects.py measures them).
 DEEP_SDS = 6.0
 # Where no electrons arrive, there is little noise; real micrographs have no dark part with less than 0.85.
 QUIET = 0.5

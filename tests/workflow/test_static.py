@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import ROOT, TINY, run_snakemake, write_config
 from .loaded import names_in_script, read_rules
@@ -28,6 +29,12 @@ def test_every_rule_that_computes_has_log_benchmark_memory_and_time(rules):
         assert rule["log"], name
         assert rule["is_local"] or rule["benchmark"], name
         assert rule["is_local"] or {"mem_mb", "runtime"} <= set(rule["resources"]), name
+
+
+def test_rules_with_a_gpu_are_those_that_the_profile_sends_to_the_partition_of_gpus(rules):
+    profile = yaml.safe_load((ROOT / "profiles/slurm/profile.v9+.yaml").read_text())
+    sent = {name for name, resources in profile["set-resources"].items() if resources["slurm_partition"] == "gpu"}
+    assert sent == {name for name, rule in rules.items() if "gpu" in rule["resources"]}
 
 
 def test_every_name_that_a_script_takes_is_in_each_of_its_rules(rules):
