@@ -39,7 +39,8 @@ log.info(
     "%s with %s, %.2f M parameters, from %s, on %s",
     *(chosen.architecture, chosen.encoder, n_parameters(network) / 1e6, start or "random weights", device),
 )
-resume = Resume(Path(params.resume), training_digest(parts, dict(params.items())))
+source = params.start and {**params.start, "sha256": sha256(Path(start))}
+resume = Resume(Path(params.resume), training_digest(parts, {**dict(params.items()), "start": source}))
 state, history = fit(
     network,
     parts["train"],
@@ -53,7 +54,6 @@ state, history = fit(
 end_other_workers()
 first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
-source = params.start and {**params.start, "sha256": sha256(Path(start))}
 facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=source)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
 pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")

@@ -123,8 +123,9 @@ def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float)
     for name, entries in latest_entries(files).items():
         diameter_px = diameter_angstrom / next(iter(entries.values()))[0].pixel_size_angstrom
         experiments = sorted({experiment for _, experiment in entries.values()})
-        statements = [statement_of(author, one) for author, (one, _) in entries.items()]
-        merged[name], found = merge_statements(statements, experiments, same_px=SAME_DIAMETERS * diameter_px)
+        same_px = SAME_DIAMETERS * diameter_px
+        statements = [statement_of(author, one, same_px) for author, (one, _) in entries.items()]
+        merged[name], found = merge_statements(statements, experiments, same_px=same_px)
         notices += [f"corrections of {name}: {sentence}" for sentence in found]
     return Merged(merged, notices)
 
@@ -138,12 +139,25 @@ def latest_entries(files: Iterable[Corrections]) -> dict[str, dict[str, tuple[Mi
     return dict(sorted(found.items()))
 
 
-def statement_of(author: str, one: MicrographCorrections) -> Statement:
-    """Particles and removed picks of one person's entry; picks in junk are removed, also added and moved ones."""
+def statement_of(author: str, one: MicrographCorrections, same_px: float) -> Statement:
+    """Particles and removed picks of one person's entry.
+
+    Picks in junk are removed, also added and moved ones, and so is the old place of a pick that was moved far.
+
+    Parameters
+    ----------
+    author : str
+        Name of the person; empty if the file has none.
+    one : MicrographCorrections
+        Entry of a micrograph.
+    same_px : float
+        Distance within which two positions are one particle, in px.
+    """
     kept, moved = points(one.kept), points(one.moved, 4)
     added = np.concatenate([points(one.added), moved[:, 2:]])
     kept_in_junk, added_in_junk = covered(kept, one.junk), covered(added, one.junk)
-    removed = np.concatenate([points(one.removed), kept[kept_in_junk], added[added_in_junk]])
+    old_places = moved[np.hypot(*(moved[:, 2:] - moved[:, :2]).T) > same_px, :2]
+    removed = np.concatenate([points(one.removed), old_places, kept[kept_in_junk], added[added_in_junk]])
     return Statement(author or NO_NAME, added[~added_in_junk], kept[~kept_in_junk], removed, one)
 
 

@@ -70,7 +70,7 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList) -> dict
     UserError
         If an option is no diameter, no network, or no threshold.
     """
-    size = options.pixel_size or micrographs.pixel_size
+    size = micrographs.pixel_size if options.pixel_size is None else options.pixel_size
     config: dict[str, Any] = {
         "micrographs": [str(Path(name).absolute()) for name in micrographs.names],
         "diameter_angstrom": diameter(options.diameter),

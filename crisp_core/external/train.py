@@ -140,7 +140,7 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
         If there are too few micrographs, or the pixel size is unknown.
     """
     names = {stem: name for stem, name in micrographs.by_stem().items() if stem in files}
-    size = options.pixel_size or micrographs.pixel_size
+    size = micrographs.pixel_size if options.pixel_size is None else options.pixel_size
     if size is None:
         raise UserError("--pixel_size: is missing, and the star file of micrographs does not state it; give it in Å/px")
     dataset = {

@@ -57,7 +57,15 @@ def test_a_pick_in_junk_is_removed():
     # the label of junk says that there is none, so the truth must not say that there is one
     placed = entry(added=[[40, 60], [40, 50]], moved=[[40, 80, 45, 55]], junk=junk)
     one = merged(file("A", placed)).micrographs["mic0"]
-    assert one.particles.tolist() == [[40, 60]] and one.removed.tolist() == [[40, 50], [45, 55]]
+    assert one.particles.tolist() == [[40, 60]] and one.removed.tolist() == [[40, 80], [40, 50], [45, 55]]
+
+
+def test_a_pick_that_was_moved_far_has_left_its_place():
+    first = file("A", entry(moved=[[90, 90, 90, 60]]))
+    one = merged(first).micrographs["mic0"]
+    assert one.particles.tolist() == [[90, 60]] and one.removed.tolist() == [[90, 90]]
+    found = merged(first, file("B", entry(kept=[[90, 90]]), minute=3))
+    assert found.notices and (90, 90) not in particles(found)
 
 
 def test_an_untouched_pick_that_a_reviewer_lacks_is_no_particle():
