@@ -41,7 +41,7 @@ def test_options_change_single_settings():
     settings = settings_of("--diameter", "150", "--threshold", "0.4", "--pixel_size", "2")
     assert settings.experiments["general"].centers.threshold == 0.4
     assert settings.datasets["micrographs"].pixel_size == 2
-    with pytest.raises(UserError, match="pixel_size: 0 is less than the minimum"):
+    with pytest.raises(UserError, match=r"pixel_size: 0\.0 is less than the minimum"):
         settings_of("--diameter", "150", "--pixel_size", "0")
 
 
