@@ -25,6 +25,7 @@ PACKAGES = (
     "settings",
     "plan",
     "external",
+    "cli",
     "pipeline",
 )
 CORE = ROOT / "crisp_core"

@@ -76,7 +76,8 @@ def test_the_wheel_holds_the_library_with_its_data_and_nothing_else(installed):
             "crisp_core/segmentation/shipped/general.yaml",
         }
     )
-    assert {path.name.split("-")[0] for path in installed.iterdir()} == {"crisp_core", "crisp"}
+    assert {path.name.split("-")[0] for path in installed.iterdir()} == {"crisp_core", "crisp", "bin"}
+    assert [path.name for path in (installed / "bin").iterdir()] == ["crisp"]
     (metadata,) = installed.glob("crisp-*.dist-info")
     assert "License-Expression: GPL-3.0-or-later" in (metadata / "METADATA").read_text()
     assert (metadata / "licenses/LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()

@@ -134,6 +134,11 @@ def read_picks(folder: Path) -> pd.DataFrame:
     return pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
 
 
+def read_refused(folder: Path) -> pd.DataFrame:
+    """Files that the run in a job's folder could not use: columns path and reason."""
+    return pd.concat([pd.read_csv(folder / path, sep="\t", dtype=str) for path in QUARANTINES], ignore_index=True)
+
+
 def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
     """Micrographs that the run could pick and did not exclude, by stem, with their names in RELION.
 
@@ -146,7 +151,7 @@ def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:
     micrographs : MicrographList
         Micrographs of RELION's list.
     """
-    refused = pd.concat([pd.read_csv(folder / path, sep="\t", dtype=str) for path in QUARANTINES])
+    refused = read_refused(folder)
     reasons = dict(zip(map(micrograph_stem, refused["path"]), refused["reason"], strict=True))
     names = micrographs.by_stem()
     # the run's own list lacks micrographs that its curation excludes

@@ -130,8 +130,7 @@ def folder_of(words: list[str]) -> Path | None:
 def mark_outcome(folder: Path, work: Callable[[], None]) -> int:
     """Call `work`, print what ended it, and mark success, failure or abort in `folder`; the exit status."""
     clear_marks(folder)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, raise_aborted)
+    abort_on_signals()
     try:
         work()
     except Aborted as reason:
@@ -148,6 +147,12 @@ def mark_outcome(folder: Path, work: Callable[[], None]) -> int:
         return 1
     mark_end(folder, SUCCESS)
     return 0
+
+
+def abort_on_signals() -> None:
+    """Let the signals that end a program raise `Aborted`."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, raise_aborted)
 
 
 def raise_aborted(number: int, frame: object) -> NoReturn:
@@ -180,11 +185,8 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
         If RELION asked the job to end.
     """
     if not SNAKEFILE.is_file():
-        raise UserError(f"{SNAKEFILE}: no such file; start the program from a copy of CRISP's repository")
-    limits, environment = gpu_limits(options.gpu)
-    # the lock of job_folder keeps others out, and that of a killed workflow would stay
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock", "--rerun-incomplete"]
-    command += ["--cores", str(options.j), *limits, "--configfile", *config_files(options), "--", *targets]
+        raise UserError(f"{SNAKEFILE}: no such file; use CRISP from a copy of its repository (there: pip install -e .)")
+    command, environment = workflow_command(options, targets)
     log = folder / LOG
     with log.open("w") as output, log.open() as written:
         process = subprocess.Popen(
@@ -200,6 +202,15 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
         follow(process, written, folder)
     if process.returncode:
         raise UserError(reason_of(log))
+
+
+def workflow_command(options: argparse.Namespace, targets: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
+    """Command that makes the targets of the workflow, with the options of `add_job_options`, and its environment."""
+    limits, environment = gpu_limits(options.gpu)
+    # the lock of job_folder keeps others out, and that of a killed workflow would stay
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock", "--rerun-incomplete"]
+    command += ["--cores", str(options.j), *limits, "--configfile", *config_files(options), "--", *targets]
+    return command, environment
 
 
 def config_files(options: argparse.Namespace) -> list[str]:

@@ -31,6 +31,7 @@ from crisp_core.formats.text import read_text
 
 DATASET, EXPERIMENT = "micrographs", "trained"
 RUN, NETWORK = f"results/{DATASET}/{EXPERIMENT}", "network.pt"
+TRAINED_FILES = (f"{RUN}/centers.yaml", f"{RUN}/plots/training.png")
 # RELION 3.1: coords_suffix_manualpick.star has the list of micrographs, and its name the end of the files' names.
 SUFFIX_PREFIX = "coords_suffix"
 
@@ -45,7 +46,7 @@ def trained_folder(job: Path) -> Path:
     """
     folder = job / RUN
     if not (folder / "centers.yaml").is_file():
-        raise UserError(f"{job}: has no trained network; give the folder of a crisp_train job that has ended")
+        raise UserError(f"{job}: has no trained network; give the folder of a training that has ended")
     return folder
 
 
@@ -154,7 +155,12 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
         },
         "split": split_of(len(names), options.validation),
     }
-    training = {} if options.epochs is None else {"training": {"epochs": options.epochs}}
+    return training_config(dataset, options.epochs)
+
+
+def training_config(dataset: dict[str, Any], epochs: int | None) -> dict[str, Any]:
+    """Config of a training on one dataset; `epochs` of None is the length that CRISP has by default."""
+    training = {} if epochs is None else {"training": {"epochs": epochs}}
     return {
         "run": [f"{DATASET}/{EXPERIMENT}"],
         "datasets": {DATASET: dataset},
@@ -162,12 +168,27 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
     }
 
 
-def split_of(n_picked: int, validation: int | None) -> dict[str, int]:
-    """Numbers of training and validation micrographs, of `n_picked` with coordinates; None is a quarter."""
+def split_of(n_picked: int, validation: int | None, *, option: str = "--in_coords") -> dict[str, int]:
+    """Numbers of training and validation micrographs.
+
+    Parameters
+    ----------
+    n_picked : int
+        Number of micrographs with coordinates.
+    validation : int, optional
+        Number of those that validate; None is a quarter.
+    option : str
+        Option that gave the micrographs, for the message.
+
+    Raises
+    ------
+    UserError
+        If no micrograph is left for the training.
+    """
     n_validation = validation or max(1, n_picked // 4)
     if n_picked <= n_validation:
         raise UserError(
-            f"--in_coords: {n_picked} micrographs have coordinates, but the training needs more than {n_validation}; "
+            f"{option}: {n_picked} micrographs have coordinates, but the training needs more than {n_validation}; "
             "pick more by hand"
         )
     return {"train": n_picked - n_validation, "validation": n_validation, "test": 0}
@@ -194,7 +215,7 @@ def forget_parts(folder: Path, stems: Collection[str]) -> None:
 
 def targets(options: argparse.Namespace) -> list[str]:
     """Targets of the workflow for the option --report."""
-    return ["all"] if options.report == "yes" else [f"{RUN}/centers.yaml", f"{RUN}/plots/training.png"]
+    return ["all"] if options.report == "yes" else list(TRAINED_FILES)
 
 
 def train(options: argparse.Namespace) -> None:
@@ -206,12 +227,17 @@ def train(options: argparse.Namespace) -> None:
     split = config["datasets"][DATASET]["split"]
     say(f"{split['train']} micrographs train, {split['validation']} choose epoch and threshold")
     run_workflow(options.o, options, targets=targets(options))
-    link = options.o / NETWORK
-    link.unlink(missing_ok=True)
-    link.symlink_to(f"{RUN}/{NETWORK}")
+    link_network(options.o)
     if options.report == "yes":
         say(f"report: {options.o / RUN / 'report.html'}")
     say(f"pick with it: crisp_pick --network {options.o}")
+
+
+def link_network(folder: Path) -> None:
+    """Link the trained network into the folder of its job."""
+    link = folder / NETWORK
+    link.unlink(missing_ok=True)
+    link.symlink_to(f"{RUN}/{NETWORK}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 import copy
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +128,26 @@ def test_micrographs_and_a_diameter_on_the_command_line_are_enough(finished):
     assert given["shipped"]["sha256"] in page and "not extracted" in page and "--configfile threshold.yaml" in page
     done = run_snakemake("--cores", "2", *asked, "-n", "--", "particles", cwd=finished)
     assert "extract" in done.stdout
+    check_crisp_pick(finished)
     (finished / "unread.yaml").rename(finished / "config.yaml")
+
+
+def check_crisp_pick(finished):
+    """Compare the picks of the program `crisp` with those of the workflow, byte for byte."""
+    micrographs = sorted((finished / "results/coarse/micrographs").glob("*_000[12].mrc"))
+    words = ["pick", *map(str, micrographs), "--diameter", "360", "--cores", "2", "--out", "one-off"]
+    command = [sys.executable, "-m", "crisp_core.cli", *words]
+    done = subprocess.run(
+        command, cwd=finished, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "2"}
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = Path("results/micrographs/general")
+    written = [p.relative_to(finished) for p in (finished / run).rglob("*") if p.suffix in (".star", ".cbox", ".json")]
+    written = [path for path in written if (finished / "one-off" / path).exists()]
+    assert {path.relative_to(run).as_posix() for path in written} >= {"autopick.star", "picks/0000.star"}
+    for path in written:
+        assert (finished / "one-off" / path).read_bytes() == (finished / path).read_bytes(), path
+    assert "picks on 2 micrographs: one-off/results/micrographs/general/autopick.star" in done.stdout
 
 
 def recall(truth, picks):

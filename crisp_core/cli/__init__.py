@@ -1,0 +1,1 @@
+"""Program `crisp`: picking, training, maps and report from the command line, without a config file."""
