@@ -13,5 +13,5 @@ def examples_page(root: Path) -> str:
         for path in paths
     ]
     return "\n".join(
-        ["# Examples\n\nConfigs to copy, and a notebook. Their comments say how each is run.\n", *sections]
+        ["# Examples\n\nConfigs to copy, and two notebooks. Their comments say how each is run.\n", *sections]
     )
