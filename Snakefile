@@ -102,3 +102,9 @@ rule suggest:
     input:
         targets.suggestions(PLAN),
     localrule: True
+
+
+rule annotate:
+    input:
+        ask(targets.annotations),
+    localrule: True

@@ -24,6 +24,7 @@ use rule run_job as report_data with:
         dataset=ask_value(datasets.dataset_sizes),
         threshold=ask_value(pickers.given_threshold),
         n_previews=ask_value(reports.n_previews),
+        suggested=ask_value(reports.suggested_names),
 
 
 rule report_page:
@@ -44,6 +45,26 @@ rule report_page:
         code=core_digest("report_page"),
     script:
         "../workflow_scripts/report_page.py"
+
+
+use rule dataset_job as annotation_page with:
+    input:
+        images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
+        # its job ends the run if no micrograph can be read
+        micrographs="results/{dataset}/micrographs.tsv",
+    output:
+        f"results/{{dataset}}/{corrections.ANNOTATION}/report.html",
+    pathvars:
+        job="annotation_page",
+    wildcard_constraints:
+        dataset=one_of(reports.annotated(PLAN)),
+    params:
+        **run_script("annotate"),
+        run=f"{{dataset}}/{corrections.ANNOTATION}",
+        dataset=ask_value(datasets.dataset_sizes),
+        n_micrographs=ask_value(reports.n_previews),
+        marked=ask_value(corrections.corrected_names),
+        template=files_digest(TEMPLATES),
 
 
 rule report_index:

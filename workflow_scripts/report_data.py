@@ -42,6 +42,7 @@ picks = picks_data(
     diameter_angstrom=diameter_angstrom,
     pixel_size=params.dataset["pixel_size"],
     n_previews=params.n_previews,
+    suggested=params.suggested,
 )
 particles = particles_data(given.get("particles"), given.get("stacks", []), diameter_angstrom=diameter_angstrom)
 tables = {

@@ -17,6 +17,8 @@ from crisp_core.formats.corrections import Corrections, read_corrections
 from crisp_core.paths import matching_files
 from crisp_core.plan.plan import Plan
 
+# experiment of the corrections that the page without picks saves, and its folder below that of the dataset
+ANNOTATION = "annotate"
 OWN_PICKS = "corrected from CRISP's own picks"
 # largest relative difference of two pixel sizes
 SIZE_TOLERANCE = 0.01
@@ -147,7 +149,13 @@ def changed_weight(plan: Plan, *, dataset: str) -> int:
 
 def truth_remark(plan: Plan, *, dataset: str) -> str | None:
     """Remark beside the scores of a dataset whose truth is no independent one; None for another dataset."""
-    return OWN_PICKS if dataset in plan.with_corrections else None
+    return OWN_PICKS if dataset in plan.with_corrections and not is_annotated(plan, dataset) else None
+
+
+def is_annotated(plan: Plan, dataset: str) -> bool:
+    """Whether the corrections are particles that were marked on micrographs without picks (target annotate) alone."""
+    merged = merged_corrections(plan, dataset)
+    return {name for one in merged.micrographs.values() for name in one.experiments} == {ANNOTATION}
 
 
 def correction_notices(plan: Plan, *, dataset: str) -> list[str]:
@@ -155,10 +163,10 @@ def correction_notices(plan: Plan, *, dataset: str) -> list[str]:
     merged = merged_corrections(plan, dataset)
     experiments = sorted({name for one in merged.micrographs.values() for name in one.experiments})
     bad = [name for name, one in merged.micrographs.items() if one.bad]
-    origin = (
-        f"the known particles of {len(merged.micrographs) - len(bad)} micrographs are {OWN_PICKS} "
-        f"({', '.join(experiments)}); scores against them are no independent measure"
-    )
+    known = f"the known particles of {len(merged.micrographs) - len(bad)} micrographs are"
+    origin = f"{known} {OWN_PICKS} ({', '.join(experiments)}); scores against them are no independent measure"
+    if is_annotated(plan, dataset):
+        origin = f"{known} marked by hand on micrographs without picks"
     return [origin, *merged.notices, *(f"{name} is marked as bad; it labels nothing" for name in bad)]
 
 

@@ -3,17 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.batches import all_batches
-from crisp_core.plan.corrections import truth_remark
+from crisp_core.plan.corrections import ANNOTATION, truth_remark
 from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import shipped_record
+from crisp_core.report.limits import MAX_VIEWED
 from crisp_core.settings.questions import picker_name
 
+SUGGESTIONS = "suggest.tsv"
 # results that are made on request, of a run and of several
-RUN_EXTRAS = ("suggest.tsv", "resolution/resolution.tsv", "resolution/*.png", "noise/*.png")
+RUN_EXTRAS = (SUGGESTIONS, "resolution/resolution.tsv", "resolution/*.png", "noise/*.png")
 SHARED_EXTRAS = ("*/tables/*.tsv", "*/comparisons/*/table.tsv", "*/comparisons/*/*.png")
 # of a finished run: the page, and its entry in the index
 PAGE, ENTRY = "report.html", "report_entry.json"
@@ -22,6 +26,33 @@ PAGE, ENTRY = "report.html", "report_entry.json"
 def n_previews(plan: Plan, *, dataset: str) -> int:
     """Number of micrographs that a page can show; the more there are, the smaller each is."""
     return int((plan.micrographs["dataset"] == dataset).sum())
+
+
+def annotated(plan: Plan) -> list[str]:
+    """Datasets that can have a page for marking particles: none if an experiment has the name of its folder."""
+    return [] if ANNOTATION in plan.settings.experiments else list(plan.run_datasets)
+
+
+def suggested_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
+    """Micrographs of a run's suggest.tsv, if it exists and the page is too small for all micrographs.
+
+    The table is not an input, since the page would then remake it whenever it is made.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    path = Path(f"{plan.prefix}results/{dataset}/{experiment}/{SUGGESTIONS}")
+    if n_previews(plan, dataset=dataset) <= MAX_VIEWED or not path.exists():
+        return []
+    try:
+        return pd.read_csv(path, sep="\t", usecols=["micrograph"], dtype=str)["micrograph"].tolist()
+    # another process may be writing the table
+    except ValueError:
+        return []
 
 
 def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from crisp_core.errors import UserError
 from crisp_core.plan.batches import all_batches
+from crisp_core.plan.corrections import ANNOTATION
 from crisp_core.plan.networks import checkpoint, network_folder, training_of
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.plan.reports import PAGE, run_plots, training_plots, trains_here
+from crisp_core.plan.reports import PAGE, annotated, run_plots, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
 
 
@@ -165,3 +167,19 @@ def noise(plan: Plan) -> list[str]:
 def suggestions(plan: Plan) -> list[str]:
     """Micrographs that are worth a correction, of every run with a network."""
     return of_runs(["suggest.tsv"], network_runs(plan))
+
+
+def annotations(plan: Plan) -> list[str]:
+    """Pages on which a person marks particles, of the datasets of all runs.
+
+    Raises
+    ------
+    UserError
+        If an experiment has the name of the pages' folder.
+    """
+    if not annotated(plan):
+        raise UserError(
+            f"config, experiments/{ANNOTATION}: the target {ANNOTATION} saves in a folder of this name; rename the "
+            "experiment"
+        )
+    return of_runs([PAGE], [f"{dataset}/{ANNOTATION}" for dataset in plan.run_datasets])

@@ -140,5 +140,5 @@
   });
   root.addEventListener("shown", () => show());
   viewer.layers.push(crisp.createCorrectionLayer(viewer, work, hand.seen));
-  saving.start().then((found) => { if (found && work.changes()) setOn(true); else show(); root.dataset.corrections = "ready"; });
+  saving.start().then((found) => { if ((found && work.changes()) || panel.dataset.started !== undefined) setOn(true); else show(); root.dataset.corrections = "ready"; });
 })();

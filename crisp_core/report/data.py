@@ -1,6 +1,6 @@
 """Data of a run's page, from the files of the run."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def picks_data(
     diameter_angstrom: float,
     pixel_size: float,
     n_previews: int,
+    suggested: Collection[str] = (),
 ) -> dict[str, Any]:
     """Contact sheet, viewer, counts and figures of the picks of a run.
 
@@ -117,12 +118,14 @@ def picks_data(
         Å/px of the micrographs.
     n_previews : int
         Number of micrographs that the page can show.
+    suggested : collection of str
+        Micrographs that are worth a correction.
     """
     chosen = chosen_threshold(centers["threshold"] if given_threshold is None else given_threshold, scores)
     thresholds = threshold_grid(chosen, scores)
     counts = mark_outliers(pick_counts(found, chosen))
     sheet, views = sheet_and_views(
-        found, counts, files, parts, diameter_angstrom=diameter_angstrom, n_previews=n_previews
+        found, counts, files, parts, diameter_angstrom=diameter_angstrom, n_previews=n_previews, suggested=suggested
     )
     return {
         "finder": str(finder_of_file(centers)) if "finder" in centers else "",

@@ -120,11 +120,12 @@ def template_environment() -> Environment:
         "figure_entry": figure_of_file,
     }
     environment.globals["figure_entries"] = BY_NAME
-    environment.globals["style"] = _joined(STYLES)
+    environment.globals["style"] = joined(STYLES)
     return environment
 
 
-def _joined(names: Iterable[str]) -> Markup:
+def joined(names: Iterable[str]) -> Markup:
+    """Scripts or styles of this folder, one after the other."""
     return Markup("\n".join((FOLDER / name).read_text(encoding="utf-8") for name in names))
 
 
@@ -148,7 +149,7 @@ def render_page(run: Mapping[str, Any], *, made: str) -> str:
             orders=sheet_orders(facts),
             made=made,
             versions=find_versions(),
-            scripts=_joined(SCRIPTS),
+            scripts=joined(SCRIPTS),
             data=embedded_json(run["viewer"]),
         )
     )

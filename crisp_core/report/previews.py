@@ -3,7 +3,7 @@
 import base64
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,11 @@ from scipy import ndimage
 
 from crisp_core.figures.style import LOWPASS_DIAMETERS, grey_limits, save_figure
 from crisp_core.geometry import Shape
+from crisp_core.report.limits import MAX_VIEWED
 
 # Number and longest side of previews; with more previews, the side shrinks so that the number of pixels stays equal.
 FULL_PREVIEWS = 20
 PREVIEW_PX = 1400
-# Maximum number of micrographs in all viewers and on all contact sheets of the page.
-MAX_VIEWED = 60
-MAX_SHEET = 200
 THUMBNAIL_PX = 200
 # Maximum number of bytes per pixel of a picture; the quality is lowered accordingly.
 IMAGE_BYTES, MAP_BYTES, THUMBNAIL_BYTES = 0.12, 0.04, 0.2
@@ -122,9 +120,13 @@ def data_uri(kind: str, data: bytes) -> str:
 
 
 def choose_micrographs(
-    micrographs: Sequence[str], parts: Mapping[str, str], outliers: set[str], limit: int
+    micrographs: Sequence[str],
+    parts: Mapping[str, str],
+    outliers: set[str],
+    limit: int,
+    preferred: Collection[str] = (),
 ) -> list[str]:
-    """Choose micrographs to show, in their order: first the test part, then outliers, then evenly spaced ones.
+    """Choose micrographs to show: the preferred ones, then the test part, outliers and evenly spaced ones.
 
     Parameters
     ----------
@@ -136,8 +138,17 @@ def choose_micrographs(
         Micrographs with an unusual number of picks.
     limit : int
         Maximum number of micrographs.
+    preferred : collection of str
+        Micrographs that are chosen before all others.
+
+    Returns
+    -------
+    list of str
+        Chosen micrographs, in the order of `micrographs`.
     """
-    rank = {name: 0 if parts.get(name) == "test" else 1 if name in outliers else 2 for name in micrographs}
+    tests = {name for name in micrographs if parts.get(name) == "test"}
+    groups = (set(preferred), tests, outliers, set(micrographs))
+    rank = {name: next(i for i, group in enumerate(groups) if name in group) for name in micrographs}
     spread = evenly_spaced(len(micrographs), limit)
     order = sorted(range(len(micrographs)), key=lambda i: (rank[micrographs[i]], i not in spread, i))
     return [micrographs[i] for i in sorted(order[: max(1, limit)])]

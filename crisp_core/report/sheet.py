@@ -1,15 +1,16 @@
 """Contact sheet of a run, and micrographs of its viewer."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.report.limits import MAX_SHEET, MAX_VIEWED
 from crisp_core.report.picked import Picked
-from crisp_core.report.previews import MAX_SHEET, MAX_VIEWED, choose_micrographs, preview_side, share_of_page
+from crisp_core.report.previews import choose_micrographs, preview_side, share_of_page
 from crisp_core.report.view import draw_thumbnail, micrograph_view
 
 log = logging.getLogger("crisp")
@@ -28,6 +29,7 @@ def sheet_and_views(
     *,
     diameter_angstrom: float,
     n_previews: int,
+    suggested: Collection[str] = (),
 ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
     """Return the data of the contact sheet and of the viewer, for a selection if there are too many micrographs.
 
@@ -45,10 +47,12 @@ def sheet_and_views(
         Particle diameter, Å.
     n_previews : int
         Number of micrographs of all runs on the page.
+    suggested : collection of str
+        Micrographs that are worth a correction, which the page shows before all others.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
-    on_sheet = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHEET))
-    viewed = choose_micrographs(on_sheet, parts, outliers, share_of_page(len(names), n_previews, MAX_VIEWED))
+    on_sheet = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHEET), suggested)
+    viewed = choose_micrographs(on_sheet, parts, outliers, share_of_page(len(names), n_previews, MAX_VIEWED), suggested)
     n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
     sheet: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []

@@ -73,6 +73,11 @@ def test_scores_are_marked_and_the_corrected_network_stays_as_it_is(folder):
     asked = corrected()
     assert reports.report_run(asked, run="mine/unet")["truth"] == "corrected from CRISP's own picks"
     assert reports.report_run(plan(), run="mine/unet")["truth"] is None
+    # particles that were marked on micrographs without picks are an independent truth
+    saved("two.json", entry("b"), experiment="annotate")
+    assert reports.report_run(corrected("two.json"), run="mine/unet")["truth"] is None
+    assert "marked by hand" in corrections.correction_notices(corrected("two.json"), dataset="mine")[0]
+    assert reports.report_run(corrected(), run="mine/unet")["truth"] == "corrected from CRISP's own picks"
     # its threshold is not chosen on the corrections
     assert not searches_centers(asked.dataset("mine"), asked.experiment("general"))
     assert searches_centers(asked.dataset("mine"), asked.experiment("unet"))

@@ -307,3 +307,27 @@ def python_lines(text):
             inside = line.startswith("def ")
         if inside and line.strip():
             yield line
+
+
+def test_suggested_micrographs_are_shown_where_a_page_is_too_small_for_all(folder):
+    many = plan([("mine", f"m{i}", i, 0) for i in range(61)])
+    mine = {"dataset": "mine", "experiment": "unet"}
+    assert reports.suggested_names(many, **mine) == []
+    table = folder / "results/mine/unet/suggest.tsv"
+    table.parent.mkdir(parents=True)
+    table.write_text("rank\tmicrograph\n1\tm5\n2\t007\n")
+    assert reports.suggested_names(many, **mine) == ["m5", "007"]
+    # a page that shows all does not depend on it
+    assert reports.suggested_names(plan(), **mine) == []
+    table.write_text("")
+    assert reports.suggested_names(many, **mine) == []
+
+
+def test_the_page_for_marking_particles_has_a_folder_that_no_experiment_may_have():
+    rows = (("mine", "a", 0, 0), ("bare", "a", 0, 0))
+    both = plan(rows, run=["mine/unet", "bare/unet"], experiments={"unet": {"network": "general"}})
+    assert targets.annotations(both) == [f"results/{dataset}/annotate/report.html" for dataset in ("bare", "mine")]
+    taken = plan(experiments={"annotate": {}})
+    assert reports.annotated(taken) == []
+    with pytest.raises(UserError, match=r"experiments/annotate: .*; rename the experiment"):
+        targets.annotations(taken)

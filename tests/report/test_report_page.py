@@ -156,6 +156,9 @@ def test_the_viewer_prefers_the_test_part_then_outliers():
     assert chosen == ["m0", "m4", "m7", "m9"] or {"m4", "m7"} < set(chosen)
     assert len(chosen) == 4 and chosen == sorted(chosen)
     assert choose_micrographs(names, {}, set(), 99) == names
+    # those that are worth a correction come first
+    suggested = choose_micrographs(names, {"m7": "test", "m3": "train"}, {"m4"}, 3, ["m2", "m8", "gone"])
+    assert suggested == ["m2", "m7", "m8"]
     assert evenly_spaced(7, 3) == {0, 3, 6} and evenly_spaced(0, 3) == set()
     assert (
         share_of_page(50, 100, 120) == 50 and share_of_page(500, 1000, 120) == 60 and share_of_page(1, 9000, 120) == 1
@@ -271,6 +274,8 @@ def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
     on_sheet, (view,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options)
     assert {one["name"]: one["view"] for one in on_sheet} == {"m0": None, "m3": 0}
     assert (view["name"], view["part"]) == ("m3", "test")
+    on_sheet, (suggested,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options, suggested=["m1"])
+    assert {one["name"]: one["view"] for one in on_sheet} == {"m1": 0, "m3": None} and suggested["name"] == "m1"
     assert view["probability"] is None and view["label"] is not None
     assert view["candidates"]["score"] == [] and view["truth"]["found"] == []
     json.dumps([on_sheet, view], allow_nan=False)
