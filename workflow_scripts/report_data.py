@@ -48,10 +48,9 @@ particles = particles_data(given.get("particles"), given.get("stacks", []), diam
 tables = {
     "quarantine": [given.quarantine, given.run_quarantine],
     "notices": [given.notices, *given.get("pick_notices", [])],
-    "left_out": [given.left_out],
-    "dropped": [given.dropped],
 }
-tables |= {name: [given[name]] for name in ("sizes", "suggested_sizes", "curation") if name in given.keys()}
+single = ("left_out", "dropped", "sizes", "suggested_sizes", "curation")
+tables |= {name: [given[name]] for name in single if name in given.keys()}
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}
