@@ -10,7 +10,7 @@ from crisp_core.options import Options
 if TYPE_CHECKING:
     import torch
 
-# of logits (b, l, h, w) and labels (b, h, w)
+# of logits (1, l, 1, n) and labels (1, 1, n) of the n valid pixels
 Loss = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 

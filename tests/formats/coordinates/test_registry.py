@@ -110,7 +110,8 @@ def test_names_that_a_table_quotes(tmp_path, kind, name):
 def test_many_micrographs_in_one_file(tmp_path, kind):
     both = pd.concat([table(), table(micrograph="other")], ignore_index=True)
     back = round_trip(tmp_path, kind, both, stem="all")
-    pd.testing.assert_frame_equal(back, both, atol=6e-5)
+    # a format may add the sizes of its picks
+    pd.testing.assert_frame_equal(back[list(both)], both, atol=6e-5)
 
 
 @pytest.mark.parametrize("kind", ONE_MICROGRAPH)
