@@ -157,7 +157,8 @@ def test_added_micrographs_touch_no_old_result(added_run):
     assert set(kept) <= before.keys() and not set(kept) & changed
     others = changed - expected
     assert all(
-        re.match(r"small/(particles\.star|autopick/|metrics/|performance/|cryosparc/)|performance/", n) for n in others
+        re.match(r"small/(particles\.star|autopick/|cbox/|metrics/|performance/|cryosparc/)|performance/", n)
+        for n in others
     )
 
 
