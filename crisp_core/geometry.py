@@ -31,6 +31,21 @@ def rescaled_shape(shape: Shape, pixel_size: float, new_pixel_size: float) -> Sh
     return height, width
 
 
+def middle_window(shape: Shape, sides: Shape) -> tuple[slice, slice]:
+    """Rows and columns of the middle of an image, at most as high and wide as it.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Height and width of the image, in px.
+    sides : (int, int)
+        Height and width of the window, in px.
+    """
+    height, width = (min(side, n) for side, n in zip(sides, shape, strict=True))
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    return slice(top, top + height), slice(left, left + width)
+
+
 def rescaled_xy(xy: np.ndarray, shape: Shape, new_shape: Shape) -> np.ndarray:
     """Coordinates (n, 2) as (x, y) on a grid of `shape`, expressed on the same image's grid of `new_shape`.
 

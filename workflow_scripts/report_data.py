@@ -54,7 +54,7 @@ tables |= {name: [given[name]] for name in single if name in given.keys()}
 scores = {name: [given[name]] for name in ("picks", "pixels") if name in given.keys()}
 figures = plot_figures(given.plots) | picks.pop("figures") | particles.pop("figures")
 data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scores": read_tables(scores)}
-data["removal_warning"] = removal_warning(given.dropped, n_picks=picks["n_picks"])
+data["removal_warning"] = removal_warning(data["dropped"], n_picks=picks["n_picks"])
 if clicks := given.get("clicks"):
     data["click_labels"] = click_labels(clicks, diameter_angstrom=diameter_angstrom)
 Path(snakemake.output[0]).write_text(json.dumps(data | {"figures": figures}, allow_nan=False))

@@ -18,12 +18,10 @@ from crisp_core.external.running import CONFIG, run_workflow, say, workflow_comm
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
-from crisp_core.plan.unknown_diameters import read_estimate
-from crisp_core.settings.command_line import AUTO, DATASET, pixel_size_of
+from crisp_core.settings.command_line import pixel_size_of
 
 # copy of the file --settings, so that `crisp report` runs with the same settings
 SETTINGS = "crisp-settings.yaml"
-ESTIMATE = f"results/{DATASET}/diameter.yaml"
 
 
 def pick(options: argparse.Namespace) -> None:
@@ -34,7 +32,7 @@ def pick(options: argparse.Namespace) -> None:
         picks, run_folder = picking.read_picks(options.out), options.out / picking.RUN
         listed = set(read_coordinate_list(run_folder / LIST).values())
         say(f"{picks['micrograph'].isin(listed).sum()} picks on {len(listed)} micrographs: {run_folder / LIST}")
-        tell_diameter(options)
+        picking.tell_diameter(options.out, options.diameter)
         say(f"look at them: crisp report {shlex.quote(str(options.out))}")
 
 
@@ -43,7 +41,7 @@ def predict(options: argparse.Namespace) -> None:
     config = picking.run_config(options, MicrographList(options.micrographs, None))
     if run(options, config, targets=["maps", *picking.QUARANTINES]):
         tell_refused(options.out)
-        tell_diameter(options)
+        picking.tell_diameter(options.out, options.diameter)
         say(f"maps: {options.out / picking.RUN / 'maps'}, classes: {options.out / picking.RUN / 'class_maps'}")
 
 
@@ -152,9 +150,3 @@ def tell_refused(folder: Path) -> None:
     """Print the micrographs that could not be picked, with the reason."""
     for row in picking.read_refused(folder).itertuples():
         say(f"not picked: {row.path}: {row.reason}")
-
-
-def tell_diameter(options: argparse.Namespace) -> None:
-    """Print the diameter that --diameter auto estimated."""
-    if options.diameter == AUTO:
-        say(f"estimated diameter: {read_estimate(options.out / ESTIMATE):.0f} Å")

@@ -118,14 +118,14 @@ def _directory(one: dict[str, Any]) -> str:
 
 def _pixel_size(one: dict[str, Any]) -> float | None:
     width, height = one.get("pixel_width"), one.get("pixel_height")
+    if width is None:
+        return None
     try:
-        return (
-            float(width)
-            if width is not None and float(width) == float(height if height is not None else width)
-            else None
-        )
+        size = float(width)
+        is_square = height is None or float(height) == size
     except ValueError:
         return None
+    return size if is_square else None
 
 
 class _Links(HTMLParser):
@@ -136,6 +136,7 @@ class _Links(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Keep the address of a link."""
         self.found += [value for key, value in attrs if tag == "a" and key == "href" and value]
 
 

@@ -10,6 +10,7 @@ from scipy import ndimage
 from crisp_core.errors import UserError
 from crisp_core.formats.images import read_micrograph
 from crisp_core.geometry import FFT_THREADS
+from crisp_core.robust import robust_sd
 
 log = logging.getLogger("crisp")
 
@@ -35,8 +36,6 @@ IMAGE_MEASURES = ("ice_gradient", "mottle", "patchiness", "dark_share", "ice_sig
 RING_BAND = (1 / 3.95, 1 / 3.4)
 RING_SIDES = ((1 / 4.6, 1 / 4.1), (1 / 3.3, 1 / 3.15))
 RING_TILE_PX, RING_TILES_MAX = 512, 64
-# standard deviation of a normal distribution in units of its median absolute deviation
-SD_PER_MAD = 1.4826
 
 
 def image_measures(
@@ -130,11 +129,6 @@ def band(image: np.ndarray, usable: np.ndarray, widths: tuple[float, float], dia
     """
     finer, coarser = (lowpass(image, usable, width * diameter_px) for width in widths)
     return finer - coarser
-
-
-def robust_sd(values: np.ndarray) -> float:
-    """Standard deviation by the median absolute deviation, to which a few outliers contribute nothing."""
-    return SD_PER_MAD * float(np.median(np.abs(values - np.median(values))))
 
 
 def patchiness(coarse: np.ndarray, usable: np.ndarray, diameter_px: float) -> float:

@@ -5,11 +5,12 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
+from crisp_core.robust import SD_PER_MAD
+
 # micrographs in the table of suggestions
 N_SUGGESTED = 8
 # largest deviation of a measure that counts, in robust standard deviations
 LARGEST_Z = 3.0
-MAD_TO_SD = 1.4826
 DOUBTS = ("uncertainty", "turn_disagreement")
 # measures of curation.tsv in which a micrograph may be unusual
 SHARES = (
@@ -53,7 +54,7 @@ def measure_doubt(probability: np.ndarray, turned: np.ndarray, valid: np.ndarray
 def robust_z(values: pd.Series) -> pd.Series:
     """Deviations from the median in robust standard deviations, at most `LARGEST_Z`; 0 for a missing value."""
     deviation = values.astype(float) - values.median()
-    spread = MAD_TO_SD * deviation.abs().median()
+    spread = SD_PER_MAD * deviation.abs().median()
     if not spread > 0:
         spread = max(float(deviation.std(ddof=0)), 1e-12)
     return (deviation / spread).clip(-LARGEST_Z, LARGEST_Z).fillna(0.0)

@@ -50,6 +50,39 @@ class CrispJob(PipelinerJob):
         self.jobinfo.version = "0.1"
         self.jobinfo.job_author = "CRISP developers"
 
+    def add_micrographs(self, help_text: str) -> None:
+        """Add the star file of the micrographs."""
+        self.joboptions["input_file"] = InputNodeJobOption(
+            label="Input micrographs file:",
+            node_type=NODE_MICROGRAPHGROUPMETADATA,
+            node_kwds=["relion"],
+            pattern=FileDescription("Micrographs STAR file", [".star"]),
+            help_text=help_text,
+            in_continue=True,
+            is_required=True,
+        )
+
+    def add_diameter(self, help_text: str, pattern: str, message: str) -> None:
+        """Add the diameter.
+
+        Parameters
+        ----------
+        help_text : str
+            Meaning of the option.
+        pattern : str
+            Regular expression of its values.
+        message : str
+            Error for another value.
+        """
+        self.joboptions["diameter"] = StringJobOption(
+            label="Particle diameter (Å):",
+            help_text=help_text,
+            validation_regex=pattern,
+            regex_error_message=message,
+            in_continue=True,
+            is_required=True,
+        )
+
     def add_run_options(self) -> None:
         """Add the options of the computer, after those of the job."""
         self.joboptions["gpu"] = StringJobOption(
@@ -96,23 +129,8 @@ class CrispAutopick(CrispJob):
             "Picks particles by segmentation of the micrographs. The general network needs no coordinates and no map, "
             "only the diameter of the particle; a crisp.train job gives a network of its own."
         )
-        self.joboptions["input_file"] = InputNodeJobOption(
-            label="Input micrographs file:",
-            node_type=NODE_MICROGRAPHGROUPMETADATA,
-            node_kwds=["relion"],
-            pattern=FileDescription("Micrographs STAR file", [".star"]),
-            help_text="Star file of the micrographs, in MRC format.",
-            in_continue=True,
-            is_required=True,
-        )
-        self.joboptions["diameter"] = StringJobOption(
-            label="Particle diameter (Å):",
-            help_text=f"{DIAMETER_HELP} auto estimates it.",
-            validation_regex=f"(auto|{NUMBER})",
-            regex_error_message="Must be a number, or auto",
-            in_continue=True,
-            is_required=True,
-        )
+        self.add_micrographs("Star file of the micrographs, in MRC format.")
+        self.add_diameter(f"{DIAMETER_HELP} auto estimates it.", f"(auto|{NUMBER})", "Must be a number, or auto")
         self.joboptions["network"] = InputNodeJobOption(
             label="Network of a crisp.train job:",
             node_type=NODE_MLMODEL,
@@ -188,23 +206,8 @@ class CrispTrain(CrispJob):
             in_continue=True,
             is_required=True,
         )
-        self.joboptions["input_file"] = InputNodeJobOption(
-            label="Input micrographs file:",
-            node_type=NODE_MICROGRAPHGROUPMETADATA,
-            node_kwds=["relion"],
-            pattern=FileDescription("Micrographs STAR file", [".star"]),
-            help_text="Star file of the picked micrographs, in MRC format.",
-            in_continue=True,
-            is_required=True,
-        )
-        self.joboptions["diameter"] = StringJobOption(
-            label="Particle diameter (Å):",
-            help_text=DIAMETER_HELP,
-            validation_regex=NUMBER,
-            regex_error_message="Must be a number",
-            in_continue=True,
-            is_required=True,
-        )
+        self.add_micrographs("Star file of the picked micrographs, in MRC format.")
+        self.add_diameter(DIAMETER_HELP, NUMBER, "Must be a number")
         self.joboptions["epochs"] = IntJobOption(
             label="Epochs:",
             default_value=None,

@@ -26,6 +26,7 @@ from crisp_core.external.running import (
 from crisp_core.external.train import is_network_of_job, trained_folder
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.plan.unknown_diameters import read_estimate
@@ -116,10 +117,15 @@ def pick(options: argparse.Namespace) -> None:
     write_masks(folder, names)
     write_output_nodes(folder, Path())
     say(f"{len(picks)} picks on {len(names)} micrographs: {folder / LIST}")
-    if options.diameter == AUTO:
-        say(f"estimated diameter: {read_estimate(folder / f'results/{DATASET}/diameter.yaml'):.0f} Å")
+    tell_diameter(folder, options.diameter)
     if options.report == "yes":
         say(f"report: {folder / RUN / 'report.html'}")
+
+
+def tell_diameter(folder: Path, given: str) -> None:
+    """Print the diameter that the run in a folder estimated, if --diameter was given as auto."""
+    if given == AUTO:
+        say(f"estimated diameter: {read_estimate(folder / f'results/{DATASET}/diameter.yaml'):.0f} Å")
 
 
 def targets(options: argparse.Namespace) -> list[str]:
@@ -167,7 +173,7 @@ def write_masks(folder: Path, names: dict[str, str]) -> None:
     paths = {stem: [(folder / RUN / kind / f"{stem}.mrc") for kind in ("class_maps", "maps")] for stem in names}
     rows = [(*map(Path.as_posix, paths[stem]), name) for stem, name in names.items() if paths[stem][0].exists()]
     if rows:
-        table = pd.DataFrame(rows, columns=["rlnImageName", "crispProbabilityMap", "rlnMicrographName"], dtype="str")
+        table = pd.DataFrame(rows, columns=["rlnImageName", "crispProbabilityMap", NAME_LABEL], dtype="str")
         write_blocks(folder / MASKS, {"masks": table})
 
 

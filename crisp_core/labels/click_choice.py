@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.ndimage
 
+from crisp_core.geometry import Shape, middle_window
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.labels.thresholds import threshold_label
 
@@ -81,12 +82,11 @@ def choose_best(
     return tried[int(np.argmax(ious))]
 
 
-def middle_window(shape: tuple[int, int], n_particles: int) -> tuple[slice, slice]:
+def window_to_try(shape: Shape, n_particles: int) -> tuple[slice, slice]:
     """Return the window in the middle of a micrograph that has about `MAX_PARTICLES` of its particles."""
     share = np.sqrt(min(1.0, MAX_PARTICLES / max(n_particles, 1)))
-    sides = [max(1, round(n * share)) for n in shape]
-    rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n, side in zip(shape, sides, strict=True))
-    return rows, columns
+    height, width = (max(1, round(n * share)) for n in shape)
+    return middle_window(shape, (height, width))
 
 
 def simulate_like(image: np.ndarray, valid: np.ndarray, instances: np.ndarray, *, diameter_px: float) -> Simulated:

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.spatial
 
-from crisp_core.labels.click_choice import candidates, choose_best, first_settings, middle_window, simulate_like
+from crisp_core.labels.click_choice import candidates, choose_best, first_settings, simulate_like, window_to_try
 from crisp_core.labels.outlines import Outline, disc_outlines, merge_outlines
 from crisp_core.labels.settings import ClickSettings
 
@@ -112,12 +112,13 @@ def label_clicks(
     tried = candidates(settings)
     if first.refusal or len(tried) == 1:
         return first
-    rows, columns = window = middle_window(image.shape, len(xy))
+    rows, columns = window = window_to_try(image.shape, len(xy))
     simulated = simulate_like(image[window], valid[window], first.instances[window], diameter_px=diameter_px)
     near = xy - [columns.start, rows.start]
     near = near[((near >= 0) & (near < simulated.image.shape[::-1])).all(axis=1)]
 
     def inside(made: np.ndarray, each: ClickSettings) -> np.ndarray:
+        """Pixels (h, w) of the particles of an image (h, w), by settings."""
         return label(made, np.ones(made.shape, dtype=bool), settings=each, xy=near).instances > 0
 
     return label(image, valid, settings=choose_best(simulated, tried, inside))

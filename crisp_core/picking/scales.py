@@ -15,7 +15,7 @@ import yaml
 from crisp_core.classes import CLASSES, PARTICLE, channel
 from crisp_core.errors import UserError
 from crisp_core.formats.images import Micrograph, read_micrograph
-from crisp_core.geometry import angstrom_to_px
+from crisp_core.geometry import angstrom_to_px, middle_window
 from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, choose_diameter
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.search import find_centers
@@ -115,7 +115,8 @@ def look(
         x_angstrom, y_angstrom (from the middle of the micrograph), score, and the columns of `sizes.SHAPE_COLUMNS`.
     """
     facts, pixel_size = trained.facts, micrograph.pixel_size
-    image = middle(micrograph.image, round(LOOK_PX * diameter_angstrom / facts.input.diameter_px / pixel_size))
+    side = round(LOOK_PX * diameter_angstrom / facts.input.diameter_px / pixel_size)
+    image = micrograph.image[middle_window(micrograph.image.shape, (side, side))]
     prepared = prepared_for(facts.input, image, pixel_size, diameter_angstrom)
     channels = predict(trained.network, prepared.image, tile_px=LOOK_PX, overlap_px=64, device=device)
     probability = channels[channel(facts.classes, CLASSES[PARTICLE])] * prepared.valid
@@ -128,13 +129,6 @@ def look(
         "y_angstrom": (picks["y"] - height / 2) * prepared.pixel_size,
     }
     return picks.assign(**places)
-
-
-def middle(image: np.ndarray, side_px: int) -> np.ndarray:
-    """Middle of an image (h, w), at most `side_px` high and wide."""
-    height, width = image.shape
-    top, left = (max(0, (n - side_px) // 2) for n in (height, width))
-    return image[top : top + side_px, left : left + side_px]
 
 
 def write_estimate(path: str | Path, estimate: DiameterEstimate) -> None:

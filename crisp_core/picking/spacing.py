@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import scipy
 
 # No pair of picks that a run writes is nearer, in particle diameters.
 DUPLICATE_DIAMETERS = 1 / 3
@@ -22,9 +23,7 @@ def suppressed(xy: np.ndarray, min_distance_px: float) -> np.ndarray:
     gone = np.zeros(len(xy), dtype=bool)
     if len(xy) < 2:
         return gone
-    from scipy.spatial import KDTree
-
-    close = KDTree(xy).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
+    close = scipy.spatial.KDTree(xy).query_pairs(min_distance_px * (1 - 1e-9), output_type="ndarray")
     # The first of a pair is the better one, and all pairs in which it is the worse one come before.
     for better, worse in close[np.lexsort(close.T[::-1])]:
         gone[worse] |= not gone[better]
@@ -41,11 +40,9 @@ def n_duplicates(picks: pd.DataFrame, *, diameter_px: float) -> int:
     diameter_px : float
         Particle diameter, in px of the micrographs.
     """
-    from scipy.spatial import KDTree
-
     limit = DUPLICATE_DIAMETERS * diameter_px * (1 - 1e-9)
     groups = (rows[["x", "y"]].to_numpy(float) for _, rows in picks.groupby("micrograph"))
-    return sum(len(KDTree(xy).query_pairs(limit)) for xy in groups)
+    return sum(len(scipy.spatial.KDTree(xy).query_pairs(limit)) for xy in groups)
 
 
 def check_no_duplicates(picks: pd.DataFrame, *, diameter_px: float) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.pickers.files import Files
@@ -16,7 +15,7 @@ from crisp_core.plan.corrections import check_corrections
 from crisp_core.plan.ctf_files import ctf_of
 from crisp_core.plan.curation import check_exclusions
 from crisp_core.plan.datasets import volume_path
-from crisp_core.plan.micrographs import left_out_paths, micrograph_names
+from crisp_core.plan.micrographs import left_out_paths, micrograph_names, unknown_micrograph
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks
@@ -173,10 +172,7 @@ def check_split_names(plan: Plan, dataset: str) -> None:
             place = f"config, datasets/{dataset}/split/{part}"
             if name in left_out:
                 raise UserError(f"{place}: {name} is a file that is left out; name its exact path in micrographs too")
-            near = micrograph_stem(name) if micrograph_stem(name) in known else nearest_name(name, names)
-            raise UserError(
-                f"{place}: no micrograph is called {name}; give names without folder and suffix, the nearest is {near}"
-            )
+            raise unknown_micrograph(place, name, names)
 
 
 def check_experiment_files(plan: Plan, name: str) -> None:

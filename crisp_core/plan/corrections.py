@@ -15,6 +15,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.corrections import Corrections, read_corrections
 from crisp_core.paths import matching_files
+from crisp_core.plan.micrographs import micrograph_names
 from crisp_core.plan.plan import Plan
 
 # experiment of the corrections that the page without picks saves, and its folder below that of the dataset
@@ -179,7 +180,7 @@ def check_corrections(plan: Plan, dataset: str) -> None:
         Naming the file and the micrograph.
     """
     place = f"config, datasets/{dataset}/corrections"
-    names = {name for rows in plan.batches[dataset].values() for name in rows}
+    names = set(micrograph_names(plan, dataset))
     known = {dataset, *extended_datasets(plan, dataset)}
     pixel_size = plan.dataset(dataset).pixel_size
     files = _states(plan, dataset)

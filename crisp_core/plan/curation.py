@@ -3,10 +3,9 @@
 from functools import cache
 
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.relion_ctf import read_ctf_quality
 from crisp_core.plan.batches import all_batches
-from crisp_core.plan.micrographs import micrograph_names
+from crisp_core.plan.micrographs import micrograph_names, unknown_micrograph
 from crisp_core.plan.plan import Plan
 
 
@@ -116,8 +115,4 @@ def check_exclusions(plan: Plan, dataset: str, experiment: str) -> None:
     for key in ("exclude_micrographs", "keep_micrographs"):
         for name in getattr(settings, key):
             if name not in known:
-                near = nearest_name(name, sorted(known))
-                raise UserError(
-                    f"{place}/{key}: no micrograph is called {name}; give names without folder and suffix, the nearest "
-                    f"is {near}"
-                )
+                raise unknown_micrograph(f"{place}/{key}", name, sorted(known))

@@ -13,6 +13,7 @@ from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.datasets.exported import exported_name, is_mrc
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
@@ -149,6 +150,25 @@ def places(plan: Plan, dataset: str) -> dict[str, Place]:
 def micrograph_names(plan: Plan, dataset: str) -> list[str]:
     """Micrographs of a dataset, in the order of their batches."""
     return [name for rows in plan.batches[dataset].values() for name in rows]
+
+
+def unknown_micrograph(place: str, name: str, known: Sequence[str]) -> UserError:
+    """Error about a name that no micrograph has, with the nearest name.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config.
+    name : str
+        Name in the config.
+    known : sequence of str
+        Names of the micrographs.
+    """
+    stem = micrograph_stem(name)
+    near = stem if stem in known else nearest_name(name, known)
+    return UserError(
+        f"{place}: no micrograph is called {name}; give names without folder and suffix, the nearest is {near}"
+    )
 
 
 def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:

@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage
 
+from crisp_core.robust import SD_PER_MAD
+
 # Pixels farther from the median, in standard deviations, are defects of the camera: noise never reaches that.
 OUTLIER_SDS = 10.0
 # A bad line's mean differs from its neighbours' by so many times what lines usually differ, and by half a pixel's
@@ -24,8 +26,6 @@ QUIET = 0.5
 # A gradient over the whole micrograph reaches 3.
 LEAST_SEPARATION = 5.0
 SMALLEST_SHARE = 0.02
-# Standard deviation of a normal distribution in units of its median absolute deviation.
-SD_PER_MAD = 1.4826
 
 
 def without_outliers(image: np.ndarray, usable: np.ndarray, *, median: float, sd: float) -> np.ndarray:

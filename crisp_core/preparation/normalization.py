@@ -10,6 +10,7 @@ from crisp_core.errors import UserError
 from crisp_core.geometry import FFT_THREADS, Shape, angstrom_to_px, rescaled_shape
 from crisp_core.preparation.defects import dark_area, invalid_border, without_outliers
 from crisp_core.preparation.enlargement import MOST_ENLARGED
+from crisp_core.robust import SD_PER_MAD
 
 METHODS = ("gaussian_mixture", "robust")
 # Normalised values beyond this are dust; clipped, they cannot dominate a convolution.
@@ -24,8 +25,6 @@ SPREAD_PIXELS = 1_000_000
 FIRST_SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 # The fit ends at this many steps, or when a step adds less than that to the logarithm of the posterior.
 MAX_STEPS, TOLERANCE = 100, 1e-3
-# Standard deviation of a normal distribution in units of its median absolute deviation.
-SD_PER_MAD = 1.4826
 
 
 class Scale(NamedTuple):

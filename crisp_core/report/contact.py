@@ -20,7 +20,6 @@ ORDERS = {
     "empty_share": "share of empty area",
     "median_score": "median score",
 }
-VERDICTS = ("bad", "doubtful", "good")
 
 
 def sheet_facts(curation: Mapping[str, Sequence] | None) -> dict[str, dict[str, Any]]:

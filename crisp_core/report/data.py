@@ -25,7 +25,7 @@ from crisp_core.report.picked import (
 )
 from crisp_core.report.previews import figure_uri, png_file_uri
 from crisp_core.report.sheet import sheet_and_views
-from crisp_core.report.tables import table_rows
+from crisp_core.report.tables import counts_by_reason, table_rows
 from crisp_core.report.view import draw_particle_figures, sample_particles
 
 # particles in the mean image and the montage
@@ -55,14 +55,23 @@ def read_tables(paths: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list]
     return tables
 
 
-def removal_warning(dropped: str | Path, *, n_picks: int) -> str | None:
-    """Warning where a rule of `removal` took more picks than the `n_picks` that are left; None otherwise."""
-    table = pd.read_csv(dropped, sep="\t", dtype={"micrograph": str})
-    counts = table[table["stage"] == "picking"].groupby("reason")["n_picks"].sum()
-    if counts.empty or counts.max() <= n_picks:
+def removal_warning(dropped: Mapping[str, list], *, n_picks: int) -> str | None:
+    """Warning where a rule of `removal` took more picks than the `n_picks` that are left; None otherwise.
+
+    Parameters
+    ----------
+    dropped : mapping
+        Table of dropped picks, of `read_tables`.
+    n_picks : int
+        Number of picks of the run.
+    """
+    stage = dropped["columns"].index("stage")
+    counts = counts_by_reason({**dropped, "rows": [row for row in dropped["rows"] if row[stage] == "picking"]})
+    if not counts or counts[0][1] <= n_picks:
         return None
+    reason, n = counts[0]
     return (
-        f"{counts.max():,} picks were removed ({counts.idxmax()}), and {n_picks:,} are left. The network may take "
+        f"{n:,} picks were removed ({reason}), and {n_picks:,} are left. The network may take "
         "particles for something else: look at the dropped picks in the viewer; if they are particles, change removal."
     )
 

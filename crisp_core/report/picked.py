@@ -13,11 +13,10 @@ import pandas as pd
 
 from crisp_core.evaluation.calibration import EXPECTED_PRECISION
 from crisp_core.evaluation.matching import MATCH_FRACTION, find_near_pairs, match_in_score_order
+from crisp_core.robust import SD_PER_MAD
 
 # Number of steps of the slider.
 STEPS = 1000
-# Ratio of the standard deviation to the median absolute deviation of a normal distribution.
-MAD_TO_SD = 1.4826
 # Minimum deviation of an outlier in robust standard deviations.
 OUTLIER_SDS = 3
 
@@ -168,7 +167,7 @@ def mark_outliers(counts: pd.Series) -> pd.DataFrame:
     values = counts.to_numpy(float)
     middle = float(np.median(values)) if values.size else 0.0
     mad = float(np.median(np.abs(values - middle))) if values.size else 0.0
-    deviation = (values - middle) / max(MAD_TO_SD * mad, np.sqrt(middle), 1.0)
+    deviation = (values - middle) / max(SD_PER_MAD * mad, np.sqrt(middle), 1.0)
     return pd.DataFrame(
         {
             "micrograph": counts.index.astype(str),

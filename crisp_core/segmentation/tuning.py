@@ -9,6 +9,7 @@ from torch import nn
 
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import read_array
+from crisp_core.geometry import middle_window
 from crisp_core.segmentation.crf.network import CrfNetwork
 from crisp_core.segmentation.crf.settings import LayerSettings
 from crisp_core.segmentation.crf.tuning import LEAST_GAIN, Tuned, TuningSample, labelled_channels, tune_layer
@@ -116,12 +117,11 @@ def tuning_sample(network: nn.Module, image: np.ndarray, label: np.ndarray, *, t
     tile_px : int
         Largest side of the middle, in px.
     """
-    sides = [min(tile_px, n) for n in image.shape]
-    rows, columns = (slice((n - side) // 2, (n - side) // 2 + side) for n, side in zip(image.shape, sides, strict=True))
-    tile = torch.from_numpy(np.ascontiguousarray(image[rows, columns]))[None, None]
+    window = middle_window(image.shape, (tile_px, tile_px))
+    tile = torch.from_numpy(np.ascontiguousarray(image[window]))[None, None]
     with torch.inference_mode():
         logits = padded_logits(network, tile).contiguous()
-    return TuningSample(logits, tile, label[rows, columns])
+    return TuningSample(logits, tile, label[window])
 
 
 def describe(tuned: Tuned) -> str:

@@ -6,7 +6,7 @@ from crisp_core.preparation.enlargement import MOST_ENLARGED, SIZE_TOLERANCE, se
 from crisp_core.segmentation.checkpoints import NetworkInput, network_input, read_facts
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
-from crisp_core.settings.config import Config, DatasetSettings
+from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
 
 PIXELS_PER_DIAMETER = 25
 
@@ -59,12 +59,8 @@ def working_pixel_size(name: str, settings: Config) -> float:
 
 def enlarged(dataset: str, settings: Config) -> bool:
     """Whether coarse micrographs of a dataset are enlarged: a network that was trained on others picks them."""
-    networks = [
-        settings.experiments[experiment].network
-        for name, experiment in (run.split("/")[:2] for run in settings.run)
-        if name == dataset and experiment in settings.experiments
-    ]
-    named = {network for network in networks if isinstance(network, str)}
+    experiments = experiments_on(dataset, settings).values()
+    named = {one.network for one in experiments if isinstance(one.network, str)}
     own = {name for name, entry in settings.networks.items() if dataset in entry.datasets}
     return bool(named - own)
 
@@ -78,11 +74,16 @@ def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
     for name, entry in settings.networks.items():
         if dataset in entry.datasets:
             sizes[f"networks/{name}"] = entry.network.pixels_per_diameter
-    for name in [run.split("/")[1] for run in settings.run if run.split("/")[0] == dataset]:
-        experiment = settings.experiments.get(name)
-        if experiment is not None and experiment.picker is None and experiment.trained is None:
+    for name, experiment in experiments_on(dataset, settings).items():
+        if experiment.picker is None and experiment.trained is None:
             sizes[f"experiments/{name}"] = network_size(experiment.network, settings)
     return sizes
+
+
+def experiments_on(dataset: str, settings: Config) -> dict[str, ExperimentSettings]:
+    """Experiments that run on a dataset, by name; names that the config lacks are refused elsewhere."""
+    names = [run.split("/")[1] for run in settings.run if run.split("/")[0] == dataset]
+    return {name: settings.experiments[name] for name in names if name in settings.experiments}
 
 
 def network_size(network: NetworkSettings | str, settings: Config) -> float:

@@ -27,8 +27,8 @@ def calls(tmp_path, monkeypatch):
         write_mrc(tmp_path / f"raw/{name}.mrc", image, pixel_size=1.5, dtype=np.float32)
     made = []
     monkeypatch.setattr(commands, "run_workflow", lambda folder, options, *, targets: made.append((options, targets)))
-    for name in ("tell_refused", "tell_diameter"):
-        monkeypatch.setattr(commands, name, lambda given: None)
+    monkeypatch.setattr(commands, "tell_refused", lambda folder: None)
+    monkeypatch.setattr(commands.picking, "tell_diameter", lambda folder, given: None)
     return made
 
 

@@ -23,7 +23,7 @@ from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
-from crisp_core.report.data import click_labels, removal_warning
+from crisp_core.report.data import click_labels, read_tables, removal_warning
 from crisp_core.report.page import embedded_json, format_duration, format_number, run_command, summarise_run
 from crisp_core.report.picked import (
     chosen_threshold,
@@ -294,9 +294,13 @@ def test_labels_from_clicks_are_summed_up_over_the_batches(tmp_path):
 
 def test_a_rule_that_takes_more_picks_than_it_leaves_is_told(tmp_path):
     table = tmp_path / "dropped.tsv"
+
+    def warning(n_picks):
+        return removal_warning(read_tables({"dropped": [table]})["dropped"], n_picks=n_picks)
+
     rows = [("picking", "contaminant", "a", 40), ("picking", "contaminant", "b", 30), ("extraction", "edge", "a", 99)]
     pd.DataFrame(rows, columns=["stage", "reason", "micrograph", "n_picks"]).to_csv(table, sep="\t", index=False)
-    assert removal_warning(table, n_picks=70) is None
-    assert removal_warning(table, n_picks=69).startswith("70 picks were removed (contaminant), and 69 are left.")
+    assert warning(70) is None
+    assert warning(69).startswith("70 picks were removed (contaminant), and 69 are left.")
     pd.DataFrame(rows[:0], columns=["stage", "reason", "micrograph", "n_picks"]).to_csv(table, sep="\t", index=False)
-    assert removal_warning(table, n_picks=0) is None
+    assert warning(0) is None
