@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from crisp_core.report.page import summarise_run
-
 
 @pytest.fixture(scope="module")
 def chromium():
@@ -126,5 +124,8 @@ def made_run(name, *, labelled):
         # a micrograph without a part, of which nothing is known
         table = {key: view["candidates"][key] for key in ("x", "y", "score")}
         run["viewer"]["micrographs"].append(view | {"name": "loose", "part": None, "truth": None, "candidates": table})
+    # the tests on a GPU machine, where jinja2 is absent, read this file too
+    from crisp_core.report.page import summarise_run
+
     run["viewer"] |= {"name": name, "dataset": "d", "experiment": "e", "entry": "centers", "command": "snakemake"}
     return run | {"summary": summarise_run(run)}

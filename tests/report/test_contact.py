@@ -12,11 +12,11 @@ from crisp_core.report.page import render_page
 from crisp_core.report.tables import counts_by_reason
 from tests.browser import drawn, made_run
 
-COLUMNS = ["micrograph", "verdict", "reason", "contaminant_share", "carbon_share", "median_score"]
+COLUMNS = ["micrograph", "verdict", "reason", "contaminant_share", "carbon_share", "median_score", "excluded"]
 ROWS = [
-    ["m2", "bad", "<b>few</b> particles", 0.25, None, 0.4],
-    ["m10", "good", None, 0.05, None, 0.6],
-    ["m1", "doubtful", "weak picks", None, None, 0.5],
+    ["m2", "bad", "<b>few</b> particles", 0.25, None, 0.4, "verdict bad"],
+    ["m10", "good", None, 0.05, None, 0.6, None],
+    ["m1", "doubtful", "weak picks", None, None, 0.5, None],
 ]
 CURATION = {"columns": COLUMNS, "rows": ROWS}
 
