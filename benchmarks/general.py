@@ -148,20 +148,21 @@ def measure_speed(networks: Sequence[Network], folder: Path) -> None:
     for network in networks:
         facts, diameter = network.trained.facts, float(row["diameter_angstrom"])
         options: dict[str, Any] = {"diameter_angstrom": diameter, "finder": network.finder, "turns": network.turns}
-        preparation, whole = [], []
+        times: dict[str, list[float]] = {"preparation": [], "prediction and picking": []}
         for _ in range(REPEATS):
             begin = time.perf_counter()
             pipeline.prepared_for(facts.input, image.astype("float32"), row["pixel_size"], diameter)
             middle = time.perf_counter()
             pipeline.pick_micrograph(image, row["pixel_size"], network.trained, **options)
-            preparation.append(middle - begin)
-            whole.append(time.perf_counter() - middle)
-        # the first has the start of the libraries
-        least, median = min(preparation[1:]), statistics.median(preparation[1:])
+            times["preparation"].append(middle - begin)
+            # this call prepares, too
+            times["prediction and picking"].append(time.perf_counter() - middle - (middle - begin))
         facts_of = {"entry": network.name, "source": network.digest, "load": os.getloadavg()[0]}
-        rows.append({**facts_of, "stage": "preparation", "least_s": least, "median_s": median})
-        rest = {"least_s": min(whole[1:]) - least, "median_s": statistics.median(whole[1:]) - median}
-        rows.append({**facts_of, "stage": "prediction and picking", **rest})
+        # the first has the start of the libraries
+        rows += [
+            {**facts_of, "stage": stage, "least_s": min(each[1:]), "median_s": statistics.median(each[1:])}
+            for stage, each in times.items()
+        ]
     write_atomically(folder / "scores/speed.tsv", pd.DataFrame(rows).to_csv(sep="\t", index=False))
 
 
@@ -231,7 +232,7 @@ def speed_row(folder: Path) -> list[str]:
     """Row of the table of goals."""
     table = pd.read_csv(folder / "scores/speed.tsv", sep="\t")
     picking = table[table["stage"] == "prediction and picking"]
-    values = ", ".join(f"{value:.2f}" for value in picking["least_s"])
+    values = ", ".join(f"{value:.2f}" for value in picking["median_s"])
     title = "prediction and picking of a 4096² micrograph on 2 cores, start-up excluded: s"
     return [title, "≤ 3", "1.5", values]
 

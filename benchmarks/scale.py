@@ -98,10 +98,11 @@ def job_times(folder: Path, since: float) -> list[float]:
 def whole_run(folder: Path, title: str) -> None:
     """Run to the end on one core and print what of the time was not the jobs'."""
     start = time.time()
-    seconds, *_ = snakemake(folder, "--cores", "1")
+    seconds, _, memory_mib, _ = snakemake(folder, "--cores", "1")
     jobs = job_times(folder, start)
-    share = 1 - sum(jobs) / seconds
+    share, n_files = 1 - sum(jobs) / seconds, sum(path.is_file() for path in folder.rglob("*"))
     print(f"{title}: {seconds:.0f} s, {len(jobs)} jobs of {sum(jobs):.0f} s, {share:.1%} of it the workflow's own")
+    print(f"{title}: {memory_mib:.0f} MiB of the main process, {n_files} files in the folder", flush=True)
 
 
 def times(folder: Path) -> dict[Path, int]:
