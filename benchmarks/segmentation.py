@@ -2,7 +2,8 @@
 
 For the default network at its working size (4096² at 1.77 Å/px seen at 7.08) and for the paper's at native resolution:
 a training step, the prediction of a whole micrograph with its parts, and memory, each after one run that does not
-count. On a CPU the paper's network predicts only a few tiles; the rest is their multiple, marked with ≈.
+count. The training step stands beside its arithmetic limit: its operations at the rate of the fastest of a few
+convolutions. On a CPU the paper's network predicts only a few tiles; the rest is their multiple, marked with ≈.
 """
 
 import argparse
@@ -11,12 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -51,6 +54,7 @@ CASES: dict[str, dict[str, Any]] = {
 CROPS_PER_STEP = 8
 TILE_PX, OVERLAP_PX = 512, 64
 TILES_ON_CPU = 4
+CONVOLUTION_CHANNELS = (32, 64, 128)
 
 
 def seconds(action: Callable[[], Any], *, repeats: int, device: str) -> float:
@@ -73,6 +77,29 @@ def training_step(network: torch.nn.Module, case: dict[str, Any], device: str) -
     settings = TrainingSettings(learning_rate=1e-4)
     run, loss = start_run(network, settings, n_steps=1000), make_loss(case["loss"])
     return lambda: train_epoch(run, [(images, labels)], loss, device=device)
+
+
+def operations(action: Callable[[], Any]) -> int:
+    """Floating-point operations of the convolutions and matrix products of an action, forward and backward."""
+    with FlopCounterMode(display=False) as counter:
+        action()
+    return counter.get_total_flops()
+
+
+def fastest_convolution(device: str) -> float:
+    """Operations per second of the fastest of some 3 × 3 convolutions on 8 images of 64², forward and backward."""
+    rates = []
+    for channels in CONVOLUTION_CHANNELS:
+        layer = torch.nn.Conv2d(channels, channels, 3, padding=1).to(device, memory_format=torch.channels_last)
+        images = torch.randn(8, channels, 64, 64, device=device).to(memory_format=torch.channels_last).requires_grad_()
+        action = partial(forward_and_backward, layer, images)
+        rates.append(operations(action) / seconds(action, repeats=5, device=device))
+    return max(rates)
+
+
+def forward_and_backward(layer: torch.nn.Module, images: torch.Tensor) -> None:
+    """Gradients of the layer's weights and of the images."""
+    layer(images).sum().backward()
 
 
 def parts_of_prediction(network: torch.nn.Module, folder: Path, case: dict[str, Any], device: str) -> dict[str, float]:
@@ -131,14 +158,19 @@ def main() -> None:
     arguments.add_argument("--only", choices=list(CASES))
     given = arguments.parse_args()
     device = start_torch(threads=torch.get_num_threads(), gpus=int(given.device == "cuda"))
+    rate = fastest_convolution(device)
+    print(f"fastest convolution: {rate / 1e9:.0f} GFLOP/s")
     for name in [given.only] if given.only else CASES:
         case = CASES[name]
         network = build_network(NetworkSettings(encoder_weights=None, **case["network"]), 2)
         network.to(device, memory_format=torch.channels_last)
         print(f"\n{name}: {n_parameters(network) / 1e6:.2f} M parameters, {device}, {torch.get_num_threads()} threads")
         repeats = 1 if case["side_px"] > 1024 and device == "cpu" else 3
-        step = seconds(training_step(network, case, device), repeats=repeats, device=device)
+        action = training_step(network, case, device)
+        step = seconds(action, repeats=repeats, device=device)
         print(f"  training step, {CROPS_PER_STEP} crops of {case['crop_px']}²: {step:.3f} s")
+        flops = operations(action)
+        print(f"  {flops / 1e9:.1f} GFLOP at {flops / step / 1e9:.0f} GFLOP/s; arithmetic limit {flops / rate:.3f} s")
         network.eval()
         with tempfile.TemporaryDirectory() as folder:
             times = parts_of_prediction(network, Path(folder), case, device)
