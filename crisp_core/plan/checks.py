@@ -78,6 +78,7 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
     arriving = plan.settings.watch is not None
     if settings.micrographs is not None:
         check_patterns(f"{place}/micrographs", settings.micrographs, must_exist=False, may_arrive=arriving)
+        check_listed_micrographs(plan, dataset)
     if settings.coordinates is not None:
         key, patterns = f"{place}/coordinates/files", settings.coordinates.files
         check_patterns(key, patterns, must_exist=False, may_arrive=arriving)
@@ -95,6 +96,19 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         if path is not None and not os.access(path, os.R_OK):
             exists = "cannot be read; change its permissions" if Path(path).exists() else None
             raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")
+
+
+def check_listed_micrographs(plan: Plan, dataset: str) -> None:
+    """Refuse a listed micrograph without a file where another workflow imports this one, whose rules may make it."""
+    settings = plan.dataset(dataset)
+    if not plan.prefix or settings.micrographs_from_rules or plan.settings.watch is not None:
+        return
+    missing = next((path for path in matching_files(settings.micrographs or []) if not os.path.lexists(path)), None)
+    if missing is not None:
+        raise UserError(
+            f"config, datasets/{dataset}/micrographs: {missing} does not exist; if a rule makes it, set "
+            "micrographs_from_rules: true, otherwise correct the path"
+        )
 
 
 def check_prefixed(plan: Plan, place: str, paths: Iterable[str | None]) -> None:

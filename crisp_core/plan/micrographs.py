@@ -87,6 +87,9 @@ def find_micrographs(
         raise UserError(f"{place}: no file matches {patterns}; correct the path or glob{later}")
     if recorded and not is_main:
         return [row for row in rows if row[0] in recorded], {}
+    if entry.micrographs_from_rules:
+        # the same before and after the rules made them
+        return rows, {}
     gone = find_byproducts(paths, exact=exact_paths(patterns), known=set(recorded))
     rows = [row for row in rows if row[1] not in gone]
     return rows if settings.watch is None else arrived_files(rows, recorded, settings.watch, place), gone
@@ -174,6 +177,8 @@ def unknown_micrograph(place: str, name: str, known: Sequence[str]) -> UserError
 def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     """Micrograph files of a batch that can be opened; rule prepare quarantines the others.
 
+    Those that rules of an importing workflow make are all here: Snakemake makes them first, or says that no rule does.
+
     Parameters
     ----------
     plan : Plan
@@ -181,13 +186,17 @@ def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
-    paths = plan.batches[dataset].get(batch, {}).values()
+    paths = list(plan.batches[dataset].get(batch, {}).values())
+    if plan.dataset(dataset).micrographs_from_rules:
+        return paths
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
 
 
 def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int, int]]:
     """Size (bytes) and time (s) of a batch's files, since Snakemake does not see a file that an older one replaced.
 
+    Nothing for files that rules make: Snakemake sees their changes, and before them there is no file.
+
     Parameters
     ----------
     plan : Plan
@@ -195,12 +204,19 @@ def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int,
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
+    if plan.dataset(dataset).micrographs_from_rules:
+        return {}
     states = {path: Path(path).stat() for path in batch_files(plan, dataset=dataset, batch=batch)}
     return {path: (state.st_size, int(state.st_mtime)) for path, state in states.items()}
 
 
 def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:
-    """Pixel size (Å/px) on which the headers of a dataset's first batch agree; None where they say none."""
+    """Pixel size (Å/px) on which the headers of a dataset's first batch agree.
+
+    None where they say none, and for files that rules make: the same before and after.
+    """
+    if plan.dataset(dataset).micrographs_from_rules:
+        return None
     first = next(iter(plan.batches[dataset].values()), {})
     return _agreed_pixel_size(tuple(path for path in first.values() if path), plan.dataset(dataset).pixel_size)
 

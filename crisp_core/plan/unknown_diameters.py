@@ -84,6 +84,8 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     place = f"config, datasets/{name}"
     if not entry.get("micrographs") or not entry.get("pixel_size"):
         raise UserError(f"{place}/{KEY}: auto needs micrographs and pixel_size; give both, or the diameter in Å")
+    if entry.get("micrographs_from_rules"):
+        raise UserError(f"{place}/{KEY}: auto needs micrographs that exist before all rules; give the diameter in Å")
     found = matching_files(entry["micrographs"])
     gone = find_byproducts(found, exact=exact_paths(entry["micrographs"]))
     files = [file for file in found if file not in gone]

@@ -96,6 +96,10 @@ class DatasetSettings(PublicSource):
         - [data/*.mrc, data/mic_noDW.mrc]
     """
 
+    micrographs_from_rules: bool = False
+    """Whether rules of an importing workflow make the micrographs, which need not exist yet. micrographs must then be a
+    list of paths; docs/other-workflows.md."""
+
     simulation: SimulationSettings | None = None
     """Simulation instead of files."""
 

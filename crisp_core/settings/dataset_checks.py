@@ -14,6 +14,7 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
     place = f"config, datasets/{name}"
     if (dataset.micrographs is None) == (dataset.simulation is None):
         raise UserError(f"{place}: exactly one source is allowed; give either micrographs (files) or simulation")
+    check_made_micrographs(place, dataset)
     if dataset.simulation is not None and dataset.coordinates is not None:
         raise UserError(f"{place}: a simulation has its own coordinates; remove coordinates")
     if dataset.corrections is not None:
@@ -45,6 +46,18 @@ def check_dataset(name: str, dataset: DatasetSettings) -> None:
     kinds = {isinstance(part, list) for _, part in dataset.split if part != "rest"}
     if len(kinds) > 1:
         raise UserError(f"{place}/split: some parts are counts and some are lists; give all as counts or all as lists")
+
+
+def check_made_micrographs(place: str, dataset: DatasetSettings) -> None:
+    """Refuse micrographs that rules are to make, but that the config does not list by their paths."""
+    if not dataset.micrographs_from_rules:
+        return
+    place, given = f"{place}/micrographs_from_rules", dataset.micrographs
+    if given is None:
+        raise UserError(f"{place}: a simulation takes no micrographs; leave it out")
+    pattern = next((path for path in ([given] if isinstance(given, str) else given) if has_magic(path)), None)
+    if pattern is not None:
+        raise UserError(f"{place}: the pattern {pattern} matches no file that a rule has yet to make; list the paths")
 
 
 def check_corrections(place: str, dataset: DatasetSettings) -> None:

@@ -1,11 +1,15 @@
+import numpy as np
 import pytest
 
 from crisp_core.datasets.batches import Place, read_places
 from crisp_core.errors import UserError
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.plan import batches, micrographs
 from crisp_core.plan.additions import places_file
+from crisp_core.plan.checks import check_listed_micrographs
+from crisp_core.plan.plan import Plan
 
-from .configs import config, plan
+from .configs import config, plan, table
 
 PATTERN = "results/{dataset}/images/{batch}.h5"
 
@@ -38,6 +42,39 @@ def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch):
         assert micrographs.make_plan(settings, is_main=False).micrographs["micrograph"].tolist() == ["b", "c"]
     micrographs.record(micrographs.Plan(settings, second.reset_index()))
     assert read_places(places_file("mine")).keys() == {"a", "b", "c", "Z"}
+
+
+def test_a_plan_is_the_same_before_and_after_rules_made_the_micrographs(folder):
+    paths = ["motion/x_noDW.mrc", "motion/x_DW.mrc", "raw/a.mrc", "./raw/a.mrc"]
+    mine = config().datasets["mine"].plain() | {"micrographs": paths, "micrographs_from_rules": True}
+    settings = config(micrographs_per_job=2, datasets={"mine": mine})
+
+    def questions():
+        made = micrographs.make_plan(settings, is_main=True)
+        asked = {"dataset": "mine", "batch": "0000"}
+        assert micrographs.batch_files(made, **asked) == paths[:2] and not made.left_out["mine"]
+        assert micrographs.file_states(made, **asked) == {}
+        return made.micrographs.to_dict(), micrographs.header_pixel_size(made, dataset="mine")
+
+    before = questions()
+    (folder / "motion").mkdir()
+    for path in paths[:2]:
+        write_mrc(folder / path, np.zeros((8, 8), np.float32), pixel_size=2.0, dtype="float32")
+    assert questions() == before
+
+
+def test_an_imported_run_refuses_a_listed_micrograph_without_a_file():
+    mine = config().datasets["mine"].plain() | {"micrographs": ["raw/*.mrc", "motion/x.mrc"]}
+    made = mine | {"micrographs": ["motion/x.mrc"], "micrographs_from_rules": True}
+    imported, alone, from_rules = (
+        Plan(config(datasets={"mine": entry}), table([]), prefix)
+        for entry, prefix in ((mine, "picking/"), (mine, ""), (made, "picking/"))
+    )
+    with pytest.raises(UserError, match=r"motion/x\.mrc does not exist; if a rule makes it, set micrographs_"):
+        check_listed_micrographs(imported, "mine")
+    # outside of an import, rule prepare quarantines it
+    check_listed_micrographs(alone, "mine")
+    check_listed_micrographs(from_rules, "mine")
 
 
 def test_names_that_two_files_share_are_refused():

@@ -63,6 +63,7 @@ def test_a_jobs_process_only_reads(commands):
     [
         ({"pixel_size": None}, "auto needs micrographs and pixel_size"),
         ({"micrographs": "*.tif"}, "no file to estimate"),
+        ({"micrographs_from_rules": True}, "auto needs micrographs that exist before all rules"),
     ],
 )
 def test_what_cannot_be_estimated_is_refused(change, message, commands):

@@ -151,6 +151,12 @@ def test_shipped_configs_are_valid_and_name_the_files_that_they_need(path, tmp_p
             {"files": "*.cbox", "origin": "top-left", "format": "cryolo", "subtract_origins": True},
             "datasets/mine/coordinates/subtract_origins: cryolo files have no origins; give star files of refined",
         ),
+        ("datasets/mine/micrographs_from_rules", True, r"from_rules: the pattern \*\.mrc matches .*; list the paths"),
+        (
+            "datasets/drawn",
+            {"simulation": {}, "pixel_size": 6, "particle_diameter_angstrom": 150, "micrographs_from_rules": True},
+            "drawn/micrographs_from_rules: a simulation takes no micrographs; leave it out",
+        ),
         ("datasets/mine/split", {"train": -1}, "datasets/mine/split/train: -1"),
         ("experiments/unet", {"trained": "x", "training": {}}, "training would have no effect"),
         ("run", ["mine/other"], "mine/other is not an entry of experiments; defined are unet"),
