@@ -16,7 +16,7 @@ limit_mib=60
 map=sim_5a1a_bgal_D2_3.54A_80.mrc
 # the last line is only for machines that have no pytest
 packages="segmentation_models_pytorch mrcfile starfile gemmi finufft looseversion pooch platformdirs
-  jsonschema jsonschema-specifications referencing rpds-py attrs
+  pydantic pydantic_core annotated-types typing-inspection jsonschema jsonschema-specifications referencing rpds-py attrs
   pytest iniconfig pluggy Pygments hypothesis sortedcontainers"
 # published as source alone, pure Python
 from_source="trackpy"

@@ -124,7 +124,7 @@ def made_run(name, *, labelled):
         # a micrograph without a part, of which nothing is known
         table = {key: view["candidates"][key] for key in ("x", "y", "score")}
         run["viewer"]["micrographs"].append(view | {"name": "loose", "part": None, "truth": None, "candidates": table})
-    # the tests on a GPU machine, where jinja2 is absent, read this file too
+    # the tests of the GPU run read this file too, on a machine without the packages of the report
     from crisp_core.report.page import summarise_run
 
     run["viewer"] |= {"name": name, "dataset": "d", "experiment": "e", "entry": "centers", "command": "snakemake"}

@@ -1,5 +1,6 @@
 """The run that waits for a GPU (benchmarks/gpu.sh), on the processor at a tiny size."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import mrcfile
@@ -22,16 +24,49 @@ from crisp_core.segmentation.networks import load_network
 from tests.densities import ball
 
 ROOT = Path(__file__).parents[1]
-# what the machine lacks and gpu_pack.sh does not carry
-ABSENT = ("snakemake", "aspire", "topaz", "matplotlib", "sklearn", "psutil", "jinja2")
-BLOCKER = f"""
+# what the machine has besides Python (docs/performance.md)
+MACHINE = ("torch", "timm", "torchvision", "scikit-image", "pandas", "h5py", "PyYAML", "requests", "tqdm")
+# pytest imports its plugins by their entry points, which are here
+PLUGINS = ("pytest-xdist",)
+BLOCKER = """
 from importlib.machinery import PathFinder
 
 found = PathFinder.find_spec
 PathFinder.find_spec = classmethod(
-    lambda cls, name, *given: None if name.split(".")[0] in {ABSENT} else found(name, *given)
+    lambda cls, name, *given: None if name.split(".")[0] in {absent} else found(name, *given)
 )
 """
+
+
+def distribution_name(text):
+    """Normalised name of the distribution in a requirement."""
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", text)[0]).lower()
+
+
+def with_requirements(names):
+    """Installed distributions of these names, and all that they require."""
+    found, waiting = set(), [distribution_name(name) for name in names]
+    while waiting:
+        name = waiting.pop()
+        with contextlib.suppress(PackageNotFoundError):
+            if name not in found:
+                waiting += [distribution_name(one) for one in requires(name) or [] if "extra ==" not in one]
+                found.add(name)
+    return found
+
+
+def absent_modules():
+    """Modules that are installed here, but neither on the machine nor carried by gpu_pack.sh."""
+    text = (ROOT / "benchmarks/gpu_pack.sh").read_text()
+    carried = " ".join(re.findall(r'^(?:packages|from_source)="([^"]+)"', text, re.MULTILINE)).split()
+    there = with_requirements(MACHINE + PLUGINS) | set(map(distribution_name, carried))
+    return {
+        module
+        for module, owners in packages_distributions().items()
+        if not there & set(map(distribution_name, owners)) and module.isidentifier()
+    } - {"crisp_core", "tests", "benchmarks"}
+
+
 GENERAL = {
     "run": ["balls/tiny"],
     "datasets": {
@@ -59,7 +94,7 @@ GENERAL = {
 def environment(tmp_path):
     folder = tmp_path / "without"
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text(BLOCKER)
+    (folder / "sitecustomize.py").write_text(BLOCKER.format(absent=absent_modules()))
     return os.environ | {"PYTHON": sys.executable, "PYTHONPATH": str(folder)}
 
 
