@@ -122,7 +122,17 @@ def run(options: argparse.Namespace, config: Mapping[str, Any], *, targets: Sequ
 
 
 def show(options: argparse.Namespace, config: Mapping[str, Any], targets: Sequence[str]) -> None:
-    """Print the config and the command that runs the workflow; parameters as in `run`."""
+    """Print the config and the command that runs the workflow.
+
+    Parameters
+    ----------
+    options : Namespace
+        Options of a subcommand.
+    config : mapping
+        Config of the run.
+    targets : sequence of str
+        Targets of the workflow.
+    """
     command, _ = workflow_command(options, targets)
     print(f"# {options.out / CONFIG}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
     print(f"# in {options.out}\n{shlex.join(command)}")

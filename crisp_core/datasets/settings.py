@@ -103,7 +103,8 @@ class CorrectionSettings(Section):
 
     trust: Literal["reviewed", "all", "none"] = "reviewed"
     """Micrographs whose unchanged area counts in training and in scores: reviewed takes those that a person marked as
-    reviewed; all takes all corrected ones. Of the others, only the surroundings of changes count, in training alone."""
+    reviewed, all takes all corrected ones, none takes none. Of the other micrographs, only brushed junk and the
+    surroundings of changes count, and only in training."""
 
     weight: Annotated[int, Field(ge=1, le=15)] = 4
     """Number of times that a pixel of an added, removed or moved particle counts in the loss."""
