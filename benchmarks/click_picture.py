@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from benchmarks.click_labels import crf_label
 from crisp_core.figures.style import VERMILLION, new_figure, save_figure
-from crisp_core.labels.clicks import Boxes, cut_boxes, estimate_marginals
+from crisp_core.labels.click_boxes import Boxes, class_seed, cut_boxes
+from crisp_core.labels.clicks import estimate_marginals
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.segmentation.crf.smoothing import smoothed_marginals
 
@@ -35,10 +36,9 @@ def draw_steps(path: Path, image: np.ndarray, valid: np.ndarray, xy: np.ndarray,
     label = crf_label(image, valid, xy, diameter_px, settings)
     boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=label.lowpass_diameters * diameter_px)
     smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px)
-    marginals = estimate_marginals(
-        boxes, smooth=partial(smooth, weight=label.weight), unary_scale=settings.unary_scale, rounds=settings.rounds
-    )
-    alone = estimate_marginals(boxes, smooth=partial(smooth, weight=0.0), unary_scale=1.0, rounds=settings.rounds)
+    estimate = partial(estimate_marginals, boxes, class_seed(boxes), rounds=settings.rounds)
+    marginals = estimate(smooth=partial(smooth, weight=label.weight), unary_scale=settings.unary_scale)
+    alone = estimate(smooth=partial(smooth, weight=0.0), unary_scale=1.0)
     low = scipy.ndimage.gaussian_filter(image.astype(float), label.lowpass_diameters * diameter_px)
     maps = {
         "clicks, low-passed": (low, "gray", {}),

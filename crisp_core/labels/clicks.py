@@ -4,6 +4,9 @@ Each particle has a box of the low-passed micrograph. Its pixels belong to one o
 particle and background, which are estimated by expectation maximisation: the E step is a conditional random field
 (`smooth`), the M step is the mean and the variance of the particle class and its share of the pixels. The centre of a
 box is certainly particle; pixels far from the coordinate, or nearer to another one, are certainly background.
+
+The centre of a hollow particle (a capsid, a cage) has hardly any contrast. Its wall then shows what a particle looks
+like, and holes of the outlines are filled.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,43 +15,29 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.ndimage
-import scipy.spatial
 
+from crisp_core.labels.click_boxes import (
+    LEAST_SEPARATION,
+    REACH_DIAMETERS,
+    TINY,
+    Boxes,
+    class_seed,
+    class_separation,
+    cut_boxes,
+)
 from crisp_core.labels.click_choice import candidates, choose_best, first_settings, simulate_like, window_to_try
 from crisp_core.labels.outlines import Outline, disc_outlines, merge_outlines
 from crisp_core.labels.settings import ClickSettings
 
-# Lengths in particle diameters.
-BOX_DIAMETERS = 1.9
-CORE_DIAMETERS = 0.15
-REACH_DIAMETERS = 0.55
-RING_DIAMETERS = 0.9
 # Log-odds of pixels whose class is certain.
 CERTAIN = 30.0
-# Guards: smallest contrast in standard deviations between particles, and share of the area within reach.
-LEAST_SEPARATION = 0.5
-AREA_SHARES = (0.1, 0.8)
-# Variance and contrast of constant images, which are divided by.
-TINY = 1e-20
+# Guard: share of the area within reach.
+# a sphere of the given diameter fills .83
+AREA_SHARES = (0.1, 0.95)
 # Smallest share of a class, so that its logarithm is finite.
 LEAST_SHARE = 1e-3
 
 Smooth = Callable[..., np.ndarray]
-
-
-class Boxes(NamedTuple):
-    """Boxes around n coordinates: grey values and what is known of their pixels, each (n, side, side)."""
-
-    values: np.ndarray
-    """Low-passed grey values less the mean of the ring of the box."""
-    core: np.ndarray
-    """Pixels that are certainly particle."""
-    free: np.ndarray
-    """Pixels whose class is estimated: within reach of the coordinate, and of no other one that is nearer."""
-    ring: np.ndarray
-    """Background that the particle class is compared with."""
-    corners: np.ndarray
-    """(n, 2) x and y of the first pixel."""
 
 
 class GreyClass(NamedTuple):
@@ -64,7 +53,7 @@ class ClickLabel(NamedTuple):
     instances: np.ndarray
     """(h, w) int32: 0 background, otherwise number of the coordinate, from 1."""
     separation: float
-    """Mean contrast between centre and ring, in standard deviations between particles."""
+    """Mean contrast between centre (or wall of a hollow particle) and ring, in sd between particles."""
     diameter_px: float
     """Diameter of a disc of the mean area of the particles; NaN where the label is discs."""
     refusal: str
@@ -153,15 +142,18 @@ def label_by_settings(
     if lowpass is None or weight is None:
         raise ValueError("low pass and weight must be numbers here")
     boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=lowpass * diameter_px)
-    separation = class_separation(boxes)
+    seed = class_seed(boxes)
+    separation = class_separation(boxes, seed)
     discs = partial(disc_click_label, image.shape, xy, disc_radius_px, separation)
     if separation < LEAST_SEPARATION:
         return discs(
             f"the contrast of the centres is {separation:.2f} of its standard deviation, below {LEAST_SEPARATION}"
         )
-    weighted = partial(smooth, weight=weight)
-    marginals = estimate_marginals(boxes, smooth=weighted, unary_scale=settings.unary_scale, rounds=settings.rounds)
+    estimate = partial(estimate_marginals, boxes, seed, smooth=partial(smooth, weight=weight))
+    marginals = estimate(unary_scale=settings.unary_scale, rounds=settings.rounds)
     inside = marginals > 0.5
+    if seed is not boxes.core:
+        inside = np.stack([scipy.ndimage.binary_fill_holes(one) for one in inside])
     area = mean_area(inside, boxes)
     share = area / (np.pi * (REACH_DIAMETERS * diameter_px) ** 2)
     if not AREA_SHARES[0] <= share <= AREA_SHARES[1]:
@@ -197,76 +189,6 @@ def disc_click_label(
     return ClickLabel(instances, separation, unknown, reason, np.zeros(shape, dtype=bool), unknown, unknown)
 
 
-def cut_boxes(image: np.ndarray, valid: np.ndarray, xy: np.ndarray, *, diameter_px: float, lowpass_px: float) -> Boxes:
-    """Cut the boxes of all coordinates out of the low-passed micrograph.
-
-    Parameters
-    ----------
-    image : (h, w) array
-        Prepared micrograph.
-    valid : (h, w) bool array
-        Pixels that count; the others belong to no class.
-    xy : (n, 2) array
-        Coordinates as (x, y), px.
-    diameter_px : float
-        Diameter of the particle, px.
-    lowpass_px : float
-        Standard deviation of the Gaussian that smooths the micrograph, px.
-    """
-    half = int(np.ceil(BOX_DIAMETERS * diameter_px / 2))
-    steps = np.arange(-half, half + 1)
-    centers = np.rint(xy).astype(int)
-    rows, columns = centers[:, 1, None, None] + steps[:, None], centers[:, 0, None, None] + steps
-    height, width = image.shape
-    known = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    places = rows.clip(0, height - 1), columns.clip(0, width - 1)
-    known &= valid.astype(bool)[places]
-    low = scipy.ndimage.gaussian_filter(image.astype(np.float32), lowpass_px)
-    distance = np.hypot(rows - xy[:, 1, None, None], columns - xy[:, 0, None, None]) / diameter_px
-    nearest = distance_to_others(xy, rows, columns) / diameter_px
-    own = (distance < REACH_DIAMETERS) & (distance <= nearest)
-    around = (distance >= REACH_DIAMETERS) & (distance < RING_DIAMETERS) & known
-    ring = around & (nearest > REACH_DIAMETERS)
-    # in a crowd, a box may have no ring without neighbours
-    ring = np.where(ring.any((1, 2), keepdims=True), ring, around)
-    values = low[places]
-    level = (values * ring).sum((1, 2)) / ring.sum((1, 2)).clip(1)
-    core = (distance < CORE_DIAMETERS) & own & known
-    corners = centers - half
-    return Boxes(values - level[:, None, None], core, own & known & ~core, ring, corners)
-
-
-def distance_to_others(xy: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the distance (px) of every pixel of n boxes to the nearest coordinate that is not its own.
-
-    Parameters
-    ----------
-    xy : (n, 2) array
-        Coordinates as (x, y), px.
-    rows : (n, side, 1) array
-        Rows of the pixels of each box.
-    columns : (n, 1, side) array
-        Columns of the pixels of each box.
-    """
-    side = rows.shape[1]
-    if len(xy) < 2:
-        return np.full((len(xy), side, side), np.inf)
-    pixels = np.stack(np.broadcast_arrays(columns, rows), axis=-1)
-    found, numbers = scipy.spatial.cKDTree(xy).query(pixels.reshape(-1, 2), k=2)
-    own = np.repeat(np.arange(len(xy)), side * side)
-    return np.where(numbers[:, 0] == own, found[:, 1], found[:, 0]).reshape(len(xy), side, side)
-
-
-def class_separation(boxes: Boxes) -> float:
-    """Return the mean contrast between centre and ring, in standard deviations between particles; 0 if unknown."""
-    known = boxes.core.any((1, 2)) & boxes.ring.any((1, 2))
-    if known.sum() < 2:
-        return 0.0
-    core = boxes.core[known]
-    contrasts = (boxes.values[known] * core).sum((1, 2)) / core.sum((1, 2))
-    return float(abs(contrasts.mean()) / (contrasts.std() + TINY))
-
-
 def grey_class(values: np.ndarray, weights: np.ndarray) -> GreyClass:
     """Return the weighted mean and standard deviation of grey values; both arrays have one shape."""
     total = weights.sum()
@@ -275,13 +197,17 @@ def grey_class(values: np.ndarray, weights: np.ndarray) -> GreyClass:
     return GreyClass(mean, float(np.sqrt(variance + TINY)))
 
 
-def estimate_marginals(boxes: Boxes, *, smooth: Smooth, unary_scale: float, rounds: int) -> np.ndarray:
+def estimate_marginals(
+    boxes: Boxes, seed: np.ndarray, *, smooth: Smooth, unary_scale: float, rounds: int
+) -> np.ndarray:
     """Return the probability of particle of every pixel of the boxes, by expectation maximisation.
 
     Parameters
     ----------
     boxes : Boxes
         Boxes of a micrograph.
+    seed : (n, side, side) bool array
+        Pixels from which the particle class starts.
     smooth : callable
         E step: marginals from log-odds.
     unary_scale : float
@@ -289,7 +215,7 @@ def estimate_marginals(boxes: Boxes, *, smooth: Smooth, unary_scale: float, roun
     rounds : int
         Number of E steps.
     """
-    background, particle = grey_class(boxes.values, boxes.ring), grey_class(boxes.values, boxes.core)
+    background, particle = grey_class(boxes.values, boxes.ring), grey_class(boxes.values, seed)
     prior = 0.0
     known, within = np.where(boxes.core, CERTAIN, -CERTAIN), boxes.free | boxes.core
     marginals = boxes.core.astype(np.float32)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from crisp_core.labels.click_boxes import cut_boxes
 from crisp_core.labels.click_choice import LOW_PASSES, WEIGHTS, simulate_like
-from crisp_core.labels.clicks import cut_boxes, grey_class, label_clicks
+from crisp_core.labels.clicks import grey_class, label_clicks
 from crisp_core.labels.settings import ClickSettings
 from crisp_core.segmentation.crf.smoothing import smoothed_marginals
 
@@ -120,6 +121,17 @@ def test_bright_particles_and_masked_area_are_no_obstacle():
     image = micrograph(truth, 5, noise=0.8)
     dark, bright = labelled(image, xy), labelled(-image, xy)
     np.testing.assert_array_equal(dark.instances, bright.instances)
+
+
+@pytest.mark.parametrize("is_hollow", [False, True])
+def test_spheres_of_the_given_diameter_are_outlined_whole_even_if_they_are_hollow(is_hollow):
+    xy, truth = ellipses(6, n=25, axes=(0.5, 0.5))
+    _, cavities = ellipses(6, n=25, axes=(0.36, 0.36))
+    walls = np.where(cavities, 0, truth) if is_hollow else truth
+    label = labelled(micrograph(walls, 6, noise=0.8), xy)
+    assert not label.refusal
+    assert iou(label.instances > 0, truth > 0) > 0.8
+    assert label.diameter_px == pytest.approx(DIAMETER_PX, rel=0.12)
 
 
 @pytest.mark.parametrize(("contrast", "reason"), [(0.0, "of its standard deviation"), (1.0, "the mean outline fills")])
