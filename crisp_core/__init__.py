@@ -15,6 +15,7 @@ PUBLIC = {
     "read_micrograph": "formats.images",
     "read_volume": "formats.volumes",
     "simulate_micrograph": "simulation.micrograph",
+    "snakefile": "installation",
     "write_coordinates": "formats.coordinates.registry",
     "write_mrc": "formats.mrc",
 }

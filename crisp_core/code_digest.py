@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 
-def code_digest(script: Path, *, root: Path, chosen: Collection[Path] = (), among: Collection[Path] = ()) -> str:
+def code_digest(script: Path, *, package: Path, chosen: Collection[Path] = (), among: Collection[Path] = ()) -> str:
     """Digest of what the project's modules mean that a script imports, directly or through others.
 
     Comments, docstrings and layout do not count; the script itself does not either.
@@ -16,8 +16,8 @@ def code_digest(script: Path, *, root: Path, chosen: Collection[Path] = (), amon
     ----------
     script : Path
         A Python file.
-    root : Path
-        Folder of the project, from which its modules are imported.
+    package : Path
+        Folder of the project's package; other modules beside it, such as those that pip installed, do not count.
     chosen : collection of Path
         Modules that the script chooses by a setting among those of a registry; they count too.
     among : collection of Path
@@ -33,7 +33,7 @@ def code_digest(script: Path, *, root: Path, chosen: Collection[Path] = (), amon
     while todo:
         path = todo.pop()
         done.add(path)
-        todo += imported_files(path, root) - done - others
+        todo += imported_files(path, package) - done - others
     return _digest(file_meaning(path).encode() for path in sorted(done - {script}))
 
 
@@ -71,10 +71,11 @@ def _is_text_alone(node: object) -> bool:
 
 
 @cache
-def imported_files(path: Path, root: Path) -> frozenset[Path]:
-    """Files below `root` that a Python file imports itself."""
-    modules = _imported_modules(ast.parse(path.read_bytes()))
-    files = {file for module in modules for file in _module_files(module, root)}
+def imported_files(path: Path, package: Path) -> frozenset[Path]:
+    """Files of a package that a Python file imports itself."""
+    imported = _imported_modules(ast.parse(path.read_bytes()))
+    modules = (module for module in imported if module.partition(".")[0] == package.name)
+    files = {file for module in modules for file in _module_files(module, package.parent)}
     return frozenset(file for file in files if file.is_file())
 
 

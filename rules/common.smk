@@ -1,16 +1,20 @@
+import importlib.util
 import inspect
 import os
 import re
 import sys
 from pathlib import Path
 
-# the folder of this workflow, also where another Snakefile imports it as a module
+# the folder of this workflow, also where another Snakefile imports it as a module; no folder if it comes from the web
 ROOT = Path(str(workflow.current_basedir)).parent
-if str(ROOT) not in sys.path:
+if (ROOT / "crisp_core").is_dir():
     sys.path.insert(0, str(ROOT))
+elif importlib.util.find_spec("crisp_core") is None:
+    sys.exit(f"error: {ROOT}: needs the package crisp_core of CRISP; install it with pip into Snakemake's environment")
 
 from crisp_core.code_digest import code_digest, files_digest
 from crisp_core.errors import UserError
+from crisp_core.installation import PACKAGE, check_same_workflow, workflow_folder
 from crisp_core.plan import (
     batches,
     corrections,
@@ -93,7 +97,7 @@ def one_of(names):
 
 def core_digest(script):
     """Digest of the crisp_core modules that a script imports: a rule reruns when one of them changes, and only then."""
-    return code_digest(ROOT / "workflow_scripts" / f"{script}.py", root=ROOT)
+    return code_digest(ROOT / "workflow_scripts" / f"{script}.py", package=PACKAGE)
 
 
 def run_script(name, code=None):
@@ -118,8 +122,14 @@ def shown(path, caption, category, **labels):
     return report(path, caption=f"report/{caption}.rst", category=category, labels=labels)
 
 
-# scripts inherit both, on a cluster from the job's own Snakemake
-add_to_python_path(os.environ, ROOT)
+if workflow.is_main_process:
+    or_exit(check_same_workflow, ROOT, lambda name: workflow.source_path(f"../{name}"))
+ROOT = or_exit(workflow_folder)
+# scripts inherit both, on a cluster from the job's own Snakemake; an installed package is found without
+if ROOT == PACKAGE.parent:
+    add_to_python_path(os.environ, ROOT)
+elif "CONDA" in [method.name for method in workflow.deployment_settings.deployment_method]:
+    sys.exit(f"error: --sdm conda: needs CRISP from a copy of its repository, but {PACKAGE} is installed; leave it out")
 wait_asleep(os.environ)
 # where another Snakefile imports this one with `prefix:`, its results are below that
 PREFIX = workflow.modifier.path_modifier.prefix or ""

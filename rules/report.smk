@@ -1,5 +1,5 @@
 # templates, styles and scripts of the pages
-TEMPLATES = sorted(path for path in (ROOT / "crisp_core/report").iterdir() if path.suffix in (".html", ".css", ".js"))
+TEMPLATES = sorted(path for path in (PACKAGE / "report").iterdir() if path.suffix in (".html", ".css", ".js"))
 
 
 use rule run_job as report_data with:

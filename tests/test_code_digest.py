@@ -29,11 +29,11 @@ def project(tmp_path):
 def changed_by(project, name, text):
     """Whether another text of a file gives another digest."""
     script = project / "scripts/main.py"
-    before = code_digest(script, root=project)
+    before = code_digest(script, package=project / "core")
     (project / name).write_text(text)
     # within a run the files do not change
     file_meaning.cache_clear()
-    return code_digest(script, root=project) != before
+    return code_digest(script, package=project / "core") != before
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_only_a_change_of_meaning_changes_the_digest(project, old, new, expected
 
 def test_the_digest_is_the_same_in_every_version_of_python(project):
     # computed with Python 3.11, 3.12 and 3.13, whose ast.dump give three different texts
-    assert code_digest(project / "scripts/main.py", root=project) == "cbdc62986507"
+    assert code_digest(project / "scripts/main.py", package=project / "core") == "cbdc62986507"
 
 
 def test_a_script_without_modules_of_the_project_has_one_digest(project):
     (project / "alone.py").write_text("import os\n")
-    assert code_digest(project / "alone.py", root=project) == "e3b0c44298fc"
+    assert code_digest(project / "alone.py", package=project / "core") == "e3b0c44298fc"
 
 
 def test_of_a_registry_the_chosen_module_alone_counts(project):
@@ -91,7 +91,7 @@ def test_of_a_registry_the_chosen_module_alone_counts(project):
 
     def digests():
         file_meaning.cache_clear()
-        return [code_digest(script, root=project, chosen=[path], among=among) for path in among]
+        return [code_digest(script, package=project / "core", chosen=[path], among=among) for path in among]
 
     of_a, of_c = digests()
     (project / "core/c.py").write_text("three = 3\n")

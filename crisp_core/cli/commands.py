@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from crisp_core import installation
 from crisp_core.errors import UserError
 from crisp_core.external import pick as picking
 from crisp_core.external import train as training
@@ -83,6 +84,11 @@ def report(options: argparse.Namespace) -> None:
     with locked(options.out):
         run_workflow(options.out, options, targets=["all"])
     say(f"report: {options.out / 'results/report.html'}")
+
+
+def snakefile(options: argparse.Namespace) -> None:
+    """Print the path of CRISP's Snakefile, for `snakemake --snakefile` and for modules of other workflows."""
+    print(installation.snakefile())
 
 
 def absolute(paths: Sequence[str]) -> list[str]:

@@ -46,6 +46,9 @@ REPORT = """example: the page with the picks of an earlier crisp pick
 
 result: picks/results/report.html; open it in a browser"""
 
+SNAKEFILE = """example: the default run in the present folder
+  snakemake --snakefile "$(crisp snakefile)" --cores 8"""
+
 
 def parser() -> argparse.ArgumentParser:
     """Options of all subcommands."""
@@ -67,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     report = subcommand(commands.report, REPORT)
     report.add_argument("out", metavar="FOLDER", type=Path, help="folder --out of crisp pick, train or predict")
     add_computer_options(report)
+    subcommand(commands.snakefile, SNAKEFILE)
     return program
 
 

@@ -25,8 +25,8 @@ from crisp_core.external.job_folder import (
     locked,
     mark_end,
 )
+from crisp_core.installation import snakefile
 
-SNAKEFILE = Path(__file__).parents[2] / "Snakefile"
 CONFIG, LOG = "crisp.yaml", "crisp.log"
 # Seconds between two looks at the workflow, and until a workflow that was asked to end is killed.
 POLL_SECONDS, GRACE_SECONDS = 0.5, 15
@@ -184,8 +184,6 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
     Aborted
         If RELION asked the job to end.
     """
-    if not SNAKEFILE.is_file():
-        raise UserError(f"{SNAKEFILE}: no such file; use CRISP from a copy of its repository (there: pip install -e .)")
     command, environment = workflow_command(options, targets)
     log = folder / LOG
     with log.open("w") as output, log.open() as written:
@@ -208,7 +206,7 @@ def workflow_command(options: argparse.Namespace, targets: Sequence[str]) -> tup
     """Command that makes the targets of the workflow, with the options of `add_job_options`, and its environment."""
     limits, environment = gpu_limits(options.gpu)
     # the lock of job_folder keeps others out, and that of a killed workflow would stay
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(SNAKEFILE), "--nolock", "--rerun-incomplete"]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile(), "--nolock", "--rerun-incomplete"]
     command += ["--cores", str(options.j), *limits, "--configfile", *config_files(options), "--", *targets]
     return command, environment
 

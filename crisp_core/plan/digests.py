@@ -5,14 +5,13 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from crisp_core.code_digest import code_digest
+from crisp_core.installation import PACKAGE, workflow_folder
 from crisp_core.options import Options
 from crisp_core.pickers import PICKERS
 from crisp_core.plan.networks import training_of
 from crisp_core.plan.plan import Plan
 from crisp_core.segmentation.losses import LOSSES
 from crisp_core.settings.questions import picker_name
-
-ROOT = Path(__file__).parents[2]
 
 
 def training_code(plan: Plan, script: str, *, network: str) -> str:
@@ -63,6 +62,6 @@ def entry_code(script: str, registry: Mapping[str, type[Options]], chosen: Colle
     """
     modules = {name: Path(inspect.getfile(entry)) for name, entry in registry.items()}
     registries = {path.with_name("__init__.py") for path in modules.values()}
-    path = ROOT / "workflow_scripts" / f"{script}.py"
+    path = workflow_folder() / "workflow_scripts" / f"{script}.py"
     used = [modules[name] for name in chosen]
-    return code_digest(path, root=ROOT, chosen=used, among={*modules.values(), *registries})
+    return code_digest(path, package=PACKAGE, chosen=used, among={*modules.values(), *registries})

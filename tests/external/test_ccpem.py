@@ -21,6 +21,7 @@ from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.star import read_blocks, write_blocks
 from tests.conftest import ROOT
 from tests.external.project import CTF, DIAMETER, INTEGRATION, PIXEL_SIZE, write_micrograph
+from tests.workflow.conftest import copy_workflow
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +45,9 @@ def environment(tmp_path_factory):
     if "CRISP_CCPEM" not in os.environ:
         install(folder)
     source, site = (tmp_path_factory.mktemp(name) for name in ("source", "site"))
+    copy_workflow(source)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
-    shutil.copytree(ROOT / "crisp_core", source / "crisp_core", ignore=shutil.ignore_patterns("__pycache__"))
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--no-compile", "--target", site]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True)
     path = os.pathsep.join([str(folder / "bin"), str(INTEGRATION), os.environ["PATH"]])

@@ -14,10 +14,11 @@ from crisp_core.external.job_folder import ABORT_NOW, ABORTED, FAILURE, SUCCESS
 from crisp_core.external.micrograph_list import read_micrograph_list
 from crisp_core.external.pick import parser as pick_parser
 from crisp_core.external.pick import run_config
-from crisp_core.external.running import SNAKEFILE, write_config
+from crisp_core.external.running import write_config
 from crisp_core.external.train import RUN
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.star import read_blocks, write_blocks
+from crisp_core.installation import snakefile
 from tests.external.project import DIAMETER, ENVIRONMENT, INTEGRATION, PIXEL_SIZE, RelionProject, need_relion
 from tests.workflow.conftest import run_snakemake
 
@@ -199,7 +200,7 @@ def test_manual_picks_train_a_network_that_picks(project, monkeypatch):
     options = pick_parser().parse_args(words)
     options.o.mkdir()
     write_config(options.o, run_config(options, read_micrograph_list(CTF_STAR)))
-    planned = run_snakemake("-n", "-s", SNAKEFILE, "--configfile", "crisp.yaml", "--", "picks", cwd=options.o).stdout
+    planned = run_snakemake("-n", "-s", snakefile(), "--configfile", "crisp.yaml", "--", "picks", cwd=options.o).stdout
     assert f"{job}{RUN}/centers.yaml" in planned and "rule predict" in planned
 
 
