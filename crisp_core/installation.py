@@ -29,9 +29,9 @@ def workflow_folder() -> Path:
     """
     # pip --target puts share/ into the folder of the packages; otherwise it is beside lib/, in which they are
     installed = [folder / SHARE for folder in PACKAGE.parents]
-    found = next((folder for folder in [PACKAGE.parent, *installed] if (folder / "Snakefile").is_file()), None)
+    found = next((folder for folder in [PACKAGE.parent, *installed] if (folder / "workflow_scripts").is_dir()), None)
     if found is None:
-        raise UserError(f"{PACKAGE}: was installed without its Snakefile; install CRISP with pip from its repository")
+        raise UserError(f"{PACKAGE}: was installed without its workflow; install CRISP with pip from its repository")
     return found
 
 
