@@ -1,6 +1,7 @@
 """Jobs of RELION 3.1's own pipeliner: CRISP picks, RELION extracts; more micrographs, mistakes, abort, training."""
 
 import subprocess
+import sys
 import time
 
 import mrcfile
@@ -208,3 +209,16 @@ def test_the_help_names_the_options():
     for program, option in (("crisp_pick", "--threshold"), ("crisp_train", "--validation")):
         done = subprocess.run([INTEGRATION / program, "--help"], capture_output=True, text=True, env=ENVIRONMENT)
         assert done.returncode == 0 and option in done.stdout, done.stderr
+
+
+def test_a_python_without_the_packages_fails_with_one_line(tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
+    python.chmod(0o755)
+    command = [INTEGRATION / "crisp_pick", "--in_mics", "mics.star", "--o", f"{tmp_path}/", "--diameter", "150"]
+    environment = ENVIRONMENT | {"CRISP_PYTHON": str(python)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert done.stderr == f"error: {python}: is not the Python of CRISP's environment; set CRISP_PYTHON to it\n"
+    # without the mark RELION would show a running job
+    assert (tmp_path / FAILURE).exists()
