@@ -19,7 +19,7 @@ DIAMETERS_ANGSTROM = tuple(round(70 * 1.25**i, 1) for i in range(11))
 LEAST_CONFIDENCE = 0.35
 # Another peak is a rival if its confidence is at least this share of the best one's.
 RIVAL_SHARE = 0.85
-# Size of the outlines in estimated diameters: simulated particles have 0.74 to 0.85, EMPIAR-10146 has 1.0.
+# Accepted size of the outlines, in estimated diameters; docs/sizes.md has measured ones.
 SIZE_RATIOS = (0.6, 1.3)
 # Widest 95 % interval, as a share of the estimate.
 WIDEST_INTERVAL = 0.4

@@ -80,8 +80,8 @@ class RemovalSettings(Section):
     RELION does."""
 
     size_angstrom: OpenBounds | None = None
-    """Least and largest size of a pick in Å: the diameter of the circle with the area of its outline. Smaller picks are
-    removed as `small` (fragments), larger ones as `large` (aggregates); null on one side removes none there.
+    """Minimum and maximum size of a pick in Å: the diameter of the circle with the area of its outline. Smaller picks
+    are removed as `small` (fragments), larger ones as `large` (aggregates); null on one side removes none there.
 
     Examples
     --------
@@ -90,7 +90,7 @@ class RemovalSettings(Section):
     """
 
     axis_ratio_max: Annotated[float, Field(ge=1)] | None = None
-    """Largest ratio of the long to the short axis of an outline; picks above it are removed as `elongated`.
+    """Maximum ratio of the long to the short axis of an outline; picks above it are removed as `elongated`.
 
     Examples
     --------
@@ -98,7 +98,7 @@ class RemovalSettings(Section):
     """
 
     solidity_min: Share | None = None
-    """Least share of its convex hull that an outline fills; picks below it are removed as `irregular`.
+    """Minimum share of its convex hull that an outline fills; picks below it are removed as `irregular`.
 
     Examples
     --------
@@ -106,7 +106,7 @@ class RemovalSettings(Section):
     """
 
     score_min: Share | None = None
-    """Least score; picks below it are removed as `low score`. Unlike those below centers/threshold, they are listed.
+    """Minimum score; picks below it are removed as `low score`. Unlike those below centers/threshold, they are listed.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class RemovalSettings(Section):
 
     @property
     def size_bounds(self) -> tuple[float | None, float | None]:
-        """Least and largest size in Å; None where there is none."""
+        """Minimum and maximum size in Å; None where there is none."""
         return (None, None) if self.size_angstrom is None else (self.size_angstrom[0], self.size_angstrom[1])
 
 

@@ -34,7 +34,17 @@ def make_optimizer(
 def parameter_groups(
     network: nn.Module, learning_rate: float, crf_learning_rate: float | None = None
 ) -> list[dict[str, Any]]:
-    """Parameters with their learning rates; those of a CRF are a second group, which no weight decay pulls to 0."""
+    """Parameters with their learning rates; those of a CRF are a second group, without weight decay.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Network to train.
+    learning_rate : float
+        Highest learning rate of the network.
+    crf_learning_rate : float or None
+        Highest learning rate of the CRF; only a `CrfNetwork` needs it.
+    """
     if not isinstance(network, CrfNetwork):
         return [{"params": list(network.parameters()), "lr": learning_rate}]
     if crf_learning_rate is None:

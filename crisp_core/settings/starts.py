@@ -34,9 +34,18 @@ def start_network(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[s
 def start_entry(
     entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config
 ) -> NetworkEntry | None:
-    """Entry of `networks` from whose network a training starts; None for any other. Parameters as in `start_network`.
+    """Entry of `networks` from whose network a training starts; None for any other start.
 
     An entry cannot start from itself: in `general`, the start `general` is the shipped network.
+
+    Parameters
+    ----------
+    entry : ExperimentSettings or NetworkEntry
+        Entry that describes the network and its training.
+    datasets : sequence of str
+        Names of the datasets from which the network learns.
+    settings : Config
+        Settings of the whole configuration.
     """
     named = settings.networks.get(start_network(entry, datasets, settings) or "")
     # not ==: another entry may have equal settings
@@ -91,7 +100,17 @@ def start_difference(
 def start_facts(
     entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config
 ) -> NetworkFacts | None:
-    """Facts of the network from which a training starts; None for random weights. Parameters as in `start_network`."""
+    """Facts of the network from which a training starts; None for random weights.
+
+    Parameters
+    ----------
+    entry : ExperimentSettings or NetworkEntry
+        Entry that describes the network and its training.
+    datasets : sequence of str
+        Names of the datasets from which the network learns.
+    settings : Config
+        Settings of the whole configuration.
+    """
     start, named = start_network(entry, datasets, settings), start_entry(entry, datasets, settings)
     if named is not None:
         seen = dataset_input(settings.datasets[named.datasets[0]])
@@ -100,7 +119,17 @@ def start_facts(
 
 
 def trained_classes(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config) -> list[str]:
-    """Classes of a network that is trained: given, or those of its start. Parameters as in `start_network`."""
+    """Classes of a network that is trained: those in its settings, or those of its start.
+
+    Parameters
+    ----------
+    entry : ExperimentSettings or NetworkEntry
+        Entry that describes the network and its training.
+    datasets : sequence of str
+        Names of the datasets from which the network learns.
+    settings : Config
+        Settings of the whole configuration.
+    """
     if isinstance(entry.network, str):
         raise ValueError(f"network {entry.network} is trained elsewhere")
     return network_classes(entry.network, start_facts(entry, datasets, settings))
