@@ -23,7 +23,7 @@ DATASET, EXPERIMENT = "micrographs", "general"
 PLAUSIBLE_PIXEL_SIZES = (0.2, 20.0)
 # a diameter to be estimated, and a valid number in its place until then
 AUTO, STAND_IN = "auto", 1.0
-CURE = "give it on the command line in Å/px, such as pixel_size=1.5"
+CURE = "give it on the command line in Å/px, such as pixel_size=1.5 (crisp: --pixel-size 1.5)"
 
 
 def _diameter(given: Any) -> Any:
@@ -144,6 +144,8 @@ def pixel_size_of(patterns: str | list[str], *, may_arrive: bool = False, is_mai
     stated = ((path, size) for path, size in sizes if size is not None)
     first = next(stated, None)
     if first is None:
+        # a path without a file states nothing either
+        check_patterns("config, micrographs", patterns, must_exist=True, may_arrive=may_arrive)
         example = f" ({paths[0]}, …)" if paths else ""
         raise UserError(f"config, pixel_size: no header of the micrographs{example} states it; {CURE}")
     if is_main:

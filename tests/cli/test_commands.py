@@ -13,6 +13,7 @@ from crisp_core.external.job_folder import locked
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.command_line import with_command_line
+from tests.conftest import ROOT
 
 TRAIN = "train raw/*.mrc --coordinates raw/*.box --origin top-left --diameter 150 --out trained"
 
@@ -111,3 +112,8 @@ def test_two_runs_in_one_folder_are_refused(tmp_path):
     (tmp_path / "maps").mkdir()
     with locked(tmp_path / "maps"), pytest.raises(UserError, match="maps: a job of CRISP is running in it"):
         predict("150")
+
+
+def test_the_path_of_the_snakefile_is_printed(capsys):
+    assert main(["snakefile"]) == 0
+    assert capsys.readouterr().out == f"{ROOT}/Snakefile\n"

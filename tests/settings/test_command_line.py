@@ -115,6 +115,11 @@ def test_a_job_reads_one_header(folder):
     assert pixel_size_of("data/*.mrc", is_main=False) == 1.5
 
 
+def test_a_path_without_a_file_is_named(folder):
+    with pytest.raises(UserError, match=r"config, micrographs: no file matches data/no\.mrc"):
+        pixel_size_of("data/no.mrc")
+
+
 def test_pictures_state_no_pixel_size(folder):
     (folder / "data/c.png").write_bytes(b"")
     with pytest.raises(UserError, match="no header of the micrographs"):
