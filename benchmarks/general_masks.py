@@ -53,14 +53,31 @@ def junk_scores(networks: Sequence[Network], test: TestSet, folder: Path) -> pd.
                 classes, valid = stored["classes"], stored["valid"]
             if classes.size == 0:
                 raise SystemExit(f"{network.name}: has two classes and no masks of contaminants; leave part masks out")
-            colors = class_label(micrograph, classes.shape)
-            for name, found, wanted in COMPARED:
-                border = MAGENTA in wanted
-                seen = np.isin(classes, found) & valid | (~valid if border else False)
-                counted = np.ones_like(valid) if border else valid & ~is_color(colors, [MAGENTA])
-                counts[name].append(compared(seen, is_color(colors, wanted), counted))
+            for name, own in class_counts(classes, valid, micrograph).items():
+                counts[name].append(own)
         rows += [{"network": network.name, "class / label": name, **ratios(each)} for name, each in counts.items()]
     return pd.DataFrame(rows)
+
+
+def class_counts(classes: np.ndarray, valid: np.ndarray, micrograph: str) -> dict[str, PixelCounts]:
+    """Counts of the pixels of every row of `COMPARED` on one micrograph.
+
+    Parameters
+    ----------
+    classes : (h, w) array
+        Class of every pixel, as numbered in label files.
+    valid : (h, w) bool array
+        Pixels that are not masked.
+    micrograph : str
+        Name of the micrograph.
+    """
+    colors, counts = class_label(micrograph, classes.shape), {}
+    for name, found, wanted in COMPARED:
+        border = MAGENTA in wanted
+        seen = np.isin(classes, found) & valid | (~valid if border else False)
+        counted = np.ones_like(valid) if border else valid & ~is_color(colors, [MAGENTA])
+        counts[name] = compared(seen, is_color(colors, wanted), counted)
+    return counts
 
 
 def compared(found: np.ndarray, wanted: np.ndarray, counted: np.ndarray) -> PixelCounts:
