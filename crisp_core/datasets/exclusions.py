@@ -1,4 +1,4 @@
-"""Micrographs that the curation excludes from what is extracted."""
+"""Micrographs that the curation excludes from the extraction."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -161,17 +161,17 @@ def has_structure(measures: Mapping[str, float], settings: CurationSettings) -> 
 
 
 def has_no_structure(measures: Mapping[str, float], settings: CurationSettings) -> bool:
-    """Whether no sign of overlooked particles is there."""
+    """Whether there is no sign of overlooked particles."""
     return not has_structure(measures, settings)
 
 
 def is_sparse(measures: Mapping[str, float], settings: CurationSettings) -> bool:
-    """Whether few particles were found: where there are many, there is ice, as in a simulation with white noise."""
+    """Whether few particles were found; many prove that there is ice, also in the white noise of a simulation."""
     limits = settings.picked_share_min
     return limits is None or not bool(measures.get("picked_share", np.nan) >= limits[0])
 
 
-# the first rule that a micrograph breaks names its kind; so the kinds that make other measures meaningless come first
+# the first rule that a micrograph breaks gives its kind, so kinds that make other measures meaningless come first
 RULES = (
     *(
         Rule("mottle", "mottle_max", False, kind, f"{words}: coarse / fine contrast {{value:.2f}}", applies)
@@ -211,7 +211,7 @@ RULES = (
 
 
 class Verdict(NamedTuple):
-    """Verdict on a micrograph: good, doubtful or bad; its kind, empty where it is good; its reasons, worst first."""
+    """Verdict on a micrograph: good, doubtful or bad; its kind, empty if it is good; its reasons, the worst first."""
 
     verdict: str
     kind: str
@@ -219,7 +219,7 @@ class Verdict(NamedTuple):
 
 
 def judge(measures: Mapping[str, float], settings: CurationSettings) -> Verdict:
-    """Verdict on a micrograph with its kind and its reasons in words; a measure that is NaN gives none.
+    """Verdict on a micrograph with its kind and its reasons in words; a measure that is NaN gives no reason.
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def verdict_of_rule(rule: Rule, value: float, bounds: Sequence[float] | None) ->
 def add_verdicts(table: pd.DataFrame, settings: CurationSettings) -> pd.DataFrame:
     """Add columns after the first to a table of measures with one row per micrograph: verdict, kind, reason, excluded.
 
-    `excluded` says why the micrograph is excluded from what is extracted; it is empty for the others.
+    `excluded` is the reason why a micrograph is excluded from the extraction; it is empty for the others.
     """
     judged = table.copy()
     verdicts = [judge(row, settings) for row in table.to_dict("records")]
@@ -273,7 +273,7 @@ def add_verdicts(table: pd.DataFrame, settings: CurationSettings) -> pd.DataFram
 
 
 def exclusion(name: str, verdict: str, settings: CurationSettings) -> str:
-    """Why a micrograph is excluded from what is extracted; empty if it is not. Lists of names override verdicts.
+    """Reason why a micrograph is excluded from the extraction; empty if it is not. Lists of names override verdicts.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ Counts = TypeVar("Counts")
 
 
 def with_remark(table: pd.DataFrame, remark: str | None) -> pd.DataFrame:
-    """Table of scores with a column `truth` that says why its truth is no independent one; None adds no column."""
+    """Table of scores with a column `truth`: the reason why the truth is not independent. None adds no column."""
     return table if remark is None else table.assign(truth=remark)
 
 

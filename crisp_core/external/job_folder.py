@@ -1,4 +1,4 @@
-"""Folder of a job: the files by which RELION learns of its end, and a lock against two programs in one folder.
+"""Folder of a job: the files that tell RELION how the job ended, and a lock against two programs in one folder.
 
 Source: RELION documentation, "External job type"; RELION 3.1 and 5 source, `pipeline_control.h`.
 """
@@ -21,7 +21,7 @@ class Aborted(Exception):
 
 
 def mark_end(folder: Path, end: str) -> None:
-    """Write the empty file `end`, by which RELION learns how the job ended."""
+    """Write the empty file `end`, which tells RELION how the job ended."""
     (folder / end).touch()
 
 
@@ -39,9 +39,9 @@ def check_abort(folder: Path) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock, which ends with the process and with children that inherit its files.
+    """Hold the lock of the folder until this process, and the children that inherit its open files, have ended.
 
-    So the workflow of a killed job (SIGKILL) keeps a second one out of the folder until it ends.
+    So while the workflow of a killed job (SIGKILL) still runs, a second job cannot start in the folder.
 
     Raises
     ------

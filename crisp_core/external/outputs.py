@@ -1,6 +1,6 @@
 """Files of picks in the folder of a job, as RELION 3.1, 4 and 5 read them, and the list of the job's output nodes.
 
-Source: RELION 3.1, 4 and 5 source, `pipeline_jobs.cpp`, `pipeline_jobs.h`, `pipeliner.cpp`; what 3.1.3 does was tried.
+Source: RELION 3.1, 4 and 5 source, `pipeline_jobs.cpp`, `pipeline_jobs.h`, `pipeliner.cpp`; tried with 3.1.3.
 """
 
 from collections.abc import Mapping

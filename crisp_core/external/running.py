@@ -205,7 +205,7 @@ def run_workflow(folder: Path, options: argparse.Namespace, *, targets: Sequence
 def workflow_command(options: argparse.Namespace, targets: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
     """Command that makes the targets of the workflow, with the options of `add_job_options`, and its environment."""
     limits, environment = gpu_limits(options.gpu)
-    # the lock of job_folder keeps others out, and that of a killed workflow would stay
+    # job_folder has a lock; that of Snakemake would stay after a killed workflow
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile(), "--nolock", "--rerun-incomplete"]
     command += ["--cores", str(options.j), *limits, "--configfile", *config_files(options), "--", *targets]
     return command, environment

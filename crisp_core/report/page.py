@@ -156,7 +156,7 @@ def render_page(run: Mapping[str, Any], *, made: str) -> str:
 
 
 def index_entry(run: Mapping[str, Any], *, made: str) -> dict[str, Any]:
-    """Entry of a run in the index: its name, what picks, when its page was made, counts and main scores."""
+    """Entry of a run in the index: its name, its picker, when its page was made, counts and main scores."""
     picks = run["picker"] or f"network, {run['finder']}"
     return {"name": run["name"], "picks_with": picks, "made": made, "summary": run["summary"]}
 
