@@ -16,9 +16,11 @@ use rule run_job as report_data with:
         plots=ask(reports.report_plots),
         names=ask(pickers.picked_names),
     output:
-        "results/{dataset}/{experiment}/report.json",
+        data="results/{dataset}/{experiment}/report.json",
     pathvars:
         job="report_data",
+    wildcard_constraints:
+        dataset=one_of(reports.without_previews(PLAN)),
     params:
         **run_script("report_data"),
         dataset=ask_value(datasets.dataset_sizes),
@@ -27,9 +29,19 @@ use rule run_job as report_data with:
         suggested=ask_value(reports.suggested_names),
 
 
+# for pages that would be too large as single files; Snakemake reruns a file for another rule only if all outputs are equal
+use rule report_data as report_data_with_previews with:
+    output:
+        data="results/{dataset}/{experiment}/report_large.json",
+        previews=directory(f"results/{{dataset}}/{{experiment}}/{reports.PREVIEWS}"),
+    wildcard_constraints:
+        dataset=one_of(reports.with_previews(PLAN)),
+
+
 rule report_page:
     input:
-        data="results/{run}/report.json",
+        data=ask(reports.page_data),
+        previews=ask(reports.page_previews),
     output:
         page="results/{run}/report.html",
         entry="results/{run}/report_entry.json",

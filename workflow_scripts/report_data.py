@@ -1,7 +1,5 @@
 """Rule report_data: data of a run's page."""
 
-import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.splits import read_scored_parts
@@ -17,6 +15,7 @@ from crisp_core.report.data import (
     read_tables,
     removal_warning,
 )
+from crisp_core.report.parts import write_run_data
 from crisp_core.report.picked import match_micrographs
 from crisp_core.report.sheet import files_by_name
 
@@ -57,4 +56,4 @@ data = {"labelled": labelled, **picks, **particles, **read_tables(tables), "scor
 data["removal_warning"] = removal_warning(data["dropped"], n_picks=picks["n_picks"])
 if clicks := given.get("clicks"):
     data["click_labels"] = click_labels(clicks, diameter_angstrom=diameter_angstrom)
-Path(snakemake.output[0]).write_text(json.dumps(data | {"figures": figures}, allow_nan=False))
+write_run_data(data | {"figures": figures}, snakemake.output.data, previews=snakemake.output.get("previews"))

@@ -12,7 +12,7 @@ from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_sea
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import shipped_record
-from crisp_core.report.limits import MAX_VIEWED
+from crisp_core.report.limits import MAX_EMBEDDED, MAX_SHOWN
 from crisp_core.settings.questions import picker_name
 
 SUGGESTIONS = "suggest.tsv"
@@ -21,11 +21,37 @@ RUN_EXTRAS = (SUGGESTIONS, "resolution/resolution.tsv", "resolution/*.png", "noi
 SHARED_EXTRAS = ("*/tables/*.tsv", "*/comparisons/*/table.tsv", "*/comparisons/*/*.png")
 # of a finished run: the page, and its entry in the index
 PAGE, ENTRY = "report.html", "report_entry.json"
+# folder of the previews of a large run, beside its page
+PREVIEWS = "report_previews"
 
 
 def n_previews(plan: Plan, *, dataset: str) -> int:
     """Number of micrographs that a page can show; the more there are, the smaller each is."""
     return int((plan.micrographs["dataset"] == dataset).sum())
+
+
+def with_previews(plan: Plan) -> list[str]:
+    """Datasets whose pages have their previews in a folder, since a single file would be too large."""
+    return [name for name in plan.datasets if n_previews(plan, dataset=name) > MAX_EMBEDDED]
+
+
+def without_previews(plan: Plan) -> list[str]:
+    """Datasets whose pages are single files."""
+    return [name for name in plan.datasets if n_previews(plan, dataset=name) <= MAX_EMBEDDED]
+
+
+def page_data(plan: Plan, *, run: str) -> str:
+    """File with the data of a run's page."""
+    return f"results/{run}/{'report_large' if _is_large(plan, run) else 'report'}.json"
+
+
+def page_previews(plan: Plan, *, run: str) -> list[str]:
+    """Folder of the previews of a run's page, if it has one."""
+    return [f"results/{run}/{PREVIEWS}"] if _is_large(plan, run) else []
+
+
+def _is_large(plan: Plan, run: str) -> bool:
+    return n_previews(plan, dataset=split_run(run)[0]) > MAX_EMBEDDED
 
 
 def annotated(plan: Plan) -> list[str]:
@@ -46,7 +72,7 @@ def suggested_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
         Names of the dataset and of the experiment in the config.
     """
     path = Path(f"{plan.prefix}results/{dataset}/{experiment}/{SUGGESTIONS}")
-    if n_previews(plan, dataset=dataset) <= MAX_VIEWED or not path.exists():
+    if n_previews(plan, dataset=dataset) <= MAX_SHOWN or not path.exists():
         return []
     try:
         return pd.read_csv(path, sep="\t", usecols=["micrograph"], dtype=str)["micrograph"].tolist()

@@ -32,6 +32,7 @@
     button("undo").disabled = !work.canUndo();
     button("redo").disabled = !work.canRedo();
     button("reset").disabled = !work.changesOf(index());
+    for (const action of ["good", "bad", "reviewed"]) button(action).disabled = !work.isKnown(index());
     button("saveTo").hidden = !saving.canPick || saving.state.isServed;
     out("conflict").hidden = !saving.state.isConflict;
     out("changes").textContent = `${plural(changes, "change")} on ${plural(work.corrected(), "micrograph")}, ${saving.state.unsaved ? "not saved" : changes ? "saved" : "nothing to save"}`;

@@ -12,8 +12,12 @@ crisp.createWork = (run) => {
     return { picks, strokes: [], verdict: null, reviewed: false };
   }
 
-  const first = run.micrographs.map(untouched);
-  const states = [...first], names = new Map(run.micrographs.map(({ name }, index) => [name, index]));
+  // Changed micrographs alone have an entry in `states`. Picks of a large run are known once their part is loaded (parts.js).
+  const first = [], states = [], UNKNOWN = { picks: [], strokes: [], verdict: null, reviewed: false };
+  const isKnown = (index) => crisp.isLoaded(run.micrographs[index]);
+  const firstState = (index) => (isKnown(index) ? (first[index] ??= untouched(run.micrographs[index])) : UNKNOWN);
+  const state = (index) => states[index] ?? firstState(index);
+  const names = new Map(run.micrographs.map(({ name }, index) => [name, index]));
   let past = [], future = [], foreign = [], author = "", version = 0;
   const listeners = [];
   function tell(saved) {
@@ -21,8 +25,10 @@ crisp.createWork = (run) => {
     listeners.forEach((listener) => listener(saved));
   }
 
+  // Without its picks, a micrograph cannot be changed: the file would say that it has none.
   function change(index, after) {
-    past.push({ index, before: states[index], after });
+    if (!isKnown(index)) return;
+    past.push({ index, before: state(index), after });
     future = [];
     states[index] = after;
     tell();
@@ -37,7 +43,7 @@ crisp.createWork = (run) => {
     return step.index;
   }
 
-  const withPicks = (index, picks) => change(index, { ...states[index], picks });
+  const withPicks = (index, picks) => change(index, { ...state(index), picks });
   const place = ([x, y]) => [rounded(x), rounded(y)];
 
   function inside(index, [x, y]) {
@@ -47,7 +53,7 @@ crisp.createWork = (run) => {
 
   // The pick nearest to a place within a distance: a visible one, or else a removed one, which can be restored.
   function pickAt(index, [x, y], reach) {
-    const distance = (at) => (at ? Math.hypot(at[0] - x, at[1] - y) : Infinity), { picks } = states[index];
+    const distance = (at) => (at ? Math.hypot(at[0] - x, at[1] - y) : Infinity), { picks } = state(index);
     const nearest = (of) => picks.reduce((best, pick, i) => (distance(of(pick)) < (best < 0 ? reach : distance(of(picks[best]))) ? i : best), -1);
     const visible = nearest((pick) => pick.to);
     return visible >= 0 ? visible : nearest((pick) => (pick.to ? null : pick.from));
@@ -55,25 +61,25 @@ crisp.createWork = (run) => {
 
   // Remove a pick; restore a removed one; forget an added one.
   function togglePick(index, i) {
-    const picks = [...states[index].picks], { from, to } = picks[i];
+    const picks = [...state(index).picks], { from, to } = picks[i];
     if (from) picks[i] = { from, to: to ? null : from };
     else picks.splice(i, 1);
     withPicks(index, picks);
   }
 
   function addPick(index, at) {
-    if (inside(index, at)) withPicks(index, [...states[index].picks, { from: null, to: place(at) }]);
+    if (inside(index, at)) withPicks(index, [...state(index).picks, { from: null, to: place(at) }]);
   }
 
   function movePick(index, i, at) {
-    const picks = [...states[index].picks];
+    const picks = [...state(index).picks];
     if (!inside(index, at) || same(picks[i].to, place(at))) return;
     picks[i] = { from: picks[i].from, to: place(at) };
     withPicks(index, picks);
   }
 
   function addStroke(index, kind, radius, points) {
-    change(index, { ...states[index], strokes: [...states[index].strokes, { kind, radius: rounded(radius), points: points.map(place) }] });
+    change(index, { ...state(index), strokes: [...state(index).strokes, { kind, radius: rounded(radius), points: points.map(place) }] });
   }
 
   // A line with so many points that an eraser can cut it anywhere.
@@ -98,7 +104,7 @@ crisp.createWork = (run) => {
   }
 
   function mark(index, key, value) {
-    if (states[index][key] !== value) change(index, { ...states[index], [key]: value });
+    if (state(index)[key] !== value) change(index, { ...state(index), [key]: value });
   }
 
   const split = ({ picks }) => ({
@@ -155,7 +161,7 @@ crisp.createWork = (run) => {
 
   // Replace all corrections by those of a file without a problem.
   function open(file, saved) {
-    first.forEach((state, index) => { states[index] = state; });
+    states.length = 0;
     foreign = file.micrographs.filter(({ micrograph }) => !names.has(micrograph));
     for (const one of file.micrographs) if (names.has(one.micrograph)) states[names.get(one.micrograph)] = stateOf(one);
     [past, future, author] = [[], [], file.author || author];
@@ -164,18 +170,18 @@ crisp.createWork = (run) => {
 
   return {
     inside, pickAt, togglePick, addPick, movePick, addStroke, erased, mark, toFile, problem, open,
-    state: (index) => states[index],
-    erase: (index, strokes) => change(index, { ...states[index], strokes }),
-    reset: (index) => nChanges(states[index]) && change(index, first[index]),
+    state, isKnown,
+    erase: (index, strokes) => change(index, { ...state(index), strokes }),
+    reset: (index) => nChanges(state(index)) && change(index, firstState(index)),
     undo: () => shift(past, future, "before"),
     redo: () => shift(future, past, "after"),
     canUndo: () => past.length > 0,
     canRedo: () => future.length > 0,
-    changesOf: (index) => nChanges(states[index]),
-    changes: () => states.reduce((sum, state) => sum + nChanges(state), 0),
+    changesOf: (index) => nChanges(state(index)),
+    changes: () => states.reduce((sum, one) => sum + nChanges(one), 0),
     corrected: () => states.filter(nChanges).length,
     // Corrected on picks that the run no longer has.
-    isEarlier: (index) => nChanges(states[index]) > 0 && startPlaces(states[index]) !== startPlaces(first[index]),
+    isEarlier: (index) => isKnown(index) && nChanges(state(index)) > 0 && startPlaces(state(index)) !== startPlaces(firstState(index)),
     // Rises with every change.
     version: () => version,
     author: () => author,

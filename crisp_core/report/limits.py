@@ -1,4 +1,6 @@
-"""Largest number of micrographs in the viewer and on the contact sheet of a page."""
+"""Limits of the page of a run, in micrographs."""
 
-MAX_VIEWED = 60
-MAX_SHEET = 200
+# a page with more keeps its pictures and candidates in a folder beside it
+MAX_EMBEDDED = 60
+# a page of a run with more shows a selection
+MAX_SHOWN = 2000

@@ -30,6 +30,7 @@ from crisp_core.report.tables import (
 FOLDER = Path(__file__).parent
 # scripts of the page of a run, in this order, and styles of all pages
 SCRIPTS = (
+    "parts.js",
     "viewer.js",
     "contact.js",
     "correct_work.js",

@@ -13,11 +13,13 @@ from scipy import ndimage
 
 from crisp_core.figures.style import LOWPASS_DIAMETERS, grey_limits, save_figure
 from crisp_core.geometry import Shape
-from crisp_core.report.limits import MAX_VIEWED
+from crisp_core.report.limits import MAX_EMBEDDED
 
 # Number and longest side of previews; with more previews, the side shrinks so that the number of pixels stays equal.
 FULL_PREVIEWS = 20
 PREVIEW_PX = 1400
+# longest side of previews in a folder beside the page
+DETACHED_PX = 1000
 THUMBNAIL_PX = 200
 # Maximum number of bytes per pixel of a picture; the quality is lowered accordingly.
 IMAGE_BYTES, MAP_BYTES, THUMBNAIL_BYTES = 0.12, 0.04, 0.2
@@ -26,7 +28,9 @@ QUALITIES = (80, 70, 60, 50, 40, 30, 20, 10, 5)
 
 def preview_side(n_previews: int) -> int:
     """Return the longest side of a preview in pixels on a page with `n_previews` previews."""
-    return int(PREVIEW_PX * min(1.0, math.sqrt(FULL_PREVIEWS / max(1, min(n_previews, MAX_VIEWED)))))
+    if n_previews > MAX_EMBEDDED:
+        return DETACHED_PX
+    return int(PREVIEW_PX * min(1.0, math.sqrt(FULL_PREVIEWS / max(1, n_previews))))
 
 
 def share_of_page(n: int, n_page: int, most: int) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.report.limits import MAX_SHEET, MAX_VIEWED
+from crisp_core.report.limits import MAX_SHOWN
 from crisp_core.report.picked import Picked
 from crisp_core.report.previews import choose_micrographs, preview_side, share_of_page
 from crisp_core.report.view import draw_thumbnail, micrograph_view
@@ -51,23 +51,20 @@ def sheet_and_views(
         Micrographs that are worth a correction, which the page shows before all others.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
-    on_sheet = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHEET), suggested)
-    viewed = choose_micrographs(on_sheet, parts, outliers, share_of_page(len(names), n_previews, MAX_VIEWED), suggested)
+    shown = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHOWN), suggested)
     n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
     sheet: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
-    for name in on_sheet:
+    for place, name in enumerate(shown):
         about = {"name": name, "part": parts.get(name)}
         image = read_array(files["image"][name], "image", name)
-        place = len(views) if name in viewed else None
         facts = {"n_picks": n_picks[name], "outlier": name in outliers, "view": place}
         sheet.append(about | facts | {"thumbnail": draw_thumbnail(image, diameter_angstrom=diameter_angstrom)})
-        if name in viewed:
-            maps = [_data(files[kind], kind, name) for kind in ("probability", "label")]
-            classes = _data(files.get("class", {}), "class", name)
-            sizes: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
-            views.append(about | micrograph_view(found[name], image, *maps, classes=classes, **sizes))
-            log.info("%s: %d candidates, %d picks", name, len(found[name].candidates), n_picks[name])
+        maps = [_data(files[kind], kind, name) for kind in ("probability", "label")]
+        classes = _data(files.get("class", {}), "class", name)
+        sizes: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "side_px": preview_side(n_previews)}
+        views.append(about | micrograph_view(found[name], image, *maps, classes=classes, **sizes))
+        log.info("%s: %d candidates, %d picks", name, len(found[name].candidates), n_picks[name])
     return sheet, views
 
 

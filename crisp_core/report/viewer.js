@@ -1,10 +1,10 @@
-"use strict";
-// What the parts of the page share: the data of the run, the viewer, and functions between them.
-const crisp = {};
+// Viewer of the micrographs with their picks.
 (() => {
-  const run = JSON.parse(document.getElementById("data").textContent);
+  const { run } = crisp;
   const COLORS = { found: "#56b4e9", wrong: "#ff7a2e", truth: "#f0e442", label: [204, 121, 167], probability: [230, 159, 0] };
   const ZOOM = 3;
+  // Numbers of the shown micrograph.
+  const HERE = ["count", "n-true", ...["picks", "precision", "recall", "f1", "expected"].map((name) => `here-${name}`)];
   const KEYS = { p: "picks", t: "truth", l: "label", m: "probability", j: "junk" };
 
   const share = (part, whole) => (whole > 0 ? (part / whole).toFixed(3) : "–");
@@ -101,6 +101,7 @@ const crisp = {};
       out("n-true", truth ? counts.matched : counts.picks);
       out("n-false", truth ? counts.picks - counts.matched : "–");
       out("n-missed", truth ? counts.truth - counts.matched : "–");
+      if (!crisp.isLoaded(one())) for (const name of HERE) out(name, "–");
       slider.value = state.step;
       slider.setAttribute("aria-valuetext", text);
       if (document.activeElement !== typed) typed.value = Number(threshold().toPrecision(4));
@@ -176,6 +177,11 @@ const crisp = {};
       root.dataset.drawn = String(state.index);
     }
 
+    function clear() {
+      canvas.width = canvas.clientWidth;
+      root.dispatchEvent(new Event("shown"));
+    }
+
     async function show(index) {
       root.dispatchEvent(new Event("leave"));
       state.index = (index + run.micrographs.length) % run.micrographs.length;
@@ -186,17 +192,21 @@ const crisp = {};
       out("place", `${micrograph.part ? micrograph.part + " · " : ""}${state.index + 1} of ${run.micrographs.length}`);
       for (const button of article.querySelectorAll("[data-view]"))
         button.setAttribute("aria-current", String(Number(button.dataset.view) === state.index));
+      const problem = crisp.isLoaded(micrograph) ? "" : await crisp.load(state.index);
+      // Another micrograph may have been asked for in the meantime.
+      if (one() !== micrograph) return;
+      out("problem", problem);
       toggles.get("label").disabled = !micrograph.label;
       toggles.get("truth").disabled = !micrograph.truth;
       toggles.get("junk").disabled = !micrograph.junk;
       showNumbers();
+      if (problem) return clear();
       const pictures = {
         image: await loaded(micrograph.image),
         probability: micrograph.probability && (await tinted(micrograph.probability, COLORS.probability, 0.6)),
         junk: micrograph.junk && (await loaded(micrograph.junk)),
         label: micrograph.label && (await tinted(micrograph.label, COLORS.label, 1)),
       };
-      // Another micrograph may have been asked for in the meantime.
       if (one() !== micrograph) return;
       state.pictures = pictures;
       draw();

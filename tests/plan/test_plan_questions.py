@@ -310,7 +310,7 @@ def python_lines(text):
 
 
 def test_suggested_micrographs_are_shown_where_a_page_is_too_small_for_all(folder):
-    many = plan([("mine", f"m{i}", i, 0) for i in range(61)])
+    many = plan([("mine", f"m{i}", i, 0) for i in range(2001)])
     mine = {"dataset": "mine", "experiment": "unet"}
     assert reports.suggested_names(many, **mine) == []
     table = folder / "results/mine/unet/suggest.tsv"
@@ -321,6 +321,17 @@ def test_suggested_micrographs_are_shown_where_a_page_is_too_small_for_all(folde
     assert reports.suggested_names(plan(), **mine) == []
     table.write_text("")
     assert reports.suggested_names(many, **mine) == []
+
+
+def test_the_page_of_a_large_run_has_a_folder_of_previews():
+    few, many = (plan([("mine", f"m{i}", i, 0) for i in range(n)]) for n in (60, 61))
+    run, folder = "mine/unet", "results/mine/unet"
+    assert (reports.page_data(few, run=run), reports.page_previews(few, run=run)) == (f"{folder}/report.json", [])
+    assert reports.page_data(many, run=run) == f"{folder}/report_large.json"
+    assert reports.page_previews(many, run=run) == [f"{folder}/report_previews"]
+    for each in (few, many):
+        assert sorted(reports.with_previews(each) + reports.without_previews(each)) == sorted(each.datasets)
+    assert "mine" in reports.with_previews(many) and "mine" not in reports.with_previews(few)
 
 
 def test_the_page_for_marking_particles_has_a_folder_that_no_experiment_may_have():

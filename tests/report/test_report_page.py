@@ -24,6 +24,7 @@ from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
 from crisp_core.report.data import click_labels, read_tables, removal_warning
+from crisp_core.report.limits import MAX_EMBEDDED, MAX_SHOWN
 from crisp_core.report.page import embedded_json, format_duration, format_number, run_command, summarise_run
 from crisp_core.report.picked import (
     chosen_threshold,
@@ -38,7 +39,7 @@ from crisp_core.report.picked import (
     threshold_grid,
 )
 from crisp_core.report.previews import (
-    MAX_VIEWED,
+    DETACHED_PX,
     choose_micrographs,
     evenly_spaced,
     figure_uri,
@@ -144,9 +145,10 @@ def test_outliers_are_beyond_three_robust_deviations():
 
 def test_previews_share_one_number_of_pixels():
     assert preview_side(1) == preview_side(20) == 1400
-    for n in (21, 40, MAX_VIEWED):
+    for n in (21, 40, MAX_EMBEDDED):
         assert n * preview_side(n) ** 2 <= 20 * 1400**2 < 1.02 * n * (preview_side(n) + 1) ** 2
-    assert preview_side(5000) == preview_side(MAX_VIEWED)
+    # in a folder beside the page, their number has no limit
+    assert preview_side(MAX_EMBEDDED + 1) == preview_side(5000) == DETACHED_PX > preview_side(MAX_EMBEDDED)
     assert preview_shape((4096, 2048), 1400) == (1400, 700) and preview_shape((300, 200), 1400) == (300, 200)
 
 
@@ -269,13 +271,13 @@ def test_a_sheet_of_more_micrographs_than_the_page_holds(tmp_path):
     none = fill_missing_scores(coordinates([], score=[], micrograph=[]))
     found = match_micrographs(none, none, names, {"m3": "test"}, diameter_px=4)
     counts = mark_outliers(pick_counts(found, 0.5))
-    # so many micrographs on the page that two of these five are on the sheet, and one in the viewer
-    options = {"diameter_angstrom": 80, "n_previews": 400}
-    on_sheet, (view,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options)
-    assert {one["name"]: one["view"] for one in on_sheet} == {"m0": None, "m3": 0}
+    # so many micrographs on the page that two of these five are shown
+    options = {"diameter_angstrom": 80, "n_previews": 2 * MAX_SHOWN}
+    on_sheet, (_, view) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options)
+    assert {one["name"]: one["view"] for one in on_sheet} == {"m0": 0, "m3": 1}
     assert (view["name"], view["part"]) == ("m3", "test")
-    on_sheet, (suggested,) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options, suggested=["m1"])
-    assert {one["name"]: one["view"] for one in on_sheet} == {"m1": 0, "m3": None} and suggested["name"] == "m1"
+    on_sheet, (suggested, _) = sheet.sheet_and_views(found, counts, files, {"m3": "test"}, **options, suggested=["m1"])
+    assert {one["name"]: one["view"] for one in on_sheet} == {"m1": 0, "m3": 1} and suggested["name"] == "m1"
     assert view["probability"] is None and view["label"] is not None
     assert view["candidates"]["score"] == [] and view["truth"]["found"] == []
     json.dumps([on_sheet, view], allow_nan=False)
