@@ -35,4 +35,4 @@ chosen = choose_threshold(
 )
 with open(snakemake.output.threshold, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
-log.info("picks from %g; on the validation part precision %.3f, recall %.3f", *chosen.values())
+log.info("threshold %g; precision %.3f and recall %.3f on the validation part", *chosen.values())

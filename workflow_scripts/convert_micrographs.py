@@ -22,4 +22,4 @@ for name in array_names(snakemake.input.images, "image"):
         export_mrc(path, folder / exported_name(path), name=name, pixel_size=params.dataset["pixel_size"])
         log.info("converted %s", path)
     except UserError as error:
-        log.warning("not converted, so that RELION will not find it: %s", error)
+        log.warning("not converted, so RELION has no file of this micrograph: %s", error)

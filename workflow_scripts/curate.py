@@ -20,4 +20,4 @@ for verdict, n in table["verdict"].value_counts().items():
     log.info("%d micrographs are %s", n, verdict)
 log.info("%d micrographs are excluded", (table["excluded"] != "").sum())
 for column in table.columns[table.isna().all()]:
-    log.info("%s is empty: nothing to measure it from", column)
+    log.info("column %s is empty: this run has no data for it", column)

@@ -57,4 +57,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
 table = pd.concat(unmatched[1:] or unmatched, ignore_index=True)
 table.to_csv(snakemake.output.unmatched, sep="\t", index=False)
 for what, n in table["what"].value_counts().items():
-    log.warning("%d × %s, see %s", n, what, snakemake.output.unmatched)
+    log.warning("%s: %d, see %s", what, n, snakemake.output.unmatched)

@@ -16,4 +16,4 @@ built = build_library(
     snakemake.output.library, **settings, downloads=DownloadSettings.of(snakemake.config["downloads"])
 )
 for i, name in enumerate(built, start=1):
-    log.info("%s, %d of %d", name, i, len(settings["volumes"]))
+    log.info("volume %s, %d of %d", name, i, len(settings["volumes"]))

@@ -18,4 +18,4 @@ counts = write_selected_micrographs(snakemake.output[0], snakemake.input.ctf[0],
 log.info("%d of %d micrographs of %s are selected", counts.selected, counts.listed, snakemake.input.ctf[0])
 unknown = len(selected) - counts.selected
 if unknown:
-    log.warning("%d selected micrographs have no line in it", unknown)
+    log.warning("%d selected micrographs have no line in %s", unknown, snakemake.input.ctf[0])

@@ -36,7 +36,7 @@ parts, device = start_training(
 chosen, start = NetworkSettings.of(params.network), next(iter(snakemake.input.start), None)
 network, classes, training = begin(chosen, TrainingSettings.of(settings["training"]), start)
 log.info(
-    "%s with %s, %.2f M parameters, from %s, on %s",
+    "%s with encoder %s, %.2f million parameters; start: %s; device: %s",
     *(chosen.architecture, chosen.encoder, n_parameters(network) / 1e6, start or "random weights", device),
 )
 source = params.start and {**params.start, "sha256": sha256(Path(start))}

@@ -39,7 +39,7 @@ network = with_crf(
     diameter_px=trained.facts.input.diameter_px,
     tile_px=prediction.tile_px,
 )
-log.info("%s for %d epochs from %s, on %s", crf.type, crf.epochs, snakemake.input.network, device)
+log.info("type %s, %d epochs; start: %s; device: %s", crf.type, crf.epochs, snakemake.input.network, device)
 start = hashlib.sha256(Path(snakemake.input.network).read_bytes()).hexdigest()
 resume = Resume(Path(params.resume), training_digest(parts, dict(params.items()) | {"network": start}))
 state, history = finetune(

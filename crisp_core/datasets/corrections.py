@@ -24,13 +24,13 @@ from crisp_core.paths import Patterns, matching_files
 
 # two positions within this distance are one particle, in particle diameters
 SAME_DIAMETERS = 0.5
-# of so many corrected micrographs, one is for validation
+# number of corrected micrographs for each one of the validation part
 PER_VALIDATION = 4
 NO_NAME = "the author without a name"
 
 
 class Statement(NamedTuple):
-    """What one person says about a micrograph; positions (n, 2) in pixels of the original micrograph."""
+    """Statement of one person about a micrograph; positions (n, 2) in pixels of the original micrograph."""
 
     author: str
     added: np.ndarray
@@ -108,9 +108,9 @@ def unchanged(merged: Merged, digests: Mapping[str, str]) -> dict[str, Corrected
 def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float) -> Merged:
     """Merge the files of several persons.
 
-    Of one author and micrograph, the entry that was saved last counts. The changes of all authors are united. A
-    position that one author states to be a particle and another one states not to be is neither: it is ignored in
-    training and in the truth. Untouched picks on a micrograph that its author did not mark as reviewed state nothing.
+    Of one author and micrograph, the entry that was saved last counts. The changes of all authors are united. If one
+    author states that there is a particle at a position, and another one that there is none, the position is ignored in
+    training and in the truth. Unchanged picks of a micrograph that the author did not mark as reviewed state nothing.
 
     Parameters
     ----------
@@ -121,9 +121,8 @@ def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float)
     """
     merged, notices = {}, []
     for name, entries in latest_entries(files).items():
-        diameter_px = diameter_angstrom / next(iter(entries.values()))[0].pixel_size_angstrom
+        same_px = SAME_DIAMETERS * diameter_angstrom / next(iter(entries.values()))[0].pixel_size_angstrom
         experiments = sorted({experiment for _, experiment in entries.values()})
-        same_px = SAME_DIAMETERS * diameter_px
         statements = [statement_of(author, one, same_px) for author, (one, _) in entries.items()]
         merged[name], found = merge_statements(statements, experiments, same_px=same_px)
         notices += [f"corrections of {name}: {sentence}" for sentence in found]
@@ -181,7 +180,7 @@ def merge_statements(
     disputed = said.any(axis=0) & against.any(axis=0)
     gone = against.any(axis=0) & ~disputed
     is_reviewed = any(one.given.reviewed for one in statements)
-    # an untouched pick that nobody vouches for is no particle where somebody reviewed the micrograph and lacks it
+    # an unchanged pick is not a particle if only others reviewed the micrograph, and have none there
     left = ~disputed & ~gone & (said.any(axis=0) | (not is_reviewed))
     verdicts = {one.given.verdict for one in statements} - {None}
     placed = np.any([near_points(xy, one.added, same_px) for one in statements], axis=0)
@@ -200,7 +199,9 @@ def merge_statements(
         given=statements[0].given,
     )
     notices = [*disputes(statements, xy, said, against), *silent_additions(statements, merged, same_px)]
-    return merged, notices + (["one author says good and another one bad; it is bad"] if len(verdicts) > 1 else [])
+    return merged, notices + (
+        ["one author marked it as good and another one as bad; it is bad"] if len(verdicts) > 1 else []
+    )
 
 
 def united(statements: Sequence[Statement], same_px: float) -> np.ndarray:
@@ -232,7 +233,14 @@ def says_particle(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
 def says_none(one: Statement, xy: np.ndarray, same_px: float) -> np.ndarray:
     """Mask of the positions where a person removed a pick or brushed junk, and has no particle of their own.
 
-    Parameters as in `says_particle`.
+    Parameters
+    ----------
+    one : Statement
+        Statement of the person.
+    xy : (n, 2) array
+        Positions, in px.
+    same_px : float
+        Distance within which two positions are one particle, in px.
     """
     own = near_points(xy, np.concatenate([one.added, one.kept]), same_px)
     return (near_points(xy, one.removed, same_px) | covered(xy, one.given.junk)) & ~own
@@ -253,11 +261,11 @@ def disputes(statements: Sequence[Statement], xy: np.ndarray, said: np.ndarray, 
     for (x, y), yes, no in zip(xy, said.T, against.T, strict=True):
         if yes.any() and no.any():
             names = [statements[int(votes.argmax())].author for votes in (yes, no)]
-            yield f"at {x:.0f}, {y:.0f} there is a particle for {names[0]} and none for {names[1]}; it is ignored"
+            yield f"at {x:.0f}, {y:.0f} {names[0]} has a particle and {names[1]} has none; the position is ignored"
 
 
 def silent_additions(statements: Sequence[Statement], merged: Corrected, same_px: float) -> Iterator[str]:
-    """Sentences about particles that one person placed where another one, who reviewed the micrograph, has none.
+    """Sentences about particles that one person placed and another person, who reviewed the micrograph, does not have.
 
     Parameters
     ----------
@@ -272,7 +280,7 @@ def silent_additions(statements: Sequence[Statement], merged: Corrected, same_px
     for one in statements:
         missing = ~near_points(placed, np.concatenate([one.added, one.kept]), same_px)
         if one.given.reviewed and missing.any():
-            yield f"{missing.sum()} particles that others added are none for {one.author}, who reviewed it; they stay"
+            yield f"{one.author} reviewed it and has none of {missing.sum()} particles that others added; they are kept"
 
 
 def check_shapes(merged: Mapping[str, Corrected], shapes: Mapping[str, tuple[int, int]], *, place: str) -> None:
@@ -290,8 +298,8 @@ def check_shapes(merged: Mapping[str, Corrected], shapes: Mapping[str, tuple[int
     for name, one in merged.items():
         if name in shapes and tuple(one.given.shape_px) != tuple(shapes[name]):
             raise UserError(
-                f"{place}: {name} was corrected at {one.given.shape_px} pixels and has {list(shapes[name])} in this "
-                "run; correct the micrographs of this dataset"
+                f"{place}: {name} had {one.given.shape_px} rows and columns when it was corrected, and has "
+                f"{list(shapes[name])} in this run; correct it again on a page of this dataset"
             )
 
 

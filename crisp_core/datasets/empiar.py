@@ -91,7 +91,8 @@ def image_set(description: dict[str, Any], source: Source, place: str) -> ImageS
         found = [ImageSet(_directory(one), _pixel_size(one)) for one in sets if _is_single_frame(one)]
     except (KeyError, TypeError, AttributeError):
         raise UserError(
-            f"{place}/empiar: EMPIAR describes {source.empiar} in an unknown form; give micrographs"
+            f"{place}/empiar: EMPIAR's description of entry {source.empiar} has an unknown form; download the "
+            "micrographs by hand, and give micrographs in place of empiar"
         ) from None
     if source.directory is not None:
         below = [one for one in found if PurePosixPath(source.directory).is_relative_to(one.directory)]
@@ -100,7 +101,7 @@ def image_set(description: dict[str, Any], source: Source, place: str) -> ImageS
         names = ", ".join(f"{source.empiar}/{one.directory}" for one in found) or "none"
         raise UserError(
             f"{place}/empiar: {source.empiar} has {len(found)} image sets of motion-corrected micrographs ({names}); "
-            "give one with its directory, or an entry that has micrographs and not movies alone"
+            "give one with its directory; if there is none, name another entry, since movies alone cannot be picked"
         )
     return found[0]
 

@@ -52,7 +52,7 @@ def image_measures(
     diameter_px : float
         Particle diameter in px of the image.
     particle : (h, w) bool array
-        Predicted particles, which are no contaminants.
+        Predicted particles, which are not contaminants.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def image_measures(
         ``ice_gradient``: standard deviation after a low pass of three diameters, relative to the fine band's;
         ``mottle``: robust standard deviation of the coarse band relative to the fine band's, large in crystalline ice;
         ``patchiness``: contrast of the coarse band in the 90th percentile of places relative to the 10th;
-        ``dark_share``: share of the area in dark objects that are no particles;
+        ``dark_share``: share of the area in dark objects that are not particles;
         ``ice_signal``: power of the ice band relative to the noise band's, 1 for counting noise (no ice);
         ``direction``: second angular moment of the power spectrum (0 to 1), large with drift and astigmatic blur.
     """
@@ -98,7 +98,7 @@ def lowpass(image: np.ndarray, usable: np.ndarray, sigma_px: float) -> np.ndarra
 
 
 def gaussian(image: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Gaussian filter of an image (h, w) mirrored at its edges, by cosine transforms: as quick for every width.
+    """Gaussian filter of an image (h, w) mirrored at its edges, by cosine transforms: equally fast for every width.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def band(image: np.ndarray, usable: np.ndarray, widths: tuple[float, float], dia
 
 
 def patchiness(coarse: np.ndarray, usable: np.ndarray, diameter_px: float) -> float:
-    """Contrast of blotches in the 90th percentile of places relative to the 10th; about 1.5 where it is the same.
+    """Contrast of blotches in the 90th percentile of places relative to the 10th; about 1.5 if it is even.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ def ice_signal(image: np.ndarray, usable: np.ndarray, diameter_px: float) -> flo
 
 
 def tiles(usable: np.ndarray, side: int) -> list[tuple[slice, slice]]:
-    """Places of square tiles, spread evenly over an area, that are usable for the greater part.
+    """Places of square tiles, spread evenly over an area, of which most is usable.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ def ice_ring(image: np.ndarray, pixel_size: float) -> float:
     Parameters
     ----------
     image : (h, w) array
-        Micrograph as it came, not down-sampled.
+        Original micrograph, not down-sampled.
     pixel_size : float
         Pixel size of the image, in Å/px.
     """
@@ -272,5 +272,5 @@ def ice_ring_of_file(path: str | Path, name: str, pixel_size: float) -> float:
     try:
         return ice_ring(read_micrograph(path, name=name, pixel_size=pixel_size).image, pixel_size)
     except UserError as error:
-        log.warning("%s: no ring of ice measured; %s", name, error)
+        log.warning("%s: the ice ring was not measured; %s", name, error)
         return np.nan

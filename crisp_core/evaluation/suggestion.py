@@ -65,9 +65,9 @@ def suggest_micrographs(
 ) -> pd.DataFrame:
     """Choose micrographs to correct, one after the other.
 
-    A micrograph is worth its doubt (mean deviation of both measures), half of how unusual its shares are, and its
-    distance in all these measures from the micrographs that are chosen already. Bad micrographs and corrected ones are
-    not suggested.
+    The worth of a micrograph is the sum of its doubt (mean deviation of both measures), half of the mean deviation of
+    its shares, and its distance in all these measures from the micrographs that are chosen already. Bad micrographs and
+    corrected ones are not suggested.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def suggest_micrographs(
 
 
 def choose_diverse(worth: np.ndarray, places: np.ndarray, known: list[int], n: int) -> list[int]:
-    """Rows in the order of their worth plus their distance from the nearest row before.
+    """Choose rows one after the other, by their worth plus the distance from the nearest row that is chosen already.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def choose_diverse(worth: np.ndarray, places: np.ndarray, known: list[int], n: i
     places : (m, k) array
         Places of the rows, in the unit of `worth`.
     known : list of int
-        Rows from which the first one should differ already.
+        Rows that count as chosen before the first one.
     n : int
         Largest number of rows.
     """
@@ -131,4 +131,4 @@ def reason_of(deviations: pd.Series) -> str:
     words = [
         WORDS.get(name, f"{'much' if deviations[name] > 0 else 'little'} {name.replace('_', ' ')}") for name in largest
     ]
-    return "; ".join(words) or "unlike those before"
+    return "; ".join(words) or "differs from corrected micrographs and from those above"

@@ -212,7 +212,7 @@ class CrispTrain(CrispJob):
             label="Epochs:",
             default_value=None,
             hard_min=1,
-            help_text="Length of the training. Blank: CRISP's own.",
+            help_text="Number of epochs of the training. Blank: CRISP's default.",
             in_continue=True,
         )
         self.add_run_options()

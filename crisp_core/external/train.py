@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def picked_file(given: str) -> Path:
-    """File that names the coordinates: `given`, or the one in the folder of a job that `given` is."""
+    """File that names the coordinates: `given`, or, if `given` is the folder of a job, the one in it."""
     path = Path(given)
     if not path.is_dir():
         return path
@@ -112,7 +112,7 @@ def coordinates_of(path: Path, micrographs_star: str | None) -> tuple[Micrograph
         micrographs = read_micrograph_list(micrographs_star)
         files = {stem: file for file, stem in listed_files(path).items()}
     else:
-        raise UserError(f"--in_coords: {path} is no list of coordinate files; give the folder of a ManualPick job")
+        raise UserError(f"--in_coords: {path} is not a list of coordinate files; give the folder of a ManualPick job")
     return micrographs, {stem: file for stem, file in files.items() if has_particles(file)}
 
 
@@ -159,7 +159,7 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList, files: 
 
 
 def training_config(dataset: dict[str, Any], epochs: int | None) -> dict[str, Any]:
-    """Config of a training on one dataset; `epochs` of None is the length that CRISP has by default."""
+    """Config of a training on one dataset; None is CRISP's default number of epochs."""
     training = {} if epochs is None else {"training": {"epochs": epochs}}
     return {
         "run": [f"{DATASET}/{EXPERIMENT}"],
@@ -195,7 +195,7 @@ def split_of(n_picked: int, validation: int | None, *, option: str = "--in_coord
 
 
 def forget_parts(folder: Path, stems: Collection[str]) -> None:
-    """Let a continued job draw its parts anew where micrographs with coordinates came, which would train nothing else.
+    """Remove the parts of a continued job if it has new micrographs with coordinates, so that they are drawn again.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def _ctf_rows(micrographs: pd.Series, ctf: pd.DataFrame) -> pd.DataFrame:
     missing = set(micrographs) - set(ctf["micrograph"])
     if missing:
         raise UserError(
-            f"the CTF table has no line for micrograph {min(missing)} ({len(missing)} in all); "
+            f"CTF table: has no line for micrograph {min(missing)} ({len(missing)} in all); "
             "give a micrographs_ctf.star that has every micrograph, or none"
         )
     return ctf.set_index("micrograph").loc[micrographs]

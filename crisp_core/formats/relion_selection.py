@@ -46,7 +46,9 @@ def write_selected_micrographs(path: str | Path, source: str | Path, names: Coll
     lines = Path(source).read_bytes().decode("utf-8-sig").splitlines(keepends=True)
     rows = rows_of_micrographs(lines)
     if len(rows) != len(table):
-        raise UserError(f"{source}: does not have one line per micrograph below loop_; write its table so")
+        raise UserError(
+            f"{source}: does not have one line per micrograph below loop_; write each row of the table on one line"
+        )
     stems = [micrograph_stem(str(name)) for name in table[NAME_LABEL]]
     gone = {row for row, stem in zip(rows, stems, strict=True) if stem not in names}
     kept = [line for number, line in enumerate(lines) if number not in gone]

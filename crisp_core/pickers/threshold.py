@@ -38,14 +38,14 @@ def choose_threshold(
     """
     cure = "set picker/threshold to a number or to published"
     if not micrographs:
-        raise UserError(f"the picker saw no micrograph of the validation part; {cure}")
+        raise UserError(f"picker/threshold: the validation part has no picked micrograph; {cure}")
     scored = score_micrographs(truth, candidates, micrographs, diameter_px=diameter_px)
     score = pool_scores(list(scored.values()))
     best = best_threshold(score)
     if math.isnan(best):
-        raise UserError(f"the picker found nothing on the validation part; {cure}")
+        raise UserError(f"picker/threshold: the picker found nothing on the validation part; {cure}")
     if np.isneginf(score.scores).any():
-        raise UserError(f"some picks have no score, so no threshold can be chosen; {cure}")
+        raise UserError(f"picker/threshold: some picks have no score, so no threshold can be chosen; {cure}")
     counts = counts_at_threshold(score, best)
     return {
         "threshold": widen_threshold(score, best),
@@ -65,5 +65,5 @@ def above_threshold(candidates: pd.DataFrame, threshold: float | str) -> pd.Data
     if threshold == PUBLISHED:
         return candidates
     if candidates["score"].isna().any():
-        raise UserError("some picks have no score, and a threshold needs scores; set picker/threshold to published")
+        raise UserError("picker/threshold: some picks have no score, and a threshold needs scores; set it to published")
     return candidates[candidates["score"] >= threshold]

@@ -1,4 +1,4 @@
-"""What rules take from a dataset's corrections: files, digests of the corrected micrographs, and what is said of them.
+"""Corrections of a dataset for the rules: files, digests of the corrected micrographs, and remarks on them.
 
 The main process reads the files, so that a bad one ends the run before any job. Jobs get the digests of their own
 micrographs as a parameter: a correction of two micrographs reruns only the labels of their batches.
@@ -26,7 +26,7 @@ SIZE_TOLERANCE = 0.01
 
 
 class FileState(NamedTuple):
-    """File of corrections as the config names it, its absolute path, and its time in ns: what changes is read again."""
+    """File of corrections as the config names it, its absolute path, and its time in ns: a changed file is reread."""
 
     path: str
     place: str
@@ -123,7 +123,7 @@ def trusted_micrographs(plan: Plan, *, dataset: str) -> dict[str, bool]:
 
 
 def unscored_micrographs(plan: Plan, *, dataset: str) -> list[str]:
-    """Corrected micrographs whose unchanged picks nobody vouches for, so that they have no scores."""
+    """Corrected micrographs that are not trusted, so that they have no scores."""
     if dataset not in plan.with_corrections:
         return []
     return [name for name, is_trusted in trusted_micrographs(plan, dataset=dataset).items() if not is_trusted]
@@ -149,12 +149,12 @@ def changed_weight(plan: Plan, *, dataset: str) -> int:
 
 
 def truth_remark(plan: Plan, *, dataset: str) -> str | None:
-    """Remark beside the scores of a dataset whose truth is no independent one; None for another dataset."""
+    """Remark on the scores of a dataset whose truth is not independent; None for another dataset."""
     return OWN_PICKS if dataset in plan.with_corrections and not is_annotated(plan, dataset) else None
 
 
 def is_annotated(plan: Plan, dataset: str) -> bool:
-    """Whether the corrections are particles that were marked on micrographs without picks (target annotate) alone."""
+    """Whether all corrections are particles that were marked on micrographs without picks (target annotate)."""
     merged = merged_corrections(plan, dataset)
     return {name for one in merged.micrographs.values() for name in one.experiments} == {ANNOTATION}
 
@@ -165,10 +165,10 @@ def correction_notices(plan: Plan, *, dataset: str) -> list[str]:
     experiments = sorted({name for one in merged.micrographs.values() for name in one.experiments})
     bad = [name for name, one in merged.micrographs.items() if one.bad]
     known = f"the known particles of {len(merged.micrographs) - len(bad)} micrographs are"
-    origin = f"{known} {OWN_PICKS} ({', '.join(experiments)}); scores against them are no independent measure"
+    origin = f"{known} {OWN_PICKS} ({', '.join(experiments)}); scores against them are not an independent measure"
     if is_annotated(plan, dataset):
         origin = f"{known} marked by hand on micrographs without picks"
-    return [origin, *merged.notices, *(f"{name} is marked as bad; it labels nothing" for name in bad)]
+    return [origin, *merged.notices, *(f"{name} is marked as bad; it is not used" for name in bad)]
 
 
 def check_corrections(plan: Plan, dataset: str) -> None:
@@ -188,14 +188,14 @@ def check_corrections(plan: Plan, dataset: str) -> None:
         if file.dataset not in known:
             raise UserError(
                 f"{path}, dataset: the corrections are of {file.dataset} and not of {dataset}; remove the file from "
-                f"datasets/{dataset}/corrections, or name the dataset so"
+                f"datasets/{dataset}/corrections, or rename the dataset to {file.dataset}"
             )
         for one in file.micrographs:
             if one.micrograph not in names:
                 near = nearest_name(one.micrograph, sorted(names))
                 raise UserError(
                     f"{path}: no micrograph of {dataset} is called {one.micrograph}, the nearest name is {near}; "
-                    "correct micrographs, or remove the entry"
+                    f"remove the entry, or change datasets/{dataset}/micrographs"
                 )
             if abs(one.pixel_size_angstrom / pixel_size - 1) > SIZE_TOLERANCE:
                 raise UserError(
@@ -203,7 +203,10 @@ def check_corrections(plan: Plan, dataset: str) -> None:
                     f"datasets/{dataset}/pixel_size is {pixel_size:g}; correct one of them"
                 )
     if not used_corrections(plan, dataset):
-        raise UserError(f"{place}: the files correct no usable micrograph; correct one on the report page, and save")
+        raise UserError(
+            f"{place}: all micrographs in the files are marked as bad, or there are none; correct one on the report "
+            "page"
+        )
 
 
 def extended_datasets(plan: Plan, dataset: str) -> Iterator[str]:

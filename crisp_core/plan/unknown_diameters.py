@@ -91,7 +91,7 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     files = [file for file in found if file not in gone]
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
-    log.warning("%s: the diameter is estimated first, which takes minutes; kept in %s", place, path)
+    log.warning("%s: estimating the particle diameter, which takes some minutes; it is saved in %s", place, path)
     chosen = files[:: max(1, len(files) // MOST_FILES)][:MOST_FILES]
     command = [sys.executable, "-m", "crisp_core.picking.scales", *chosen]
     options = ["--pixel-size", str(entry["pixel_size"]), "--output", str(path)]
@@ -107,5 +107,5 @@ def read_estimate(path: Path) -> float:
         raise UserError(f"{path}: is missing; start the workflow again, which estimates the diameter")
     diameter = yaml.safe_load(path.read_text()).get("diameter_angstrom")
     if not isinstance(diameter, int | float):
-        raise UserError(f"{path}: has no diameter_angstrom; delete it, and the diameter is estimated again")
+        raise UserError(f"{path}: has no diameter_angstrom; delete the file, so that CRISP estimates it again")
     return float(diameter)

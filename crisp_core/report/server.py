@@ -1,8 +1,8 @@
 """Local server of a folder of results: its pages, and the corrections that they save.
 
 It listens on the loopback address alone. The first part of every address is a token of the call, so that other users of
-the machine and other pages in the browser cannot read or write. A page of another origin is refused by its header
-Origin, and one that makes its own name point to this machine by the header Host.
+the machine and other pages in the browser cannot read or write. The header Origin tells that a page is of another
+origin, and the header Host that its own domain name points to this machine (DNS rebinding); both are refused.
 """
 
 import errno
@@ -109,7 +109,7 @@ class Handler(SimpleHTTPRequestHandler):
         own = {f"{name}:{self.server.server_port}" for name in (LOOPBACK, "localhost")}
         host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
         if host not in own:
-            raise Refused(HTTPStatus.FORBIDDEN, "this server has another name")
+            raise Refused(HTTPStatus.FORBIDDEN, "the request is for another host name")
         if origin is not None and origin != f"http://{host}":
             raise Refused(HTTPStatus.FORBIDDEN, "the request is from a page of another origin")
 
@@ -152,7 +152,7 @@ class Handler(SimpleHTTPRequestHandler):
     def _put(self) -> None:
         path = self._file()
         if path.name != CORRECTIONS or not (path.parent / PAGE).is_file():
-            raise Refused(HTTPStatus.FORBIDDEN, f"only {CORRECTIONS} beside the page of a run can be saved")
+            raise Refused(HTTPStatus.FORBIDDEN, f"only {CORRECTIONS} in the folder of a run's page can be saved")
         content = self._body()
         with self.server.saving:
             self._check_version(path)
@@ -176,7 +176,7 @@ class Handler(SimpleHTTPRequestHandler):
         return content
 
     def _read_rest(self) -> None:
-        """Read a refused content, since the other side may read no answer before all is sent."""
+        """Read the content of a refused request, since a client may read the answer only after it has sent all."""
         length = self.headers.get("Content-Length", "0")
         if self.command == "PUT" and not self.has_read and length.isdecimal() and int(length) <= LARGEST_BYTES:
             self.rfile.read(int(length))

@@ -153,6 +153,6 @@ def check_n_micrographs(place: str, dataset: str, wanted: int | None, settings: 
     available = check_sizes(dataset, settings)["train"]
     if wanted is not None and wanted > available:
         raise UserError(
-            f"{place}/training/n_micrographs: {wanted} of {available} training micrographs; lower it, or enlarge "
-            f"datasets/{dataset}/split/train"
+            f"{place}/training/n_micrographs: {wanted} is more than the {available} training micrographs; lower it, or "
+            f"raise datasets/{dataset}/split/train"
         )

@@ -58,7 +58,7 @@ def public_datasets(given: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, A
 def _check(place: str, entry: Mapping[str, Any]) -> None:
     named = [key for key in SOURCES if entry.get(key) is not None]
     if not named:
-        raise UserError(f"{place}/{COUNT}: counts micrographs of cryoppp or empiar; name one of them, or leave it out")
+        raise UserError(f"{place}/{COUNT}: works only with cryoppp or empiar; give one of them, or leave it out")
     for key in named:
         if isinstance(entry[key], bool) or not isinstance(entry[key], int | str) or entry[key] == "":
             raise UserError(f"{place}/{key}: {entry[key]!r} is not an entry; give its number, such as 10017")

@@ -48,8 +48,8 @@ def check_comparison(name: str, settings: Config) -> None:
         )
     if comparison.consensus_at_least > len(comparison.entries):
         raise UserError(
-            f"{place}/consensus_at_least: {comparison.consensus_at_least} of {len(comparison.entries)} entries "
-            "can never agree; lower it"
+            f"{place}/consensus_at_least: {comparison.consensus_at_least} is more than the number of entries, "
+            f"{len(comparison.entries)}; lower it"
         )
     if "consensus" in comparison.entries:
         raise UserError(f"{place}/entries: consensus is the name of the row of consensus picks; rename this experiment")

@@ -93,19 +93,19 @@ def test_changes_of_several_authors_are_united():
     assert len(particles(found)) == 3
     assert (150, 50) in particles(found) and not any(x == 90 for x, _ in particles(found))
     # A reviewed the micrograph and has no particle there
-    assert len(found.notices) == 1 and "1 particles that others added are none for A" in found.notices[0]
+    assert len(found.notices) == 1 and "A reviewed it and has none of 1 particles" in found.notices[0]
 
 
 def test_a_contradiction_is_ignored_and_told():
     found = merged(file("A", entry(removed=[[90, 90]])), file("", entry(kept=[[91, 90]]), minute=1))
     one = found.micrographs["mic0"]
     assert not len(one.particles) and not len(one.removed) and one.disputed.tolist() == [[91, 90]]
-    assert "at 91, 90 there is a particle for the author without a name and none for A" in found.notices[0]
+    assert "at 91, 90 the author without a name has a particle and A has none" in found.notices[0]
 
 
 def test_bad_wins_over_good_and_the_page_tells_it():
     found = merged(file("A", entry(verdict="bad")), file("B", entry(verdict="good")))
-    assert found.micrographs["mic0"].bad and "another one bad" in found.notices[0]
+    assert found.micrographs["mic0"].bad and "another one as bad" in found.notices[0]
 
 
 def test_the_digest_follows_the_statement_and_not_the_time_of_the_save():

@@ -65,7 +65,7 @@ def test_too_few_micrographs_are_refused(project):
 
 
 def test_other_files_are_refused(project):
-    with pytest.raises(UserError, match=r"ctf\.star is no list of coordinate files"):
+    with pytest.raises(UserError, match=r"ctf\.star is not a list of coordinate files"):
         coordinates_of(picked_file("ctf.star"), None)
     with pytest.raises(UserError, match=r"MotionCorr/job002 has no coords_suffix\*\.star and no list"):
         picked_file("MotionCorr/job002")

@@ -105,7 +105,7 @@ def test_wrong_keys_of_a_picker_are_named(picker, message):
                 "picker": FILES,
                 "comparisons": {"all": {"dataset": "mine", "entries": ["theirs"], "consensus_at_least": 2}},
             },
-            "comparisons/all/consensus_at_least: 2 of 1 entries can never agree; lower it",
+            "comparisons/all/consensus_at_least: 2 is more than the number of entries, 1; lower it",
         ),
         (
             {

@@ -220,7 +220,7 @@ def test_a_threshold_below_every_score_is_the_lowest_score():
 @pytest.mark.parametrize(
     ("found", "micrographs", "message"),
     [
-        ([("a", 0, 0, 1.0)], [], "saw no micrograph of the validation part"),
+        ([("a", 0, 0, 1.0)], [], "the validation part has no picked micrograph"),
         ([], ["a"], "found nothing on the validation part"),
         ([("a", 0, 0, np.nan)], ["a"], "some picks have no score"),
     ],
@@ -235,5 +235,5 @@ def test_a_number_chooses_by_score_and_published_takes_all():
     assert above_threshold(found, 0.5)["x"].tolist() == [1, 2]
     unscored = table([("a", 0, 0, np.nan), ("a", 1, 0, 0.9)])
     assert len(above_threshold(unscored, PUBLISHED)) == 2
-    with pytest.raises(UserError, match=r"no score.*set picker/threshold to published"):
+    with pytest.raises(UserError, match=r"^picker/threshold: some picks have no score.*set it to published"):
         above_threshold(unscored, 0.5)

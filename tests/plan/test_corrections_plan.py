@@ -87,7 +87,7 @@ WRONG = {
     "other dataset": ({"dataset": "other"}, entry("a"), "one.json, dataset: the corrections are of other and not of"),
     "no micrograph": ({}, entry("aa"), "one.json: no micrograph of mine is called aa, the nearest name is a"),
     "pixel size": ({}, entry("a"), "one.json, a: was corrected at 1.5 Å/px, and datasets/mine/pixel_size is 1.6"),
-    "all bad": ({}, entry("a", verdict="bad"), "datasets/mine/corrections: the files correct no usable micrograph"),
+    "all bad": ({}, entry("a", verdict="bad"), "datasets/mine/corrections: all micrographs in the files are marked"),
 }
 
 

@@ -201,7 +201,7 @@ def test_trained_follows_runs_of_this_plan_and_folders_of_others(folder):
 def test_a_network_takes_no_more_micrographs_than_each_of_its_datasets_has():
     entry = BOTH["both"] | {"training": {"n_micrographs": 3}}
     with pytest.raises(
-        UserError, match=r"networks/both/training/n_micrographs: 3 of 2 training .* datasets/mine/split"
+        UserError, match=r"networks/both/training/n_micrographs: 3 is more than the 2 training .* datasets/mine/split"
     ):
         config(networks={"both": entry})
 

@@ -235,7 +235,7 @@ def test_an_entry_of_movies_or_of_several_sets_needs_a_directory(config, downloa
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"micrographs_count": 3}, "counts micrographs of cryoppp or empiar; name one of them, or leave it out"),
+        ({"micrographs_count": 3}, "works only with cryoppp or empiar; give one of them, or leave it out"),
         ({"cryoppp": 1.5}, r"datasets/x/cryoppp: 1\.5 is not an entry; give its number, such as 10017"),
         (
             {"empiar": 10017, "micrographs": "*.mrc"},

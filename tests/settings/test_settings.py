@@ -348,7 +348,7 @@ def test_simulations_that_cannot_work_are_refused(dataset, message):
 
 def test_more_training_micrographs_than_there_are_is_refused():
     settings = changed("experiments/unet/training", {"n_micrographs": 50})
-    with pytest.raises(UserError, match="unet/training/n_micrographs: 50 of 16 training micrographs; lower it, or enl"):
+    with pytest.raises(UserError, match="unet/training/n_micrographs: 50 is more than the 16 training micrographs; lo"):
         check_settings(settings)
 
 
