@@ -1,7 +1,7 @@
 """Seconds per centre finder, and of the whole search, on drawn maps of 650 particles: `python benchmarks/centers.py`.
 
 The maps are crowded ellipses with smooth noise on their logits. Targets on two slow cores: 0.3 s at 1024², 2 s at
-4096², 60 s for the search of 27 settings on six maps of 1024². Compare only what one run printed.
+4096², 60 s for the search of all settings on six maps of 1024². Compare only what one run printed.
 """
 
 import sys
