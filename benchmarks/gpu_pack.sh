@@ -16,7 +16,7 @@ limit_mib=60
 map=sim_5a1a_bgal_D2_3.54A_80.mrc
 # the last line is only for machines that have no pytest
 packages="segmentation_models_pytorch mrcfile starfile gemmi finufft looseversion pooch platformdirs
-  pydantic pydantic_core annotated-types typing-inspection jsonschema jsonschema-specifications referencing rpds-py attrs
+  pydantic pydantic_core annotated-types typing-inspection typing_extensions jsonschema jsonschema-specifications referencing rpds-py attrs
   pytest iniconfig pluggy Pygments hypothesis sortedcontainers"
 # published as source alone, pure Python
 from_source="trackpy"
@@ -30,14 +30,15 @@ wanted="" built=""
 for name in $packages; do wanted+=" $(pinned "$name")"; done
 for name in $from_source; do built+=" $(pinned "$name")"; done
 
+[ ! -e "$into" ] || [ -d "$into/wheels" ] || { echo "gpu_pack.sh: $into: is no folder of this script; name another one" >&2; exit 2; }
 rm -rf "$into"
 mkdir -p "$into/wheels" "$into/data/maps"
-pip="${PYTHON:-python3} -m pip"
+pip() { "${PYTHON:-python3}" -m pip "$@"; }
 # shellcheck disable=SC2086
-$pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp $platforms \
+pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp $platforms \
   --dest "$into/wheels" $wanted
 # shellcheck disable=SC2086
-$pip wheel --quiet --no-deps --wheel-dir "$into/wheels" $built
+pip wheel --quiet --no-deps --wheel-dir "$into/wheels" $built
 cp "$data/maps/$map" "$into/data/maps/"
 size_mib=$(du -sm --apparent-size "$into" | cut -f1)
 echo "$into: $(ls "$into/wheels" | wc -l) wheels and the data, $size_mib MiB of $limit_mib"

@@ -56,7 +56,7 @@ def check_same_workflow(folder: Path, find: Callable[[str], str]) -> None:
         return
     for name in workflow_files():
         # Snakemake takes files from git without their last line break
-        if Path(find(name)).read_bytes().rstrip() != (workflow_folder() / name).read_bytes().rstrip():
+        if Path(find(name)).read_text().rstrip() != (workflow_folder() / name).read_text().rstrip():
             raise UserError(
                 f"{name}: the module is of another version of CRISP than the installed package {PACKAGE}; install the "
                 "module's version with pip, or import the installed one (snakefile: crisp_core.snakefile())"

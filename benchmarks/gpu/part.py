@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 sys.path[0] = str(ROOT)
 sys.path.append(str(ROOT / "benchmarks"))
 if "CRISP_GPU_SITE" in os.environ:
-    sys.path.append(os.environ["CRISP_GPU_SITE"])
+    # before the machine's own packages, which can be too old for the carried ones
+    sys.path.insert(1, os.environ["CRISP_GPU_SITE"])
 
 PR_SET_PDEATHSIG = 1
 

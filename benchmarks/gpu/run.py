@@ -82,7 +82,7 @@ def budget_s(name: str, budgets: Sequence[str], *, rehearse: bool) -> float:
 def installed(carried: Path, scratch: Path) -> dict[str, str]:
     """Install the carried wheels, if there are any, and return the environment in which parts find them and the data.
 
-    The folder comes last on the path (`part.py`), so that the machine's own packages win.
+    The folder comes before the machine's own packages (`part.py`), which can be too old for the carried ones.
     """
     environment = dict(os.environ)
     if (carried / "wheels").is_dir():

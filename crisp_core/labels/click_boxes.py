@@ -15,6 +15,8 @@ REACH_DIAMETERS = 0.55
 RING_DIAMETERS = 0.9
 # Smallest contrast of what starts the particle class, in its standard deviations.
 LEAST_SEPARATION = 0.5
+# Standard errors of the mean contrast of the centres from which its sign is certain.
+CERTAIN_ERRORS = 3
 # Variance and contrast of constant images, which are divided by.
 TINY = 1e-20
 
@@ -99,13 +101,15 @@ def distance_to_others(xy: np.ndarray, rows: np.ndarray, columns: np.ndarray) ->
 def class_seed(boxes: Boxes) -> np.ndarray:
     """Pixels (n, side, side) that show what a particle looks like: its centre, or the wall of a hollow particle.
 
-    A wall has the sign of the centre's contrast, so that a bright fringe around a dark particle is none.
+    A wall has the sign of the centre's contrast if that is certain, so that a bright fringe around a dark particle is
+    none.
     """
-    if class_separation(boxes, boxes.core) >= LEAST_SEPARATION:
+    center = mean_contrasts(boxes, boxes.core)
+    if len(center) < 2 or class_separation(boxes, boxes.core) >= LEAST_SEPARATION:
         return boxes.core
-    sign = np.sign(mean_contrasts(boxes, boxes.core).sum())
-    walls = [(boxes.core | boxes.free) & (boxes.distance >= a) & (boxes.distance < b) for a, b in WALLS_DIAMETERS]
-    alike = [wall for wall in walls if np.sign(mean_contrasts(boxes, wall).sum()) == sign]
+    is_certain = abs(center.sum()) > CERTAIN_ERRORS * center.std() * np.sqrt(len(center))
+    walls = [boxes.free & (boxes.distance >= a) & (boxes.distance < b) for a, b in WALLS_DIAMETERS]
+    alike = [w for w in walls if not is_certain or mean_contrasts(boxes, w).sum() * center.sum() > 0]
     return max([boxes.core, *alike], key=partial(class_separation, boxes))
 
 

@@ -25,6 +25,10 @@ MAX_PARTICLES = 100
 AREA_RATIO = 1.2
 # Smallest outline (px) whose moments are used.
 LEAST_PIXELS = 5
+# Pixels around an outline that may belong to the particle.
+RIM_PX = 2
+# Smallest share of the pixels without particles from which the noise is known.
+LEAST_BACKGROUND = 0.1
 SEED = 0
 
 
@@ -108,15 +112,28 @@ def simulate_like(image: np.ndarray, valid: np.ndarray, instances: np.ndarray, *
     flat_image, flat_thickness = (a - scipy.ndimage.gaussian_filter(a, diameter_px) for a in (known, thickness))
     power = float(np.square(flat_thickness[valid]).sum())
     contrast = float((flat_image[valid] * flat_thickness[valid]).sum()) / power if power else 0.0
-    noise = noise_like(known - contrast * thickness)
+    background = valid & ~scipy.ndimage.binary_dilation(instances > 0, iterations=RIM_PX)
+    noise = noise_like(known - contrast * thickness, background)
     truth = threshold_label(thickness, method="li").astype(bool) if power else np.zeros(image.shape, bool)
     return Simulated((noise + contrast * thickness).astype(np.float32), truth)
 
 
-def noise_like(remainder: np.ndarray) -> np.ndarray:
-    """Return noise (h, w) with the spectrum of an image (h, w) and random phases."""
+def noise_like(remainder: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Return noise (h, w) with random phases and the spectrum of an image in its background.
+
+    Parameters
+    ----------
+    remainder : (h, w) array
+        Micrograph without its particles. Where they were, it also has what the ellipsoids do not explain.
+    background : (h, w) bool array
+        Pixels without a particle.
+    """
+    share = background.mean()
+    if share < LEAST_BACKGROUND:
+        background, share = np.ones(remainder.shape, dtype=bool), 1.0
+    alone = np.where(background, remainder - remainder[background].mean(), 0) / np.sqrt(share)
     random = np.fft.rfft2(np.random.default_rng(SEED).standard_normal(remainder.shape))
-    spectrum = np.abs(np.fft.rfft2(remainder - remainder.mean())) * random / np.abs(random)
+    spectrum = np.abs(np.fft.rfft2(alone)) * random / np.abs(random)
     return np.fft.irfft2(spectrum, s=remainder.shape)
 
 

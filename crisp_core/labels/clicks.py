@@ -34,6 +34,8 @@ CERTAIN = 30.0
 # Guard: share of the area within reach.
 # a sphere of the given diameter fills .83
 AREA_SHARES = (0.1, 0.95)
+# Smallest share of the pixels within reach, compared with the box that has most, for a box without neighbours.
+WHOLE_SHARE = 0.97
 # Smallest share of a class, so that its logarithm is finite.
 LEAST_SHARE = 1e-3
 
@@ -147,7 +149,7 @@ def label_by_settings(
     discs = partial(disc_click_label, image.shape, xy, disc_radius_px, separation)
     if separation < LEAST_SEPARATION:
         return discs(
-            f"the contrast of the centres is {separation:.2f} of its standard deviation, below {LEAST_SEPARATION}"
+            f"the contrast of centres or walls is {separation:.2f} of its standard deviation, below {LEAST_SEPARATION}"
         )
     estimate = partial(estimate_marginals, boxes, seed, smooth=partial(smooth, weight=weight))
     marginals = estimate(unary_scale=settings.unary_scale, rounds=settings.rounds)
@@ -246,9 +248,10 @@ def grey_log_odds(values: np.ndarray, particle: GreyClass, background: GreyClass
 
 
 def mean_area(inside: np.ndarray, boxes: Boxes) -> float:
-    """Return the mean number of pixels inside, of boxes whose pixels within reach all count if there are any."""
+    """Return the mean number of pixels inside, of the boxes whose pixels within reach all count."""
     within = (boxes.core | boxes.free).sum((1, 2))
-    whole = within >= within.max(initial=0)
+    # the number of pixels of a disc depends on the fractions of its centre
+    whole = within >= WHOLE_SHARE * within.max(initial=0)
     return float(inside[whole].sum((1, 2)).mean()) if len(inside) else 0.0
 
 

@@ -20,6 +20,7 @@
 
   function saved() {
     if (saving.state.isConflict) return "The file in the folder was saved by somebody else meanwhile: which one is to stay?";
+    if (!saving.state.isKept) return "This browser does not keep the work: save it often.";
     if (work.isEarlier(index())) return "This micrograph shows corrected picks of an earlier run. Reset takes the picks of this run.";
     return saving.state.isServed ? "Saved by itself beside this page." : "";
   }
@@ -39,7 +40,7 @@
     out("brush").textContent = `${Math.round(hand.brush())} px`;
     input("brush").value = stepOf(hand.brush());
     if (document.activeElement !== input("author")) input("author").value = work.author();
-    told(text ?? saved(), isWrong ?? saving.state.isConflict);
+    told(text ?? saved(), isWrong ?? (saving.state.isConflict || !saving.state.isKept));
     root.dataset.unsaved = String(saving.state.unsaved);
     viewer.draw();
   }

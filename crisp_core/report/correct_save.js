@@ -3,14 +3,15 @@ crisp.createSaving = (run, work, show) => {
   const FILE = "corrections.json", DELAY_MS = 800;
   let key = `CRISP corrections ${location.protocol === "file:" ? location.pathname : ""} ${run.name}`;
   // `tag`: version of the server's file that the work is based on; null if there is none.
-  const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false };
+  const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false, isKept: true };
   const isHttp = location.protocol.startsWith("http");
 
   function store() {
     try {
       localStorage.setItem(key, JSON.stringify({ file: work.toFile(), unsaved: saving.unsaved, tag: saving.tag }));
+      saving.isKept = true;
     } catch {
-      show("This browser does not keep the work: save it often.", true);
+      saving.isKept = false;
     }
   }
 

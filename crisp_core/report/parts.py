@@ -54,7 +54,10 @@ def _write_parts(views: list[dict[str, Any]], folder: Path) -> str:
     """Write the scripts; return the digest of all, by which the page knows its own."""
     later = [{key: value for key, value in view.items() if key not in FACTS} for view in views]
     parts = [json.dumps(later[i : i + PER_PART], allow_nan=False) for i in range(0, len(later), PER_PART)]
-    digest = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(part.encode())
+    digest = whole.hexdigest()[:16]
     for number, part in enumerate(parts):
         (folder / f"{number:04d}.js").write_text(f'crisp.addPart("{digest}", {number}, {part});\n')
     return digest

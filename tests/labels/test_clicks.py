@@ -123,12 +123,12 @@ def test_bright_particles_and_masked_area_are_no_obstacle():
     np.testing.assert_array_equal(dark.instances, bright.instances)
 
 
-@pytest.mark.parametrize("is_hollow", [False, True])
-def test_spheres_of_the_given_diameter_are_outlined_whole_even_if_they_are_hollow(is_hollow):
+@pytest.mark.parametrize("middle", [1.0, 0.0, -0.1])
+def test_spheres_of_the_given_diameter_are_outlined_whole_even_if_their_middle_is_empty_or_bright(middle):
     xy, truth = ellipses(6, n=25, axes=(0.5, 0.5))
     _, cavities = ellipses(6, n=25, axes=(0.36, 0.36))
-    walls = np.where(cavities, 0, truth) if is_hollow else truth
-    label = labelled(micrograph(walls, 6, noise=0.8), xy)
+    image = micrograph(np.where(cavities, 0, truth), 6, noise=0.8) - middle * (cavities > 0)
+    label = labelled(image, xy)
     assert not label.refusal
     assert iou(label.instances > 0, truth > 0) > 0.8
     assert label.diameter_px == pytest.approx(DIAMETER_PX, rel=0.12)

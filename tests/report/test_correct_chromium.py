@@ -381,6 +381,12 @@ def start_correcting(page):
     return page
 
 
+def test_a_browser_that_keeps_no_more_work_says_so(page):
+    page.evaluate("() => { Storage.prototype.setItem = () => { throw new Error('full'); }; }")
+    page.mouse.click(*on_screen(page, 120, 300))
+    is_told(page, "This browser does not keep the work")
+
+
 def test_a_served_page_saves_by_itself_and_overwrites_nothing_unseen(served, opened):
     address, path = served
     first = start_correcting(opened(address))
