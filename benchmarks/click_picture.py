@@ -36,7 +36,7 @@ def draw_steps(path: Path, image: np.ndarray, valid: np.ndarray, xy: np.ndarray,
     label = crf_label(image, valid, xy, diameter_px, settings)
     boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=label.lowpass_diameters * diameter_px)
     smooth = partial(smoothed_marginals, gamma_px=settings.gamma_diameters * diameter_px)
-    estimate = partial(estimate_marginals, boxes, class_seed(boxes), rounds=settings.rounds)
+    estimate = partial(estimate_marginals, boxes, class_seed(boxes)[0], rounds=settings.rounds)
     marginals = estimate(smooth=partial(smooth, weight=label.weight), unary_scale=settings.unary_scale)
     alone = estimate(smooth=partial(smooth, weight=0.0), unary_scale=1.0)
     low = scipy.ndimage.gaussian_filter(image.astype(float), label.lowpass_diameters * diameter_px)

@@ -57,6 +57,14 @@ def drawn(page):
     page.wait_for_selector("article [data-drawn]")
 
 
+def on_canvas(page, shape, x, y):
+    """Place in the window of a position on a micrograph of shape (h, w), while the whole micrograph is shown."""
+    box = page.locator("canvas").bounding_box()
+    scale = min(box["height"] / shape[0], box["width"] / shape[1])
+    left, top = box["x"] + (box["width"] - shape[1] * scale) / 2, box["y"] + (box["height"] - shape[0] * scale) / 2
+    return left + x * scale, top + y * scale
+
+
 def out(page, name):
     """Text of an output of the viewer."""
     return page.locator(f'article [data-out="{name}"]').inner_text()

@@ -1,6 +1,5 @@
 """Boxes around coordinates: grey values, and what is known of the pixels before any outline is."""
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -98,36 +97,29 @@ def distance_to_others(xy: np.ndarray, rows: np.ndarray, columns: np.ndarray) ->
     return np.where(numbers[:, 0] == own, found[:, 1], found[:, 0]).reshape(len(xy), side, side)
 
 
-def class_seed(boxes: Boxes) -> np.ndarray:
-    """Pixels (n, side, side) that show what a particle looks like: its centre, or the wall of a hollow particle.
+def class_seed(boxes: Boxes) -> tuple[np.ndarray, float]:
+    """Pixels (n, side, side) that show a particle, its centre or the wall of a hollow one, and their separation.
 
     A wall has the sign of the centre's contrast if that is certain, so that a bright fringe around a dark particle is
     none.
     """
     center = mean_contrasts(boxes, boxes.core)
-    if len(center) < 2 or class_separation(boxes, boxes.core) >= LEAST_SEPARATION:
-        return boxes.core
+    if len(center) < 2 or separation(center) >= LEAST_SEPARATION:
+        return boxes.core, separation(center)
     is_certain = abs(center.sum()) > CERTAIN_ERRORS * center.std() * np.sqrt(len(center))
     walls = [boxes.free & (boxes.distance >= a) & (boxes.distance < b) for a, b in WALLS_DIAMETERS]
-    alike = [w for w in walls if not is_certain or mean_contrasts(boxes, w).sum() * center.sum() > 0]
-    return max([boxes.core, *alike], key=partial(class_separation, boxes))
+    known = [(wall, mean_contrasts(boxes, wall)) for wall in walls]
+    alike = [(wall, found) for wall, found in known if not is_certain or found.sum() * center.sum() > 0]
+    seed, contrasts = max([(boxes.core, center), *alike], key=lambda each: separation(each[1]))
+    return seed, separation(contrasts)
 
 
-def class_separation(boxes: Boxes, seed: np.ndarray) -> float:
-    """Return the mean contrast of a part of the particles with their rings, in its standard deviations; 0 if unknown.
-
-    Parameters
-    ----------
-    boxes : Boxes
-        Boxes of a micrograph.
-    seed : (n, side, side) bool array
-        Part of the particles, such as their centres.
-    """
-    contrasts = mean_contrasts(boxes, seed)
+def separation(contrasts: np.ndarray) -> float:
+    """Return the mean of contrasts with the rings, in their standard deviations; 0 if unknown."""
     return 0.0 if len(contrasts) < 2 else float(abs(contrasts.mean()) / (contrasts.std() + TINY))
 
 
 def mean_contrasts(boxes: Boxes, seed: np.ndarray) -> np.ndarray:
-    """Return the contrast of the seed of every box that has seed and ring; parameters as of `class_separation`."""
+    """Return the contrast with its ring of a part of the particles, (n, side, side), for the boxes that have both."""
     known = seed.any((1, 2)) & boxes.ring.any((1, 2))
     return (boxes.values[known] * seed[known]).sum((1, 2)) / seed[known].sum((1, 2))

@@ -22,7 +22,6 @@ from crisp_core.labels.click_boxes import (
     TINY,
     Boxes,
     class_seed,
-    class_separation,
     cut_boxes,
 )
 from crisp_core.labels.click_choice import candidates, choose_best, first_settings, simulate_like, window_to_try
@@ -144,8 +143,7 @@ def label_by_settings(
     if lowpass is None or weight is None:
         raise ValueError("low pass and weight must be numbers here")
     boxes = cut_boxes(image, valid, xy, diameter_px=diameter_px, lowpass_px=lowpass * diameter_px)
-    seed = class_seed(boxes)
-    separation = class_separation(boxes, seed)
+    seed, separation = class_seed(boxes)
     discs = partial(disc_click_label, image.shape, xy, disc_radius_px, separation)
     if separation < LEAST_SEPARATION:
         return discs(

@@ -16,7 +16,7 @@ from crisp_core.report.page import render_page
 from crisp_core.report.picked import match_candidates
 from crisp_core.report.server import start_server
 from crisp_core.report.view import micrograph_view
-from tests.browser import drawn, made_run, out
+from tests.browser import drawn, made_run, on_canvas, out
 
 pytestmark = pytest.mark.slow
 
@@ -68,11 +68,8 @@ def page(page_file, opened):
 
 def on_screen(page, x, y):
     """Place of a position on the micrograph, in px of the window, while the whole micrograph is shown."""
-    box = page.locator("canvas").bounding_box()
-    scale = min(box["height"] / SHAPE[0], box["width"] / SHAPE[1])
-    left, top = box["x"] + (box["width"] - SHAPE[1] * scale) / 2, box["y"] + (box["height"] - SHAPE[0] * scale) / 2
     # the centre of the first pixel on the working grid (1.5 px of the micrograph each) is that of the micrograph
-    return left + (x + 0.75) * scale, top + (y + 0.75) * scale
+    return on_canvas(page, SHAPE, x + 0.75, y + 0.75)
 
 
 def drag(page, *places):

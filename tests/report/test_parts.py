@@ -17,7 +17,7 @@ from crisp_core.report.picked import match_candidates
 from crisp_core.report.previews import data_uri
 from crisp_core.report.server import start_server
 from crisp_core.report.view import micrograph_view
-from tests.browser import drawn, made_run, out
+from tests.browser import drawn, made_run, on_canvas, out
 
 N = 65
 NAMES = [f"m{i:02d}" for i in range(N)]
@@ -78,10 +78,7 @@ def test_the_parts_and_the_page_have_all_data_of_the_run(run, tmp_path):
 
 def add_pick(page):
     """Click a place without picks, in the upper right corner of the micrograph."""
-    box = page.locator("canvas").bounding_box()
-    scale = min(box["width"] / 240, box["height"] / 192)
-    left, top = box["x"] + (box["width"] - 240 * scale) / 2, box["y"] + (box["height"] - 192 * scale) / 2
-    page.mouse.click(left + 220 * scale, top + 20 * scale)
+    page.mouse.click(*on_canvas(page, (192, 240), 220, 20))
 
 
 def started(page):

@@ -6,7 +6,7 @@ import pytest
 from crisp_core.evaluation.scores import f1, score_picks
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.relion_coordinates import read_coordinates_star
-from tests.browser import drawn
+from tests.browser import drawn, on_canvas
 
 from .conftest import ROOT, TINY, run_snakemake, write_config
 
@@ -31,11 +31,8 @@ def disc_micrograph(folder, number):
 
 def mark(page, places):
     """Click on every particle of the micrograph that is shown, and mark it as reviewed."""
-    box = page.locator("canvas").bounding_box()
-    scale = min(box["height"] / SHAPE[0], box["width"] / SHAPE[1])
-    left, top = box["x"] + (box["width"] - SHAPE[1] * scale) / 2, box["y"] + (box["height"] - SHAPE[0] * scale) / 2
     for x, y in places:
-        page.mouse.click(left + (x + 0.5) * scale, top + (y + 0.5) * scale)
+        page.mouse.click(*on_canvas(page, SHAPE, x + 0.5, y + 0.5))
     page.keyboard.press("v")
 
 
