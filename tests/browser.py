@@ -104,7 +104,7 @@ def made_run(name, *, labelled):
         "truth": "",
         "picker": None if labelled else "topaz",
         "finder": "nms (cell_diameters 0.5)" if labelled else "",
-        **{"n_micrographs": 1, "n_viewed": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},
+        **{"n_micrographs": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},
         "sheet": [
             {"name": nasty, "part": view["part"], "n_picks": 2, "outlier": True, "view": 0, "thumbnail": pixel},
         ],

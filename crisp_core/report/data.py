@@ -139,7 +139,6 @@ def picks_data(
     return {
         "finder": str(finder_of_file(centers)) if "finder" in centers else "",
         "n_micrographs": len(counts),
-        "n_viewed": len(views),
         "n_picks": int(counts["n_picks"].sum()),
         "sheet": sheet,
         "outliers": table_rows(counts[counts["outlier"]].drop(columns="outlier")),

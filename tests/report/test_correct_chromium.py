@@ -47,7 +47,7 @@ def view(name, places, picks):
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
     """Page of a run with two micrographs of 600 rows and 480 columns; one particle of the first was missed."""
-    run = made_run("d/e", labelled=False) | {"n_micrographs": 2, "n_viewed": 2, "extra_tables": {}}
+    run = made_run("d/e", labelled=False) | {"n_micrographs": 2, "extra_tables": {}}
     views = [view("mic0", [*PICKS, (120.0, 300.0)], PICKS), view("mic1", PICKS[:1], PICKS[:1])]
     pooled = {"all": {"n_micrographs": 2, "n_picks": [7, 5, 0]}}
     run["viewer"] |= {"thresholds": [0.0, 0.5, 1.0], "chosen": 0.5, "micrographs": views, "pooled": pooled}

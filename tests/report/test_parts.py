@@ -36,7 +36,7 @@ def view(name):
 @pytest.fixture(scope="module")
 def run():
     """Data of a run of 65 micrographs; the first has no pick, the last has 64."""
-    data = made_run("d/e", labelled=False) | {"n_micrographs": N, "n_viewed": N, "extra_tables": {}}
+    data = made_run("d/e", labelled=False) | {"n_micrographs": N, "extra_tables": {}}
     (one,) = data["sheet"]
     data["sheet"] = [one | {"name": name, "view": i, "thumbnail": PIXEL} for i, name in enumerate(NAMES)]
     pooled = {"all": {"n_micrographs": N, "n_picks": [2080, 2080, 0]}}
