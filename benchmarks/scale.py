@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -70,17 +71,29 @@ def make_dataset(folder: Path, names: list[str], *, n_labelled: int) -> None:
 
 
 def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
-    """Run the workflow; seconds, processor seconds and peak memory (MiB) of the main process, and what it printed."""
+    """Run the workflow; seconds, processor seconds with its jobs, peak MiB without them, and what it printed."""
     command = [sys.executable, "-m", "snakemake", "-s", str(ROOT / "Snakefile"), "--configfile", "scale.yaml"]
     start = time.perf_counter()
-    run = subprocess.Popen([*command, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output = run.stdout.read().decode()
-    # of this process alone: its children are counted to it, their memory is not
-    _, status, usage = os.wait4(run.pid, 0)
+    with tempfile.TemporaryFile() as printed:
+        run = subprocess.Popen([*command, *arguments], cwd=folder, stdout=printed, stderr=subprocess.STDOUT)
+        # wait4 would give the memory of the largest job if that is more
+        peak_mib = 0.0
+        while not os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            peak_mib = max(peak_mib, memory_mib(run.pid))
+            time.sleep(0.2)
+        _, status, usage = os.wait4(run.pid, 0)
+        printed.seek(0)
+        output = printed.read().decode()
     run.returncode = os.waitstatus_to_exitcode(status)
     if run.returncode:
         sys.exit(output[-5000:])
-    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, output
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, peak_mib, output
+
+
+def memory_mib(pid: int) -> float:
+    """Peak resident memory of a process so far, without its children; 0 when it has ended."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def job_times(folder: Path, since: float) -> list[float]:
