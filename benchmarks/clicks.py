@@ -1,6 +1,7 @@
 """Accuracy of label source clicks, and of networks that are trained on its labels.
 
     python benchmarks/clicks.py labels [--sets bgal …] [--seeds 1 2 3]
+    python benchmarks/clicks.py errors [--sets bgal …] [--seeds 1 2 3]
     python benchmarks/clicks.py choice
     python benchmarks/clicks.py picture docs/pictures/clicks.png
     python benchmarks/clicks.py train FOLDER [--seeds 1 2 3] [--lock FILE]
@@ -10,6 +11,9 @@ control (see benchmarks/click_labels.py) with fixed lengths and with those that 
 default disc; the best disc, whose radius needs the truth. A simulated set has two micrographs of 1024² for each seed,
 and Li's threshold of the clean micrograph as the truth. EMPIAR-10146: the truth is a disc of 82 px around each drawn
 centre. EMPIAR-10017: CASSPER's class labels. Real data are read from ../shared/data or CRISP_TEST_DATA.
+
+`errors` prints IoU of the CRF, the fixed control and the default disc with a diameter that is 15 % too small or too
+large, and with clicks that are off by 2 px in a random direction.
 
 `choice` prints, for eight simulated micrographs of 640² on which the method of the choice was selected, IoU with the
 settings that are chosen from the micrograph, with fixed ones, and with the best of all; and IoU of the control, fixed
@@ -145,6 +149,48 @@ def measure(samples: list[Sample]) -> dict[str, float]:
     }
 
 
+ERRORS = {"none": (1.0, 0.0), "diameter -15 %": (0.85, 0.0), "diameter +15 %": (1.15, 0.0), "clicks 2 px": (1.0, 2.0)}
+
+
+def with_error(sample: Sample, factor: float, shift_px: float, rng: np.random.Generator) -> Sample:
+    """Return a sample with a wrong diameter and wrong clicks.
+
+    Parameters
+    ----------
+    sample : Sample
+        Micrograph with right clicks.
+    factor : float
+        Wrong diameter divided by the right one.
+    shift_px : float
+        Distance of each click from the particle, working px.
+    rng : Generator
+        Draws the directions.
+    """
+    angles = rng.uniform(0, 2 * np.pi, len(sample.xy))
+    xy = np.asarray(sample.xy, dtype=float) + shift_px * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    return sample._replace(xy=xy, diameter_px=factor * sample.diameter_px)
+
+
+def print_errors(sets: Sequence[str], seeds: Sequence[int]) -> None:
+    """Print a row for each set, seed and error of the user."""
+    for name in sets:
+        for seed in seeds if name in SIMULATED else [0]:
+            samples = list(REAL[name]() if name in REAL else simulated(name, seed))
+            for error, (factor, shift_px) in ERRORS.items():
+                rng = np.random.default_rng(seed)
+                wrong = [with_error(sample, factor, shift_px, rng) for sample in samples]
+                places = [(s.image, s.valid, s.xy, s.diameter_px) for s in wrong]
+                wrong = [s._replace(valid=s.valid.astype(bool)) for s in wrong]
+                made = {
+                    "crf": [crf_label(*place, ClickSettings()).instances > 0 for place in places],
+                    "control": [control_label(*place, *CONTROL).instances > 0 for place in places],
+                    "default_disc": [
+                        disc_label(s.truth.shape, s.xy, radius_px=s.diameter_px / 4).astype(bool) for s in wrong
+                    ],
+                }
+                print(name, seed, error, *(f"{key} {iou(wrong, each):.3f}" for key, each in made.items()), flush=True)
+
+
 def crowd(path: Path, diameter: float, snr: float, seed: int) -> Sample:
     """Return a micrograph of 640² with about as many particles as fit.
 
@@ -212,17 +258,20 @@ def main() -> None:
     """Run a part of the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_subparsers(dest="part", required=True)
-    labels, picture, training = (parts.add_parser(name) for name in ("labels", "picture", "train"))
+    labels, errors, picture, training = (parts.add_parser(name) for name in ("labels", "errors", "picture", "train"))
     parts.add_parser("choice")
     picture.add_argument("file", type=Path)
-    labels.add_argument("--sets", nargs="+", default=[*SIMULATED, *REAL], choices=[*SIMULATED, *REAL])
+    for each in (labels, errors):
+        each.add_argument("--sets", nargs="+", default=[*SIMULATED, *REAL], choices=[*SIMULATED, *REAL])
     training.add_argument("folder", type=Path)
     training.add_argument("--lock", type=Path)
-    for each in (labels, training):
+    for each in (labels, errors, training):
         each.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     given = parser.parse_args()
     if given.part == "labels":
         print_labels(given.sets, given.seeds)
+    elif given.part == "errors":
+        print_errors(given.sets, given.seeds)
     elif given.part == "choice":
         print_choice()
     elif given.part == "picture":

@@ -1,11 +1,13 @@
 """Choice of the low pass and the weight of labels from clicks, from the micrograph itself, without known outlines.
 
-The outlines of a first estimate become ellipsoids of the same second moments. Their projected thickness, scaled to the
-contrast of the micrograph, and noise of the spectrum of what remains (with random phases) are a second micrograph,
-whose outlines are known. The settings that label it best are taken.
+The outlines of a first estimate become ellipses of the same second moments, and the mean grey value is estimated as a
+function of the elliptical radius. Particles with this profile (hollow ones) or with that of an ellipsoid (others), and
+noise of the spectrum of what remains (with random phases) are a second micrograph, whose outlines are known. The
+settings that label it best are taken.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -23,6 +25,12 @@ FIRST_LOWPASS, FIRST_WEIGHT = 0.08, 3.0
 MAX_PARTICLES = 100
 # Area of an ellipsoid compared with that of its outline, since its rim is too thin to be seen.
 AREA_RATIO = 1.2
+# Elliptical radii of the profile of the mean particle, in radii of the outline.
+RADIUS_STEP, N_RADII = 0.15, 10
+# Inner part of a profile, and its largest mean for a hollow particle, compared with the highest value.
+INNER_RADIUS, HOLLOW_SHARE = 0.6, 0.5
+# The outline of a hollow particle: share of the highest value, at the outermost flank.
+RIM_LEVEL = 0.33
 # Smallest outline (px) whose moments are used.
 LEAST_PIXELS = 5
 # Pixels around an outline that may belong to the particle.
@@ -108,14 +116,52 @@ def simulate_like(image: np.ndarray, valid: np.ndarray, instances: np.ndarray, *
         Diameter of the particle, px.
     """
     known = np.where(valid, image, image[valid].mean()).astype(np.float32)
-    thickness = projected_ellipsoids(instances)
-    flat_image, flat_thickness = (a - scipy.ndimage.gaussian_filter(a, diameter_px) for a in (known, thickness))
-    power = float(np.square(flat_thickness[valid]).sum())
-    contrast = float((flat_image[valid] * flat_thickness[valid]).sum()) / power if power else 0.0
+    radii = elliptical_radii(instances)
+    if not np.isfinite(radii).any():
+        return Simulated(known, np.zeros(image.shape, dtype=bool))
+    fit = partial(fitted, known, valid, diameter_px=diameter_px)
+    rings = np.stack([np.clip(1 - abs(radii / RADIUS_STEP - i), 0, 1) for i in range(N_RADII)])
+    grey = fit(rings)
+    profile = grey * np.sign((grey * np.arange(N_RADII)).sum())
+    if is_hollow(profile):
+        signal, truth = np.tensordot(grey, rings, 1), radii < rim(profile)
+    else:
+        thickness = np.sqrt(np.clip(1 - radii**2 / AREA_RATIO, 0, None))
+        signal = fit(thickness[None])[0] * thickness
+        truth = threshold_label(thickness, method="li").astype(bool)
     background = valid & ~scipy.ndimage.binary_dilation(instances > 0, iterations=RIM_PX)
-    noise = noise_like(known - contrast * thickness, background)
-    truth = threshold_label(thickness, method="li").astype(bool) if power else np.zeros(image.shape, bool)
-    return Simulated((noise + contrast * thickness).astype(np.float32), truth)
+    noise = noise_like(flattened(known - signal, diameter_px), background)
+    return Simulated((noise + signal).astype(np.float32), truth)
+
+
+def fitted(image: np.ndarray, valid: np.ndarray, parts: np.ndarray, *, diameter_px: float) -> np.ndarray:
+    """Return the factors (n,) with which images of parts add up to a micrograph best, by least squares.
+
+    Parameters
+    ----------
+    image : (h, w) array
+        Micrograph.
+    valid : (h, w) bool array
+        Pixels that count.
+    parts : (n, h, w) array
+        Images of the parts.
+    diameter_px : float
+        Standard deviation of the Gaussian that removes uneven ice from all images, px.
+    """
+    flat, *flat_parts = (flattened(a, diameter_px) for a in (image, *parts))
+    return np.linalg.lstsq(np.stack([a[valid] for a in flat_parts], axis=1), flat[valid])[0]
+
+
+def flattened(image: np.ndarray, diameter_px: float) -> np.ndarray:
+    """Return an image (h, w) without uneven ice and the grey of carbon: less its mean under a wide Gaussian."""
+    return image - scipy.ndimage.gaussian_filter(image, diameter_px)
+
+
+def is_hollow(profile: np.ndarray) -> bool:
+    """Whether the mean of the inner part of a profile, at equal steps of the radius, is low."""
+    radii = RADIUS_STEP * np.arange(N_RADII)
+    inner = np.where(radii < INNER_RADIUS, radii, 0)
+    return bool((profile * inner).sum() / inner.sum() < HOLLOW_SHARE * profile.max())
 
 
 def noise_like(remainder: np.ndarray, background: np.ndarray) -> np.ndarray:
@@ -137,25 +183,36 @@ def noise_like(remainder: np.ndarray, background: np.ndarray) -> np.ndarray:
     return np.fft.irfft2(spectrum, s=remainder.shape)
 
 
-def projected_ellipsoids(instances: np.ndarray) -> np.ndarray:
-    """Return the thickness (h, w) of ellipsoids with the second moments of numbered outlines; 1 in their middle."""
-    thickness = np.zeros(instances.shape, dtype=np.float32)
+def rim(profile: np.ndarray) -> float:
+    """Return the radius at which the outermost flank of a profile falls to a share of its height."""
+    height = profile / profile.max()
+    last = int(np.flatnonzero(height >= RIM_LEVEL)[-1])
+    after = height[last + 1] if last + 1 < len(height) else 0.0
+    return RADIUS_STEP * (last + (height[last] - RIM_LEVEL) / (height[last] - after))
+
+
+def elliptical_radii(instances: np.ndarray) -> np.ndarray:
+    """Return the distance (h, w) of every pixel from its particle; 1 on the ellipse of the outline's moments.
+
+    Infinite far from all particles.
+    """
+    radii = np.full(instances.shape, np.inf, dtype=np.float32)
     for number, place in enumerate(scipy.ndimage.find_objects(instances), start=1):
         if place is None:
             continue
         yx = np.argwhere(instances[place] == number)
         if len(yx) >= LEAST_PIXELS:
-            _add_ellipsoid(thickness, yx + [side.start for side in place])
-    return thickness
+            _add_radii(radii, yx + [side.start for side in place])
+    return radii
 
 
-def _add_ellipsoid(thickness: np.ndarray, yx: np.ndarray) -> None:
+def _add_radii(radii: np.ndarray, yx: np.ndarray) -> None:
     center, moments = yx.mean(axis=0), np.cov(yx.T) + np.eye(2) / 12
-    reach = np.ceil(2 * np.sqrt(AREA_RATIO * np.diag(moments)))
+    reach = np.ceil(2 * RADIUS_STEP * N_RADII * np.sqrt(np.diag(moments)))
     first = np.maximum(np.floor(center - reach), 0).astype(int)
-    last = np.minimum(np.ceil(center + reach) + 1, thickness.shape).astype(int)
+    last = np.minimum(np.ceil(center + reach) + 1, radii.shape).astype(int)
     window = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
-    offsets = np.indices(thickness[window].shape).reshape(2, -1) + first[:, None] - center[:, None]
+    offsets = np.indices(radii[window].shape).reshape(2, -1) + first[:, None] - center[:, None]
     # an ellipse of moments M has the outline x' M⁻¹ x = 4
-    squared = (offsets * np.linalg.solve(moments, offsets)).sum(axis=0) / (4 * AREA_RATIO)
-    thickness[window] += np.sqrt(np.clip(1 - squared, 0, None)).reshape(thickness[window].shape)
+    squared = (offsets * np.linalg.solve(moments, offsets)).sum(axis=0) / 4
+    radii[window] = np.minimum(radii[window], np.sqrt(squared).reshape(radii[window].shape))
