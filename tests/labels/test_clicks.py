@@ -180,6 +180,27 @@ def test_a_micrograph_of_the_same_kind_has_the_contrast_and_the_noise_of_the_giv
     assert contrasts[0] == pytest.approx(contrasts[1], rel=0.25)
 
 
+def test_a_micrograph_like_one_of_hollow_particles_has_hollow_particles_with_whole_outlines():
+    xy, truth = ellipses(7, n=20, axes=(0.5, 0.5))
+    y, x = np.indices(SHAPE)
+    near = np.hypot(x - xy[:, 0, None, None], y - xy[:, 1, None, None]).min(axis=0)
+    middle, wall = near < 0.3 * DIAMETER_PX, (truth > 0) & (near > 0.4 * DIAMETER_PX)
+    noise = scipy.ndimage.gaussian_filter(np.random.default_rng(7).normal(size=SHAPE), 0.7)
+    image = noise - wall
+    made = simulate_like(image, np.ones(SHAPE, dtype=bool), truth, diameter_px=DIAMETER_PX)
+    assert iou(made.truth, truth > 0) > 0.85 and made.truth[middle].all()
+    for one in (image, made.image):
+        assert one[wall].mean() < one[middle].mean() - 0.6 and one[middle].mean() > one[truth == 0].mean() - 0.3
+
+
+def test_carbon_is_not_noise_of_a_micrograph_of_the_same_kind():
+    _, truth = ellipses(8, n=20, axes=(0.45, 0.35))
+    image = micrograph(truth, 8, noise=1.0)
+    carbon = np.where(np.arange(SHAPE[1]) > 150, 8.0, 0.0)
+    made = simulate_like(image + carbon, np.ones(SHAPE, dtype=bool), truth, diameter_px=DIAMETER_PX)
+    assert made.image.std() < 0.5 * (image + carbon).std()
+
+
 def test_no_coordinates_give_an_empty_label():
     label = labelled(np.zeros(SHAPE), np.empty((0, 2)))
     assert not label.instances.any() and label.refusal
