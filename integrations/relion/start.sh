@@ -12,7 +12,8 @@ start() {
         echo "error: $CRISP_PYTHON: is not the Python of CRISP's environment; set CRISP_PYTHON to it" >&2
         # without this mark, RELION takes the job for a running one
         while [ $# -gt 0 ]; do
-            if [ "$1" = --o ] && [ -d "$2" ]; then touch "$2/RELION_JOB_EXIT_FAILURE"; fi
+            case $1 in --o) folder=$2 ;; --o=*) folder=${1#--o=} ;; *) folder= ;; esac
+            if [ -d "$folder" ]; then touch "$folder/RELION_JOB_EXIT_FAILURE"; fi
             shift
         done
         exit 1
