@@ -1,4 +1,4 @@
-"""Which micrographs to correct: those whose correction is likely to teach the network most."""
+"""Which micrographs to look at first: those of which the network is unsure, and unusual ones."""
 
 from collections.abc import Collection
 
@@ -83,7 +83,7 @@ def suggest_micrographs(
     Returns
     -------
     DataFrame
-        Columns rank, micrograph, uncertainty, turn_disagreement, unusual, reason; the most valuable first.
+        Columns rank, micrograph, uncertainty, turn_disagreement, unusual, reason; the most doubtful first.
     """
     table = doubt.merge(curation, on="micrograph", how="left", validate="one_to_one")
     shares = [name for name in SHARES if name in table and table[name].notna().any()]

@@ -165,7 +165,7 @@ def noise(plan: Plan) -> list[str]:
 
 
 def suggestions(plan: Plan) -> list[str]:
-    """Micrographs that are worth a correction, of every run with a network."""
+    """Micrographs of which the network is unsure, of every run with a network."""
     return of_runs(["suggest.tsv"], network_runs(plan))
 
 

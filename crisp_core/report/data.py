@@ -128,7 +128,7 @@ def picks_data(
     n_previews : int
         Number of micrographs that the page can show.
     suggested : collection of str
-        Micrographs that are worth a correction.
+        Micrographs of which the network is unsure.
     """
     chosen = chosen_threshold(centers["threshold"] if given_threshold is None else given_threshold, scores)
     thresholds = threshold_grid(chosen, scores)

@@ -48,7 +48,7 @@ def sheet_and_views(
     n_previews : int
         Number of micrographs of all runs on the page.
     suggested : collection of str
-        Micrographs that are worth a correction, which the page shows before all others.
+        Micrographs of which the network is unsure, which the page shows before all others.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
     shown = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHOWN), suggested)
