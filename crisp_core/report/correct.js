@@ -19,7 +19,7 @@
   }
 
   function saved() {
-    if (saving.state.isConflict) return "The file in the folder was saved by somebody else meanwhile: which one is to stay?";
+    if (saving.state.isConflict) return `${saving.state.refusal || "The file in the folder was saved by somebody else meanwhile."} Which one is to stay?`;
     if (!saving.state.isKept) return "This browser does not keep the work: save it often.";
     if (work.isEarlier(index())) return "This micrograph shows corrected picks of an earlier run. Reset takes the picks of this run.";
     return saving.state.isServed ? "Saved by itself beside this page." : "";

@@ -3,7 +3,7 @@ crisp.createSaving = (run, work, show) => {
   const FILE = "corrections.json", DELAY_MS = 800;
   let key = `CRISP corrections ${location.protocol === "file:" ? location.pathname : ""} ${run.name}`;
   // `tag`: version of the server's file that the work is based on; null if there is none.
-  const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false, isKept: true };
+  const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false, isKept: true, refusal: "" };
   const isHttp = location.protocol.startsWith("http");
 
   function store() {
@@ -33,8 +33,17 @@ crisp.createSaving = (run, work, show) => {
     if (!saving.isServed) return null;
     // Another folder of results may have a run of the same name.
     key = `CRISP corrections ${answer.headers.get("CRISP-Folder")} ${run.name}`;
-    // 204: there is no file yet.
-    return answer.status === 200 ? { file: await answer.json(), tag: answer.headers.get("ETag") } : { file: null, tag: null };
+    // 204: there is no file yet. One that is no JSON is not a file of corrections either.
+    return answer.status === 200 ? { file: (await answer.json().catch(() => null)) ?? {}, tag: answer.headers.get("ETag") } : { file: null, tag: null };
+  }
+
+  // Base the work on the server's file. If the page cannot read it, its tag stays unknown, so that no save replaces it unasked.
+  function follow(served) {
+    const problem = served.file && work.problem(served.file);
+    saving.refusal = problem ? `corrections.json in the folder: ${problem}` : "";
+    saving.tag = saving.refusal ? null : served.tag;
+    saving.isConflict = Boolean(saving.refusal);
+    return !problem;
   }
 
   function open(file, saved) {
@@ -46,8 +55,8 @@ crisp.createSaving = (run, work, show) => {
   async function start() {
     const served = await ask(), own = stored();
     if (!served) return own && open(own.file, !own.unsaved);
-    saving.tag = served.tag;
-    if (!own?.unsaved) return served.file && open(served.file, true);
+    const canFollow = follow(served);
+    if (!own?.unsaved) return canFollow && served.file && open(served.file, true);
     saving.isConflict = own.tag !== served.tag;
     return open(own.file, false);
   }
@@ -123,9 +132,10 @@ crisp.createSaving = (run, work, show) => {
   async function settle(mine) {
     const served = await ask();
     if (!served) return show("The local server does not answer.", true);
-    Object.assign(saving, { tag: served.tag, isConflict: false });
+    const canFollow = follow(served);
+    if (mine) Object.assign(saving, { tag: served.tag, isConflict: false, refusal: "" });
     if (mine || !served.file) return save();
-    open(served.file, true);
+    if (canFollow) open(served.file, true); else show();
   }
 
   work.listen((isSaved) => {

@@ -416,6 +416,36 @@ def test_a_served_page_saves_by_itself_and_overwrites_nothing_unseen(served, ope
     opened.wrong.clear()
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"format": "CRISP corrections", ', "This is not a file of corrections"),
+        ("null", "This is not a file of corrections"),
+        (
+            '{"format": "CRISP corrections", "version": 1, "dataset": "other", "experiment": "e", "micrographs": []}',
+            "These are corrections of other/e",
+        ),
+    ],
+)
+def test_a_file_that_the_page_cannot_read_is_not_replaced_unasked(served, opened, content, reason):
+    address, path = served
+    path.write_text(content)
+    page = start_correcting(opened(address))
+    is_told(page, reason)
+    page.keyboard.press("g")
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(1200)
+    assert path.read_text() == content and changes(page).endswith("not saved")
+    page.locator('[data-correct="theirs"]').click()
+    is_told(page, reason)
+    assert path.read_text() == content
+    page.locator('[data-correct="mine"]').click()
+    wait_saved(page)
+    assert read_corrections(path).micrographs[0].verdict == "good"
+    assert all("412" in message for message in opened.wrong)
+    opened.wrong.clear()
+
+
 def test_a_server_that_ended_leaves_the_work_in_the_browser(served, opened, page_file):
     address, path = served
     page = start_correcting(opened(address))
