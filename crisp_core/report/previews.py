@@ -33,21 +33,6 @@ def preview_side(n_previews: int) -> int:
     return int(PREVIEW_PX * min(1.0, math.sqrt(FULL_PREVIEWS / max(1, n_previews))))
 
 
-def share_of_page(n: int, n_page: int, most: int) -> int:
-    """Return the number of micrographs of a run on the page.
-
-    Parameters
-    ----------
-    n : int
-        Number of micrographs of the run.
-    n_page : int
-        Number of micrographs of all runs.
-    most : int
-        Maximum number of micrographs on the page.
-    """
-    return n if n_page <= most else max(1, n * most // n_page)
-
-
 def preview_shape(shape: Shape, side_px: int) -> Shape:
     """Return the shape (height, width) of a preview: longest side at most `side_px`, not larger than the image."""
     factor = min(1.0, side_px / max(shape))

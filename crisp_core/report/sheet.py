@@ -10,7 +10,7 @@ import pandas as pd
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.report.limits import MAX_SHOWN
 from crisp_core.report.picked import Picked
-from crisp_core.report.previews import choose_micrographs, preview_side, share_of_page
+from crisp_core.report.previews import choose_micrographs, preview_side
 from crisp_core.report.view import draw_thumbnail, micrograph_view
 
 log = logging.getLogger("crisp")
@@ -46,12 +46,12 @@ def sheet_and_views(
     diameter_angstrom : float
         Particle diameter, Å.
     n_previews : int
-        Number of micrographs of all runs on the page.
+        Planned number of micrographs, which decides the size of the previews.
     suggested : collection of str
         Micrographs of which the network is unsure, which the page shows before all others.
     """
     names, outliers = counts["micrograph"].tolist(), set(counts.loc[counts["outlier"], "micrograph"])
-    shown = choose_micrographs(names, parts, outliers, share_of_page(len(names), n_previews, MAX_SHOWN), suggested)
+    shown = choose_micrographs(names, parts, outliers, MAX_SHOWN, suggested)
     n_picks = dict(zip(names, counts["n_picks"].tolist(), strict=True))
     sheet: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
