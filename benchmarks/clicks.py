@@ -106,7 +106,7 @@ def galactosidase() -> Iterator[Sample]:
     for sample in real_samples(shift_px=0):
         ready = prepare(sample.image, sample.pixel_size, working_pixel_size=WORKING_PIXEL_SIZE)
         xy = rescaled_xy(sample.coordinates[["x", "y"]].to_numpy(), sample.image.shape, ready.image.shape)
-        valid = ready.valid.astype(bool) & sample.valid
+        valid = ready.valid & sample.valid
         yield Sample(ready.image, valid, xy, 191 / ready.pixel_size, ready.pixel_size, sample.truth)
 
 
@@ -120,30 +120,33 @@ def iou(samples: Sequence[Sample], labels: Sequence[np.ndarray]) -> float:
     return float(both / either)
 
 
+def place(sample: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return what the labels from clicks are made from: image, valid pixels, clicks and diameter."""
+    return sample.image, sample.valid, sample.xy, sample.diameter_px
+
+
+def disc_iou(samples: Sequence[Sample], radius: float) -> float:
+    """Return the IoU of discs with a radius in diameters."""
+    made = [disc_label(s.truth.shape, s.xy, radius_px=radius * s.diameter_px).astype(bool) for s in samples]
+    return iou(samples, made)
+
+
 def measure(samples: list[Sample]) -> dict[str, float]:
     """Return the IoU of every kind of label, and the mean equivalent diameter in Å."""
 
-    def discs(radius: float) -> float:
-        """Return the IoU of discs with a radius in diameters."""
-        made = [disc_label(s.truth.shape, s.xy, radius_px=radius * s.diameter_px).astype(bool) for s in samples]
-        return iou(samples, made)
-
-    places = [(s.image, s.valid, s.xy, s.diameter_px) for s in samples]
-    made = [crf_label(*place, ClickSettings()) for place in places]
-    print(*dict.fromkeys(label.refusal for label in made if label.refusal), sep="\n", end="")
-    samples = [s._replace(valid=s.valid.astype(bool)) for s in samples]
-
     def control(lowpass: float, smoothing: float) -> float:
         """Return the IoU of the control."""
-        return iou(samples, [control_label(*place, lowpass, smoothing).instances > 0 for place in places])
+        return iou(samples, [control_label(*place(s), lowpass, smoothing).instances > 0 for s in samples])
 
+    made = [crf_label(*place(s), ClickSettings()) for s in samples]
+    print(*dict.fromkeys(label.refusal for label in made if label.refusal), sep="\n", end="")
     sizes = [label.diameter_px * s.pixel_size for label, s in zip(made, samples, strict=True)]
     return {
         "crf": iou(samples, [label.instances > 0 for label in made]),
         "control": control(*CONTROL),
         "best_control": max(control(*lengths) for lengths in product(LOW_PASSES, SMOOTHINGS)),
-        "default_disc": discs(0.25),
-        "best_disc": max(discs(radius) for radius in BEST_DISC_RADII),
+        "default_disc": disc_iou(samples, 0.25),
+        "best_disc": max(disc_iou(samples, radius) for radius in BEST_DISC_RADII),
         "diameter_angstrom": float(np.mean(sizes)),
         "refused": sum(bool(label.refusal) for label in made),
     }
@@ -174,23 +177,14 @@ def with_error(sample: Sample, factor: float, shift_px: float, rng: np.random.Ge
 
 def print_errors(sets: Sequence[str], seeds: Sequence[int]) -> None:
     """Print a row for each set, seed and error of the user."""
-    for name in sets:
-        for seed in seeds if name in SIMULATED else [0]:
-            samples = list(REAL[name]() if name in REAL else simulated(name, seed))
-            for factor, shift_px in ERRORS:
-                rng = np.random.default_rng(seed)
-                wrong = [with_error(sample, factor, shift_px, rng) for sample in samples]
-                places = [(s.image, s.valid, s.xy, s.diameter_px) for s in wrong]
-                wrong = [s._replace(valid=s.valid.astype(bool)) for s in wrong]
-                made = {
-                    "crf": [crf_label(*place, ClickSettings()).instances > 0 for place in places],
-                    "control": [control_label(*place, *CONTROL).instances > 0 for place in places],
-                    "default_disc": [
-                        disc_label(s.truth.shape, s.xy, radius_px=s.diameter_px / 4).astype(bool) for s in wrong
-                    ],
-                }
-                ious = (f"{key} {iou(wrong, each):.3f}" for key, each in made.items())
-                print(f"{name} {seed} diameter × {factor}, clicks off by {shift_px} px:", *ious, flush=True)
+    for name, seed, samples in samples_of(sets, seeds):
+        for factor, shift_px in ERRORS:
+            rng = np.random.default_rng(seed)
+            wrong = [with_error(sample, factor, shift_px, rng) for sample in samples]
+            crf = iou(wrong, [crf_label(*place(s), ClickSettings()).instances > 0 for s in wrong])
+            control = iou(wrong, [control_label(*place(s), *CONTROL).instances > 0 for s in wrong])
+            print(f"{name} {seed} diameter × {factor}, clicks off by {shift_px} px:", end=" ")
+            print(f"crf {crf:.3f} control {control:.3f} default_disc {disc_iou(wrong, 0.25):.3f}", flush=True)
 
 
 def crowd(path: Path, diameter: float, snr: float, seed: int) -> Sample:
@@ -216,7 +210,7 @@ def crowd(path: Path, diameter: float, snr: float, seed: int) -> Sample:
     ready = prepare(made.image, WORKING_PIXEL_SIZE, working_pixel_size=WORKING_PIXEL_SIZE)
     truth = threshold_label(made.ctf_free, method="li").astype(bool)
     xy = made.coordinates[["x", "y"]].to_numpy()
-    return Sample(ready.image, ready.valid.astype(bool), xy, diameter / WORKING_PIXEL_SIZE, WORKING_PIXEL_SIZE, truth)
+    return Sample(ready.image, ready.valid, xy, diameter / WORKING_PIXEL_SIZE, WORKING_PIXEL_SIZE, truth)
 
 
 CHOICE = (
@@ -229,14 +223,13 @@ def print_choice() -> None:
     """Print a row for each micrograph of `CHOICE`."""
     for path, diameter, snr, seed in CHOICE:
         sample = crowd(path, diameter, snr, seed)
-        place = (sample.image, sample.valid, sample.xy, sample.diameter_px)
-        chosen = crf_label(*place, ClickSettings())
+        chosen = crf_label(*place(sample), ClickSettings())
         fixed = {
-            (each.lowpass_diameters, each.weight): iou([sample], [crf_label(*place, each).instances > 0])
+            (each.lowpass_diameters, each.weight): iou([sample], [crf_label(*place(sample), each).instances > 0])
             for each in candidates(ClickSettings())
         }
         lengths = product(LOW_PASSES, SMOOTHINGS)
-        control = {each: iou([sample], [control_label(*place, *each).instances > 0]) for each in lengths}
+        control = {each: iou([sample], [control_label(*place(sample), *each).instances > 0]) for each in lengths}
         name = (chosen.lowpass_diameters, chosen.weight)
         print(f"{path.name} SNR {snr}: chosen {name} {iou([sample], [chosen.instances > 0]):.3f},", end=" ")
         print(
@@ -245,12 +238,17 @@ def print_choice() -> None:
         print(f"control {control[CONTROL]:.3f}, best {max(control.values()):.3f}", flush=True)
 
 
-def print_labels(sets: Sequence[str], seeds: Sequence[int]) -> None:
-    """Print a row for each set and seed."""
+def samples_of(sets: Sequence[str], seeds: Sequence[int]) -> Iterator[tuple[str, int, list[Sample]]]:
+    """Yield name, seed and micrographs of the sets; real ones once, with seed 0."""
     for name in sets:
         for seed in seeds if name in SIMULATED else [0]:
-            found = measure(list(REAL[name]() if name in REAL else simulated(name, seed)))
-            print(name, seed, *(f"{key} {value:.3f}" for key, value in found.items()), flush=True)
+            yield name, seed, list(REAL[name]() if name in REAL else simulated(name, seed))
+
+
+def print_labels(sets: Sequence[str], seeds: Sequence[int]) -> None:
+    """Print a row for each set and seed."""
+    for name, seed, samples in samples_of(sets, seeds):
+        print(name, seed, *(f"{key} {value:.3f}" for key, value in measure(samples).items()), flush=True)
 
 
 REAL = {"empiar-10146": apoferritin, "empiar-10017": galactosidase}

@@ -18,6 +18,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.process_memory import resident_mebibytes
 from crisp_core.segmentation.crf.dense import brute_kernel
 from crisp_core.segmentation.crf.kernels import normalized_filter
 from crisp_core.segmentation.crf.layer import CrfLayer, low_pass_images
@@ -252,12 +253,6 @@ def peak_mebibytes(step: Callable[[], None], device: str) -> float:
         Path("/proc/self/clear_refs").write_text("5")
     step()
     return torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else resident_mebibytes("VmHWM")
-
-
-def resident_mebibytes(key: str) -> float:
-    """A size of this process by its name in Linux's status file."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(key)) / 2**10
 
 
 def main() -> None:

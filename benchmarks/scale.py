@@ -22,6 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.process_memory import resident_mebibytes  # noqa: E402
 from crisp_core.formats.mrc import write_mrc  # noqa: E402
 
 SIZE_PX, PIXEL_SIZE, N_LABELLED = 64, 7.08, 24
@@ -79,7 +80,7 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
         # wait4 would give the memory of the largest job if that is more
         peak_mib = 0.0
         while not os.waitid(os.P_PID, run.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            peak_mib = max(peak_mib, memory_mib(run.pid))
+            peak_mib = max(peak_mib, resident_mebibytes("VmHWM", run.pid))
             time.sleep(0.2)
         _, status, usage = os.wait4(run.pid, 0)
         printed.seek(0)
@@ -88,12 +89,6 @@ def snakemake(folder: Path, *arguments: str) -> tuple[float, float, float, str]:
     if run.returncode:
         sys.exit(output[-5000:])
     return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, peak_mib, output
-
-
-def memory_mib(pid: int) -> float:
-    """Peak resident memory of a process so far, without its children; 0 when it has ended."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), 0.0)
 
 
 def job_times(folder: Path, since: float) -> list[float]:

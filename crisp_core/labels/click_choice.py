@@ -119,7 +119,7 @@ def simulate_like(image: np.ndarray, valid: np.ndarray, instances: np.ndarray, *
     radii = elliptical_radii(instances)
     if not np.isfinite(radii).any():
         return Simulated(known, np.zeros(image.shape, dtype=bool))
-    fit = partial(fitted, known, valid, diameter_px=diameter_px)
+    fit = partial(fitted, flattened(known, diameter_px), valid, diameter_px=diameter_px)
     rings = np.stack([np.clip(1 - abs(radii / RADIUS_STEP - i), 0, 1) for i in range(N_RADII)])
     grey = fit(rings)
     profile = grey * np.sign((grey * np.arange(N_RADII)).sum())
@@ -134,22 +134,22 @@ def simulate_like(image: np.ndarray, valid: np.ndarray, instances: np.ndarray, *
     return Simulated((noise + signal).astype(np.float32), truth)
 
 
-def fitted(image: np.ndarray, valid: np.ndarray, parts: np.ndarray, *, diameter_px: float) -> np.ndarray:
-    """Return the factors (n,) with which images of parts add up to a micrograph best, by least squares.
+def fitted(flat: np.ndarray, valid: np.ndarray, parts: np.ndarray, *, diameter_px: float) -> np.ndarray:
+    """Return the factors (n,) with which flattened images of parts add up to a micrograph best, by least squares.
 
     Parameters
     ----------
-    image : (h, w) array
-        Micrograph.
+    flat : (h, w) array
+        Flattened micrograph.
     valid : (h, w) bool array
         Pixels that count.
     parts : (n, h, w) array
         Images of the parts.
     diameter_px : float
-        Standard deviation of the Gaussian that removes uneven ice from all images, px.
+        Diameter of the particle, px.
     """
-    flat, *flat_parts = (flattened(a, diameter_px) for a in (image, *parts))
-    return np.linalg.lstsq(np.stack([a[valid] for a in flat_parts], axis=1), flat[valid])[0]
+    columns = np.stack([flattened(part, diameter_px)[valid] for part in parts], axis=1)
+    return np.linalg.lstsq(columns, flat[valid])[0]
 
 
 def flattened(image: np.ndarray, diameter_px: float) -> np.ndarray:

@@ -132,10 +132,11 @@ crisp.createSaving = (run, work, show) => {
   async function settle(mine) {
     const served = await ask();
     if (!served) return show("The local server does not answer.", true);
-    const canFollow = follow(served);
-    if (mine) Object.assign(saving, { tag: served.tag, isConflict: false, refusal: "" });
-    if (mine || !served.file) return save();
-    if (canFollow) open(served.file, true); else show();
+    if (mine || !served.file) {
+      Object.assign(saving, { tag: served.tag, isConflict: false, refusal: "" });
+      return save();
+    }
+    if (follow(served)) open(served.file, true); else show();
   }
 
   work.listen((isSaved) => {

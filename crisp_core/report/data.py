@@ -126,7 +126,7 @@ def picks_data(
     pixel_size : float
         Å/px of the micrographs.
     n_previews : int
-        Number of micrographs that the page can show.
+        Planned number of micrographs, which decides the size of the previews.
     suggested : collection of str
         Micrographs of which the network is unsure.
     """

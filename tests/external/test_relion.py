@@ -216,8 +216,8 @@ def test_a_python_without_the_packages_fails_with_one_line(tmp_path, option):
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec {sys.executable} -S "$@"\n')
     python.chmod(0o755)
-    command = [INTEGRATION / "crisp_pick", "--in_mics", "mics.star", *option, "--diameter", "150"]
-    command = [str(word).format(tmp_path) for word in command]
+    folder = [word.format(tmp_path) for word in option]
+    command = [INTEGRATION / "crisp_pick", "--in_mics", "mics.star", *folder, "--diameter", "150"]
     environment = ENVIRONMENT | {"CRISP_PYTHON": str(python)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
