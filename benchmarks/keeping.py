@@ -25,7 +25,7 @@ from general_masks import class_counts, ratios
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.learning_curve import CROPS_PER_STEP, DATASETS, STEPS, TRAININGS  # noqa: E402
+from benchmarks.learning_curve import CROPS_PER_STEP, DATASETS, TRAININGS  # noqa: E402
 from crisp_core.classes import file_label  # noqa: E402
 from crisp_core.formats.arrays import read_array  # noqa: E402
 from crisp_core.segmentation.crops import LabelledMicrograph  # noqa: E402
@@ -59,10 +59,15 @@ def scores(classes: dict[str, np.ndarray], images: Path) -> dict[str, float]:
     return {f"{name}: {key}": found[name][key] for name in found for key in ("precision", "recall", "iou")}
 
 
+def curve_rows(folder: Path) -> pd.DataFrame:
+    """Rows of the learning curve for the runs that start from the general network."""
+    rows = pd.read_csv(folder / "learning_curve.tsv", sep="\t")
+    return rows.query("dataset == @NAME and start == 'general'")
+
+
 def run_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Rows of the runs that predicted."""
-    curve = pd.read_csv(folder / "learning_curve.tsv", sep="\t").query("dataset == @NAME and start == 'general'")
-    for row in curve.itertuples():
+    for row in curve_rows(folder).itertuples():
         dataset = folder / f"results/{NAME}-{row.labelled}"
         maps = dataset / f"general-seed{row.seed}/probability/0000.h5"
         classes = {name: read_array(maps, "class", name).data for name in SEEN}
@@ -71,7 +76,7 @@ def run_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def control_row(folder: Path, labelled: int, seed: int) -> dict[str, Any]:
-    """Train with carbon and contaminant as background, and score the classes.
+    """Train with carbon and contaminant as background, for as many steps as the run, and score the classes.
 
     Parameters
     ----------
@@ -86,8 +91,9 @@ def control_row(folder: Path, labelled: int, seed: int) -> dict[str, Any]:
     images, labels = (folder / f"results/{NAME}-{labelled}" / kind / "0000.h5" for kind in ("images", "labels"))
     names = SPLIT | {"train": SPLIT["train"][:labelled]}
     parts = {part: [LabelledMicrograph(name, str(images), str(labels)) for name in names[part]] for part in names}
-    epochs, share = TRAININGS["general"]
-    crops = max(2, round(share * STEPS * CROPS_PER_STEP / epochs / labelled))
+    epochs, _ = TRAININGS["general"]
+    steps = curve_rows(folder).query("labelled == @labelled and seed == @seed")["steps"].item()
+    crops = max(2, round(steps * CROPS_PER_STEP / epochs / labelled))
     given = TrainingSettings(epochs=epochs, crops_per_micrograph=crops, crops_per_step=CROPS_PER_STEP)
     network, classes, settings = begin(NetworkSettings(encoder_weights=None), given, network_file("general"))
     options: dict[str, Any] = {"settings": settings, "prediction": PredictionSettings(), "classes": classes}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crisp_core.datasets.corrections import Corrected, Merged, merge_corrections
+from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.datasets.settings import CorrectionSettings
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import nearest_name
@@ -21,8 +22,6 @@ from crisp_core.plan.plan import Plan
 # experiment of the corrections that the page without picks saves, and its folder below that of the dataset
 ANNOTATION = "annotate"
 OWN_PICKS = "corrected from CRISP's own picks"
-# largest relative difference of two pixel sizes
-SIZE_TOLERANCE = 0.01
 
 
 class FileState(NamedTuple):
@@ -197,7 +196,7 @@ def check_corrections(plan: Plan, dataset: str) -> None:
                     f"{path}: no micrograph of {dataset} is called {one.micrograph}, the nearest name is {near}; "
                     f"remove the entry, or change datasets/{dataset}/micrographs"
                 )
-            if abs(one.pixel_size_angstrom / pixel_size - 1) > SIZE_TOLERANCE:
+            if not equal_pixel_sizes(one.pixel_size_angstrom, pixel_size):
                 raise UserError(
                     f"{path}, {one.micrograph}: was corrected at {one.pixel_size_angstrom:g} Å/px, and "
                     f"datasets/{dataset}/pixel_size is {pixel_size:g}; correct one of them"
