@@ -1,7 +1,8 @@
 // Where corrections are kept: in the browser's storage after every change; in a file on request, or by the local server by itself.
 crisp.createSaving = (run, work, show) => {
   const FILE = "corrections.json", DELAY_MS = 800;
-  let key = `CRISP corrections ${location.protocol === "file:" ? location.pathname : ""} ${run.name}`;
+  // A web server may show several pages of runs of the same name, such as micrographs/general.
+  let key = `CRISP corrections ${location.pathname} ${run.name}`;
   // `tag`: version of the server's file that the work is based on; null if there is none.
   const saving = { unsaved: false, isServed: false, tag: null, handle: null, timer: 0, running: null, isConflict: false, isKept: true, refusal: "" };
   const isHttp = location.protocol.startsWith("http");

@@ -485,6 +485,22 @@ def test_unsaved_work_of_another_folder_with_a_run_of_the_same_name_stays_there(
     opened.wrong.clear()
 
 
+def test_another_page_of_a_web_server_does_not_open_the_work_of_a_run_of_the_same_name(served, opened):
+    address, path = served
+    # beside these copies of the page, the server saves nothing, as any other server
+    one, other = (address.replace("e/report", name) for name in ("one", "other"))
+    for name in ("one", "other"):
+        (path.parents[1] / f"{name}.html").write_text((path.parent / "report.html").read_text())
+    page = start_correcting(opened(one))
+    page.keyboard.press("g")
+    assert changes(page).startswith("1 change")
+    page.goto(other)
+    assert changes(start_correcting(page)).startswith("0 changes")
+    page.goto(one)
+    assert changes(start_correcting(page)).startswith("1 change")
+    opened.wrong.clear()
+
+
 def test_a_save_into_a_folder_writes_to_the_chosen_file_from_then_on(served, opened):
     address, path = served
     # beside this copy of the page, the server saves nothing
