@@ -62,7 +62,7 @@ def scores(classes: dict[str, np.ndarray], images: Path) -> dict[str, float]:
 def curve_rows(folder: Path) -> pd.DataFrame:
     """Rows of the learning curve for the runs that start from the general network."""
     rows = pd.read_csv(folder / "learning_curve.tsv", sep="\t")
-    return rows.query("dataset == @NAME and start == 'general'")
+    return rows.query("dataset == @NAME and start == 'general' and labels == 'disc'")
 
 
 def run_rows(folder: Path) -> Iterator[dict[str, Any]]:

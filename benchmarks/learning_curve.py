@@ -1,13 +1,16 @@
 """What is a start from the general network worth? F1 against the number of labelled micrographs.
 
 Usage: python benchmarks/learning_curve.py FOLDER [--datasets empiar-10146] [--starts general random topaz]
-       [--labelled 0 1 2 3 6] [--seeds 1 2 3] [--steps 600] [--data ../shared/data] [--network general]
+       [--labelled 0 1 2 3 6] [--seeds 1 2 3] [--steps 600] [--labels disc clicks] [--learning-rate 0.002]
+       [--data ../shared/data] [--network general]
 
 Trains on the first micrographs of the training part, chooses finder and threshold on the validation part (the same for
 every row, labelled too), and scores the test part, one-to-one within half a diameter. From random weights a training
 takes --steps steps of 8 crops, from the general network a quarter of them. Without labelled micrographs (0) the general
 network picks as it comes, with its own finder and threshold (a file, with a threshold of 0.5). --network is the general
-network: the one that comes with CRISP, or a .pt file. Topaz trains from its own pretrained network.
+network: the one that comes with CRISP, or a .pt file. Topaz trains from its own pretrained network. --labels are the
+sources of the training labels; Topaz takes the coordinates themselves. Other steps or another learning rate need
+another folder.
 
 Every part is a run of the workflow in FOLDER, and a row of FOLDER/learning_curve.tsv as soon as it is scored; a part
 whose row is there is passed over, unless the general network has changed since. FOLDER/learning_curve.png is drawn anew
@@ -15,6 +18,8 @@ after every part.
 """
 
 import argparse
+import itertools
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,6 +39,7 @@ STEPS, CROPS_PER_STEP = 600, 8
 # epochs, and share of the steps
 TRAININGS = {"random": (8, 1.0), "general": (4, 0.25), "general-two-classes": (4, 0.25)}
 STARTS = ("general", "random", "topaz", "general-two-classes")
+LABELS = ("disc", "clicks")
 LABELLED = (0, 1, 2, 3, 6)
 # as in examples/compare-empiar-10146.yaml
 TOPAZ = {"program": "topaz", "updates_per_epoch": 100, "minibatch_size": 64}
@@ -55,28 +61,31 @@ DATASETS: dict[str, dict[str, Any]] = {
 
 
 class Part(NamedTuple):
-    """A point of the curve: dataset, start of the training, number of labelled training micrographs, and seed."""
+    """A point of the curve: dataset, start of the training, number and kind of labelled micrographs, and seed."""
 
     dataset: str
     start: str
     labelled: int
     seed: int
+    labels: str
 
     @property
     def run(self) -> str:
         """Dataset and experiment of the part's run."""
-        return f"{self.dataset}-{self.labelled}/{self.start}-seed{self.seed}"
+        kind = "" if self.labels == "disc" else f"-{self.labels}"
+        return f"{self.dataset}-{self.labelled}{kind}/{self.start}-seed{self.seed}"
 
 
 def parts(given: argparse.Namespace) -> Iterator[Part]:
     """Parts to make, the most telling ones first: one seed of everything, few labelled micrographs first."""
     for seed in given.seeds:
         for labelled in sorted(given.labelled, key=lambda n: (n > 1, n)):
-            for start in given.starts:
-                for dataset in given.datasets:
-                    untrained = labelled == 0 and (start != "general" or seed != given.seeds[0])
-                    if not untrained and labelled <= len(DATASETS[dataset]["split"]["train"]):
-                        yield Part(dataset, start, labelled, seed)
+            for start, dataset, labels in itertools.product(given.starts, given.datasets, given.labels):
+                untrained = labelled == 0 and (start != "general" or seed != given.seeds[0])
+                # without labels, or from the coordinates alone: once
+                repeated = (labelled == 0 or start == "topaz") and labels != given.labels[0]
+                if not (untrained or repeated) and labelled <= len(DATASETS[dataset]["split"]["train"]):
+                    yield Part(dataset, start, labelled, seed, labels)
 
 
 def dataset_entry(part: Part, data: Path) -> dict[str, Any]:
@@ -95,10 +104,10 @@ def dataset_entry(part: Part, data: Path) -> dict[str, Any]:
     # a part may not be empty; without labelled micrographs nothing is trained or chosen on these
     split = entry["split"] | {"train": entry["split"]["train"][: max(1, part.labelled)]}
     changes = {"micrographs": str(data / part.dataset / "micrographs" / files), "coordinates": coordinates}
-    return entry | changes | {"split": split}
+    return entry | changes | {"split": split, "labels": {"source": part.labels}}
 
 
-def experiment_entry(part: Part, steps: int, general: str) -> dict[str, Any]:
+def experiment_entry(part: Part, steps: int, learning_rate: float | None, general: str) -> dict[str, Any]:
     """Entry of the config for a training of so many steps from random weights, or a share of them from others.
 
     Parameters
@@ -107,6 +116,8 @@ def experiment_entry(part: Part, steps: int, general: str) -> dict[str, Any]:
         Point of the curve.
     steps : int
         Number of steps of a training from random weights.
+    learning_rate : float or None
+        None is the default of the start.
     general : str
         The general network: general, or a path.
     """
@@ -122,6 +133,8 @@ def experiment_entry(part: Part, steps: int, general: str) -> dict[str, Any]:
         network["classes"] = ["background", "particle"]
     start = "random" if part.start == "random" else general
     training = {"start": start, "epochs": epochs, "crops_per_micrograph": crops, "crops_per_step": CROPS_PER_STEP}
+    if learning_rate:
+        training["learning_rate"] = learning_rate
     return {"seed": part.seed, "network": network, "training": training}
 
 
@@ -131,7 +144,7 @@ def make(part: Part, given: argparse.Namespace) -> dict[str, Any]:
     config = {
         "run": [part.run],
         "datasets": {dataset: dataset_entry(part, given.data.resolve())},
-        "experiments": {experiment: experiment_entry(part, given.steps, given.network)},
+        "experiments": {experiment: experiment_entry(part, given.steps, given.learning_rate, given.network)},
     }
     (given.folder / "part.yaml").write_text(yaml.safe_dump(config))
     tables = [f"results/{part.run}/metrics/{name}.tsv" for name in ("picks", "precision_recall")]
@@ -149,10 +162,12 @@ def make(part: Part, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def scores(picks: pd.DataFrame, curve: pd.DataFrame) -> dict[str, float]:
-    """Scores of the test part: picks as delivered, and the best F1 of any threshold."""
-    pooled = picks.query("part == 'test' and micrograph == 'all'").iloc[0]
-    best = curve.query("part == 'test'")["f1"].max()
-    return {name: round(float(pooled[name]), 4) for name in ("precision", "recall", "f1")} | {"best_f1": round(best, 4)}
+    """Scores of the test part: picks as delivered, and the best F1 of any threshold; and F1 of the validation part."""
+    pooled = picks.query("micrograph == 'all'").set_index("part")
+    found = {name: pooled.loc["test", name] for name in ("precision", "recall", "f1")}
+    found["best_f1"] = curve.query("part == 'test'")["f1"].max()
+    found["validation_f1"] = pooled["f1"].get("validation", math.nan)
+    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 def steps_of(part: Part, steps: int) -> int:
@@ -198,13 +213,13 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
     datasets = list(dict.fromkeys(rows["dataset"]))
     figure = new_figure(4.6 * len(datasets), 3.6)
     for axes, dataset in zip(figure.subplots(1, len(datasets), squeeze=False)[0], datasets, strict=True):
-        for i, start in enumerate(STARTS):
-            own = rows.query("dataset == @dataset and start == @start")
+        for i, (start, labels) in enumerate(itertools.product(STARTS, LABELS)):
+            own = rows.query("dataset == @dataset and start == @start and labels == @labels")
             if own.empty:
                 continue
             color, dashes = line_style(i)
             mean = own.groupby("labelled")["f1"].mean()
-            axes.plot(mean.index, mean, color=color, linestyle=dashes, label=start)
+            axes.plot(mean.index, mean, color=color, linestyle=dashes, label=f"{start}, {labels}")
             axes.plot(own["labelled"], own["f1"], "o", color=color, markersize=4)
         axes.set(title=dataset, xlabel="labelled training micrographs", ylabel="F1, test micrographs")
         axes.legend(frameon=False)
@@ -221,6 +236,8 @@ def main() -> None:
     parser.add_argument("--labelled", type=int, nargs="+", default=list(LABELLED))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--labels", nargs="+", choices=LABELS, default=["disc"])
+    parser.add_argument("--learning-rate", type=float)
     parser.add_argument("--data", type=Path, default=ROOT / "../shared/data")
     parser.add_argument("--network", default="general")
     parser.add_argument("--cores", type=int, default=2)
