@@ -46,6 +46,12 @@ def matching_files(patterns: Patterns) -> list[str]:
     return list(first.values())
 
 
+def some_of(paths: Sequence[str], most: int) -> list[str]:
+    """At most so many of the paths, at equal distances in their list."""
+    n = min(most, len(paths))
+    return [paths[i * len(paths) // n] for i in range(n)]
+
+
 def exact_paths(patterns: Patterns) -> list[str]:
     """Return those of the patterns that name an existing file by its exact path."""
     return [path for path in map(os.path.expanduser, _as_list(patterns)) if os.path.lexists(path)]

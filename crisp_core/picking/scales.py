@@ -5,10 +5,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -16,6 +15,7 @@ from crisp_core.classes import CLASSES, PARTICLE, channel
 from crisp_core.errors import UserError
 from crisp_core.formats.images import Micrograph, read_micrograph
 from crisp_core.geometry import angstrom_to_px, middle_window
+from crisp_core.paths import check_patterns, matching_files, some_of
 from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, choose_diameter
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.search import find_centers
@@ -139,19 +139,48 @@ def write_estimate(path: str | Path, estimate: DiameterEstimate) -> None:
     Path(path).write_text(yaml.safe_dump(facts | {"scales": scales}, sort_keys=False))
 
 
+def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[Micrograph]:
+    """Read micrographs one by one, and say on the terminal which are done and which are left out.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Files.
+    pixel_size : float or None
+        Å/px; None takes that of the files.
+
+    Raises
+    ------
+    UserError
+        If none can be read, with the reason for the last.
+    """
+    n_read, problem = 0, None
+    for number, path in enumerate(paths, 1):
+        try:
+            micrograph = read_micrograph(path, pixel_size=pixel_size)
+        except UserError as error:
+            problem = error
+            print(f"left out: {error}", file=sys.stderr, flush=True)
+            continue
+        yield micrograph
+        n_read += 1
+        print(f"looked at {number} of {len(paths)}, {path}", file=sys.stderr, flush=True)
+    if not n_read:
+        raise UserError(f"no micrograph can be read; {problem}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the estimate for the micrographs of the command line, and write it to a file on request."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("micrographs", nargs="+", help="files; at most 10, evenly spaced, are read")
+    parser.add_argument("micrographs", nargs="+", help="files or patterns; at most 10 files, evenly spaced, are read")
     parser.add_argument("--pixel-size", type=float, help="Å/px; that of the files if it is not given")
     parser.add_argument("--network", default=DEFAULT_NETWORK, help="name of a network of CRISP, or its checkpoint")
     parser.add_argument("--output", help="YAML file of the estimate")
     given = parser.parse_args(arguments)
-    last = len(given.micrographs) - 1
-    chosen = sorted({round(i) for i in np.linspace(0, last, MOST_MICROGRAPHS)})
     try:
-        read = (read_micrograph(given.micrographs[i], pixel_size=given.pixel_size) for i in chosen)
-        estimate = estimate_diameter(read, given.network)
+        check_patterns("micrographs", given.micrographs, must_exist=False)
+        chosen = some_of(matching_files(given.micrographs), MOST_MICROGRAPHS)
+        estimate = estimate_diameter(readable(chosen, given.pixel_size), given.network)
     except UserError as error:
         sys.exit(f"error: {error}")
     print(estimate.scales.to_string(index=False, float_format="%.3g"))

@@ -8,7 +8,7 @@ import copy
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 
 from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.errors import UserError
-from crisp_core.paths import exact_paths, matching_files
+from crisp_core.paths import exact_paths, matching_files, some_of
 from crisp_core.settings.inheritance import extended
 
 log = logging.getLogger("crisp")
@@ -92,13 +92,27 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
     log.warning("%s: estimating the particle diameter, which takes some minutes; it is saved in %s", place, path)
-    chosen = files[:: max(1, len(files) // MOST_FILES)][:MOST_FILES]
-    command = [sys.executable, "-m", "crisp_core.picking.scales", *chosen]
+    command = [sys.executable, "-m", "crisp_core.picking.scales", *some_of(files, MOST_FILES)]
     options = ["--pixel-size", str(entry["pixel_size"]), "--output", str(path)]
-    run = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
-    if run.returncode:
-        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1].removeprefix("error: ")
+    reason = run_showing([*command, *options])
+    if reason is not None:
         raise UserError(f"{place}/{reason}" if reason.startswith(KEY) else f"{place}/{KEY}: {reason}")
+
+
+def run_showing(command: Sequence[str]) -> str | None:
+    """Run a command whose progress goes to the log line by line; the reason if it fails, which is its last line."""
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr or ():
+            # the reason is for the caller to tell
+            if last:
+                log.warning("%s", last)
+            last = line.rstrip()
+    if process.returncode:
+        return last.removeprefix("error: ") or "no reason given"
+    if last:
+        log.warning("%s", last)
+    return None
 
 
 def read_estimate(path: Path) -> float:

@@ -1,12 +1,13 @@
 """`particle_diameter_angstrom: auto`: estimated once, before the plan."""
 
-import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.plan import unknown_diameters
-from crisp_core.plan.unknown_diameters import with_diameters
+from crisp_core.plan.unknown_diameters import run_showing, with_diameters
 
 ENTRY = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": "auto"}
 
@@ -23,14 +24,13 @@ def commands(monkeypatch):
     """Commands of the estimates, which are not run: each writes 123.4 Å."""
     made = []
 
-    def run(command, **options):
+    def run(command):
         made.append(command)
         path = unknown_diameters.Path(command[command.index("--output") + 1])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("diameter_angstrom: 123.4\n")
-        return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(unknown_diameters, "run_showing", run)
     return made
 
 
@@ -72,7 +72,22 @@ def test_what_cannot_be_estimated_is_refused(change, message, commands):
 
 
 def test_an_unclear_estimate_ends_the_run_with_its_reason(monkeypatch):
-    lines = "Traceback\nerror: particle_diameter_angstrom: auto is not clear, two sizes; measure a particle"
-    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 1, "", lines))
+    line = "particle_diameter_angstrom: auto is not clear, two sizes; measure a particle"
+    monkeypatch.setattr(unknown_diameters, "run_showing", lambda command: line)
     with pytest.raises(UserError, match=r"config, datasets/mine/particle_diameter_angstrom: auto is not clear, two"):
+        with_diameters({"datasets": {"mine": ENTRY}})
+
+
+@pytest.mark.parametrize(("code", "reason"), [(0, None), (1, "two sizes")])
+def test_the_progress_of_an_estimate_is_shown(code, reason, caplog):
+    script = f"import sys; print('looked at 1', 'error: two sizes', sep=chr(10), file=sys.stderr); sys.exit({code})"
+    assert run_showing([sys.executable, "-c", script]) == reason
+    assert caplog.messages == ["looked at 1", "error: two sizes"][: 2 - code]
+
+
+@pytest.mark.slow
+def test_an_estimate_from_unreadable_files_says_so(monkeypatch):
+    # as `script_path` does for a run of the workflow in any folder
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    with pytest.raises(UserError, match=r"datasets/mine/particle_diameter_angstrom: no micrograph can be read; m2"):
         with_diameters({"datasets": {"mine": ENTRY}})
