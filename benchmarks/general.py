@@ -22,6 +22,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from general_diameters import SETS_TO_ESTIMATE, diameter_rows
 from general_entries import Entry, Network, candidates, digest_of, network_source, program_entries, with_picks
 from general_masks import junk_scores
 from general_pictures import draw_sheet
@@ -50,7 +51,10 @@ TITLES = {
     "proteins-half-snr": "12 simulated proteins, half of that SNR",
     "micassess": "MicAssess, nine micrographs without particles",
 }
-PARTS = ("empiar-10017", "empiar-10146", "proteins", "proteins-half-snr", "micassess", "masks", "speed", "pictures")
+PARTS = (
+    *("empiar-10017", "empiar-10146", "proteins", "proteins-half-snr", "micassess"),
+    *("masks", "diameters", "speed", "pictures"),
+)
 REPEATS = 7
 
 
@@ -138,6 +142,16 @@ def write_rows(path: Path, new: pd.DataFrame) -> None:
     write_atomically(path, new.to_csv(sep="\t", index=False, float_format="%.5g"))
 
 
+def measure_diameters(networks: Sequence[Network], folder: Path) -> None:
+    """Estimate the diameters of all sets; the table is written after every estimate."""
+    rows = []
+    for network in networks:
+        for row in diameter_rows(network, (SETS[name](folder) for name in SETS_TO_ESTIMATE)):
+            print(f"diameters: {row}", flush=True)
+            rows.append(row)
+            write_rows(folder / "scores/diameters.tsv", pd.DataFrame(rows))
+
+
 def measure_speed(networks: Sequence[Network], folder: Path) -> None:
     """Seconds of the stages for a micrograph of 4096² on two cores, start-up and reading excluded."""
     from crisp_core import pipeline
@@ -215,6 +229,10 @@ def report(folder: Path, networks: Sequence[Network]) -> str:
     if masks.exists():
         table = pd.read_csv(masks, sep="\t")
         sections.append("### Classes of pixels\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
+    diameters = folder / "scores/diameters.tsv"
+    if diameters.exists():
+        table = pd.read_csv(diameters, sep="\t").drop(columns="source")
+        sections.append("### Diameter not given\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
     return "\n\n".join([goals, *sections]) + "\n"
 
 
@@ -257,6 +275,8 @@ def main() -> None:
         if networks and part == "masks":
             table = junk_scores(networks, SETS["empiar-10017"](given.folder), given.folder)
             write_atomically(given.folder / "scores/masks.tsv", table.to_csv(sep="\t", index=False))
+        if networks and part == "diameters":
+            measure_diameters(networks, given.folder)
         if networks and part == "speed":
             measure_speed(networks, given.folder)
         if networks and part == "pictures":
