@@ -2,10 +2,11 @@ import glob
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.paths import check_patterns, exact_paths, matching_files, with_home
+from crisp_core.paths import check_patterns, exact_paths, matching_files, some_of, with_home
 
 NAMES = [
     "day1/a.mrc",
@@ -134,3 +135,12 @@ def test_two_spellings_of_a_path_are_one_file(folder):
         "./day1/b.mrc",
         "day2/../day1/b.png",
     ]
+
+
+@pytest.mark.parametrize(("n", "most"), [(0, 10), (1, 10), (10, 10), (19, 10), (25, 10), (3000, 10)])
+def test_some_of_many_paths_are_spread_over_all(n, most):
+    paths = [str(i) for i in range(n)]
+    chosen = some_of(paths, most)
+    assert len(chosen) == min(n, most) and chosen[:1] == paths[:1]
+    gaps = np.diff([*map(int, chosen), n]) if n else []
+    assert all(n // most <= gap <= -(-n // most) for gap in gaps)
