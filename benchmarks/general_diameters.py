@@ -13,7 +13,7 @@ from crisp_core.picking.scales import MOST_MICROGRAPHS, estimate_diameter
 
 # Longest extent in Å where it is not the diameter that scores the picks.
 EXTENTS = {"empiar-10017": 181.0}
-SETS_TO_ESTIMATE = ("empiar-10017", "empiar-10146", "proteins", "proteins-half-snr", "micassess")
+SETS_TO_ESTIMATE = ("empiar-10017", "empiar-10146", "proteins", "proteins-half-snr", "validation-proteins", "micassess")
 
 
 def diameter_rows(network: Network, tests: Iterable[TestSet]) -> Iterator[dict[str, Any]]:

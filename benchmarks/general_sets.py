@@ -200,8 +200,13 @@ def proteins_half(folder: Path) -> TestSet:
     return stored(folder / "data/proteins-half-snr", lambda: simulate_proteins(SNR_10146 / 2))
 
 
-def simulate_proteins(snr: float) -> Iterator[Simulated]:
-    """Micrographs of examples/realistic.yaml with each protein of zoo-test instead of apoferritin.
+def validation_proteins(folder: Path) -> TestSet:
+    """Proteins of zoo-validation in the realistic preset, at its signal-to-noise ratio."""
+    return stored(folder / "data/validation-proteins", lambda: simulate_proteins(SNR_10146, "zoo-validation"))
+
+
+def simulate_proteins(snr: float, zoo: str = "zoo-test") -> Iterator[Simulated]:
+    """Micrographs of examples/realistic.yaml with each protein of a zoo instead of apoferritin.
 
     A protein is as wide in pixels as apoferritin there: the pixel size, the distances and the lengths of the scenery
     grow with its longest extent. Defocus, optics and the resolution of the model stay as they are in Å.
@@ -210,11 +215,13 @@ def simulate_proteins(snr: float) -> Iterator[Simulated]:
     ----------
     snr : float
         var(clean) / var(noise) over the micrograph, at its pixel size: see docs/simulation.md.
+    zoo : str
+        Dataset of examples/general.yaml.
     """
     preset = example("realistic.yaml")
     extent_px = preset["particle_diameter_angstrom"] / preset["pixel_size"]
     table = read_volume_table(DATA / "models/models.tsv")
-    for volume in example("general.yaml", "zoo-test")["simulation"]["volume"]:
+    for volume in example("general.yaml", zoo)["simulation"]["volume"]:
         name = Path(volume).name.partition(".")[0]
         built = protein_density(name, extent_px, preset, membrane=bool(membrane_names(table, [name])))
         for i in range(N_PER_PROTEIN):
@@ -276,5 +283,6 @@ SETS: dict[str, Callable[[Path], TestSet]] = {
     "empiar-10146": empiar_10146,
     "proteins": proteins,
     "proteins-half-snr": proteins_half,
+    "validation-proteins": validation_proteins,
     "micassess": micassess,
 }

@@ -19,13 +19,17 @@ DIAMETERS_ANGSTROM = tuple(round(70 * 1.25**i, 1) for i in range(11))
 LEAST_CONFIDENCE = 0.35
 # Another peak is a rival if its confidence is at least this share of the best one's.
 RIVAL_SHARE = 0.85
+# Neighbours fit as well as the best scale if their confidence is at least this share of its own; so many may.
+EQUAL_SHARE = 0.9
+MOST_EQUAL = 3
 # Accepted size of the outlines, in estimated diameters; docs/sizes.md has measured ones.
-SIZE_RATIOS = (0.6, 1.3)
+SIZE_RATIOS = (0.6, 1.1)
 # Widest 95 % interval, as a share of the estimate.
-WIDEST_INTERVAL = 0.4
+WIDEST_INTERVAL = 0.5
 RESAMPLINGS = 200
-# Standard error of the place of the peak, as a share of the step between two scales.
-STEP_ERROR = 0.25
+# Standard error of the place of the peak, as a share of the step between two scales; the intervals then hold the
+# longest extents of all validation proteins (docs/sizes.md).
+STEP_ERROR = 0.4
 
 
 class Looks(NamedTuple):
@@ -138,7 +142,7 @@ def confidences(counts: Looks) -> np.ndarray:
 
 
 def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
-    """Index of the most confident scale; refuse one without confidence, and another peak of equal height.
+    """Index of the most confident scale; refuse one without confidence, another peak of equal height, and a flat peak.
 
     Parameters
     ----------
@@ -155,6 +159,11 @@ def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
     rivals = [i for i in peaks if i != best and confidence[i] >= RIVAL_SHARE * confidence[best]]
     if rivals:
         raise unclear(f"{assumed_angstrom[best]:.0f} and {assumed_angstrom[rivals[0]]:.0f} Å fit equally well")
+    # scales before and after the best one that fit as well, without a gap
+    unequal = np.flatnonzero(confidence < EQUAL_SHARE * confidence[best])
+    first, end = max([-1, *unequal[unequal < best]]) + 1, min([len(confidence), *unequal[unequal > best]])
+    if end - first > MOST_EQUAL:
+        raise unclear(f"all from {assumed_angstrom[first]:.0f} to {assumed_angstrom[end - 1]:.0f} Å fit equally well")
     return best
 
 

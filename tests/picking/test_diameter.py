@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.picking.diameter import choose_diameter, confidences, count_looks, found_again
+from crisp_core.picking.diameter import check_peak, choose_diameter, confidences, count_looks, found_again
 from crisp_core.picking.sizes import AT_EDGE, DIAMETER, LONG_AXIS, SHORT_AXIS, SOLIDITY
 
 ASSUMED = tuple(70 * 1.25**i for i in range(9))
@@ -58,6 +58,23 @@ def test_an_unclear_diameter_is_refused():
         choose_diameter(small | large)
     with pytest.raises(UserError, match=r"the picks at .* Å are .* Å wide"):
         choose_diameter({assumed: rows.assign(**{LONG_AXIS: 400.0}) for assumed, rows in looks(150).items()})
+
+
+@pytest.mark.parametrize("flat", [2, 3, 4, 6])
+def test_a_flat_peak_is_refused(flat):
+    # an antibody fits as a whole, and each of its lobes fits
+    confidence = np.array([0.3, *np.linspace(0.8, 0.73, flat), 0.4])
+    assumed = np.array(ASSUMED[: len(confidence)])
+    if flat <= 3:
+        assert check_peak(assumed, confidence) == 1
+    else:
+        with pytest.raises(UserError, match=f"all from 88 to {assumed[flat]:.0f} Å fit equally well"):
+            check_peak(assumed, confidence)
+
+
+def test_outlines_larger_than_the_estimate_are_refused():
+    with pytest.raises(UserError, match="Å are 180 Å wide"):
+        choose_diameter({assumed: rows.assign(**{LONG_AXIS: 180.0}) for assumed, rows in looks(150).items()})
 
 
 def test_confidence_counts_picks_of_the_same_place():
