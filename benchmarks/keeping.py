@@ -25,7 +25,7 @@ from general_masks import class_counts, ratios
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.learning_curve import CROPS_PER_STEP, DATASETS, TRAININGS  # noqa: E402
+from benchmarks.learning_curve import CROPS_PER_STEP, DATASETS, TRAININGS, crops_of  # noqa: E402
 from crisp_core.classes import file_label  # noqa: E402
 from crisp_core.formats.arrays import read_array  # noqa: E402
 from crisp_core.segmentation.crops import LabelledMicrograph  # noqa: E402
@@ -93,7 +93,7 @@ def control_row(folder: Path, labelled: int, seed: int) -> dict[str, Any]:
     parts = {part: [LabelledMicrograph(name, str(images), str(labels)) for name in names[part]] for part in names}
     epochs, _ = TRAININGS["general"]
     steps = curve_rows(folder).query("labelled == @labelled and seed == @seed")["steps"].item()
-    crops = max(2, round(steps * CROPS_PER_STEP / epochs / labelled))
+    crops = crops_of(steps, epochs, labelled)
     given = TrainingSettings(epochs=epochs, crops_per_micrograph=crops, crops_per_step=CROPS_PER_STEP)
     network, classes, settings = begin(NetworkSettings(encoder_weights=None), given, network_file("general"))
     options: dict[str, Any] = {"settings": settings, "prediction": PredictionSettings(), "classes": classes}

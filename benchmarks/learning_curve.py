@@ -126,8 +126,8 @@ def experiment_entry(part: Part, steps: int, learning_rate: float | None, genera
         return {"network": general, "centers": {key: centers[key] for key in ("finder", "threshold")}}
     if part.start == "topaz":
         return {"picker": TOPAZ, "seed": part.seed}
-    epochs, share = TRAININGS[part.start]
-    crops = max(2, round(share * steps * CROPS_PER_STEP / epochs / part.labelled))
+    epochs, _ = TRAININGS[part.start]
+    crops = crops_of(steps_of(part, steps), epochs, part.labelled)
     network: dict[str, Any] = {"encoder_weights": None}
     if part.start == "general-two-classes":
         network["classes"] = ["background", "particle"]
@@ -136,6 +136,11 @@ def experiment_entry(part: Part, steps: int, learning_rate: float | None, genera
     if learning_rate:
         training["learning_rate"] = learning_rate
     return {"seed": part.seed, "network": network, "training": training}
+
+
+def crops_of(steps: int, epochs: int, labelled: int) -> int:
+    """Crops of each labelled micrograph in an epoch, for so many steps in all epochs."""
+    return max(2, round(steps * CROPS_PER_STEP / epochs / labelled))
 
 
 def make(part: Part, given: argparse.Namespace) -> dict[str, Any]:
@@ -219,7 +224,8 @@ def draw(rows: pd.DataFrame, path: Path) -> None:
                 continue
             color, dashes = line_style(i)
             mean = own.groupby("labelled")["f1"].mean()
-            axes.plot(mean.index, mean, color=color, linestyle=dashes, label=f"{start}, {labels}")
+            name = start if labels == LABELS[0] else f"{start}, {labels}"
+            axes.plot(mean.index, mean, color=color, linestyle=dashes, label=name)
             axes.plot(own["labelled"], own["f1"], "o", color=color, markersize=4)
         axes.set(title=dataset, xlabel="labelled training micrographs", ylabel="F1, test micrographs")
         axes.legend(frameon=False)

@@ -159,11 +159,10 @@ def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
     rivals = [i for i in peaks if i != best and confidence[i] >= RIVAL_SHARE * confidence[best]]
     if rivals:
         raise unclear(f"{assumed_angstrom[best]:.0f} and {assumed_angstrom[rivals[0]]:.0f} Å fit equally well")
-    # scales before and after the best one that fit as well, without a gap
-    unequal = np.flatnonzero(confidence < EQUAL_SHARE * confidence[best])
-    first, end = max([-1, *unequal[unequal < best]]) + 1, min([len(confidence), *unequal[unequal > best]])
-    if end - first > MOST_EQUAL:
-        raise unclear(f"all from {assumed_angstrom[first]:.0f} to {assumed_angstrom[end - 1]:.0f} Å fit equally well")
+    runs, _ = scipy.ndimage.label(confidence >= EQUAL_SHARE * confidence[best])
+    equal = assumed_angstrom[runs == runs[best]]
+    if len(equal) > MOST_EQUAL:
+        raise unclear(f"all from {equal[0]:.0f} to {equal[-1]:.0f} Å fit equally well")
     return best
 
 
