@@ -17,8 +17,10 @@ from crisp_core.picking.sizes import LEAST_PICKS, estimate_size
 # Assumed diameters in Å, each 1.25 times the one before.
 DIAMETERS_ANGSTROM = tuple(round(70 * 1.25**i, 1) for i in range(11))
 LEAST_CONFIDENCE = 0.35
-# Another peak is a rival if its confidence is at least this share of the best one's.
+# Another peak is a rival if its confidence is at least this share of the best one's, and the dip between both is deeper
+# than this share of it: the confidence of one particle is uneven too.
 RIVAL_SHARE = 0.85
+RIVAL_DIP = 0.05
 # Neighbours fit as well as the best scale if their confidence is at least this share of its own; so many may.
 EQUAL_SHARE = 0.9
 MOST_EQUAL = 3
@@ -142,7 +144,7 @@ def confidences(counts: Looks) -> np.ndarray:
 
 
 def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
-    """Index of the most confident scale; refuse one without confidence, another peak of equal height, and a flat peak.
+    """Index of the most confident scale; refuse one without confidence, a second one of equal height, and a flat peak.
 
     Parameters
     ----------
@@ -154,12 +156,13 @@ def check_peak(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> int:
     if len(confidence) < 3 or confidence.max() < LEAST_CONFIDENCE:
         raise unclear("at no scale does the network find enough particles with confidence")
     best = int(confidence.argmax())
-    padded = np.pad(confidence, 1)
-    peaks = np.flatnonzero((confidence > padded[:-2]) & (confidence > padded[2:]))
-    rivals = [i for i in peaks if i != best and confidence[i] >= RIVAL_SHARE * confidence[best]]
-    if rivals:
-        raise unclear(f"{assumed_angstrom[best]:.0f} and {assumed_angstrom[rivals[0]]:.0f} Å fit equally well")
-    runs, _ = scipy.ndimage.label(confidence >= EQUAL_SHARE * confidence[best])
+    relative = confidence / confidence[best]
+    dips = [relative[i] - relative[min(i, best) : max(i, best) + 1].min() for i in range(len(relative))]
+    rivals = np.flatnonzero((relative >= RIVAL_SHARE) & (np.array(dips) > RIVAL_DIP))
+    if len(rivals):
+        rival = rivals[relative[rivals].argmax()]
+        raise unclear(f"{assumed_angstrom[best]:.0f} and {assumed_angstrom[rival]:.0f} Å fit equally well")
+    runs, _ = scipy.ndimage.label(relative >= EQUAL_SHARE)
     equal = assumed_angstrom[runs == runs[best]]
     if len(equal) > MOST_EQUAL:
         raise unclear(f"all from {equal[0]:.0f} to {equal[-1]:.0f} Å fit equally well")

@@ -72,6 +72,17 @@ def test_a_flat_peak_is_refused(flat):
             check_peak(assumed, confidence)
 
 
+@pytest.mark.parametrize(("dip", "refused"), [(0.0, False), (0.04, False), (0.06, True), (0.5, True)])
+def test_a_second_peak_is_a_rival_only_behind_a_dip(dip, refused):
+    confidence = 0.9 * np.array([0.3, 0.88, 0.88 - dip, 1.0, 0.5])
+    assumed = np.array(ASSUMED[: len(confidence)])
+    if refused:
+        with pytest.raises(UserError, match=f"{assumed[3]:.0f} and {assumed[1]:.0f} Å fit equally well"):
+            check_peak(assumed, confidence)
+    else:
+        assert check_peak(assumed, confidence) == 3
+
+
 def test_outlines_larger_than_the_estimate_are_refused():
     with pytest.raises(UserError, match="Å are 180 Å wide"):
         choose_diameter({assumed: rows.assign(**{LONG_AXIS: 180.0}) for assumed, rows in looks(150).items()})
