@@ -231,7 +231,8 @@ def report(folder: Path, networks: Sequence[Network]) -> str:
         sections.append("### Classes of pixels\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
     diameters = folder / "scores/diameters.tsv"
     if diameters.exists():
-        table = pd.read_csv(diameters, sep="\t").drop(columns="source")
+        table = pd.read_csv(diameters, sep="\t")
+        table = table[table["source"].isin([network.digest for network in networks])].drop(columns="source")
         sections.append("### Diameter not given\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
     return "\n\n".join([goals, *sections]) + "\n"
 
@@ -239,6 +240,8 @@ def report(folder: Path, networks: Sequence[Network]) -> str:
 def groups_section(title: str, table: pd.DataFrame, entries: Sequence[Entry], name: str) -> str:
     """Table with a row per protein or kind of micrograph and a column per entry."""
     value = "picks_per_micrograph" if name == "micassess" else "f1"
+    # the file also keeps the rows of networks that were run before, some with the same name
+    table = table[table["source"].isin([entry.source.name for entry in entries])]
     names = [entry.name for entry in entries if entry.source.name in set(table["source"])]
     wide = table.pivot_table(index=["group", "diameter_angstrom"], columns="entry", values=value, sort=False)
     rows = wide[[name for name in names if name in wide]].reset_index().to_dict("records")
