@@ -212,17 +212,17 @@ def report(folder: Path, networks: Sequence[Network]) -> str:
     """All tables that exist, as Markdown: of these networks, and of all other programs that were run."""
     own = [Entry(network.name, network_source(network, folder), None) for network in networks]
     entries = [*own, *program_entries()]
+    sources = [entry.source.name for entry in entries]
     sections, order = [], {entry.name: i for i, entry in enumerate(entries)}
     for name, title in TITLES.items():
         path = folder / "scores" / f"{name}.tsv"
         if path.exists() and name != "micassess":
-            table = pd.read_csv(path, sep="\t")
-            table = table[table["source"].isin([entry.source.name for entry in entries])]
+            table = rows_of(path, sources)
             sections.append(set_section(title, table.sort_values("entry", key=lambda each: each.map(order))))
     for name, title in TITLES.items():
         path = folder / "scores" / f"{name}-groups.tsv"
         if path.exists() and name.startswith(("proteins", "micassess")):
-            sections.append(groups_section(title, pd.read_csv(path, sep="\t"), entries, name))
+            sections.append(groups_section(title, rows_of(path, sources), entries, name))
     more = [speed_row(folder)] if (folder / "scores/speed.tsv").exists() else []
     goals = goals_table(measures(folder, entries), more)
     masks = folder / "scores/masks.tsv"
@@ -231,17 +231,20 @@ def report(folder: Path, networks: Sequence[Network]) -> str:
         sections.append("### Classes of pixels\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
     diameters = folder / "scores/diameters.tsv"
     if diameters.exists():
-        table = pd.read_csv(diameters, sep="\t")
-        table = table[table["source"].isin([network.digest for network in networks])].drop(columns="source")
+        table = rows_of(diameters, [network.digest for network in networks]).drop(columns="source")
         sections.append("### Diameter not given\n\n" + markdown(table.to_dict("records"), {c: c for c in table}))
     return "\n\n".join([goals, *sections]) + "\n"
+
+
+def rows_of(path: Path, sources: Sequence[str]) -> pd.DataFrame:
+    """Rows of some sources; a file also keeps those of networks that were run before, some with the same name."""
+    table = pd.read_csv(path, sep="\t")
+    return table[table["source"].isin(sources)]
 
 
 def groups_section(title: str, table: pd.DataFrame, entries: Sequence[Entry], name: str) -> str:
     """Table with a row per protein or kind of micrograph and a column per entry."""
     value = "picks_per_micrograph" if name == "micassess" else "f1"
-    # the file also keeps the rows of networks that were run before, some with the same name
-    table = table[table["source"].isin([entry.source.name for entry in entries])]
     names = [entry.name for entry in entries if entry.source.name in set(table["source"])]
     wide = table.pivot_table(index=["group", "diameter_angstrom"], columns="entry", values=value, sort=False)
     rows = wide[[name for name in names if name in wide]].reset_index().to_dict("records")
