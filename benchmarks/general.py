@@ -34,12 +34,15 @@ from general_tables import (
     group_rows,
     markdown,
     row_of,
+    scores,
     set_section,
     write_atomically,
 )
 
+from crisp_core.evaluation.scores import pool_scores
 from crisp_core.formats.images import read_micrograph
-from crisp_core.picking.finders import DEFAULT
+from crisp_core.picking.finders import DEFAULT, chosen_finder
+from crisp_core.picking.search import pick_settings
 from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, network_file, shipped_centers
 
 VALIDATION = "validation"
@@ -53,7 +56,7 @@ TITLES = {
 }
 PARTS = (
     *("empiar-10017", "empiar-10146", "proteins", "proteins-half-snr", "micassess"),
-    *("masks", "diameters", "speed", "pictures"),
+    *("centers", "masks", "diameters", "speed", "pictures"),
 )
 REPEATS = 7
 
@@ -102,6 +105,19 @@ def threshold_of(entry: Entry, folder: Path) -> float:
         chosen = chosen_threshold(test, candidates(entry.source, test, folder))
         write_atomically(path, json.dumps({"entry": entry.name, **chosen}))
     return float(json.loads(path.read_text())["threshold"])
+
+
+def write_centers(networks: Sequence[Network], folder: Path) -> None:
+    """Write the threshold and the calibration of every network on the validation proteins: `centers-<digest>.yaml`.
+
+    `python -m crisp_core.segmentation.shipped add` installs them with the network.
+    """
+    test = SETS[VALIDATION](folder)
+    for network in networks:
+        scored = scores(test, candidates(network_source(network, folder), test, folder))
+        chosen = pick_settings(chosen_finder(network.finder), pool_scores(list(scored.values())))
+        write_atomically(folder / f"centers-{network.digest}.yaml", yaml.safe_dump(chosen, sort_keys=False))
+        print(f"centers: {network.name}: threshold {chosen['threshold']:.3f}", flush=True)
 
 
 def score_set(name: str, entries: Sequence[Entry], folder: Path) -> None:
@@ -278,6 +294,8 @@ def main() -> None:
             score_set(part, entries, given.folder)
         if part == "empiar-10017":
             score_published(entries, given.folder)
+        if part == "centers":
+            write_centers(networks, given.folder)
         if networks and part == "masks":
             table = junk_scores(networks, SETS["empiar-10017"](given.folder), given.folder)
             write_atomically(given.folder / "scores/masks.tsv", table.to_csv(sep="\t", index=False))

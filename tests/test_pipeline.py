@@ -30,7 +30,7 @@ def test_a_missing_network_is_named():
         (np.full((64, 64), np.nan), 7.0, 180, "image: holds NaN"),
         (np.zeros((64, 64)), 0.0, 180, "pixel_size: 0.0 is not a positive number"),
         (np.zeros((64, 64)), 7.0, -180, "diameter_angstrom: -180 is not a positive number"),
-        (np.zeros((64, 64)), 20.0, 180, "a particle is 9 px wide, the network was trained on 25 px; .* at most 18 Å"),
+        (np.zeros((64, 64)), 20.0, 180, "a particle is 9 px wide, the network expects 25 px; .* at most 18 Å"),
     ],
 )
 def test_an_image_that_does_not_fit_is_refused(image, pixel_size, diameter, message):

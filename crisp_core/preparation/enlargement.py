@@ -1,8 +1,8 @@
 """Pixel size at which a network sees micrographs that are coarser than it wants them; without heavy libraries."""
 
-# Å/px of an image relative to the working pixel size at most: of a particle 25 px wide, 10 px must be in the image.
+# Å/px of an image relative to the working pixel size at most: of a particle 27.5 px wide, 11 px must be in the image.
 MOST_ENLARGED = 2.5
-# Largest relative difference between the sizes of a particle in training and in use; docs/networks.md.
+# Largest relative difference between the widths of a particle that a network expects and is given; docs/networks.md.
 SIZE_TOLERANCE = 0.1
 
 

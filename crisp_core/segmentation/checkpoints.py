@@ -27,7 +27,8 @@ class NetworkInput(NamedTuple):
     Attributes
     ----------
     diameter_px : float
-        Longest extent of the particle, in working pixels.
+        Longest extent of the particle, in working pixels. That of the training, or another one that suits the network
+        better (`NetworkFacts.trained_diameter_px`).
     normalization : str
         Method, as the section preparation names it.
     highpass_px : float
@@ -55,6 +56,8 @@ class NetworkFacts(NamedTuple):
         Versions of the libraries on which its results depend.
     start : dict or None
         Network from which its training started, with the SHA-256 of its file; None for random weights.
+    trained_diameter_px : float or None
+        Longest extent of the particle in training, in working pixels, if it differs from the input's `diameter_px`.
     """
 
     classes: list[str]
@@ -63,6 +66,7 @@ class NetworkFacts(NamedTuple):
     crf: dict[str, Any] | None = None
     versions: Mapping[str, str] = MappingProxyType({})
     start: dict[str, str] | None = None
+    trained_diameter_px: float | None = None
 
 
 def network_input(preparation: PreparationSettings, diameter_angstrom: float) -> NetworkInput:
@@ -91,10 +95,10 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
     diameter_angstrom : float
         Diameter of the particle to predict, in Å.
     """
-    if not _alike(trained.diameter_px, given.diameter_px):
+    if not are_alike(trained.diameter_px, given.diameter_px):
         cure = diameter_angstrom / trained.diameter_px
         return (
-            f"the network was trained on particles {trained.diameter_px:.3g} px wide, here they are "
+            f"the network expects particles {trained.diameter_px:.3g} px wide, here they are "
             f"{given.diameter_px:.3g} px; set preparation/working_pixel_size to {cure:.3g}"
         )
     if trained.normalization != given.normalization:
@@ -102,7 +106,7 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
             f"the network was trained with normalization {trained.normalization}, here it is {given.normalization}; "
             f"set preparation/normalization to {trained.normalization}"
         )
-    if not _alike(trained.highpass_px, given.highpass_px):
+    if not are_alike(trained.highpass_px, given.highpass_px):
         cure = trained.highpass_px * diameter_angstrom / given.diameter_px
         return (
             f"the network was trained with a high-pass of {trained.highpass_px:.3g} px, here it is "
@@ -134,7 +138,8 @@ def check_input(trained: NetworkInput, given: NetworkInput, *, path: str | Path,
         raise UserError(f"{path}: {difference}, or train again")
 
 
-def _alike(a: float, b: float) -> bool:
+def are_alike(a: float, b: float) -> bool:
+    """Whether two lengths differ by at most `SIZE_TOLERANCE` of the larger one."""
     return abs(a - b) <= SIZE_TOLERANCE * max(a, b)
 
 

@@ -1,4 +1,4 @@
-"""Micrographs as a network saw those it was trained on."""
+"""Micrographs as a network expects them."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from crisp_core.segmentation.checkpoints import NetworkInput
 def prepared_for(
     seen: NetworkInput, image: np.ndarray, pixel_size: float, diameter_angstrom: float, margin_angstrom: float = 0.0
 ) -> Prepared:
-    """Prepare an image (h, w) as a network saw those it was trained on.
+    """Prepare an image (h, w) as a network expects it.
 
     Parameters
     ----------
     seen : NetworkInput
-        Preparation of the images on which the network was trained.
+        Preparation of the images that the network expects.
     image : (h, w) array
         Grey values of one micrograph.
     pixel_size : float
@@ -34,7 +34,7 @@ def prepared_for(
     wanted = diameter_angstrom / seen.diameter_px
     if too_coarse(pixel_size, wanted):
         raise UserError(
-            f"image: a particle is {diameter_angstrom / pixel_size:.3g} px wide, the network was trained on "
+            f"image: a particle is {diameter_angstrom / pixel_size:.3g} px wide, the network expects "
             f"{seen.diameter_px:.3g} px; give an image of at most {MOST_ENLARGED * wanted:.3g} Å/px"
         )
     working = seen_pixel_size(pixel_size, wanted)

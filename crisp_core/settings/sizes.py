@@ -2,8 +2,8 @@
 
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
-from crisp_core.preparation.enlargement import MOST_ENLARGED, SIZE_TOLERANCE, seen_pixel_size, too_coarse
-from crisp_core.segmentation.checkpoints import NetworkInput, network_input, read_facts
+from crisp_core.preparation.enlargement import MOST_ENLARGED, seen_pixel_size, too_coarse
+from crisp_core.segmentation.checkpoints import NetworkInput, are_alike, network_input, read_facts
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
@@ -39,7 +39,7 @@ def working_pixel_size(name: str, settings: Config) -> float:
     sizes = pixels_per_diameter(name, settings)
     users = list(sizes)
     for user in users[1:]:
-        if abs(sizes[user] - sizes[users[0]]) > SIZE_TOLERANCE * sizes[user]:
+        if not are_alike(sizes[user], sizes[users[0]]):
             raise UserError(
                 f"config, datasets/{name}: {users[0]} sees its particle {sizes[users[0]]:.3g} px wide and {user} "
                 f"{sizes[user]:.3g} px; make an entry with `extend: {name}` for one of them"

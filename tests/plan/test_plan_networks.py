@@ -93,7 +93,7 @@ def test_a_file_decides_the_working_pixel_size(folder):
 @pytest.mark.parametrize(
     ("preparation", "message"),
     [
-        ({"working_pixel_size": 8.0}, "trained on particles 25 px wide, here they are 18.8 px; .*_pixel_size to 6"),
+        ({"working_pixel_size": 8.0}, "expects particles 25 px wide, here they are 18.8 px; .*_pixel_size to 6"),
         ({"normalization": "robust"}, "set preparation/normalization to gaussian_mixture"),
         ({"highpass_angstrom": 500}, "high-pass of 0 px, here it is 83.3 px; set preparation/highpass_angstrom to 0"),
     ],
@@ -194,7 +194,7 @@ def test_trained_follows_runs_of_this_plan_and_folders_of_others(folder):
     assert networks.predictor(asked, "mine", "older") == str(folder / "shared/crf.pt")
     write_checkpoint(folder / "old/crf.pt", diameter_px=40.0)
     assert networks.predictor(asked, "mine", "older") == str(folder / "old/crf.pt")
-    with pytest.raises(UserError, match="mine/older: the network was trained on particles 40 px wide"):
+    with pytest.raises(UserError, match="mine/older: the network expects particles 40 px wide"):
         checks.check_reused_network(asked, "mine", "older")
 
 
@@ -266,7 +266,7 @@ def test_a_reused_run_counts_as_the_network_that_it_names():
         networks={"one": {"datasets": ["mine"]}},
         experiments={"named": {"network": "one"}, "again": {"trained": "results/near/named"}},
     )
-    with pytest.raises(UserError, match="far/again: the network was trained on particles 25 px wide"):
+    with pytest.raises(UserError, match="far/again: the network expects particles 25 px wide"):
         checks.check_reused_network(asked, "far", "again")
 
 

@@ -64,7 +64,7 @@ def test_two_particles_of_other_size_look_alike_at_their_own_pixel_sizes():
 def test_a_difference_names_its_cure(change, message):
     given = network_input(PreparationSettings(**PREPARATION | change), 175)
     assert message in input_difference(SEEN, given, diameter_angstrom=175)
-    with pytest.raises(UserError, match=r"^mine\.pt: the network was trained "):
+    with pytest.raises(UserError, match=r"^mine\.pt: the network (was trained|expects) "):
         check_input(SEEN, given, path="mine.pt", diameter_angstrom=175)
 
 

@@ -9,7 +9,7 @@ from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, read
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, save_network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import sha256
-from crisp_core.segmentation.shipped.installing import LARGE, add_network, stored
+from crisp_core.segmentation.shipped.installing import LARGE, add_network, facts_at_width, stored
 
 CENTERS = {"network": "../x.pt", "finder": {"name": "nms"}, "threshold": 0.4, "calibration": {"score": [0.1]}}
 
@@ -40,6 +40,15 @@ def test_a_network_is_installed_with_its_threshold_and_digest(trained):
     assert entry == {"sha256": sha256(done.path)} | {
         key: CENTERS[key] for key in ("finder", "threshold", "calibration")
     }
+
+
+def test_a_network_at_another_width_keeps_that_of_its_training(trained):
+    settings = {"centers": trained / "centers.yaml", "folder": trained}
+    wider = add_network(trained / "network.pt", name="wider", pixels_per_diameter=27.5, **settings).path
+    before, facts = read_facts(trained / "network.pt"), read_facts(wider)
+    assert facts.input.diameter_px == 27.5 and facts.trained_diameter_px == 25
+    assert facts_at_width(facts, None) == facts
+    assert facts_at_width(facts, 25.0) == before == facts_at_width(before, None)
 
 
 def test_only_large_arrays_are_stored_in_half_precision():

@@ -40,9 +40,11 @@ def test_a_shipped_network_loads_with_its_threshold(name):
     check_digest(name)
 
 
-def test_the_general_network_sees_particles_25_px_wide():
+def test_the_general_network_sees_particles_27_5_px_wide():
     facts = read_facts(shipped_network(DEFAULT_NETWORK))
-    assert facts.input.diameter_px == pytest.approx(25)
+    assert facts.input.diameter_px == 27.5
+    # the estimate of an unknown diameter looks at the width of the training
+    assert facts.trained_diameter_px == pytest.approx(25)
     assert facts.classes == ["background", "particle", "contaminant", "carbon"]
 
 
@@ -59,7 +61,7 @@ def test_another_name_is_refused():
 def test_an_experiment_takes_the_shipped_network_by_name():
     found = plan(experiments={"unet": {"network": "general"}})
     assert checkpoint(found, "mine", "unet") == str(shipped_network("general"))
-    assert found.dataset("mine").preparation.working_pixel_size == MINE["particle_diameter_angstrom"] / 25
+    assert found.dataset("mine").preparation.working_pixel_size == round(MINE["particle_diameter_angstrom"] / 27.5, 2)
 
 
 def test_an_entry_of_networks_comes_before_the_shipped_network():

@@ -31,7 +31,7 @@ def test_micrographs_and_diameter_are_a_whole_config(folder):
     assert settings.run == ["micrographs/general"]
     dataset, experiment = settings.datasets["micrographs"], settings.experiments["general"]
     assert (dataset.pixel_size, dataset.particle_diameter_angstrom) == (1.5, 150)
-    assert dataset.preparation.working_pixel_size == 6
+    assert dataset.preparation.working_pixel_size == 5.45
     assert experiment.network == "general" and not experiment.particles.extract
 
 

@@ -26,8 +26,8 @@ def centers(monkeypatch):
 def test_without_coordinates_and_network_the_shipped_one_is_used():
     found = plan((("bare", "a", 0, 0),), run=["bare/quick"], experiments={"quick": {}})
     assert found.experiment("quick").network == "general"
-    # 300 Å / 25 px
-    assert found.dataset("bare").preparation.working_pixel_size == 12
+    # 300 Å / 27.5 px
+    assert found.dataset("bare").preparation.working_pixel_size == 10.91
     assert centers_file(found, dataset="bare", experiment="quick") == "results/bare/quick/centers-given.yaml"
     assert shipped_record(found, dataset="bare", experiment="quick") == {
         "shipped": {"name": "general", "sha256": sha256(shipped_network("general"))}
@@ -37,7 +37,7 @@ def test_without_coordinates_and_network_the_shipped_one_is_used():
     assert given["threshold"] == expected["threshold"] and given["finder"] == expected["finder"]
 
 
-@pytest.mark.parametrize(("pixel_size", "working"), [(2.0, 12.0), (13.0, 13.0), (20.0, 12.0)])
+@pytest.mark.parametrize(("pixel_size", "working"), [(2.0, 10.91), (12.0, 12.0), (20.0, 10.91)])
 def test_coarse_micrographs_are_enlarged_for_the_shipped_network(pixel_size, working):
     dataset = {"micrographs": "bare/*.mrc", "pixel_size": pixel_size, "particle_diameter_angstrom": 300}
     found = config(run=["bare/quick"], experiments={"quick": {}}, datasets={"bare": dataset})
@@ -46,7 +46,7 @@ def test_coarse_micrographs_are_enlarged_for_the_shipped_network(pixel_size, wor
 
 def test_micrographs_that_are_too_coarse_for_the_shipped_network_are_refused():
     dataset = {"micrographs": "bare/*.mrc", "pixel_size": 20.0, "particle_diameter_angstrom": 150}
-    with pytest.raises(UserError, match=r"datasets/bare: a particle is 7.5 px wide, .* 25 px wide; .* at most 15 Å/px"):
+    with pytest.raises(UserError, match=r"datasets/bare: a particle is 7.5 px wide, .* 27.5 px wide; .* at most 13.6"):
         config(run=["bare/quick"], experiments={"quick": {}}, datasets={"bare": dataset})
 
 

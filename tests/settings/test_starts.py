@@ -156,7 +156,7 @@ def test_classes_of_the_start_need_no_labels():
         ),
         (
             {"training": {"start": "start.pt"}, "network": {"pixels_per_diameter": 40}},
-            "trained on particles 25 px wide, here they are 40 px; set preparation/working_pixel_size to 6 in datasets",
+            "expects particles 25 px wide, here they are 40 px; set preparation/working_pixel_size to 6 in datasets",
         ),
     ],
 )

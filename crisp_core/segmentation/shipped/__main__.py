@@ -16,10 +16,17 @@ def main() -> None:
     add.add_argument("network", type=Path, help="checkpoint of a training (.pt)")
     add.add_argument("--name", required=True, help="name by which an experiment names it")
     add.add_argument("--centers", type=Path, required=True, help="centers.yaml of its run on the validation proteins")
+    add.add_argument("--pixels-per-diameter", type=float, help="width of a particle in px, if not that of the training")
     add.add_argument("--images", type=Path, nargs="*", default=[], help="batch files on which to check half precision")
     given = parser.parse_args()
     try:
-        done = add_network(given.network, name=given.name, centers=given.centers, images=given.images)
+        done = add_network(
+            given.network,
+            name=given.name,
+            centers=given.centers,
+            pixels_per_diameter=given.pixels_per_diameter,
+            images=given.images,
+        )
     except UserError as error:
         sys.exit(f"error: {error}")
     kept = "within" if done.is_half else "more than"

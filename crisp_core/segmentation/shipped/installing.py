@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError, opening
-from crisp_core.segmentation.checkpoints import read_facts, write_facts
+from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, write_facts
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import load_network
 from crisp_core.segmentation.shipped import FOLDER, sha256
@@ -42,7 +42,13 @@ class Installed(NamedTuple):
 
 
 def add_network(
-    network: Path, *, name: str, centers: Path, images: Sequence[Path] = (), folder: Path = FOLDER
+    network: Path,
+    *,
+    name: str,
+    centers: Path,
+    pixels_per_diameter: float | None = None,
+    images: Sequence[Path] = (),
+    folder: Path = FOLDER,
 ) -> Installed:
     """Write a trained network, its finder, threshold and digest into the folder of those that come with CRISP.
 
@@ -54,6 +60,8 @@ def add_network(
         Name by which an experiment names the network.
     centers : Path
         centers.yaml of a run with this network on the validation proteins.
+    pixels_per_diameter : float, optional
+        Width (px) at which the network sees a particle from now on; by default that of its training.
     images : sequence of Path
         Batch files of prepared micrographs, on which maps in half and in single precision are compared; without any,
         images of discs in noise.
@@ -62,11 +70,12 @@ def add_network(
     """
     settings = read_centers(centers)
     target = folder / f"{name}.pt"
-    write_network(network, target, half=True)
+    facts = facts_at_width(read_facts(network), pixels_per_diameter)
+    write_network(network, target, facts, half=True)
     difference = largest_difference(network, target, prepared_images(images))
     is_half = difference <= TOLERANCE
     if not is_half:
-        write_network(network, target, half=False)
+        write_network(network, target, facts, half=False)
     load_network(target)
     entry = {"sha256": sha256(target), **settings}
     target.with_suffix(".yaml").write_text(yaml.safe_dump(entry, sort_keys=False))
@@ -82,18 +91,28 @@ def read_centers(path: Path) -> dict[str, object]:
     return {key: value for key, value in contents.items() if key not in ("network", "shipped", "sha256", "placeholder")}
 
 
-def write_network(source: Path, target: Path, *, half: bool) -> None:
-    """Write a checkpoint again with its facts; `half` stores its large arrays as float16.
+def facts_at_width(facts: NetworkFacts, pixels_per_diameter: float | None) -> NetworkFacts:
+    """Facts of a network that expects particles of another width (px) than in its training; None keeps the width."""
+    trained = facts.trained_diameter_px or facts.input.diameter_px
+    wanted = pixels_per_diameter or facts.input.diameter_px
+    return facts._replace(
+        input=facts.input._replace(diameter_px=wanted), trained_diameter_px=None if wanted == trained else trained
+    )
+
+
+def write_network(source: Path, target: Path, facts: NetworkFacts, *, half: bool) -> None:
+    """Write the weights of a checkpoint again, with facts; `half` stores its large arrays as float16.
 
     Parameters
     ----------
     source, target : Path
         Checkpoint to read, and the one to write.
+    facts : NetworkFacts
+        Facts to write.
     half : bool
         Whether to store arrays of more than `LARGE` numbers, the deep layers', in half precision. The many small
         arrays have a third of the numbers and make most of the difference.
     """
-    facts = read_facts(source)
     state = torch.load(source, map_location="cpu", weights_only=True)
     torch.save({key: stored(weights, half=half) for key, weights in state.items()}, target)
     write_facts(target, facts)
