@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from general_entries import Network, digest_of, fine_enough
+from general_entries import Network, digest_of
 from general_sets import DATA, MICASSESS_DIAMETER_ANGSTROM, MICASSESS_PIXEL_SIZE
 
 from crisp_core.classes import PARTICLE
@@ -18,7 +18,6 @@ from crisp_core.evaluation.curation import BAD, add_verdicts, measure_micrograph
 from crisp_core.evaluation.settings import CurationSettings
 from crisp_core.formats.arrays import Grid
 from crisp_core.formats.images import read_micrograph
-from crisp_core.geometry import rescaled_xy
 from crisp_core.pipeline import pick_micrograph
 from crisp_core.segmentation.networks import load_network
 from crisp_core.segmentation.shipped import network_file, shipped_centers
@@ -35,20 +34,18 @@ KINDS = {
 def measured(path: Path, network: Network) -> dict[str, object]:
     """Measures of one micrograph, as rule measure_micrographs has them."""
     image = read_micrograph(path, pixel_size=MICASSESS_PIXEL_SIZE).image
-    enlarged, pixel_size = fine_enough(image, MICASSESS_PIXEL_SIZE, MICASSESS_DIAMETER_ANGSTROM, network)
     found = pick_micrograph(
-        enlarged,
-        pixel_size,
+        image,
+        MICASSESS_PIXEL_SIZE,
         network.trained,
         diameter_angstrom=MICASSESS_DIAMETER_ANGSTROM,
         threshold=network.threshold,
         finder=network.finder,
     )
-    xy = rescaled_xy(found.picks[["x", "y"]].to_numpy(), enlarged.shape, image.shape)
     label = PARTICLE * (found.probability >= 0.5) if found.classes is None else found.classes
     measures = measure_micrograph(
         *(found.prepared.image, found.prepared.valid, label),
-        found.picks.assign(x=xy[:, 0], y=xy[:, 1]),
+        found.picks,
         classes=network.trained.facts.classes,
         grid=Grid(found.probability.shape, found.prepared.pixel_size, image.shape),
         diameter_angstrom=MICASSESS_DIAMETER_ANGSTROM,
