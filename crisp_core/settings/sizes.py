@@ -68,13 +68,14 @@ def enlarged(dataset: str, settings: Config) -> bool:
 def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
     """Width (px) at which each network that is used on a dataset sees its particle, by its place in the config.
 
-    An experiment with `trained` counts for nothing here: its folder's network is checked when the plan is made.
+    Networks that are trained on it come first, so that their width does not depend on others. An experiment with `trained` counts for nothing here: its folder's network is checked when the plan is made.
     """
     sizes = {}
     for name, entry in settings.networks.items():
         if dataset in entry.datasets:
             sizes[f"networks/{name}"] = entry.network.pixels_per_diameter
-    for name, experiment in experiments_on(dataset, settings).items():
+    experiments = experiments_on(dataset, settings)
+    for name, experiment in sorted(experiments.items(), key=lambda entry: isinstance(entry[1].network, str)):
         if experiment.picker is None and experiment.trained is None:
             sizes[f"experiments/{name}"] = network_size(experiment.network, settings)
     return sizes

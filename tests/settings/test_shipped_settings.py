@@ -44,6 +44,13 @@ def test_coarse_micrographs_are_enlarged_for_the_shipped_network(pixel_size, wor
     assert found.datasets["bare"].preparation.working_pixel_size == working
 
 
+@pytest.mark.parametrize("run", [["mine/unet", "mine/general"], ["mine/general", "mine/unet"]])
+def test_a_network_of_its_own_decides_the_width_where_the_shipped_one_picks_too(run):
+    found = config(run=run, experiments={"unet": {}, "general": {"network": "general"}})
+    diameter = found.datasets["mine"].particle_diameter_angstrom
+    assert found.datasets["mine"].preparation.working_pixel_size == diameter / 25
+
+
 def test_micrographs_that_are_too_coarse_for_the_shipped_network_are_refused():
     dataset = {"micrographs": "bare/*.mrc", "pixel_size": 20.0, "particle_diameter_angstrom": 150}
     with pytest.raises(UserError, match=r"datasets/bare: a particle is 7.5 px wide, .* 27.5 px wide; .* at most 13.6"):
