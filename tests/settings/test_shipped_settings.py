@@ -6,7 +6,7 @@ from crisp_core.errors import UserError
 from crisp_core.picking.settings import CenterSettings
 from crisp_core.plan.networks import centers_file
 from crisp_core.plan.shipped import centers_to_set, shipped_network_of, shipped_record
-from crisp_core.segmentation.shipped import read_shipped_centers, sha256, shipped_network
+from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, read_shipped_centers, sha256, shipped_network
 from crisp_core.settings import shipped
 from crisp_core.settings.shipped import given_centers, lowest_score
 from tests.plan.configs import config, plan
@@ -88,6 +88,13 @@ def test_the_config_comes_before_the_shipped_centers(centers):
     # the calibration is of the other finder
     assert given_centers(CenterSettings(finder="nms"), "general") == {"finder": "nms", "threshold": 0.42}
     assert given_centers(CenterSettings(), None) == {"finder": "search", "threshold": None}
+
+
+@pytest.mark.parametrize("name", SHIPPED_NETWORKS)
+def test_every_shipped_network_gives_a_threshold_by_expected_precision(name):
+    own = given_centers(CenterSettings(), name)["threshold"]
+    strict = given_centers(CenterSettings(target_precision=0.9), name)["threshold"]
+    assert own < strict < 1
 
 
 def test_a_threshold_by_expected_precision_needs_no_labels(centers):
