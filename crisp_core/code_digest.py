@@ -4,7 +4,9 @@ import ast
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 
 def code_digest(script: Path, *, package: Path, chosen: Collection[Path] = (), among: Collection[Path] = ()) -> str:
@@ -33,8 +35,8 @@ def code_digest(script: Path, *, package: Path, chosen: Collection[Path] = (), a
     while todo:
         path = todo.pop()
         done.add(path)
-        todo += imported_files(path, package) - done - others
-    return _digest(file_meaning(path).encode() for path in sorted(done - {script}))
+        todo += _imported_files(path, package) - done - others
+    return _digest(_parsed(path).meaning for path in sorted(done - {script}))
 
 
 def files_digest(paths: Iterable[Path]) -> str:
@@ -43,13 +45,29 @@ def files_digest(paths: Iterable[Path]) -> str:
 
 
 def _digest(contents: Iterable[bytes]) -> str:
-    return hashlib.sha256(b"".join(contents)).hexdigest()[:12]
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()[:12]
 
 
+class _Parsed(NamedTuple):
+    meaning: bytes
+    imports: frozenset[str]
+
+
+# every start of the workflow reads some 300 files, so each is parsed once; within a run they do not change
 @cache
-def file_meaning(path: Path) -> str:
-    """Syntax tree of a Python file as text, without comments, docstrings and positions."""
-    return _as_text(ast.parse(path.read_bytes()))
+def _parsed(path: Path) -> _Parsed:
+    """Syntax tree of a Python file as UTF-8 text, without comments, docstrings and positions, and what it imports."""
+    tree = ast.parse(path.read_bytes())
+    return _Parsed(_as_text(tree).encode(), frozenset(_imported_modules(tree)))
+
+
+def clear_cache() -> None:
+    """Forget all files that were read."""
+    for function in (_parsed, _imported_files, _files_by_module):
+        function.cache_clear()
 
 
 def _as_text(node: object) -> str:
@@ -58,10 +76,11 @@ def _as_text(node: object) -> str:
     Empty fields are left out: a newer Python adds some, such as `type_params` in 3.12.
     """
     if isinstance(node, list):
-        return f"[{','.join(_as_text(item) for item in node if not _is_text_alone(item))}]"
+        return f"[{','.join([_as_text(item) for item in node if not _is_text_alone(item)])}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = (f"{name}={_as_text(value)}" for name, value in ast.iter_fields(node) if value not in (None, []))
+    values = [(name, getattr(node, name, None)) for name in node._fields]
+    fields = [f"{name}={_as_text(value)}" for name, value in values if value is not None and value != []]
     return f"{type(node).__name__}({','.join(fields)})"
 
 
@@ -71,17 +90,21 @@ def _is_text_alone(node: object) -> bool:
 
 
 @cache
-def imported_files(path: Path, package: Path) -> frozenset[Path]:
-    """Files of a package that a Python file imports itself."""
-    imported = _imported_modules(ast.parse(path.read_bytes()))
-    modules = (module for module in imported if module.partition(".")[0] == package.name)
-    files = {file for module in modules for file in _module_files(module, package.parent)}
-    return frozenset(file for file in files if file.is_file())
+def _imported_files(path: Path, package: Path) -> frozenset[Path]:
+    """Files of a package that Python may run where a file imports its modules, with the `__init__.py` around them."""
+    files = _files_by_module(package)
+    names = {name for module in _parsed(path).imports for name in accumulate(module.split("."), "{}.{}".format)}
+    return frozenset(files[name] for name in names & files.keys())
 
 
-def _imported_modules(tree: ast.AST) -> Iterator[str]:
+def _imported_modules(tree: ast.Module) -> Iterator[str]:
     """Names of all modules that a parsed file may import, `from a import b` as a and as a.b."""
-    for node in ast.walk(tree):
+    # only statements import, and only these parts of a statement hold others
+    todo: list[ast.AST] = [tree]
+    while todo:
+        node = todo.pop()
+        for part in ("body", "orelse", "finalbody", "handlers", "cases"):
+            todo += getattr(node, part, ())
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -89,14 +112,12 @@ def _imported_modules(tree: ast.AST) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _module_files(module: str, root: Path) -> Iterator[Path]:
-    """Files that Python may run to import a module: its own and the `__init__.py` of the packages around it.
+@cache
+def _files_by_module(package: Path) -> dict[str, Path]:
+    """Files of a package by the names of their modules; `__init__.py` has that of its folder.
 
-    The outermost package's is left out: it holds the version and the list of public names, which compute nothing.
+    The outermost `__init__.py` is left out: it holds the version and the list of public names, which compute nothing.
     """
-    path = root / Path(*module.split("."))
-    yield path.with_suffix(".py")
-    for package in (path, *path.parents):
-        if len(package.relative_to(root).parts) < 2:
-            return
-        yield package / "__init__.py"
+    files = {file.relative_to(package.parent).with_suffix("").parts: file for file in package.rglob("*.py")}
+    named = {".".join(parts[:-1] if parts[-1] == "__init__" else parts): file for parts, file in files.items()}
+    return {name: file for name, file in named.items() if name != package.name}

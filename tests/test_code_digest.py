@@ -1,6 +1,6 @@
 import pytest
 
-from crisp_core.code_digest import code_digest, file_meaning
+from crisp_core.code_digest import clear_cache, code_digest
 
 FILES = {
     "scripts/main.py": "import os\nfrom core.a import one\nfrom core.part import d\n",
@@ -32,7 +32,7 @@ def changed_by(project, name, text):
     before = code_digest(script, package=project / "core")
     (project / name).write_text(text)
     # within a run the files do not change
-    file_meaning.cache_clear()
+    clear_cache()
     return code_digest(script, package=project / "core") != before
 
 
@@ -90,7 +90,7 @@ def test_of_a_registry_the_chosen_module_alone_counts(project):
     script, among = project / "scripts/main.py", [project / f"core/{name}.py" for name in "ac"]
 
     def digests():
-        file_meaning.cache_clear()
+        clear_cache()
         return [code_digest(script, package=project / "core", chosen=[path], among=among) for path in among]
 
     of_a, of_c = digests()

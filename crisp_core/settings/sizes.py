@@ -68,7 +68,8 @@ def enlarged(dataset: str, settings: Config) -> bool:
 def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
     """Width (px) at which each network that is used on a dataset sees its particle, by its place in the config.
 
-    Networks that are trained on it come first, so that their width does not depend on others. An experiment with `trained` counts for nothing here: its folder's network is checked when the plan is made.
+    Networks that are trained on it come first, so that their width does not depend on others. An experiment with
+    `trained` counts for nothing here: its folder's network is checked when the plan is made.
     """
     sizes = {}
     for name, entry in settings.networks.items():
