@@ -62,6 +62,8 @@ def pick_micrograph(
 ) -> PickedMicrograph:
     """Pick the particles of one micrograph; the workflow's rules do the same, file by file.
 
+    In the workflow, a dataset may have another working pixel size than the network expects (docs/networks.md).
+
     Parameters
     ----------
     image : (h, w) array
@@ -71,7 +73,7 @@ def pick_micrograph(
     network : TrainedNetwork, str or Path
         Loaded by `networks.load_network`, or the path of its checkpoint.
     diameter_angstrom : float
-        Longest extent of the particle, in Å. The image is brought to the size at which the network saw its particles.
+        Longest extent of the particle, in Å. The image is brought to the pixel size that the network expects.
     threshold : float
         Lowest score of a pick, 0 to 1.
     finder : str, mapping or Finder

@@ -21,7 +21,7 @@ from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.search import find_centers
 from crisp_core.picking.shapes import with_shapes
 from crisp_core.preparation.enlargement import too_coarse
-from crisp_core.segmentation.checkpoints import NetworkInput
+from crisp_core.segmentation.checkpoints import training_input
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import TrainedNetwork, load_network
 from crisp_core.segmentation.preparing import prepared_for
@@ -88,14 +88,8 @@ def fits(micrograph: Micrograph, trained: TrainedNetwork, diameter_angstrom: flo
         Assumed particle diameter, in Å.
     """
     diameter_px = angstrom_to_px(diameter_angstrom, micrograph.pixel_size)
-    wanted = diameter_angstrom / training_input(trained).diameter_px
+    wanted = diameter_angstrom / training_input(trained.facts).diameter_px
     return not too_coarse(micrograph.pixel_size, wanted) and min(micrograph.image.shape) >= LEAST_ACROSS * diameter_px
-
-
-def training_input(trained: TrainedNetwork) -> NetworkInput:
-    """Input with particles as wide as in training: there a network is most confident (docs/sizes.md)."""
-    seen, width = trained.facts.input, trained.facts.trained_diameter_px
-    return seen if width is None else seen._replace(diameter_px=width)
 
 
 def look(
@@ -121,7 +115,8 @@ def look(
     DataFrame
         x_angstrom, y_angstrom (from the middle of the micrograph), score, and the columns of `sizes.SHAPE_COLUMNS`.
     """
-    facts, seen, pixel_size = trained.facts, training_input(trained), micrograph.pixel_size
+    # at the width of its training a network is most confident (docs/sizes.md)
+    facts, seen, pixel_size = trained.facts, training_input(trained.facts), micrograph.pixel_size
     side = round(LOOK_PX * diameter_angstrom / seen.diameter_px / pixel_size)
     image = micrograph.image[middle_window(micrograph.image.shape, (side, side))]
     prepared = prepared_for(seen, image, pixel_size, diameter_angstrom)

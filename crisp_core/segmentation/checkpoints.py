@@ -81,6 +81,12 @@ def network_input(preparation: PreparationSettings, diameter_angstrom: float) ->
     )
 
 
+def training_input(facts: NetworkFacts) -> NetworkInput:
+    """Input of a network with particles as wide as in its training."""
+    width = facts.trained_diameter_px
+    return facts.input if width is None else facts.input._replace(diameter_px=width)
+
+
 def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_angstrom: float) -> str | None:
     """First difference that makes a network useless for a dataset, with its cure; None if there is no such difference.
 
@@ -89,7 +95,7 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
     Parameters
     ----------
     trained : NetworkInput
-        Diameter and high-pass in px, and normalization, of the images in training.
+        Diameter and high-pass in px, and normalization, of the images that the network expects.
     given : NetworkInput
         The same properties of the images to predict.
     diameter_angstrom : float
@@ -116,12 +122,12 @@ def input_difference(trained: NetworkInput, given: NetworkInput, *, diameter_ang
 
 
 def check_input(trained: NetworkInput, given: NetworkInput, *, path: str | Path, diameter_angstrom: float) -> None:
-    """Refuse a network for images that look different from those it was trained on.
+    """Refuse a network for images that look different from those it expects.
 
     Parameters
     ----------
     trained : NetworkInput
-        Diameter and high-pass in px, and normalization, of the images in training.
+        Diameter and high-pass in px, and normalization, of the images that the network expects.
     given : NetworkInput
         The same properties of the images to predict.
     path : str or Path

@@ -54,7 +54,9 @@ def working_pixel_size(name: str, settings: Config) -> float:
             f"config, datasets/{name}: a particle is {width:.3g} px wide, the network sees it {size:.3g} px wide; "
             f"give micrographs of at most {MOST_ENLARGED * wanted:.3g} Å/px"
         )
-    return seen_pixel_size(dataset.pixel_size, wanted)
+    seen = seen_pixel_size(dataset.pixel_size, wanted)
+    width = angstrom_to_px(dataset.particle_diameter_angstrom, seen)
+    return seen if all(are_alike(width, other) for other in sizes.values()) else wanted
 
 
 def enlarged(dataset: str, settings: Config) -> bool:
@@ -68,18 +70,21 @@ def enlarged(dataset: str, settings: Config) -> bool:
 def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
     """Width (px) at which each network that is used on a dataset sees its particle, by its place in the config.
 
-    Networks that are trained on it come first, so that their width does not depend on others. An experiment with
-    `trained` counts for nothing here: its folder's network is checked when the plan is made.
+    The first decides, whatever the order of `run`: a network that is trained on the dataset from random weights, so
+    that its width does not depend on others; then one that is named, so that a network that starts from it leaves its
+    picks as they are; of several, the smallest. An experiment with `trained` counts for nothing here: its folder's
+    network is checked when the plan is made.
     """
     sizes = {}
     for name, entry in settings.networks.items():
         if dataset in entry.datasets:
             sizes[f"networks/{name}"] = entry.network.pixels_per_diameter
-    experiments = experiments_on(dataset, settings)
-    for name, experiment in sorted(experiments.items(), key=lambda entry: isinstance(entry[1].network, str)):
+    found = []
+    for name, experiment in experiments_on(dataset, settings).items():
         if experiment.picker is None and experiment.trained is None:
-            sizes[f"experiments/{name}"] = network_size(experiment.network, settings)
-    return sizes
+            rank = 1 if isinstance(experiment.network, str) else 2 * (experiment.training.start != "random")
+            found.append((rank, network_size(experiment.network, settings), f"experiments/{name}"))
+    return sizes | {name: size for _, size, name in sorted(found)}
 
 
 def experiments_on(dataset: str, settings: Config) -> dict[str, ExperimentSettings]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from crisp_core.errors import UserError
-from crisp_core.segmentation.checkpoints import NetworkFacts, input_difference, read_facts
+from crisp_core.segmentation.checkpoints import NetworkFacts, input_difference, read_facts, training_input
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS, is_placeholder, network_file
 from crisp_core.segmentation.starts import network_classes, weights_difference
@@ -92,7 +92,7 @@ def start_difference(
     for name in datasets:
         dataset = settings.datasets[name]
         diameter = dataset.particle_diameter_angstrom
-        if difference := input_difference(start.input, dataset_input(dataset), diameter_angstrom=diameter):
+        if difference := input_difference(training_input(start), dataset_input(dataset), diameter_angstrom=diameter):
             return f"{difference} in datasets/{name}"
     return None
 

@@ -5,9 +5,7 @@ import pytest
 
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
-from crisp_core.picking.scales import main, readable, training_input
-from crisp_core.segmentation.networks import load_network
-from crisp_core.segmentation.shipped import network_file
+from crisp_core.picking.scales import main, readable
 
 
 def test_broken_micrographs_are_left_out_and_told(tmp_path, capsys):
@@ -24,14 +22,6 @@ def test_broken_micrographs_are_left_out_and_told(tmp_path, capsys):
     assert paths[0] in lines[0] and paths[2] in lines[2]
     with pytest.raises(UserError, match=r"no micrograph can be read; .*empty"):
         list(readable(paths[::2], None))
-
-
-def test_the_scales_are_those_of_the_training():
-    network = load_network(network_file("general"))
-    trained = network.facts.trained_diameter_px
-    assert trained == 25 and training_input(network) == network.facts.input._replace(diameter_px=trained)
-    same = network._replace(facts=network.facts._replace(trained_diameter_px=None))
-    assert training_input(same) == network.facts.input
 
 
 def test_the_command_reads_patterns(tmp_path):

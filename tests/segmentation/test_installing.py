@@ -5,7 +5,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, read_facts
+from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, read_facts, training_input
 from crisp_core.segmentation.networks import TrainedNetwork, build_network, load_network, save_network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import sha256
@@ -46,7 +46,7 @@ def test_a_network_at_another_width_keeps_that_of_its_training(trained):
     settings = {"centers": trained / "centers.yaml", "folder": trained}
     wider = add_network(trained / "network.pt", name="wider", pixels_per_diameter=27.5, **settings).path
     before, facts = read_facts(trained / "network.pt"), read_facts(wider)
-    assert facts.input.diameter_px == 27.5 and facts.trained_diameter_px == 25
+    assert facts.input.diameter_px == 27.5 and training_input(facts) == before.input
     assert facts_at_width(facts, None) == facts
     assert facts_at_width(facts, 25.0) == before == facts_at_width(before, None)
 

@@ -9,7 +9,7 @@ from crisp_core.plan.shipped import centers_to_set, shipped_network_of, shipped_
 from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, read_shipped_centers, sha256, shipped_network
 from crisp_core.settings import shipped
 from crisp_core.settings.shipped import given_centers, lowest_score
-from tests.plan.configs import config, plan
+from tests.plan.configs import MINE, config, plan
 
 SHIPPED = {"finder": {"name": "morphology"}, "threshold": 0.42}
 CALIBRATION = {"score": [0.2, 0.6], "precision": [0.5, 0.9]}
@@ -44,11 +44,22 @@ def test_coarse_micrographs_are_enlarged_for_the_shipped_network(pixel_size, wor
     assert found.datasets["bare"].preparation.working_pixel_size == working
 
 
+@pytest.mark.parametrize(("start", "width"), [("random", 25), ("general", 27.5)])
 @pytest.mark.parametrize("run", [["mine/unet", "mine/general"], ["mine/general", "mine/unet"]])
-def test_a_network_of_its_own_decides_the_width_where_the_shipped_one_picks_too(run):
-    found = config(run=run, experiments={"unet": {}, "general": {"network": "general"}})
-    diameter = found.datasets["mine"].particle_diameter_angstrom
-    assert found.datasets["mine"].preparation.working_pixel_size == diameter / 25
+def test_who_decides_the_width_does_not_depend_on_the_order_of_the_runs(run, start, width):
+    # a network that learns from corrections leaves the picks of its start as they are
+    found = config(run=run, experiments={"unet": {"training": {"start": start}}, "general": {"network": "general"}})
+    dataset = found.datasets["mine"]
+    assert dataset.preparation.working_pixel_size == round(dataset.particle_diameter_angstrom / width, 2)
+
+
+@pytest.mark.parametrize("width", [24.9, 24.0, 22.6, 22.0])
+def test_coarse_micrographs_fit_all_networks_of_a_dataset(width):
+    dataset = MINE | {"pixel_size": MINE["particle_diameter_angstrom"] / width}
+    experiments = {"unet": {}, "general": {"network": "general"}}
+    found = config(run=["mine/unet", "mine/general"], experiments=experiments, datasets={"mine": dataset})
+    seen = found.datasets["mine"].particle_diameter_angstrom / found.datasets["mine"].preparation.working_pixel_size
+    assert seen == pytest.approx(24.9 if width == 24.9 else 25)
 
 
 def test_micrographs_that_are_too_coarse_for_the_shipped_network_are_refused():

@@ -166,6 +166,13 @@ def test_a_start_that_does_not_fit_is_refused(experiment, message):
         config(**experiment)
 
 
+def test_a_start_has_the_width_of_its_training():
+    # 25 px in training, 27.5 px in use
+    config(network={"pixels_per_diameter": 23}, training={"start": "general"})
+    with pytest.raises(UserError, match="expects particles 25 px wide, here they are 30 px"):
+        config(network={"pixels_per_diameter": 30}, training={"start": "general"})
+
+
 def test_a_network_of_several_datasets_starts_from_the_shipped_one_where_all_are_files():
     datasets = {"mine": FILES, "other": FILES, "drawn": SIMULATED}
     settings = check_settings(

@@ -43,7 +43,7 @@ def test_short_training_on_real_micrographs_finds_most_particles(shared_data, tm
     folder = copy_workflow(tmp_path / "crisp")
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared/data").symlink_to(shared_data)
-    short = {"start": "general", "epochs": 2, "crops_per_micrograph": 50}
+    short = {"epochs": 4, "crops_per_micrograph": 60, "crop_px": 128}
     change = write_config(
         folder / "short.yaml",
         {"experiments": {"discs": {"training": short, "prediction": {"turns": False}}}},
