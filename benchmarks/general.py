@@ -294,7 +294,7 @@ def main() -> None:
             score_set(part, entries, given.folder)
         if part == "empiar-10017":
             score_published(entries, given.folder)
-        if part == "centers":
+        if networks and part == "centers":
             write_centers(networks, given.folder)
         if networks and part == "masks":
             table = junk_scores(networks, SETS["empiar-10017"](given.folder), given.folder)

@@ -54,17 +54,25 @@ def test_two_particles_of_other_size_look_alike_at_their_own_pixel_sizes():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "verb", "message"),
     [
-        ({"working_pixel_size": 10.0}, "25 px wide, here they are 17.5 px; set preparation/working_pixel_size to 7"),
-        ({"normalization": "gaussian_mixture"}, "set preparation/normalization to robust"),
-        ({"highpass_angstrom": 0}, "high-pass of 50 px, here it is 0 px; set preparation/highpass_angstrom to 350"),
+        (
+            {"working_pixel_size": 10.0},
+            "expects",
+            "25 px wide, here they are 17.5 px; set preparation/working_pixel_size to 7",
+        ),
+        ({"normalization": "gaussian_mixture"}, "was trained", "set preparation/normalization to robust"),
+        (
+            {"highpass_angstrom": 0},
+            "was trained",
+            "high-pass of 50 px, here it is 0 px; set preparation/highpass_angstrom to 350",
+        ),
     ],
 )
-def test_a_difference_names_its_cure(change, message):
+def test_a_difference_names_its_cure(change, verb, message):
     given = network_input(PreparationSettings(**PREPARATION | change), 175)
     assert message in input_difference(SEEN, given, diameter_angstrom=175)
-    with pytest.raises(UserError, match=r"^mine\.pt: the network (was trained|expects) "):
+    with pytest.raises(UserError, match=rf"^mine\.pt: the network {verb} "):
         check_input(SEEN, given, path="mine.pt", diameter_angstrom=175)
 
 

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError, opening
-from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, write_facts
+from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, training_input, write_facts
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import load_network
 from crisp_core.segmentation.shipped import FOLDER, sha256
@@ -93,7 +93,7 @@ def read_centers(path: Path) -> dict[str, object]:
 
 def facts_at_width(facts: NetworkFacts, pixels_per_diameter: float | None) -> NetworkFacts:
     """Facts of a network that expects particles of another width (px) than in its training; None keeps the width."""
-    trained = facts.trained_diameter_px or facts.input.diameter_px
+    trained = training_input(facts).diameter_px
     wanted = pixels_per_diameter or facts.input.diameter_px
     return facts._replace(
         input=facts.input._replace(diameter_px=wanted), trained_diameter_px=None if wanted == trained else trained
