@@ -70,6 +70,8 @@ class Simulated(NamedTuple):
     coordinates: pd.DataFrame
     pixel_size: float
     diameter_angstrom: float
+    # class of every pixel, where it is known
+    classes: np.ndarray | None = None
 
 
 def example(file: str, dataset: str | None = None) -> dict[str, Any]:
@@ -172,7 +174,8 @@ def simulate_zoo(dataset: str, folder: Path) -> Iterator[Simulated]:
             pixel_size=given["pixel_size"],
             voltage_kv=given["voltage_kv"],
         )
-        yield Simulated(name, made.drawn["volumes"], made.image, made.coordinates, given["pixel_size"], diameter)
+        facts = {"group": made.drawn["volumes"], "pixel_size": given["pixel_size"], "diameter_angstrom": diameter}
+        yield Simulated(name, image=made.image, coordinates=made.coordinates, classes=made.truth, **facts)
 
 
 def zoo_library(path: Path, simulation: Mapping[str, Any], extent_px: float) -> dict[str, LibraryVolume]:
