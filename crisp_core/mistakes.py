@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from crisp_core.sections import Section
+from crisp_core.sections import Section, descriptions
 
 # errors of `mistake`: their messages are complete
 OWN_KINDS = ("unknown_key", "mistake")
@@ -133,15 +133,16 @@ def alternatives(error: ErrorDetails) -> Iterator[str]:
         yield from error["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
 
 
-def description(keys: Sequence[str], section: type[Section]) -> str | None:
+def description(keys: Sequence[str], outermost: type[Section]) -> str | None:
     """First sentence of the description of the key at a place in a section; None if it has none."""
-    sections: list[type[Section]] = [section]
+    sections: list[type[Section]] = [outermost]
     found = None
     for key in keys:
         # the name of an entry, or the number of an item, belongs to no section
-        field = next((section.model_fields[key] for section in sections if key in section.model_fields), None)
-        if field is not None:
-            sections, found = [*sections_of(field.annotation)], field.description
+        section = next((section for section in sections if key in section.model_fields), None)
+        if section is not None:
+            found = descriptions(section).get(key)
+            sections = [*sections_of(section.model_fields[key].annotation)]
     return found and " ".join(found.partition("\n\n")[0].split()).rstrip(".").partition(". ")[0]
 
 

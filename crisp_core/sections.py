@@ -6,9 +6,14 @@ and on the page of the config. Below a heading "Examples" it has a YAML list of 
 docstrings, so that rewording one reruns no rule.
 """
 
+import ast
+import inspect
 import re
+import textwrap
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
@@ -29,9 +34,17 @@ from crisp_core.paths import with_home
 class Section(BaseModel):
     """Section of the config: no unknown keys, no conversion of text to numbers, no change after validation."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    # not use_attribute_docstrings, with which every process of a run would look for the texts (`descriptions`)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Schema with the descriptions of the keys."""
+        found = handler(schema)
+        properties = handler.resolve_ref_schema(found)["properties"]
+        for key, text in descriptions(cls).items():
+            properties[key]["description"] = text
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -76,11 +89,35 @@ class Entry(Section):
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Let editors require keys only of an entry that does not take them from elsewhere, such as another entry."""
-        found = handler.resolve_ref_schema(handler(schema))
+        found = handler.resolve_ref_schema(super().__get_pydantic_json_schema__(schema, handler))
         required = found.pop("required", None)
         if required:
             found["anyOf"] = [{"required": keys} for keys in (*([key] for key in cls.gives_required), required)]
         return found
+
+
+def descriptions(section: type[BaseModel]) -> dict[str, str]:
+    """Descriptions of the keys of a section: of `Field`, or else the text below the field."""
+    texts: dict[str, str] = {}
+    for model in reversed(section.__mro__):
+        texts |= _texts_below_fields(model)
+    own = {key: field.description for key, field in section.model_fields.items()}
+    return {key: found for key, text in own.items() if (found := text or texts.get(key))}
+
+
+@cache
+def _texts_below_fields(model: type) -> dict[str, str]:
+    """Texts below the fields in the source of a class; none where a program made the class."""
+    try:
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
+    except (OSError, TypeError):
+        return {}
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(getattr(definition, "body", ()))
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
+    }
 
 
 def mistake(message: str, *, kind: str = "mistake") -> PydanticCustomError:

@@ -11,6 +11,7 @@ from crisp_core.classes import REGISTRY
 from crisp_core.labels.thresholds import THRESHOLDS
 from crisp_core.pickers import PICKERS
 from crisp_core.picking.finders import FINDERS
+from crisp_core.sections import descriptions
 from crisp_core.segmentation.losses import LOSSES
 
 INTRODUCTION = """# Choices by name
@@ -71,9 +72,8 @@ def options(entry: object) -> str:
     if not (isinstance(entry, type) and issubclass(entry, BaseModel)):
         return ""
     fields = {name: field for name, field in entry.model_fields.items() if name not in ("name", "program")}
-    lines = [
-        f"`{name}: {default(field)}` {' '.join((field.description or '').split())}" for name, field in fields.items()
-    ]
+    texts = descriptions(entry)
+    lines = [f"`{name}: {default(field)}` {' '.join(texts.get(name, '').split())}" for name, field in fields.items()]
     grid: Mapping[str, Sequence[float]] = getattr(entry, "grid", {})
     lines += [f"search tries `{name}` {', '.join(map(shown, values))}" for name, values in grid.items()]
     return "<br>".join(line.replace("|", "\\|") for line in lines)

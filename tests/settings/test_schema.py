@@ -6,6 +6,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from crisp_core.mistakes import sections_of
+from crisp_core.sections import descriptions
 from crisp_core.settings.config import Config
 from crisp_core.settings.reference import all_sections, config_page
 from crisp_core.settings.schema import PATH, json_schema, schema_text
@@ -47,7 +48,7 @@ def test_every_key_says_what_it_means():
     for place, section in SECTIONS:
         assert section.__doc__, place
         for key, field in section.model_fields.items():
-            assert field.description or [*sections_of(field.annotation)], f"{place}/{key}"
+            assert descriptions(section).get(key) or [*sections_of(field.annotation)], f"{place}/{key}"
 
 
 def examples_of(schema, place=""):

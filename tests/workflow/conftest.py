@@ -1,11 +1,12 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.quick_python import quick_python
 
 ROOT = Path(__file__).parents[2]
 PARTS = ["Snakefile", "config.yaml", "rules", "workflow_scripts", "crisp_core", "envs", "profiles"]
@@ -37,10 +38,13 @@ TINY = {
 }
 
 
-def run_snakemake(*arguments, cwd, check=True):
-    """Run the workflow of `cwd` and return its output; a failure shows the end of it."""
+def run_snakemake(*arguments, cwd, check=True, python=None):
+    """Run the workflow of `cwd` and return its output; a failure shows the end of it.
+
+    `python` is the program that starts slowly, for tests of what processes cost: the memory of a quick one is not its.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments],
+        [python or quick_python(), "-m", "snakemake", *arguments],
         cwd=cwd,
         text=True,
         stdout=subprocess.PIPE,

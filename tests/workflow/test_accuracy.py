@@ -1,5 +1,7 @@
 """The chain at full size: the default run, and real micrographs with less training than the shipped example."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +30,7 @@ def test_the_default_run_shows_the_job_and_reaches_its_targets(tmp_path):
     folder = copy_workflow(tmp_path / "crisp")
     # half of the training, to save time
     short = write_config(folder / "short.yaml", {"experiments": {"unet": {"training": {"epochs": 4}}}})
-    run_snakemake("--cores", "8", "--configfile", "config.yaml", short, cwd=folder)
+    run_snakemake("--cores", "8", "--configfile", "config.yaml", short, cwd=folder, python=sys.executable)
     run = folder / "results/embedded/unet"
     assert pooled_test_row(run / "metrics/pixels.tsv")["f1"] >= 0.85
     # a report without an error would not show what an error looks like
@@ -49,7 +51,7 @@ def test_short_training_on_real_micrographs_finds_most_particles(shared_data, tm
         {"experiments": {"discs": {"training": short, "prediction": {"turns": False}}}},
     )
     example = ROOT / "examples/empiar-10017.yaml"
-    run_snakemake("--cores", "2", "--configfile", example, change, cwd=folder)
+    run_snakemake("--cores", "2", "--configfile", example, change, cwd=folder, python=sys.executable)
     row = pooled_test_row(folder / "results/empiar-10017/discs/metrics/picks.tsv")
     assert row["f1"] >= 0.82
     assert row["n_truth"] == 2511

@@ -1,0 +1,133 @@
+"""A Python for tests that starts quickly: a fork of a process that has imported the libraries of the workflow.
+
+Whole runs start many processes, and most of their time goes to imports. `quick_python()` gives a program that takes
+`-m MODULE ...` or `SCRIPT ...` as Python does; it sends them to a server, whose fork runs them. Modules of crisp_core
+are not imported beforehand, so that every copy of the workflow runs its own.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from functools import cache
+from pathlib import Path
+
+LIBRARIES = """
+    snakemake.cli snakemake_executor_plugin_slurm snakemake.report.html_reporter
+    numpy pandas scipy.fft scipy.ndimage scipy.optimize scipy.spatial scipy.stats h5py yaml pydantic PIL.Image
+    mrcfile starfile tifffile gemmi pooch torch timm segmentation_models_pytorch skimage.measure skimage.morphology
+    skimage.filters trackpy matplotlib.figure matplotlib.pyplot
+""".split()
+# numbers of threads are read when a library is imported; PyTorch's is set by every job
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+@cache
+def quick_python() -> str:
+    """Path of the program; the first call starts its server, which ends with this process."""
+    folder = Path(tempfile.mkdtemp(prefix="quick-"))
+    address, program = folder / "socket", folder / "python"
+    command = [sys.executable, __file__, "serve", str(address), str(program)]
+    server = subprocess.Popen(command, cwd=folder, env=os.environ | ONE_THREAD)
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{__file__}" ask "{address}" "$@"\n')
+    program.chmod(0o755)
+    while not address.exists():
+        if server.poll() is not None:
+            raise RuntimeError("the server of tests/quick_python.py ended")
+        time.sleep(0.05)
+    return str(program)
+
+
+def serve(address: str, program: str) -> None:
+    """Import the libraries, and fork for every request until the process that started the server ends."""
+    for name in LIBRARIES:
+        importlib.import_module(name)
+    # a collection in a fork would touch, and so copy, every page
+    gc.freeze()
+    parent = os.getppid()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{address}.part")
+        server.listen(64)
+        server.settimeout(1)
+        os.rename(f"{address}.part", address)
+        while os.getppid() == parent:
+            try:
+                connection, _ = server.accept()
+            except TimeoutError:
+                continue
+            if os.fork() == 0:
+                server.close()
+                answer(connection, program)
+            connection.close()
+
+
+def answer(connection: socket.socket, program: str) -> None:
+    """Run what a client asks for, in this process, and end it."""
+    connection.settimeout(None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    size, streams, *_ = socket.recv_fds(connection, 8, 3)
+    request = json.loads(connection.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.executable = program
+    # a client that is killed takes its process with it
+    threading.Thread(target=lambda: connection.recv(1) or os._exit(1), daemon=True).start()
+    status = status_of(request["arguments"])
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    connection.send(bytes([status]))
+    os._exit(status)
+
+
+def status_of(arguments: list[str]) -> int:
+    """Exit status of a module or script."""
+    try:
+        if arguments[0] == "-m":
+            sys.path[0], sys.argv = os.getcwd(), arguments[1:]
+            runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.path[0], sys.argv = str(Path(arguments[0]).parent), arguments
+            runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def ask(address: str, arguments: list[str]) -> int:
+    """Exit status of the process that the server forks for these arguments."""
+    request = {"arguments": arguments, "folder": os.getcwd(), "environment": dict(os.environ)}
+    message = json.dumps(request).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(address)
+        socket.send_fds(connection, [len(message).to_bytes(8, "big")], [0, 1, 2])
+        connection.sendall(message)
+        return (connection.recv(1) or b"\1")[0]
+
+
+if __name__ == "__main__":
+    task, *given = sys.argv[1:]
+    if task == "serve":
+        serve(*given)
+    else:
+        sys.exit(ask(given[0], given[1:]))
