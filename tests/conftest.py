@@ -4,7 +4,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from crisp_core.waiting import wait_asleep
 from tests.browser import chromium, opened  # noqa: F401 (fixtures)
+
+# before a numerical library loads: two workers share the cores
+wait_asleep(os.environ)
 
 # the same examples on every machine, however slow it is
 settings.register_profile("repeatable", deadline=None, derandomize=True)

@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import runpy
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,7 +19,6 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +36,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 def quick_python() -> str:
     """Path of the program; the first call starts its server, which ends with this process."""
     folder = Path(tempfile.mkdtemp(prefix="quick-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address, program = folder / "socket", folder / "python"
     command = [sys.executable, __file__, "serve", str(address), str(program)]
     server = subprocess.Popen(command, cwd=folder, env=os.environ | ONE_THREAD)
@@ -85,6 +86,7 @@ def answer(connection: socket.socket, program: str) -> None:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.executable = program
+    sys.path[1:1] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     # a client that is killed takes its process with it
     threading.Thread(target=lambda: connection.recv(1) or os._exit(1), daemon=True).start()
     status = status_of(request["arguments"])
@@ -109,7 +111,7 @@ def status_of(arguments: list[str]) -> int:
             print(end.code, file=sys.stderr)
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         return 1
     return 0
 

@@ -49,6 +49,9 @@ def test_a_network_at_another_width_keeps_that_of_its_training(trained):
     assert facts.input.diameter_px == 27.5 and training_input(facts) == before.input
     assert facts_at_width(facts, None) == facts
     assert facts_at_width(facts, 25.0) == before == facts_at_width(before, None)
+    for width in (0, -25, float("nan")):
+        with pytest.raises(UserError, match=r"--pixels-per-diameter: .* is not a width"):
+            facts_at_width(facts, width)
 
 
 def test_only_large_arrays_are_stored_in_half_precision():

@@ -93,6 +93,8 @@ def read_centers(path: Path) -> dict[str, object]:
 
 def facts_at_width(facts: NetworkFacts, pixels_per_diameter: float | None) -> NetworkFacts:
     """Facts of a network that expects particles of another width (px) than in its training; None keeps the width."""
+    if pixels_per_diameter is not None and not 0 < pixels_per_diameter < np.inf:
+        raise UserError(f"--pixels-per-diameter: {pixels_per_diameter:g} is not a width; give one above 0, such as 25")
     trained = training_input(facts).diameter_px
     wanted = pixels_per_diameter or facts.input.diameter_px
     return facts._replace(
