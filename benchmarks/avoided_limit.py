@@ -53,8 +53,8 @@ def main() -> None:
     counts: dict[float | None, list[PixelCounts]] = {limit: [] for limit in LIMITS}
     for limit, found in counts_by_limit(trained, given.folder):
         counts[limit].append(found)
-    table = pd.DataFrame([{"limit": limit, **ratios(found)} for limit, found in counts.items()])
-    table.to_csv(given.folder / "avoided_limit.tsv", sep="\t", index=False, float_format="%.5g", na_rep="most probable")
+    table = pd.DataFrame([{"limit": limit or "most probable", **ratios(found)} for limit, found in counts.items()])
+    table.to_csv(given.folder / "avoided_limit.tsv", sep="\t", index=False, float_format="%.5g")
     print(table.round(3).to_string(index=False))
 
 

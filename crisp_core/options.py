@@ -6,9 +6,12 @@ torch, scikit-image, trackpy and the like within functions, and plain `scipy`, w
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from crisp_core.errors import UserError
 from crisp_core.mistakes import one_line
@@ -35,10 +38,17 @@ def by_name(*entries: type[Entry], key: Literal["name", "program"] = "name") -> 
     return {entry.model_fields[key].default: entry for entry in entries}
 
 
-def choice_schema(registry: Mapping[str, type[Entry]], others: Sequence[str] = ()) -> dict[str, Any]:
+@dataclass(frozen=True, eq=False)
+class ChoiceSchema:
     """JSON schema of a choice: the name of an entry, one of `others`, or a mapping of a name and its options."""
-    models = [_nested_schema(entry) for entry in registry.values()]
-    return {"anyOf": [{"enum": [*others, *registry]}, *models]}
+
+    registry: Mapping[str, type[Options]]
+    others: Sequence[str] = ()
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Make the schema when it is asked for, not in every process that reads a config."""
+        models = [_nested_schema(entry) for entry in self.registry.values()]
+        return {"anyOf": [{"enum": [*self.others, *self.registry]}, *models]}
 
 
 def _nested_schema(entry: type[Options]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ docstrings, so that rewording one reruns no rule.
 import ast
 import inspect
 import re
-import textwrap
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -31,20 +30,27 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from crisp_core.paths import with_home
 
 
-class Section(BaseModel):
-    """Section of the config: no unknown keys, no conversion of text to numbers, no change after validation."""
+class Described(BaseModel):
+    """Model whose JSON schema has the texts below its fields.
 
-    # not use_attribute_docstrings, with which every process of a run would look for the texts (`descriptions`)
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    Pydantic's `use_attribute_docstrings` would read them at the start of every process, which takes it half a second.
+    """
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Schema with the descriptions of the keys."""
+        """Schema with the descriptions of the fields."""
         found = handler(schema)
-        properties = handler.resolve_ref_schema(found)["properties"]
+        properties = handler.resolve_ref_schema(found).get("properties", {})
         for key, text in descriptions(cls).items():
-            properties[key]["description"] = text
+            if key in properties:
+                properties[key]["description"] = text
         return found
+
+
+class Section(Described):
+    """Section of the config: no unknown keys, no conversion of text to numbers, no change after validation."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod
@@ -96,25 +102,28 @@ class Entry(Section):
         return found
 
 
-def descriptions(section: type[BaseModel]) -> dict[str, str]:
-    """Descriptions of the keys of a section: of `Field`, or else the text below the field."""
+def descriptions(section: type[Described]) -> dict[str, str]:
+    """Descriptions of the fields of a model: of `Field`, or else the text below the field, here or in a base class."""
     texts: dict[str, str] = {}
     for model in reversed(section.__mro__):
-        texts |= _texts_below_fields(model)
+        if issubclass(model, Described):
+            texts |= _texts_below_fields(model)
     own = {key: field.description for key, field in section.model_fields.items()}
     return {key: found for key, text in own.items() if (found := text or texts.get(key))}
 
 
 @cache
 def _texts_below_fields(model: type) -> dict[str, str]:
-    """Texts below the fields in the source of a class; none where a program made the class."""
+    """Texts below the fields in the source of a class; none where there is no source, or another than was loaded."""
     try:
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
-    except (OSError, TypeError):
+        source = inspect.getsource(model)
+        definition = ast.parse(source if source.startswith(("class", "@")) else f"if 1:\n{source}")
+    except (OSError, TypeError, SyntaxError, ValueError):
         return {}
+    bodies = [node.body for node in ast.walk(definition) if isinstance(node, ast.ClassDef)]
     return {
         field.target.id: inspect.cleandoc(text.value.value)
-        for field, text in pairwise(getattr(definition, "body", ()))
+        for field, text in pairwise(bodies[0] if bodies else ())
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
     }

@@ -47,6 +47,18 @@ def test_every_block_of_commands_says_where_it_runs(page):
         assert comment in (*SET_UP, PLANNED) or comment.startswith((RUNS, NEEDS)), f"comment before: {text}"
 
 
+def test_targets_after_config_files_are_behind_two_dashes():
+    """Snakemake takes all words after --configfile, to the next option, as config files."""
+    texts = [path.read_text() for path in (*PAGES, *(ROOT / "examples").glob("*.yaml"))]
+    called = [
+        words for text in texts for words in re.findall(r"snakemake [^\n`]*--configfile((?: [^\s`-][^\s`]*)+)", text)
+    ]
+    assert len(called) > 20
+    for words in called:
+        files = [word.strip("';:") for word in words.split() if word not in ("FILE", "\\")]
+        assert all(file.endswith(".yaml") for file in files), words
+
+
 def test_the_tests_that_run_commands_exist():
     named = [comment.removeprefix(RUNS) for _, comment, _ in blocks(RUNS)]
     assert named

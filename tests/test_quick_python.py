@@ -16,7 +16,7 @@ def run(path, text, *arguments, **options):
 
 
 HOOKED = "sys.excepthook = lambda kind, error, trace: print('error:', error, file=sys.stderr)"
-ENDS = ("", "sys.exit()", "sys.exit(3)", "sys.exit('error: no')", "raise ValueError('no')")
+ENDS = ("", "sys.exit()", "sys.exit(3)", "sys.exit(-1)", "sys.exit('no')", "sys.exit([1])", "raise ValueError('no')")
 
 
 @pytest.mark.parametrize("end", [*ENDS, f"{HOOKED}\nraise ValueError('no')"])

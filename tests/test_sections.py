@@ -1,8 +1,8 @@
 import pytest
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, create_model
 
 from crisp_core.mistakes import one_line
-from crisp_core.sections import Matching, Names, PixelSize, Section, UserPath
+from crisp_core.sections import Matching, Names, PixelSize, Section, UserPath, descriptions
 
 
 class Inner(Section):
@@ -71,3 +71,24 @@ def test_a_pattern_is_that_of_the_whole_text():
     for text in ("ab\n", "a b", ""):
         with pytest.raises(ValueError, match="is not a name"):
             Matching("[a-z]+", "is not a name").check(text)
+
+
+def test_a_key_has_its_own_text_or_that_of_a_base():
+    class Local(Inner):
+        """Section in a function,
+        with a line that is not indented."""
+
+        width: float = Field(default=1.0, description="Of the field.")
+        """Not read."""
+        other: int = 1
+
+    assert descriptions(Local) == {"share": "Share of the area.", "width": "Of the field."}
+    assert descriptions(create_model("Made", __base__=Local, more=(int, 1))) == descriptions(Local)
+    exec("class Unknown(Section):\n    key: int = 1\n    'Text.'", names := {"Section": Section, "__name__": "none"})
+    assert descriptions(names["Unknown"]) == {}
+
+
+def test_the_json_schema_of_what_is_written_has_the_texts_too():
+    schema = Outer.model_json_schema(mode="serialization")
+    assert schema["properties"]["pixel_size"]["description"].startswith("Pixel size in Å/px.")
+    assert schema["$defs"]["Inner"]["properties"]["share"]["description"] == "Share of the area."

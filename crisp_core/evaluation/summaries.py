@@ -11,9 +11,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from crisp_core.formats.relion_labels import JUNK_DISTANCE_LABEL, SHAPE_LABELS
+from crisp_core.sections import Described
 
 PATH = Path(__file__).parents[2] / "docs/micrograph.schema.json"
 # Columns of picks, in the order of the fields of `PickLists`.
@@ -26,10 +27,10 @@ NOT_MEASURED = "no verdict: the micrograph was not measured; see quarantine.tsv"
 Numbers = list[float | None]
 
 
-class Part(BaseModel):
+class Part(Described):
     """Part of the file: all fields are there, and no others."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PickLists(Part):

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema, create_model
+from pydantic import AfterValidator, Field, create_model
 
 from crisp_core.classes import AVOIDED
-from crisp_core.options import choice_schema
+from crisp_core.options import ChoiceSchema
 from crisp_core.picking.finders import FINDERS
 from crisp_core.sections import TWO, NonNegative, Section, Share, mistake
 
 # the registry checks the parameters of a finder: settings.named
-Finder = Annotated[str | dict[str, Any], WithJsonSchema(choice_schema(FINDERS, others=("search",)))]
+Finder = Annotated[str | dict[str, Any], ChoiceSchema(FINDERS, others=("search",))]
 
 
 # Keys of `removal` for measured picks alone, so that the search for centers does not depend on them.

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from crisp_core.options import choice_schema
+from crisp_core.options import ChoiceSchema
 from crisp_core.sections import UNIQUE, Count, Natural, NonNegative, Positive, Section, Share, UserPath, mistake
 from crisp_core.segmentation.losses import LOSSES
 
@@ -23,9 +23,7 @@ FROM_RANDOM = Schedule(10, 0.002)
 FROM_NETWORK = Schedule(4, 0.0005)
 
 # the registry checks the options of an entry: settings.named
-LossTerms = Annotated[
-    list[Annotated[str | dict[str, Any], WithJsonSchema(choice_schema(LOSSES))]], Field(min_length=1), UNIQUE
-]
+LossTerms = Annotated[list[Annotated[str | dict[str, Any], ChoiceSchema(LOSSES)]], Field(min_length=1), UNIQUE]
 
 
 class TrainingSettings(Section):

@@ -41,7 +41,8 @@ TINY = {
 def run_snakemake(*arguments, cwd, check=True, python=None):
     """Run the workflow of `cwd` and return its output; a failure shows the end of it.
 
-    `python` is the program that starts slowly, for tests of what processes cost: the memory of a quick one is not its.
+    `python` is another program than that of `quick_python`, such as `sys.executable`: for tests of memory and time, of
+    signals, and of what happens when a process ends.
     """
     done = subprocess.run(
         [python or quick_python(), "-m", "snakemake", *arguments],

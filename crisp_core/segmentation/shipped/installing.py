@@ -92,11 +92,17 @@ def read_centers(path: Path) -> dict[str, object]:
 
 
 def facts_at_width(facts: NetworkFacts, pixels_per_diameter: float | None) -> NetworkFacts:
-    """Facts of a network that expects particles of another width (px) than in its training; None keeps the width."""
+    """Facts of a network that expects particles of another width (px) than in its training; None keeps the width.
+
+    Raises
+    ------
+    UserError
+        If the width is not above 0.
+    """
     if pixels_per_diameter is not None and not 0 < pixels_per_diameter < np.inf:
         raise UserError(f"--pixels-per-diameter: {pixels_per_diameter:g} is not a width; give one above 0, such as 25")
     trained = training_input(facts).diameter_px
-    wanted = pixels_per_diameter or facts.input.diameter_px
+    wanted = facts.input.diameter_px if pixels_per_diameter is None else pixels_per_diameter
     return facts._replace(
         input=facts.input._replace(diameter_px=wanted), trained_diameter_px=None if wanted == trained else trained
     )
