@@ -15,10 +15,10 @@ use rule run_job as search_centers with:
     params:
         **run_script("search_centers"),
         # without centers/threshold, which rule pick takes: another threshold repeats no search
-        finder=lookup("experiments/{experiment}/centers/finder", within=config),
-        criterion=lookup("experiments/{experiment}/centers/criterion", within=config),
-        maps=lookup("experiments/{experiment}/centers/maps", within=config),
-        target_precision=lookup("experiments/{experiment}/centers/target_precision", within=config),
+        finder=setting("experiments/{experiment}/centers/finder"),
+        criterion=setting("experiments/{experiment}/centers/criterion"),
+        maps=setting("experiments/{experiment}/centers/maps"),
+        target_precision=setting("experiments/{experiment}/centers/target_precision"),
         dataset=ask_value(datasets.dataset_sizes),
         edge_box_px=ask_value(experiments.edge_box_px),
         removal=ask_value(experiments.search_removal),
@@ -58,9 +58,9 @@ use rule run_job as pick with:
         **run_script("pick"),
         dataset=ask_value(datasets.dataset_sizes),
         edge_box_px=ask_value(experiments.edge_box_px),
-        threshold=lookup("experiments/{experiment}/centers/threshold", within=config),
-        removal=lookup("experiments/{experiment}/removal", within=config),
-        psi_prior=lookup("experiments/{experiment}/centers/psi_prior", within=config),
+        threshold=setting("experiments/{experiment}/centers/threshold"),
+        removal=setting("experiments/{experiment}/removal"),
+        psi_prior=setting("experiments/{experiment}/centers/psi_prior"),
 
 
 use rule local_run_job as measure_sizes with:

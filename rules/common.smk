@@ -63,6 +63,22 @@ def answer(question, arguments):
     return of_wildcards
 
 
+def setting(place):
+    """Value of the config at a place, such as experiments/{experiment}/noise, as a function of the wildcards.
+
+    Snakemake's `lookup` walks through the whole config for every job.
+    """
+    keys, settings = place.split("/"), config
+
+    def of_wildcards(wildcards):
+        value, known = settings, dict(wildcards.items())
+        for key in keys:
+            value = value[key.format(**known)]
+        return value
+
+    return of_wildcards
+
+
 def ask(question, *arguments):
     """Input function: files that the plan names."""
     files = answer(question, arguments)
@@ -143,7 +159,7 @@ config = or_exit(with_public_data, config)
 # the working pixel size of every job follows from the diameter
 config = or_exit(with_diameters, config, prefix=PREFIX, is_main=workflow.is_main_process)
 SETTINGS = or_exit(check_settings, config)
-# rules look up plain values
+# rules take plain values
 config = SETTINGS.plain()
 PLAN = or_exit(micrographs.make_plan, SETTINGS, is_main=workflow.is_main_process, prefix=PREFIX)
 # a job's own process skips this: what becomes of other files meanwhile should not end it

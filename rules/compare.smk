@@ -15,7 +15,7 @@ use rule dataset_job as compare_picks with:
         job="comparisons/{comparison}",
     params:
         **run_script("compare_picks"),
-        comparison=lookup("comparisons/{comparison}", within=config),
+        comparison=setting("comparisons/{comparison}"),
         facts=ask_value(pickers.entry_facts),
         jobs=ask_value(pickers.entry_jobs),
         dataset=ask_value(datasets.dataset_sizes),

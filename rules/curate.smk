@@ -31,7 +31,7 @@ use rule local_run_job as curate with:
     localrule: True
     params:
         **run_script("curate"),
-        curation=lookup("experiments/{experiment}/curation", within=config),
+        curation=setting("experiments/{experiment}/curation"),
 
 
 use rule local_run_job as exclude_micrographs with:
@@ -44,7 +44,7 @@ use rule local_run_job as exclude_micrographs with:
     localrule: True
     params:
         **run_script("exclude_micrographs"),
-        curation=lookup("experiments/{experiment}/curation", within=config),
+        curation=setting("experiments/{experiment}/curation"),
         names=ask_value(curation.batch_names),
 
 

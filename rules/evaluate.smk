@@ -85,7 +85,7 @@ use rule local_run_job as plot_search with:
     localrule: True
     params:
         **run_script("plot_search"),
-        criterion=lookup("experiments/{experiment}/centers/criterion", within=config),
+        criterion=setting("experiments/{experiment}/centers/criterion"),
 
 
 use rule run_job as plot_overlays with:

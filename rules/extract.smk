@@ -32,7 +32,7 @@ use rule local_run_job as join_particles with:
     localrule: True
     params:
         **run_script("join_particles"),
-        rank=lookup("experiments/{experiment}/removal/rank", within=config),
+        rank=setting("experiments/{experiment}/removal/rank"),
 
 
 use rule local_run_job as count_dropped with:

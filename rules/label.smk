@@ -15,7 +15,7 @@ use rule dataset_job as label_simulated with:
     params:
         **run_script("label_simulated"),
         micrographs=ask_value(micrographs.batch_paths),
-        threshold=lookup("datasets/{dataset}/simulation/threshold", within=config),
+        threshold=setting("datasets/{dataset}/simulation/threshold"),
         dataset=ask_value(datasets.dataset_sizes),
 
 
@@ -34,7 +34,7 @@ use rule dataset_job as label_disc with:
     params:
         **run_script("label_disc"),
         radius_angstrom=ask_value(datasets.disc_radius_angstrom),
-        instances=lookup("datasets/{dataset}/labels/instances", within=config),
+        instances=setting("datasets/{dataset}/labels/instances"),
 
 
 use rule dataset_job as label_corrected with:
@@ -70,9 +70,9 @@ use rule dataset_job as label_clicks with:
         dataset=one_of(PLAN.labels_come_from("clicks")),
     params:
         **run_script("label_clicks"),
-        clicks=lookup("datasets/{dataset}/labels/clicks", within=config),
+        clicks=setting("datasets/{dataset}/labels/clicks"),
         disc_radius_angstrom=ask_value(datasets.disc_radius_angstrom),
-        instances=lookup("datasets/{dataset}/labels/instances", within=config),
+        instances=setting("datasets/{dataset}/labels/instances"),
         dataset=ask_value(datasets.dataset_sizes),
 
 
@@ -96,7 +96,7 @@ use rule dataset_job as label_outline with:
         **run_script("label_outline"),
         labels=ask_value(datasets.outline_settings),
         poses_origin=ask_value(datasets.poses_origin),
-        working_pixel_size=lookup("datasets/{dataset}/preparation/working_pixel_size", within=config),
+        working_pixel_size=setting("datasets/{dataset}/preparation/working_pixel_size"),
         dataset=ask_value(datasets.dataset_sizes),
 
 

@@ -15,7 +15,7 @@ use rule run_job as sample_noise with:
         **run_script("sample_noise"),
         micrographs=ask_value(micrographs.batch_paths),
         dataset=ask_value(datasets.dataset_sizes),
-        noise=lookup("experiments/{experiment}/noise", within=config),
+        noise=setting("experiments/{experiment}/noise"),
         seed=config["seed"],
 
 

@@ -108,5 +108,5 @@ use rule run_job as keep_picks with:
         experiment=one_of(PLAN.pickers),
     params:
         **run_script("keep_picks"),
-        threshold=lookup("experiments/{experiment}/picker/threshold", within=config),
+        threshold=setting("experiments/{experiment}/picker/threshold"),
         edge_box_px=ask_value(experiments.edge_box_px),

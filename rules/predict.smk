@@ -15,8 +15,8 @@ use rule run_job as predict with:
     params:
         **run_script("predict"),
         micrographs=ask_value(micrographs.batch_paths),
-        prediction=lookup("experiments/{experiment}/prediction", within=config),
-        preparation=lookup("datasets/{dataset}/preparation", within=config),
+        prediction=setting("experiments/{experiment}/prediction"),
+        preparation=setting("datasets/{dataset}/preparation"),
         dataset=ask_value(datasets.dataset_sizes),
 
 

@@ -12,7 +12,7 @@ use rule dataset_job as prepare with:
         **run_script("prepare"),
         micrographs=ask_value(micrographs.batch_paths),
         dataset=ask_value(datasets.dataset_sizes),
-        preparation=lookup("datasets/{dataset}/preparation", within=config),
+        preparation=setting("datasets/{dataset}/preparation"),
         header_pixel_size=ask_value(micrographs.header_pixel_size),
         files=ask_value(micrographs.file_states),
 
@@ -115,7 +115,7 @@ use rule local_dataset_job as import_ctf with:
         **run_script("import_ctf"),
         ctf=ask_value(ctf_files.batch_ctf),
         refused=ask_value(ctf_files.refused_ctf),
-        file=lookup("datasets/{dataset}/ctf", within=config),
+        file=setting("datasets/{dataset}/ctf"),
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
         dataset=ask_value(datasets.dataset_sizes),
@@ -187,7 +187,7 @@ use rule local_dataset_job as split with:
         **run_script("split"),
         micrographs=ask_value(micrographs.dataset_paths),
         drawn_from=ask_value(batches.drawn_micrographs),
-        split=lookup("datasets/{dataset}/split", within=config),
+        split=setting("datasets/{dataset}/split"),
         unscored=ask_value(corrections.unscored_micrographs),
 
 

@@ -17,7 +17,7 @@ use rule dataset_job as extract_for_reconstruction with:
         micrographs=ask_value(micrographs.batch_paths),
         star_paths=ask_value(micrographs.star_paths),
         dataset=ask_value(datasets.dataset_optics),
-        stack_pixel_size=lookup("datasets/{dataset}/labels/reconstruction/pixel_size", within=config),
+        stack_pixel_size=setting("datasets/{dataset}/labels/reconstruction/pixel_size"),
 
 
 use rule dataset_job as reconstruct with:
@@ -38,7 +38,7 @@ use rule dataset_job as reconstruct with:
         runtime="1d",
     params:
         **run_script("reconstruct"),
-        source=lookup("datasets/{dataset}/labels/source", within=config),
-        reconstruction=lookup("datasets/{dataset}/labels/reconstruction", within=config),
+        source=setting("datasets/{dataset}/labels/source"),
+        reconstruction=setting("datasets/{dataset}/labels/reconstruction"),
         dataset=ask_value(datasets.dataset_sizes),
         seed=config["seed"],

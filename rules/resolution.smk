@@ -19,9 +19,9 @@ use rule run_job as extract_for_resolution with:
         others=ask_value(resolution.other_picks),
         refined=ask_value(resolution.refined_sets),
         false_sets=ask_value(resolution.false_sets),
-        part=lookup("experiments/{experiment}/resolution/part", within=config),
-        box_angstrom=lookup("experiments/{experiment}/particles/box_angstrom", within=config),
-        stack_pixel_size=lookup("experiments/{experiment}/resolution/pixel_size", within=config),
+        part=setting("experiments/{experiment}/resolution/part"),
+        box_angstrom=setting("experiments/{experiment}/particles/box_angstrom"),
+        stack_pixel_size=setting("experiments/{experiment}/resolution/pixel_size"),
         seed=config["seed"],
 
 
@@ -36,8 +36,8 @@ use rule run_job as draw_particles with:
         **run_script("draw_particles"),
         sets=ask_value(resolution.resolution_sets),
         false_sets=ask_value(resolution.false_sets),
-        n_particles=lookup("experiments/{experiment}/resolution/n_particles", within=config),
-        seeds=lookup("experiments/{experiment}/resolution/seeds", within=config),
+        n_particles=setting("experiments/{experiment}/resolution/n_particles"),
+        seeds=setting("experiments/{experiment}/resolution/seeds"),
 
 
 use rule run_job as reconstruct_picks with:
@@ -58,8 +58,8 @@ use rule run_job as reconstruct_picks with:
     params:
         **run_script("reconstruct_picks"),
         star=below_prefix("results/{dataset}/{experiment}/resolution/sets/{set}-{seed}.star"),
-        program=lookup("experiments/{experiment}/resolution/program", within=config),
-        symmetry=lookup("experiments/{experiment}/resolution/symmetry", within=config),
+        program=setting("experiments/{experiment}/resolution/program"),
+        symmetry=setting("experiments/{experiment}/resolution/symmetry"),
 
 
 use rule run_job as measure_resolution with:
@@ -84,7 +84,7 @@ use rule run_job as measure_resolution with:
     params:
         **run_script("measure_resolution"),
         sets=ask_value(resolution.resolution_sets),
-        resolution=lookup("experiments/{experiment}/resolution", within=config),
+        resolution=setting("experiments/{experiment}/resolution"),
 
 
 use rule local_run_job as plot_resolution with:

@@ -16,7 +16,7 @@ use rule run_job as measure_doubt with:
         runtime="2h",
     params:
         **run_script("measure_doubt"),
-        prediction=lookup("experiments/{experiment}/prediction", within=config),
+        prediction=setting("experiments/{experiment}/prediction"),
 
 
 use rule local_run_job as suggest_micrographs with:
