@@ -10,6 +10,7 @@ all tests with Python itself.
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
@@ -65,7 +66,8 @@ def quick_python() -> str:
 def serve(address: str, program: str, parent: str) -> None:
     """Import the libraries, and fork for every request until the process `parent`, which started the server, ends."""
     for name in LIBRARIES:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
     # a collection in a fork would touch, and so copy, every page
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
