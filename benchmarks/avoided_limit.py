@@ -22,11 +22,11 @@ from crisp_core.segmentation.networks import TrainedNetwork, load_network
 from crisp_core.segmentation.preparing import prepared_for
 from crisp_core.segmentation.shipped import network_file
 
-LIMITS = (None, *np.arange(0.05, 0.8, 0.05).round(2).tolist())
+LIMITS = np.arange(0.05, 0.8, 0.05).round(2).tolist()
 
 
-def counts_by_limit(trained: TrainedNetwork, folder: Path) -> Iterator[tuple[float | None, PixelCounts]]:
-    """Counts of pixels of every micrograph and limit; None is the most probable class."""
+def counts_by_limit(trained: TrainedNetwork, folder: Path) -> Iterator[tuple[float | str, PixelCounts]]:
+    """Counts of pixels of every micrograph, by the most probable class and by every limit."""
     channels = [channel(trained.facts.classes, each.name) for each in AVOIDED]
     for zoo in VALIDATION_ZOOS:
         for made in simulate_zoo(zoo, folder / "data"):
@@ -34,12 +34,10 @@ def counts_by_limit(trained: TrainedNetwork, folder: Path) -> Iterator[tuple[flo
             probability = predict(trained.network, prepared.image, tile_px=512, overlap_px=64)
             truth = sample_classes(made.classes, prepared.image.shape)
             wanted = np.isin(truth, [each.number for each in AVOIDED])
+            yield "most probable", compared(np.isin(probability.argmax(axis=0), channels), wanted, prepared.valid)
+            together = probability[channels].sum(axis=0)
             for limit in LIMITS:
-                if limit is None:
-                    found = np.isin(probability.argmax(axis=0), channels)
-                else:
-                    found = probability[channels].sum(axis=0) > limit
-                yield limit, compared(found, wanted, prepared.valid)
+                yield limit, compared(together > limit, wanted, prepared.valid)
             print(f"{zoo}, {made.name}", flush=True)
 
 
@@ -50,10 +48,10 @@ def main() -> None:
     arguments.add_argument("--network", default="general", help="checkpoint, or general")
     given = arguments.parse_args()
     trained = load_network(network_file(given.network))
-    counts: dict[float | None, list[PixelCounts]] = {limit: [] for limit in LIMITS}
+    counts: dict[float | str, list[PixelCounts]] = {}
     for limit, found in counts_by_limit(trained, given.folder):
-        counts[limit].append(found)
-    table = pd.DataFrame([{"limit": limit or "most probable", **ratios(found)} for limit, found in counts.items()])
+        counts.setdefault(limit, []).append(found)
+    table = pd.DataFrame([{"limit": limit, **ratios(found)} for limit, found in counts.items()])
     table.to_csv(given.folder / "avoided_limit.tsv", sep="\t", index=False, float_format="%.5g")
     print(table.round(3).to_string(index=False))
 

@@ -174,8 +174,8 @@ def simulate_zoo(dataset: str, folder: Path) -> Iterator[Simulated]:
             pixel_size=given["pixel_size"],
             voltage_kv=given["voltage_kv"],
         )
-        facts = {"group": made.drawn["volumes"], "pixel_size": given["pixel_size"], "diameter_angstrom": diameter}
-        yield Simulated(name, image=made.image, coordinates=made.coordinates, classes=made.truth, **facts)
+        sizes = given["pixel_size"], diameter
+        yield Simulated(name, made.drawn["volumes"], made.image, made.coordinates, *sizes, made.truth)
 
 
 def zoo_library(path: Path, simulation: Mapping[str, Any], extent_px: float) -> dict[str, LibraryVolume]:

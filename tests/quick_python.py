@@ -81,15 +81,15 @@ def serve(address: str, program: str, parent: str) -> None:
                 connection, _ = server.accept()
             except TimeoutError:
                 continue
-            try:
-                is_fork = os.fork() == 0
-            except OSError as error:
-                print(f"tests/quick_python.py: {error}", file=sys.stderr)
-                is_fork = False
-            if is_fork:
-                server.close()
-                answer(connection, program)
-            connection.close()
+            with connection:
+                try:
+                    process = os.fork()
+                except OSError as error:
+                    print(f"tests/quick_python.py: {error}", file=sys.stderr)
+                    continue
+                if process == 0:
+                    server.close()
+                    answer(connection, program)
 
 
 def answer(connection: socket.socket, program: str) -> None:

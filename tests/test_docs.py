@@ -14,7 +14,7 @@ import pytest
 from crisp_core import write_coordinates, write_mrc
 from docs.generators.rules import rules_of
 from tests.conftest import ROOT
-from tests.quick_python import quick_python
+from tests.workflow.conftest import run_snakemake
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- ([^\n]*?) -->\n)?^( *)```bash\n(.*?)^ *```", re.M | re.S)
@@ -101,10 +101,8 @@ def test_commands_can_be_planned(command, planned_folder):
     program, *arguments = shlex.split(command)
     assert program == "snakemake", command
     options = ["-n", "-q", "-s", ROOT / "Snakefile", "--directory", planned_folder, *arguments]
-    done = subprocess.run(
-        [quick_python(), "-m", "snakemake", *map(str, options)], cwd=planned_folder, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_snakemake(*map(str, options), cwd=planned_folder, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.slow

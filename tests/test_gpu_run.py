@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from benchmarks.gpu.record import add_numbers, read_record, set_status
 from benchmarks.gpu.run import BUDGETS_S, TOTAL_S, chosen
 from crisp_core.segmentation.networks import load_network
 from tests.densities import ball
+from tests.polling import wait_for
 
 ROOT = Path(__file__).parents[1]
 # what the machine has besides Python (docs/performance.md)
@@ -144,12 +144,12 @@ def test_all_parts_run_without_what_the_machine_lacks(shared_data, tmp_path, env
 def test_a_run_that_is_cut_off_leaves_its_numbers_and_no_process(tmp_path, environment, by):
     run = start(tmp_path, environment, "--only", "crf", "general", "training", "--budget", "training=500")
     try:
-        wait_for(lambda: "default/float32/steps_per_s" in numbers_of(tmp_path / "out", "training"))
+        wait_for(lambda: "default/float32/steps_per_s" in numbers_of(tmp_path / "out", "training"), seconds=300)
         parts = children(run.pid)
         assert parts
         os.killpg(run.pid, by)
         assert run.wait(timeout=30) != 0
-        wait_for(lambda: not any(map(is_running, parts)))
+        wait_for(lambda: not any(map(is_running, parts)), seconds=300)
     finally:
         run.kill()
     record = read_record(tmp_path / "out")
@@ -175,13 +175,6 @@ def test_a_part_over_its_budget_is_cut_off_and_the_next_one_runs(tmp_path, envir
 
 def numbers_of(folder, part):
     return read_record(folder)["parts"].get(part, {"numbers": {}})["numbers"]
-
-
-def wait_for(condition, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 def children(pid):

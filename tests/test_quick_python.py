@@ -2,11 +2,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
+from tests.polling import wait_for
 from tests.quick_python import quick_python
 
 
@@ -52,15 +52,8 @@ def test_a_killed_program_takes_its_process_with_it(tmp_path):
     path, number = tmp_path / "script.py", tmp_path / "number"
     path.write_text(f"import os, time\nopen({str(number)!r}, 'w').write(f'{{os.getpid()}} ')\ntime.sleep(600)\n")
     program = subprocess.Popen([quick_python(), path])
-    wait_for(lambda: number.exists() and number.read_text().endswith(" "))
+    wait_for(lambda: number.exists() and number.read_text().endswith(" "), seconds=60)
     process = psutil.Process(int(number.read_text()))
     program.send_signal(signal.SIGKILL)
     program.wait()
-    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, seconds=60)

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import mrcfile
 import numpy as np
@@ -21,6 +20,7 @@ from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.installation import snakefile
 from tests.external.project import DIAMETER, ENVIRONMENT, INTEGRATION, PIXEL_SIZE, RelionProject, need_relion
+from tests.polling import wait_for
 from tests.workflow.conftest import run_snakemake
 
 BOX = 40
@@ -146,11 +146,11 @@ def test_a_mistake_is_told_in_one_line(project):
 def test_relion_aborts_the_job_and_all_that_it_started(project):
     job = project.add_job("External", **PICK, **params(diameter=DIAMETER))
     folder, started = project.folder / job, project.start_aside(job)
-    wait_for(lambda: "Building DAG" in read(folder / "crisp.log"))
+    wait_for(lambda: "Building DAG" in read(folder / "crisp.log"), seconds=90)
     running = [process for process in psutil.process_iter() if runs_in(process, folder)]
     assert running
     (folder / ABORT_NOW).touch()
-    wait_for((folder / ABORTED).exists)
+    wait_for((folder / ABORTED).exists, seconds=90)
     assert not psutil.wait_procs(running, timeout=20)[1]
     started.wait(60)
     assert project.status(job) == STOPPED and "aborted: RELION_JOB_ABORT_NOW was found" in read(folder / "run.err")
@@ -165,13 +165,6 @@ def runs_in(process, folder):
         return process.cwd() == str(folder.resolve())
     except psutil.Error:
         return False
-
-
-def wait_for(condition, seconds=90):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
 
 
 SMALL = {
