@@ -45,14 +45,17 @@ esac
 
 
 @cache
-def quick_python() -> str:
-    """Path of the program; the first call starts its server, which ends with this process."""
+def quick_python(*runner: str) -> str:
+    """Path of the program; the first call starts its server, which ends with this process.
+
+    `runner` is the beginning of a command that starts the server, such as setpriv with the rights to lay down.
+    """
     if os.environ.get("CRISP_SLOW_PYTHON") or sys.platform != "linux":
         return sys.executable
     folder = Path(tempfile.mkdtemp(prefix="quick-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     address, program = folder / "socket", folder / "python"
-    command = [sys.executable, __file__, "serve", str(address), str(program), str(os.getpid())]
+    command = [*runner, sys.executable, __file__, "serve", str(address), str(program), str(os.getpid())]
     server = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT)
     program.write_text(PROGRAM.format(python=sys.executable, file=__file__, address=address))
     program.chmod(0o755)

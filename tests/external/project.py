@@ -15,13 +15,17 @@ from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.star import read_blocks, write_blocks
 from tests.conftest import ROOT
 from tests.picking.discs import discs, scattered
+from tests.quick_python import quick_python
 
 PIXEL_SIZE, DIAMETER, SIDE = 7.08, 180, 320
 CTF = {"rlnDefocusU": 12000.0, "rlnDefocusV": 11000.0, "rlnDefocusAngle": 20.0, "rlnCtfFigureOfMerit": 0.1}
 INTEGRATION = ROOT / "integrations/relion"
 EMPTY_PIPELINE = "\n# version 30001\n\ndata_pipeline_general\n\n_rlnPipeLineJobCounter    1\n\n"
-# programs of a job find Python by this variable
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CRISP_PYTHON": sys.executable}
+
+
+def variables(python: str) -> dict[str, str]:
+    """Variables for the programs of a job, which find Python by one of them."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "CRISP_PYTHON": python}
 
 
 def write_micrograph(path, seed):
@@ -56,9 +60,8 @@ class RelionProject:
         self.truth[f"mic{seed}"] = write_micrograph(self.folder / f"Micrographs/mic{seed}.mrc", seed)
 
     def pipeliner(self, *arguments):
-        done = subprocess.run(
-            ["relion_pipeliner", *arguments], cwd=self.folder, capture_output=True, text=True, env=ENVIRONMENT
-        )
+        options = {"cwd": self.folder, "capture_output": True, "text": True, "env": variables(quick_python())}
+        done = subprocess.run(["relion_pipeliner", *arguments], **options)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 
@@ -98,9 +101,9 @@ class RelionProject:
         self.pipeliner(*self.start_words(job))
 
     def start_aside(self, job):
-        """Run a job and return at once, with the process of the pipeliner."""
-        words = ["relion_pipeliner", *self.start_words(job)]
-        return subprocess.Popen(words, cwd=self.folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+        """Run a job with Python itself and return at once, with the process of the pipeliner."""
+        words, own = ["relion_pipeliner", *self.start_words(job)], variables(sys.executable)
+        return subprocess.Popen(words, cwd=self.folder, env=own, stdout=subprocess.DEVNULL)
 
     def write_ctf(self, names):
         """Write the star file of a CtfFind job that imported micrographs went through."""

@@ -20,7 +20,8 @@ import pytest
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.star import read_blocks, write_blocks
 from tests.conftest import ROOT
-from tests.external.project import CTF, DIAMETER, INTEGRATION, PIXEL_SIZE, write_micrograph
+from tests.external.project import CTF, DIAMETER, INTEGRATION, PIXEL_SIZE, variables, write_micrograph
+from tests.quick_python import quick_python
 from tests.workflow.conftest import copy_workflow
 
 pytestmark = pytest.mark.slow
@@ -31,8 +32,9 @@ NAMES = ["Micrographs/mic1.mrc", "Micrographs/mic2.mrc"]
 
 def install(folder):
     """Make an environment with the pipeliner; skip where it cannot be downloaded."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    command = [folder / "bin/pip", "install", "--quiet", f"ccpem-pipeliner=={VERSION}"]
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", folder]
+    command = [*pip, "install", "--quiet", "--no-compile", f"ccpem-pipeliner=={VERSION}"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"ccpem-pipeliner could not be installed: {done.stderr.strip().splitlines()[-1]}")
@@ -51,8 +53,7 @@ def environment(tmp_path_factory):
     options = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--no-compile", "--target", site]
     subprocess.run([sys.executable, "-m", "pip", "install", *options, source], check=True)
     path = os.pathsep.join([str(folder / "bin"), str(INTEGRATION), os.environ["PATH"]])
-    own = {"PATH": path, "PYTHONPATH": str(site), "CRISP_PYTHON": sys.executable, "OMP_NUM_THREADS": "1"}
-    return os.environ | own
+    return variables(quick_python()) | {"PATH": path, "PYTHONPATH": str(site)}
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from crisp_core.external.train import RUN
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.installation import snakefile
-from tests.external.project import DIAMETER, ENVIRONMENT, INTEGRATION, PIXEL_SIZE, RelionProject, need_relion
+from tests.external.project import DIAMETER, INTEGRATION, PIXEL_SIZE, RelionProject, need_relion, variables
 from tests.polling import wait_for
 from tests.workflow.conftest import run_snakemake
 
@@ -200,7 +200,8 @@ def test_manual_picks_train_a_network_that_picks(project, monkeypatch):
 
 def test_the_help_names_the_options():
     for program, option in (("crisp_pick", "--threshold"), ("crisp_train", "--validation")):
-        done = subprocess.run([INTEGRATION / program, "--help"], capture_output=True, text=True, env=ENVIRONMENT)
+        command, own = [INTEGRATION / program, "--help"], variables(sys.executable)
+        done = subprocess.run(command, capture_output=True, text=True, env=own)
         assert done.returncode == 0 and option in done.stdout, done.stderr
 
 
@@ -211,8 +212,7 @@ def test_a_python_without_the_packages_fails_with_one_line(tmp_path, option):
     python.chmod(0o755)
     folder = [word.format(tmp_path) for word in option]
     command = [INTEGRATION / "crisp_pick", "--in_mics", "mics.star", *folder, "--diameter", "150"]
-    environment = ENVIRONMENT | {"CRISP_PYTHON": str(python)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, env=variables(str(python)))
     assert done.returncode == 1
     assert done.stderr == f"error: {python}: is not the Python of CRISP's environment; set CRISP_PYTHON to it\n"
     # without the mark RELION would show a running job

@@ -97,8 +97,9 @@ def running(rule):
 def cluster_run(slurm, tmp_path_factory):
     """Folder and jobs of a shortened run of examples/plain.yaml on Slurm; one of its jobs was killed from outside."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
+    small = {"network": {"options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}}, "training": {"epochs": 1}}
     # two batches, so that two GPU jobs are in the queue at once
-    short = {"micrographs_per_job": 6, "experiments": {"unet": {"training": {"epochs": 3}}}}
+    short = {"micrographs_per_job": 6, "experiments": {"unet": small}}
     change = write_config(folder / "short.yaml", short)
     (folder / "slurm").symlink_to("profiles/slurm")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
