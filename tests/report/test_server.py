@@ -201,14 +201,24 @@ def test_a_folder_that_does_not_exist_is_one_line(tmp_path):
 def test_the_command_prints_its_address_and_a_taken_port_is_one_line(folder):
     command = [sys.executable, "-m", "crisp_core.report", "serve", str(folder), "--no-browser", "--port"]
     options = {"cwd": ROOT, "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([*command, "0"], **options) as running:
-        port, token = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/([\w-]+)/\n", running.stdout.readline()).groups()
-        with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)) as connection:
-            connection.request("GET", f"/{token}/d/e/report.html")
-            assert connection.getresponse().read() == b"<p>page</p>"
-        second = subprocess.run([*command, port], **options)
-        assert second.returncode == 1 and second.stdout == ""
-        taken = f"error: port {port}: is used by another program; choose another with --port, 0 takes any free one\n"
-        assert second.stderr == taken
-        os.kill(running.pid, signal.SIGINT)
-        assert running.wait(10) == 0 and running.stderr.read() == ""
+    with subprocess.Popen([*command, "0"], **options, preexec_fn=take_interrupts) as running:
+        try:
+            port, token = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/([\w-]+)/\n", running.stdout.readline()).groups()
+            with closing(http.client.HTTPConnection("127.0.0.1", int(port), timeout=10)) as connection:
+                connection.request("GET", f"/{token}/d/e/report.html")
+                assert connection.getresponse().read() == b"<p>page</p>"
+            second = subprocess.run([*command, port], **options)
+            assert second.returncode == 1 and second.stdout == ""
+            taken = (
+                f"error: port {port}: is used by another program; choose another with --port, 0 takes any free one\n"
+            )
+            assert second.stderr == taken
+            os.kill(running.pid, signal.SIGINT)
+            assert running.wait(10) == 0 and running.stderr.read() == ""
+        finally:
+            running.kill()
+
+
+def take_interrupts():
+    """Take SIGINT also where the tests run in the background of a shell, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -103,7 +103,6 @@ def cluster_run(slurm, tmp_path_factory):
     change = write_config(folder / "short.yaml", short)
     (folder / "slurm").symlink_to("profiles/slurm")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm"]
-    command += ["--slurm-init-seconds-before-status-checks", "2"]
     command += ["--configfile", str(ROOT / "examples/plain.yaml"), change.name]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
