@@ -5,8 +5,8 @@ Whole runs start many processes, and most of their time goes to imports. `quick_
 are not imported beforehand, so that every copy of the workflow runs its own.
 
 What differs from Python: imports that a script forgets, hash seeds, the memory and processor time that Snakemake
-measures (of the program, not of the fork), and signals, of which all end the fork at once. `CRISP_SLOW_PYTHON=1` runs
-all tests with Python itself.
+measures (of the program, not of the fork), open files other than the three streams, which stay with the program, and
+signals, of which all end the fork at once. `CRISP_SLOW_PYTHON=1` runs all tests with Python itself.
 """
 
 import atexit
@@ -46,9 +46,10 @@ esac
 
 @cache
 def quick_python(*runner: str) -> str:
-    """Path of the program; the first call starts its server, which ends with this process.
+    """Path of the program; the first call with a `runner` starts a server for it, which ends with this process.
 
-    `runner` is the beginning of a command that starts the server, such as setpriv with the rights to lay down.
+    `runner` comes before the server's command and must exec it, as setpriv does; forks have the rights of their server.
+    Where the program is Python itself, it has no effect, so put it before the call too.
     """
     if os.environ.get("CRISP_SLOW_PYTHON") or sys.platform != "linux":
         return sys.executable

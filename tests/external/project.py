@@ -24,7 +24,7 @@ EMPTY_PIPELINE = "\n# version 30001\n\ndata_pipeline_general\n\n_rlnPipeLineJobC
 
 
 def variables(python: str) -> dict[str, str]:
-    """Variables for the programs of a job, which find Python by one of them."""
+    """Environment of a job's programs, which find Python by CRISP_PYTHON."""
     return os.environ | {"OMP_NUM_THREADS": "1", "CRISP_PYTHON": python}
 
 
@@ -59,8 +59,9 @@ class RelionProject:
     def add_micrograph(self, seed):
         self.truth[f"mic{seed}"] = write_micrograph(self.folder / f"Micrographs/mic{seed}.mrc", seed)
 
-    def pipeliner(self, *arguments):
-        options = {"cwd": self.folder, "capture_output": True, "text": True, "env": variables(quick_python())}
+    def pipeliner(self, *arguments, python=None):
+        own = variables(python or quick_python())
+        options = {"cwd": self.folder, "capture_output": True, "text": True, "env": own}
         done = subprocess.run(["relion_pipeliner", *arguments], **options)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
@@ -96,12 +97,12 @@ class RelionProject:
         schedule = f"s{len(list(self.folder.glob('pipeline_*.log')))}"
         return ["--RunJobs", job, "--schedule", schedule, "--sec_wait_after", "0"]
 
-    def start(self, job):
+    def start(self, job, python=None):
         """Run or continue a job to its end, as RELION's button does."""
-        self.pipeliner(*self.start_words(job))
+        self.pipeliner(*self.start_words(job), python=python)
 
     def start_aside(self, job):
-        """Run a job with Python itself and return at once, with the process of the pipeliner."""
+        """Run a job and return at once, with the process of the pipeliner; with Python itself, since it is aborted."""
         words, own = ["relion_pipeliner", *self.start_words(job)], variables(sys.executable)
         return subprocess.Popen(words, cwd=self.folder, env=own, stdout=subprocess.DEVNULL)
 

@@ -32,9 +32,8 @@ NAMES = ["Micrographs/mic1.mrc", "Micrographs/mic2.mrc"]
 
 def install(folder):
     """Make an environment with the pipeliner; skip where it cannot be downloaded."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", folder]
-    command = [*pip, "install", "--quiet", "--no-compile", f"ccpem-pipeliner=={VERSION}"]
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    command = [folder / "bin/pip", "install", "--quiet", f"ccpem-pipeliner=={VERSION}"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"ccpem-pipeliner could not be installed: {done.stderr.strip().splitlines()[-1]}")

@@ -64,7 +64,7 @@ def project(tmp_path_factory):
 def picked(project):
     """Folder of a picking job that has ended."""
     job = project.add_job("External", **PICK, **params(diameter=DIAMETER, report="no"))
-    project.start(job)
+    project.start(job, python=sys.executable)
     assert project.status(job) == FINISHED, project.output(job)
     return project.folder / job
 

@@ -220,5 +220,5 @@ def test_the_command_prints_its_address_and_a_taken_port_is_one_line(folder):
 
 
 def take_interrupts():
-    """Take SIGINT also where the tests run in the background of a shell, which ignores it."""
+    """Let SIGINT end the program: a shell starts what runs in its background with SIGINT ignored, also for children."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -183,6 +183,7 @@ def trained_on_robust(source, folder):
 
 def run_without_rights(*arguments, cwd):
     """Run the workflow as somebody from whom a file can be locked away."""
+    # a fork has the rights of its server, Python itself those of the command
     command = [*AS_USER, quick_python(*AS_USER), "-m", "snakemake", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     return subprocess.run(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "2"}, **pipes)
