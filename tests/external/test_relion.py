@@ -21,7 +21,7 @@ from crisp_core.formats.star import read_blocks, write_blocks
 from crisp_core.installation import snakefile
 from tests.external.project import DIAMETER, INTEGRATION, PIXEL_SIZE, RelionProject, need_relion, variables
 from tests.polling import wait_for
-from tests.workflow.conftest import run_snakemake
+from tests.workflow.conftest import TINY, run_snakemake
 
 BOX = 40
 CTF_STAR = "Import/job002/micrographs_ctf.star"
@@ -167,10 +167,8 @@ def runs_in(process, folder):
         return False
 
 
-SMALL = {
-    "network": {"encoder_weights": None, "options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}},
-    "training": {"epochs": 1, "crops_per_micrograph": 8, "crops_per_step": 4, "crop_px": 64},
-    "prediction": {"tile_px": 128, "overlap_px": 16},
+SMALL = TINY["experiments"]["small"] | {
+    "training": {"epochs": 1, "crops_per_micrograph": 8, "crops_per_step": 4, "crop_px": 64}
 }
 
 

@@ -38,14 +38,16 @@ TINY = {
 }
 
 
-def run_snakemake(*arguments, cwd, check=True, python=None):
+def run_snakemake(*arguments, cwd, check=True, python=None, runner=()):
     """Run the workflow of `cwd` and return its output; a failure shows the end of it.
 
     `python` is another program than that of `quick_python`, such as `sys.executable`: for tests of memory and time, of
-    signals, and of what happens when a process ends.
+    signals, and of what happens when a process ends. `runner` comes before the command, such as
+    setpriv with its options.
     """
     done = subprocess.run(
-        [python or quick_python(), "-m", "snakemake", *arguments],
+        # a fork has the rights of its server, Python itself those of the command
+        [*runner, python or quick_python(*runner), "-m", "snakemake", *arguments],
         cwd=cwd,
         text=True,
         stdout=subprocess.PIPE,

@@ -21,7 +21,6 @@ from crisp_core.formats.star import write_blocks
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
-from tests.quick_python import quick_python
 
 from .conftest import copy_workflow, run_snakemake, write_config
 
@@ -183,10 +182,7 @@ def trained_on_robust(source, folder):
 
 def run_without_rights(*arguments, cwd):
     """Run the workflow as somebody from whom a file can be locked away."""
-    # a fork has the rights of its server, Python itself those of the command
-    command = [*AS_USER, quick_python(*AS_USER), "-m", "snakemake", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.run(command, cwd=cwd, env=os.environ | {"OMP_NUM_THREADS": "2"}, **pipes)
+    return run_snakemake(*arguments, cwd=cwd, check=False, runner=AS_USER)
 
 
 def error_lines(output):

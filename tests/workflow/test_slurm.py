@@ -13,7 +13,7 @@ import pandas as pd
 import psutil
 import pytest
 
-from .conftest import ROOT, copy_workflow, write_config
+from .conftest import ROOT, TINY, copy_workflow, write_config
 
 pytestmark = pytest.mark.slow
 
@@ -97,7 +97,7 @@ def running(rule):
 def cluster_run(slurm, tmp_path_factory):
     """Folder and jobs of a shortened run of examples/plain.yaml on Slurm; one of its jobs was killed from outside."""
     folder = copy_workflow(tmp_path_factory.mktemp("cluster") / "crisp")
-    small = {"network": {"options": {"encoder_depth": 3, "decoder_channels": [16, 8, 8]}}, "training": {"epochs": 1}}
+    small = {"network": TINY["experiments"]["small"]["network"], "training": {"epochs": 1}}
     # two batches, so that two GPU jobs are in the queue at once
     short = {"micrographs_per_job": 6, "experiments": {"unet": small}}
     change = write_config(folder / "short.yaml", short)
