@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fill .gpu, which git ignores, with what benchmarks/gpu.sh needs on a machine without network: `benchmarks/gpu_pack.sh`.
-# Wheels for Python 3.12 on x86-64 of what the machine lacks, in the pinned versions, and the map of the simulation.
-# `--into FOLDER` fills another folder than .gpu, `--data FOLDER` has the map (maps/; default ../shared/data).
+# Wheels for Python 3.12 on x86-64 of what the machine lacks, in the pinned versions, and the maps and models of the simulations.
+# `--into FOLDER` fills another folder than .gpu, `--data FOLDER` has maps/ and models/ (default ../shared/data).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 into=.gpu data="${CRISP_TEST_DATA:-../shared/data}"
@@ -32,7 +32,7 @@ for name in $from_source; do built+=" $(pinned "$name")"; done
 
 [ ! -e "$into" ] || [ -d "$into/wheels" ] || { echo "gpu_pack.sh: $into: is no folder of this script; name another one" >&2; exit 2; }
 rm -rf "$into"
-mkdir -p "$into/wheels" "$into/data/maps"
+mkdir -p "$into/wheels" "$into/data/maps" "$into/data/models/maps"
 pip() { "${PYTHON:-python3}" -m pip "$@"; }
 # shellcheck disable=SC2086
 pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --implementation cp $platforms \
@@ -40,6 +40,9 @@ pip download --quiet --no-deps --only-binary=:all: --python-version 3.12 --imple
 # shellcheck disable=SC2086
 pip wheel --quiet --no-deps --wheel-dir "$into/wheels" $built
 cp "$data/maps/$map" "$into/data/maps/"
+# of examples/general.yaml
+cp "$data"/models/*.cif.gz "$data/models/models.tsv" "$into/data/models/"
+cp "$data"/models/maps/polnet_5A_*.mrc.gz "$into/data/models/maps/"
 size_mib=$(du -sm --apparent-size "$into" | cut -f1)
 echo "$into: $(ls "$into/wheels" | wc -l) wheels and the data, $size_mib MiB of $limit_mib"
 [ "$size_mib" -le "$limit_mib" ] || { echo "gpu_pack.sh: $into: $size_mib MiB is too much; carry less" >&2; exit 1; }

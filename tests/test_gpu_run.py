@@ -10,17 +10,16 @@ import sys
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
-import mrcfile
-import numpy as np
 import pytest
 import torch
 import yaml
 
 from benchmarks.gpu.agreement import add_differences, difference
+from benchmarks.gpu.general import read_plan
 from benchmarks.gpu.record import add_numbers, read_record, set_status
 from benchmarks.gpu.run import BUDGETS_S, TOTAL_S, chosen
+from crisp_core.plan.zoo import zoo_volumes
 from crisp_core.segmentation.networks import load_network
-from tests.densities import ball
 from tests.polling import wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -67,27 +66,28 @@ def absent_modules():
     } - {"crisp_core", "tests", "benchmarks"}
 
 
-GENERAL = {
-    "run": ["balls/tiny"],
-    "datasets": {
-        "balls": {
-            "pixel_size": 4.0,
-            "voltage_kv": 300,
-            "spherical_aberration_mm": 2.7,
-            "amplitude_contrast": 0.1,
-            "particle_diameter_angstrom": 80,
-            "preparation": {"normalization": "robust"},
-            "split": {"train": 2, "validation": 1, "test": 0},
-            "simulation": {"n_micrographs": 3, "shape_px": [128, 128], "n_particles": [2, 4], "snr": 1.0},
-        }
-    },
-    "experiments": {
-        "tiny": {
-            "training": {"epochs": 1, "crops_per_micrograph": 4, "crops_per_step": 4, "crop_px": 32},
-            "prediction": {"tile_px": 64, "overlap_px": 16},
-        }
-    },
+MODELS = "../shared/data/models"
+# examples/general.yaml, with fewer volumes and micrographs
+FEW = {
+    "zoo-train": {"n_micrographs": 3, "volume": [f"{MODELS}/1g*.cif.gz", f"{MODELS}/maps/polnet_5A_6utj.mrc.gz"]},
+    "zoo-validation": {"n_micrographs": 2, "volume": [f"{MODELS}/1stm.cif.gz"]},
 }
+
+
+def small_general():
+    """Config of the general network at a tiny size."""
+    config = yaml.safe_load((ROOT / "examples/general.yaml").read_text())
+    config["datasets"] = {name: config["datasets"][name] for name in FEW}
+    for name, few in FEW.items():
+        simulation = config["datasets"][name]["simulation"]
+        simulation |= few | {"shape_px": [128, 128]}
+        simulation["zoo"]["exclude"] = []
+    config["datasets"]["zoo-train"]["split"]["train"] = 3
+    config["datasets"]["zoo-validation"]["split"]["validation"] = 2
+    general = config["networks"]["general"]
+    general["training"] |= {"epochs": 1, "crops_per_micrograph": 4, "crops_per_step": 4, "crop_px": 32}
+    general["prediction"] = {"tile_px": 64, "overlap_px": 16}
+    return config | {"run": ["zoo-validation/general"]}
 
 
 @pytest.fixture
@@ -108,13 +108,8 @@ def start(tmp_path, environment, *options):
 @pytest.mark.real
 @pytest.mark.slow
 def test_all_parts_run_without_what_the_machine_lacks(shared_data, tmp_path, environment):
-    volume = tmp_path / "ball.mrc"
-    with mrcfile.new(volume) as file:
-        file.set_data(ball(32, 8).astype(np.float32))
-        file.voxel_size = 4.0
     config = tmp_path / "general.yaml"
-    GENERAL["datasets"]["balls"]["simulation"]["volume"] = str(volume)
-    config.write_text(yaml.safe_dump(GENERAL))
+    config.write_text(yaml.safe_dump(small_general()))
     environment["CRISP_TEST_DATA"] = str(shared_data)
     run = start(tmp_path, environment, "--general", config, *("--budget=agreement=200", "--budget=paper=200"))
     output, _ = run.communicate(timeout=520)
@@ -132,9 +127,8 @@ def test_all_parts_run_without_what_the_machine_lacks(shared_data, tmp_path, env
     # one epoch with ten times the steps, or fewer where time is short
     assert numbers["general"]["epochs_wanted"] == 10
     trained = load_network(tmp_path / "out/general.pt")
-    assert trained.facts.classes == ["background", "particle"]
-    diameter_angstrom = GENERAL["datasets"]["balls"]["particle_diameter_angstrom"]
-    assert trained.facts.input.diameter_px == pytest.approx(diameter_angstrom / 4.0)
+    assert trained.facts.classes == ["background", "particle", "contaminant", "carbon"]
+    assert trained.facts.input.diameter_px == pytest.approx(25)
     text = (tmp_path / "out/gpu.txt").read_text()
     assert re.search(r"native/as_the_workflow_per_s +[0-9.e+]+ +\(at least 5\)", text)
 
@@ -162,15 +156,12 @@ def test_a_run_that_is_cut_off_leaves_its_numbers_and_no_process(tmp_path, envir
 
 @pytest.mark.slow
 def test_a_part_over_its_budget_is_cut_off_and_the_next_one_runs(tmp_path, environment):
-    absent = tmp_path / "general.yaml"
-    options = ("--only", "training", "general", "--budget=training=2", "--budget=general=300", "--general", absent)
-    run = start(tmp_path, environment, *options)
+    run = start(tmp_path, environment, "--only", "training", "crf", "--budget=training=2", "--budget=crf=300")
     run.communicate(timeout=400)
     parts = read_record(tmp_path / "out")["parts"]
     assert run.returncode == 1
     assert parts["training"]["status"].startswith("cut off after 2 s of 2")
-    assert parts["general"]["status"].startswith("complete")
-    assert parts["general"]["numbers"] == {"not run": "general.yaml: there is no such config yet"}
+    assert parts["crf"]["status"].startswith("complete")
 
 
 def numbers_of(folder, part):
@@ -229,7 +220,7 @@ def test_tests_that_need_a_gpu_are_marked():
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_what_is_carried_is_small_and_for_the_machine(shared_data, tmp_path):
+def test_what_is_carried_is_small_and_for_the_machine(shared_data, tmp_path, monkeypatch):
     command = [ROOT / "benchmarks/gpu_pack.sh", "--into", tmp_path / "pack", "--data", shared_data]
     done = subprocess.run(command, env=os.environ | {"PYTHON": sys.executable}, capture_output=True, text=True)
     if "Could not find a version" in done.stderr:
@@ -237,6 +228,10 @@ def test_what_is_carried_is_small_and_for_the_machine(shared_data, tmp_path):
     assert done.returncode == 0, done.stderr
     files = [path for path in (tmp_path / "pack").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 60 * 2**20
+    # the general network's own config finds its models and maps there
+    monkeypatch.setenv("CRISP_TEST_DATA", str(tmp_path / "pack/data"))
+    plan = read_plan(ROOT / "examples/general.yaml")
+    assert len(zoo_volumes(plan, "zoo-train")) == 165 and len(zoo_volumes(plan, "zoo-validation")) == 11
     wheels = [path.name for path in files if path.suffix == ".whl"]
     assert {re.match(r"\w+?-", name)[0] for name in wheels} >= {
         *("segmentation_models_pytorch-", "mrcfile-", "starfile-", "trackpy-", "gemmi-", "finufft-", "hypothesis-"),
