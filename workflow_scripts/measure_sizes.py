@@ -18,7 +18,7 @@ dataset = snakemake.params.dataset
 picks = without_missing(pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True))
 suggested = suggest_sizes(picks, pixel_size=dataset["pixel_size"], given_angstrom=dataset["diameter_angstrom"])
 size_table(picks).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")
-suggested.to_csv(snakemake.output.suggested, sep="\t", index=False, float_format="%.4g")
+suggested.to_csv(snakemake.output.suggested, sep="\t", index=False, float_format="%.6g")
 save_figure(draw_sizes(picks, suggested=suggested), snakemake.output.plot)
 row = suggested.iloc[0]
 log.info(

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crisp_core.errors import UserError
+from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import boxes_touching_image, choose_boxes, cut_boxes
 from tests.particles.noise_image import noise
 
@@ -36,6 +37,12 @@ def test_box_sizes_default_to_the_diameter():
     boxes = choose_boxes(1.77, 191)
     assert boxes == (162, 162, 60.75, 1.77)
     assert 1.5 * 191 / 1.77 <= boxes.box_px
+
+
+@given(size=st.integers(16, 1024), pixel_size=st.decimals("0.3", "6", places=4), digits=st.sampled_from([6, 17]))
+def test_a_box_given_in_angstrom_has_the_size_it_was_made_from(size, pixel_size, digits):
+    box_px, pixel_size = even_fft_size(size), float(pixel_size)
+    assert choose_boxes(pixel_size, 100, box_angstrom=float(f"{box_px * pixel_size:.{digits}g}")).box_px == box_px
 
 
 def test_a_coarser_stack_keeps_the_box_in_angstrom():
