@@ -131,7 +131,7 @@ def measure_shapes(probability: np.ndarray, xy: np.ndarray, *, diameter_px: floa
     """
     xy = np.asarray(xy, dtype=float).reshape(-1, 2)
     outlines = outline_picks(probability, xy, diameter_px=diameter_px)
-    return describe_regions(outlines, len(xy), pixel_size=pixel_size)
+    return describe_regions(outlines, len(xy), shape=probability.shape, pixel_size=pixel_size)
 
 
 def outline_picks(probability: np.ndarray, xy: np.ndarray, *, diameter_px: float) -> Outlines:
@@ -225,7 +225,7 @@ def hollow_middles(inside: np.ndarray, markers: np.ndarray, diameter_px: float) 
     return filled[holes]
 
 
-def describe_regions(outlines: Outlines, n: int, *, pixel_size: float) -> pd.DataFrame:
+def describe_regions(outlines: Outlines, n: int, *, shape: tuple[int, ...], pixel_size: float) -> pd.DataFrame:
     """Sizes and shapes of the regions 1 to n; see `measure_shapes`.
 
     Parameters
@@ -234,10 +234,13 @@ def describe_regions(outlines: Outlines, n: int, *, pixel_size: float) -> pd.Dat
         Outlines of the picks.
     n : int
         Number of picks.
+    shape : (int, int)
+        Height and width of the given map.
     pixel_size : float
         Pixel size of the given map, in Å/px.
     """
     regions, scale = outlines.regions, outlines.factor * pixel_size
+    edge = edge_pixels(regions, *(n_map // outlines.factor for n_map in shape))
     y, x = np.nonzero(regions)
     of = regions[y, x]
     area = np.bincount(of, minlength=n + 1)[1:].astype(float)
@@ -258,14 +261,24 @@ def describe_regions(outlines: Outlines, n: int, *, pixel_size: float) -> pd.Dat
         ANGLE: -np.rad2deg(np.arctan2(2 * xy, xx - yy)) / 2,
         SOLIDITY: solidities(regions, area),
         MEAN_PROBABILITY: mean(outlines.probability[y, x]),
-        AT_EDGE: np.isin(np.arange(1, n + 1), edge_pixels(regions)).astype(int),
+        AT_EDGE: np.isin(np.arange(1, n + 1), edge).astype(int),
     }
     return pd.DataFrame(table)
 
 
-def edge_pixels(regions: np.ndarray) -> np.ndarray:
-    """Values of the first and last rows and columns of an image (h, w)."""
-    return np.concatenate([regions[0], regions[-1], regions[:, 0], regions[:, -1]])
+def edge_pixels(regions: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:
+    """Values of the first and last rows and columns of an image (h, w).
+
+    Parameters
+    ----------
+    regions : (h, w) array
+        Image.
+    n_rows, n_columns : int
+        Number of rows and columns that are whole. One more, of which the map has a part, is the last one as well: it is
+        filled up with zeros, so an outline may end before it.
+    """
+    last = regions[max(n_rows - 1, 0) :], regions[:, max(n_columns - 1, 0) :]
+    return np.concatenate([regions[0], regions[:, 0], *(part.ravel() for part in last)])
 
 
 def solidities(regions: np.ndarray, area: np.ndarray) -> np.ndarray:

@@ -83,6 +83,14 @@ def test_hollow_cut_and_missing_particles():
     assert measure_shapes(image, np.zeros((0, 2)), diameter_px=D, pixel_size=1.0).empty
 
 
+@pytest.mark.parametrize("size", [400, 401, 402, 403])
+def test_a_particle_that_the_far_edge_cuts_is_cut_also_where_the_last_block_is_not_whole(size):
+    # a particle of 100 px is measured in blocks of 4
+    xy = np.array([[200.0, size - 1.0], [size - 1.0, 200.0], [200.0, 200.0]])
+    image = ndimage.gaussian_filter(ellipses((size, size), xy, 100, 100, np.zeros(3)), 3, mode="nearest")
+    assert list(measure_shapes(image, xy, diameter_px=100, pixel_size=1.0)[AT_EDGE]) == [1, 1, 0]
+
+
 def test_a_fine_map_gives_the_same_sizes():
     xy = np.array([[30.0, 30.0], [70.0, 60.0]])
     image = ellipses((100, 100), xy, 1.2 * D, 0.8 * D, (20, -60))

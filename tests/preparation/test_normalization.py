@@ -93,6 +93,16 @@ def test_coarse_mask_is_valid_where_all_of_its_pixels_are():
     assert resample_mask(np.ones((10, 13), bool), (7, 5)).all()
 
 
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+def test_an_invalid_pixel_masks_the_coarse_pixel_that_contains_it(factor):
+    for column in range(factor * 8):
+        mask = np.ones((1, factor * 8), bool)
+        mask[0, column] = False
+        # the middle of a coarse pixel is on its first fine one; beyond the last middle there is no other
+        inside = min(int((column + factor / 2) // factor), 7)
+        assert list(np.flatnonzero(~resample_mask(mask, (1, 8))[0])) == [inside]
+
+
 def test_mixture_finds_the_background_and_not_the_particles():
     scale = gaussian_mixture(mixture())
     assert scale.mean == pytest.approx(10, abs=0.1)
