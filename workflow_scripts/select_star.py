@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)["micrograph"]
+micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)["micrograph"].tolist()
 selected = set(micrographs) - read_excluded(snakemake.input.excluded).keys()
-counts = write_selected_micrographs(snakemake.output[0], snakemake.input.ctf[0], selected)
+counts = write_selected_micrographs(snakemake.output[0], snakemake.input.ctf[0], micrographs, selected)
 log.info("%d of %d micrographs of %s are selected", counts.selected, counts.listed, snakemake.input.ctf[0])
 unknown = len(selected) - counts.selected
 if unknown:

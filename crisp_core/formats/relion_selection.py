@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import as_table, read_blocks
-from crisp_core.formats.stems import micrograph_stem
 
 BLOCK, LABEL = re.compile(r"[ \t]*data_"), re.compile(r"[ \t]*_(\S+)")
 # lines that are no row of a table: of the format, empty, or a comment
@@ -22,7 +22,9 @@ class Selected(NamedTuple):
     selected: int
 
 
-def write_selected_micrographs(path: str | Path, source: str | Path, names: Collection[str]) -> Selected:
+def write_selected_micrographs(
+    path: str | Path, source: str | Path, micrographs: Sequence[str], selected: Collection[str]
+) -> Selected:
     """Copy a STAR file of micrographs with the rows of some micrographs; every other line stays as it was.
 
     Parameters
@@ -31,8 +33,10 @@ def write_selected_micrographs(path: str | Path, source: str | Path, names: Coll
         File to write.
     source : str or Path
         STAR file with a block of micrographs, such as `micrographs_ctf.star`.
-    names : collection of str
-        Stems of the micrographs whose rows stay.
+    micrographs : sequence of str
+        Stems of the dataset's micrographs, which the names in the file are matched with (`match_names`).
+    selected : collection of str
+        Those whose rows stay.
 
     Raises
     ------
@@ -49,8 +53,8 @@ def write_selected_micrographs(path: str | Path, source: str | Path, names: Coll
         raise UserError(
             f"{source}: does not have one line per micrograph below loop_; write each row of the table on one line"
         )
-    stems = [micrograph_stem(str(name)) for name in table[NAME_LABEL]]
-    gone = {row for row, stem in zip(rows, stems, strict=True) if stem not in names}
+    matched = match_names(table[NAME_LABEL].astype(str).tolist(), micrographs, required=False)["micrograph"]
+    gone = {row for row, name in zip(rows, matched, strict=True) if name not in selected}
     kept = [line for number, line in enumerate(lines) if number not in gone]
     Path(path).write_bytes("".join(kept).encode())
     return Selected(len(rows), len(rows) - len(gone))

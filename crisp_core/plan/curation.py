@@ -3,6 +3,7 @@
 from functools import cache
 
 from crisp_core.errors import UserError
+from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.relion_ctf import read_ctf_quality
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.micrographs import micrograph_names, unknown_micrograph
@@ -20,14 +21,19 @@ def ctf_quality(plan: Plan, *, dataset: str, batch: str) -> dict[str, dict[str, 
         Name of the dataset in the config, and number of the batch.
     """
     path, names = plan.dataset(dataset).ctf, plan.batches[dataset].get(batch, {})
-    return {} if path is None else {name: row for name, row in _ctf_quality(path).items() if name in names}
+    if path is None:
+        return {}
+    quality = _ctf_quality(path, tuple(micrograph_names(plan, dataset)))
+    return {name: quality[name] for name in names if name in quality}
 
 
 @cache
-def _ctf_quality(path: str) -> dict[str, dict[str, float]]:
-    table = read_ctf_quality(path).set_index("micrograph")
+def _ctf_quality(path: str, micrographs: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    table = read_ctf_quality(path)
+    # the same names as those of the CTF itself
+    matched = match_names(table.pop("micrograph").tolist(), micrographs, required=False)["micrograph"]
     # a parameter of a job must equal itself, which NaN does not
-    return {str(name): row.dropna().to_dict() for name, row in table.iterrows()}
+    return {name: row.dropna().to_dict() for name, (_, row) in zip(matched, table.iterrows(), strict=True) if name}
 
 
 def excludes(plan: Plan, experiment: str) -> bool:

@@ -52,5 +52,9 @@ def test_ctf_columns_of_a_batch_are_numbers_alone(tmp_path):
     assert curation.ctf_quality(asked, dataset="mine", batch="0001") == {"b": of_b}
     assert "ctf_resolution_angstrom" not in curation.ctf_quality(asked, dataset="mine", batch="0000")["a"]
     assert curation.ctf_quality(plan(), dataset="mine", batch="0000") == {}
+    # cryoSPARC's name of the same micrograph
+    (tmp_path / "uid.star").write_text(f"data_\nloop_\n{header}{rows.replace('b.mrc', f'{7:021d}_b.mrc')}")
+    renamed = plan(datasets={"mine": MINE | {"ctf": str(tmp_path / "uid.star")}})
+    assert curation.ctf_quality(renamed, dataset="mine", batch="0001") == {"b": of_b}
     assert "results/mine/unet/micrographs_selected.star" in targets.picks(asked)
     assert "results/mine/unet/micrographs_selected.star" not in targets.picks(plan())
