@@ -32,7 +32,7 @@ def diameter_rows(network: Network, tests: Iterable[TestSet]) -> Iterator[dict[s
             facts = {"entry": network.name, "source": network.digest, "set": test.name, "group": group}
             facts |= {"micrographs": len(paths), "longest_angstrom": extent}
             try:
-                read = (read_micrograph(path, pixel_size=pixel_size) for path in paths)
+                read = ((path, read_micrograph(path, pixel_size=pixel_size)) for path in paths)
                 found = estimate_diameter(read, network.trained)
             except UserError as error:
                 yield facts | {"refused": str(error).removeprefix("particle_diameter_angstrom: auto is not clear, ")}

@@ -188,7 +188,9 @@ def peak_place(assumed_angstrom: np.ndarray, confidence: np.ndarray) -> float:
 
 
 def check_size(size_angstrom: float, diameter_angstrom: float) -> None:
-    """Refuse a diameter at which the outlines are much smaller or larger than the particles."""
+    """Refuse a diameter at which the outlines are much smaller or larger than the particles, or too few (NaN)."""
+    if np.isnan(size_angstrom):
+        raise unclear(f"fewer than {LEAST_PICKS} particles at {diameter_angstrom:.0f} Å are whole")
     low, high = (ratio * diameter_angstrom for ratio in SIZE_RATIOS)
     if not low <= size_angstrom <= high:
         raise unclear(f"the picks at {diameter_angstrom:.0f} Å are {size_angstrom:.0f} Å wide")

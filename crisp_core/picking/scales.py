@@ -4,16 +4,20 @@
 """
 
 import argparse
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
 
 from crisp_core.classes import CLASSES, PARTICLE, channel
+from crisp_core.datasets.pixel_sizes import stated_pixel_size
 from crisp_core.errors import UserError
 from crisp_core.formats.images import Micrograph, read_micrograph
+from crisp_core.formats.mrc import MRC_SUFFIXES
 from crisp_core.geometry import angstrom_to_px, middle_window
 from crisp_core.paths import check_patterns, matching_files, some_of
 from crisp_core.picking.diameter import DIAMETERS_ANGSTROM, DiameterEstimate, choose_diameter
@@ -27,6 +31,7 @@ from crisp_core.segmentation.networks import TrainedNetwork, load_network
 from crisp_core.segmentation.preparing import prepared_for
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, network_file
 
+log = logging.getLogger("crisp")
 # Micrographs that are looked at, and the side in working pixels of the middle that is.
 MOST_MICROGRAPHS = 10
 LOOK_PX = 384
@@ -36,7 +41,7 @@ LEAST_ACROSS = 4
 
 
 def estimate_diameter(
-    micrographs: Iterable[Micrograph],
+    micrographs: Iterable[tuple[str, Micrograph]],
     network: TrainedNetwork | str | Path = DEFAULT_NETWORK,
     *,
     diameters_angstrom: Sequence[float] = DIAMETERS_ANGSTROM,
@@ -47,8 +52,9 @@ def estimate_diameter(
 
     Parameters
     ----------
-    micrographs : iterable of Micrograph
-        Images with their pixel sizes, as `formats.images.read_micrograph` returns them; ten are enough.
+    micrographs : iterable of (name, Micrograph)
+        Images with their pixel sizes, as `formats.images.read_micrograph` returns them; ten are enough. One that cannot
+        be prepared is left out, which the log says.
     network : TrainedNetwork, str or Path
         Network, name of one that comes with CRISP, or path of its checkpoint.
     diameters_angstrom : sequence of float
@@ -61,17 +67,25 @@ def estimate_diameter(
     Raises
     ------
     UserError
-        If the estimate is not clear.
+        If the estimate is not clear, or no micrograph can be prepared.
     """
     trained = (
         network if isinstance(network, TrainedNetwork) else load_network(network_file(str(network)), device=device)
     )
     looks: dict[float, list[pd.DataFrame]] = {}
-    for number, micrograph in enumerate(micrographs):
-        for diameter in diameters_angstrom:
-            if fits(micrograph, trained, diameter):
-                picks = look(micrograph, trained, diameter, threshold=threshold, device=device)
-                looks.setdefault(diameter, []).append(picks.assign(micrograph=str(number)))
+    problem = None
+    for name, micrograph in micrographs:
+        suitable = [diameter for diameter in diameters_angstrom if fits(micrograph, trained, diameter)]
+        try:
+            own = [look(micrograph, trained, diameter, threshold=threshold, device=device) for diameter in suitable]
+        except UserError as error:
+            problem = f"{name}: {error}"
+            log.warning("left out: %s", problem)
+            continue
+        for diameter, picks in zip(suitable, own, strict=True):
+            looks.setdefault(diameter, []).append(picks.assign(micrograph=name))
+    if problem and not looks:
+        raise UserError(f"no micrograph can be used; {problem}")
     return choose_diameter({diameter: pd.concat(tables, ignore_index=True) for diameter, tables in looks.items()})
 
 
@@ -133,16 +147,33 @@ def look(
     return picks.assign(**places)
 
 
-def write_estimate(path: str | Path, estimate: DiameterEstimate) -> None:
-    """Write an estimate, its interval and the scales behind it as YAML."""
-    facts = {key: round(value, 1) for key, value in estimate._asdict().items() if key != "scales"}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    scales = estimate.scales.round(3).to_dict("records")
-    Path(path).write_text(yaml.safe_dump(facts | {"scales": scales}, sort_keys=False))
+def write_estimate(
+    path: str | Path, estimate: DiameterEstimate, *, micrographs: Sequence[str], pixel_size: float | None
+) -> None:
+    """Write an estimate, its interval, what it was made from and the scales behind it as YAML, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+        File to write.
+    estimate : DiameterEstimate
+        Estimate.
+    micrographs : sequence of str
+        Files that were looked at.
+    pixel_size : float or None
+        Å/px; None if it is that of the files.
+    """
+    facts: dict[str, Any] = {key: round(value, 1) for key, value in estimate._asdict().items() if key != "scales"}
+    facts |= {"pixel_size": pixel_size, "micrographs": list(micrographs)}
+    facts["scales"] = estimate.scales.round(3).to_dict("records")
+    unfinished = Path(f"{path}.tmp")
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.write_text(yaml.safe_dump(facts, sort_keys=False))
+    unfinished.replace(path)
 
 
-def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[Micrograph]:
-    """Read micrographs one by one, and say on the terminal which are done and which are left out.
+def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[tuple[str, Micrograph]]:
+    """Read micrographs one by one, each with its path, and say on the terminal which are done and which are left out.
 
     Parameters
     ----------
@@ -160,11 +191,14 @@ def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[Microgr
     for number, path in enumerate(paths, 1):
         try:
             micrograph = read_micrograph(path, pixel_size=pixel_size)
+            if pixel_size is None and Path(path).suffix.lower() in MRC_SUFFIXES and stated_pixel_size(path) is None:
+                # 1 Å/px is what programs write that do not know it
+                raise UserError(f"{path}: its header does not state the pixel size; give it with --pixel-size")
         except UserError as error:
             problem = error
             print(f"left out: {error}", file=sys.stderr, flush=True)
             continue
-        yield micrograph
+        yield path, micrograph
         n_read += 1
         print(f"looked at {number} of {len(paths)}, {path}", file=sys.stderr, flush=True)
     if not n_read:
@@ -188,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(estimate.scales.to_string(index=False, float_format="%.3g"))
     print("diameter {:.0f} Å, 95 %: {:.0f} to {:.0f} Å".format(*estimate[:3]))
     if given.output:
-        write_estimate(given.output, estimate)
+        write_estimate(given.output, estimate, micrographs=chosen, pixel_size=given.pixel_size)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,21 @@
 """Diameters that a config leaves to CRISP (`particle_diameter_angstrom: auto`): estimated once, before the plan.
 
 The diameter decides the working pixel size of all jobs, so the plan needs it. The estimate is kept in
-results/<dataset>/diameter.yaml; deleting that file makes a new one.
+results/<dataset>/diameter.yaml; deleting that file makes a new one, and so do another pixel size and other micrographs.
 """
 
 import copy
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from crisp_core.datasets.byproducts import find_byproducts
+from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.paths import exact_paths, matching_files, some_of
 from crisp_core.settings.inheritance import extended
@@ -24,6 +25,8 @@ AUTO = "auto"
 KEY = "particle_diameter_angstrom"
 # Micrographs among which the estimate chooses.
 MOST_FILES = 10
+# In place of a diameter (Å) that nothing asks for.
+UNUSED = 150.0
 
 
 def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = True) -> dict[str, Any]:
@@ -48,10 +51,10 @@ def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = T
         return given
     settings = copy.deepcopy(given)
     for name, entry in unknown.items():
-        path = Path(f"{prefix}results") / name / "diameter.yaml"
-        if is_main and not path.exists():
+        path, used = Path(f"{prefix}results") / name / "diameter.yaml", is_named(given, name)
+        if used and is_main and not is_of(path, entry):
             make_estimate(name, entry, path)
-        settings["datasets"][name][KEY] = read_estimate(path)
+        settings["datasets"][name][KEY] = read_estimate(path) if used else UNUSED
     for name, entry in settings["datasets"].items():
         if isinstance(entry, dict):  # also where it is False, since an entry inherits it
             entry["diameter_estimated"] = name in unknown
@@ -67,6 +70,58 @@ def unknown_diameters(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
         entry = extended(entries, name, "datasets")
         if isinstance(entry, dict) and entry.get(KEY) == AUTO:
             yield name, entry
+
+
+def is_named(given: Mapping[str, Any], dataset: str) -> bool:
+    """Whether a run, a table, a comparison or a network of a config, not yet validated, names a dataset.
+
+    Parameters
+    ----------
+    given : mapping
+        Config.
+    dataset : str
+        Name of the dataset.
+    """
+    return any(
+        text.partition("/")[0] == dataset
+        for section, value in given.items()
+        if section != "datasets"
+        for text in texts(value)
+    )
+
+
+def texts(value: Any) -> Iterator[str]:
+    """All text in a value of a config, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from texts(part)
+
+
+def is_of(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether a file has an estimate of the dataset as it is now: same pixel size, and not all micrographs are others.
+
+    Parameters
+    ----------
+    path : Path
+        File of an estimate, if there is one.
+    entry : mapping
+        Keys of the dataset.
+    """
+    made_from = _read(path) if path.exists() else None
+    if made_from is None:
+        return False
+    pixel_size, now = made_from.get("pixel_size"), entry.get("pixel_size")
+    if isinstance(pixel_size, int | float) and isinstance(now, int | float) and not equal_pixel_sizes(pixel_size, now):
+        log.warning("%s: was estimated at %g Å/px, now %g; estimating again", path, pixel_size, now)
+        return False
+    names = {Path(file).name for file in made_from.get("micrographs") or ()}
+    found = {Path(file).name for file in matching_files(entry.get("micrographs") or [])}
+    if names and found and not names & found:
+        log.warning("%s: was estimated from other micrographs; estimating again", path)
+        return False
+    return True
 
 
 def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
@@ -119,7 +174,12 @@ def read_estimate(path: Path) -> float:
     """Diameter in Å of a file of `make_estimate`."""
     if not path.exists():
         raise UserError(f"{path}: is missing; start the workflow again, which estimates the diameter")
-    diameter = yaml.safe_load(path.read_text()).get("diameter_angstrom")
+    diameter = _read(path).get("diameter_angstrom")
     if not isinstance(diameter, int | float):
         raise UserError(f"{path}: has no diameter_angstrom; delete the file, so that CRISP estimates it again")
     return float(diameter)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    facts = yaml.safe_load(path.read_text())
+    return facts if isinstance(facts, dict) else {}

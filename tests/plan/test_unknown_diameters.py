@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.plan import unknown_diameters
@@ -28,14 +29,18 @@ def commands(monkeypatch):
         made.append(command)
         path = unknown_diameters.Path(command[command.index("--output") + 1])
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("diameter_angstrom: 123.4\n")
+        files = [word for word in command if word.endswith(".mrc")]
+        pixel_size = float(command[command.index("--pixel-size") + 1])
+        facts = {"diameter_angstrom": 123.4, "pixel_size": pixel_size, "micrographs": files}
+        path.write_text(yaml.safe_dump(facts))
 
     monkeypatch.setattr(unknown_diameters, "run_showing", run)
     return made
 
 
 def test_the_estimate_is_made_once_and_inherited(commands):
-    config = {"datasets": {"mine": ENTRY, "copy": {"extend": "mine"}, "known": {"particle_diameter_angstrom": 90}}}
+    datasets = {"mine": ENTRY, "copy": {"extend": "mine"}, "known": {"particle_diameter_angstrom": 90}}
+    config = {"run": ["mine/unet"], "networks": {"both": {"datasets": ["copy"]}}, "datasets": datasets}
     for _ in range(2):
         found = with_diameters(config)["datasets"]
         assert [entry["particle_diameter_angstrom"] for entry in found.values()] == [123.4, 123.4, 90]
@@ -43,6 +48,42 @@ def test_the_estimate_is_made_once_and_inherited(commands):
     assert len(commands) == 2
     assert sum(word.endswith(".mrc") for word in commands[0]) == 10
     assert config["datasets"]["mine"]["particle_diameter_angstrom"] == "auto"
+
+
+def test_nothing_is_estimated_for_a_dataset_that_nothing_names(commands):
+    absent = ENTRY | {"micrographs": "unmounted/*.mrc"}
+    found = with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY, "other": absent}})["datasets"]
+    assert len(commands) == 1 and found["mine"]["particle_diameter_angstrom"] == 123.4
+    assert isinstance(found["other"]["particle_diameter_angstrom"], float)
+
+
+@pytest.mark.parametrize(
+    ("change", "n_estimates"),
+    [
+        ({}, 1),
+        ({"pixel_size": 1.505}, 1),
+        ({"pixel_size": 3.0}, 2),
+        ({"micrographs": ["m0[5-9].mrc", "m2*.mrc"]}, 1),
+        ({"micrographs": "later*.mrc"}, 2),
+        # an unmounted disk is for others to tell
+        ({"micrographs": "unmounted/*.mrc"}, 1),
+    ],
+)
+def test_another_pixel_size_and_other_micrographs_make_a_new_estimate(change, n_estimates, commands):
+    Path("later.mrc").write_bytes(b"")
+    given = {"run": ["mine/unet"], "datasets": {"mine": ENTRY | {"micrographs": "m*.mrc"}}}
+    with_diameters(given)
+    given["datasets"]["mine"] |= change
+    for _ in range(2):
+        with_diameters(given)
+    assert len(commands) == n_estimates
+
+
+def test_an_empty_file_of_an_estimate_is_refused(commands):
+    Path("results/mine").mkdir(parents=True)
+    Path("results/mine/diameter.yaml").write_text("")
+    with pytest.raises(UserError, match=r"mine/diameter\.yaml: has no diameter_angstrom; delete the file"):
+        with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY}})
 
 
 def test_other_configs_are_unchanged(commands):
@@ -54,7 +95,7 @@ def test_other_configs_are_unchanged(commands):
 
 def test_a_jobs_process_only_reads(commands):
     with pytest.raises(UserError, match=r"results/mine/diameter\.yaml: is missing; start the workflow again"):
-        with_diameters({"datasets": {"mine": ENTRY}}, is_main=False)
+        with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY}}, is_main=False)
     assert not commands
 
 
@@ -68,14 +109,14 @@ def test_a_jobs_process_only_reads(commands):
 )
 def test_what_cannot_be_estimated_is_refused(change, message, commands):
     with pytest.raises(UserError, match=message):
-        with_diameters({"datasets": {"mine": ENTRY | change}})
+        with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY | change}})
 
 
 def test_an_unclear_estimate_ends_the_run_with_its_reason(monkeypatch):
     line = "particle_diameter_angstrom: auto is not clear, two sizes; measure a particle"
     monkeypatch.setattr(unknown_diameters, "run_showing", lambda command: line)
     with pytest.raises(UserError, match=r"config, datasets/mine/particle_diameter_angstrom: auto is not clear, two"):
-        with_diameters({"datasets": {"mine": ENTRY}})
+        with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY}})
 
 
 @pytest.mark.parametrize(("code", "reason"), [(0, None), (1, "two sizes")])
@@ -90,4 +131,4 @@ def test_an_estimate_from_unreadable_files_says_so(monkeypatch):
     # as `script_path` does for a run of the workflow in any folder
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     with pytest.raises(UserError, match=r"datasets/mine/particle_diameter_angstrom: no micrograph can be read; m2"):
-        with_diameters({"datasets": {"mine": ENTRY}})
+        with_diameters({"run": ["mine/unet"], "datasets": {"mine": ENTRY}})
