@@ -7,7 +7,7 @@ rows only. FOLDER/general.md has all tables; `--parts tables` writes it from fin
 
 One scorer for all: one-to-one matches within half a particle diameter. Thresholds are fixed before any test micrograph
 is seen: that of --centers, or the one of best F1 on the validation proteins of examples/general.yaml;
-"its own" thresholds of other programs are those that they have by default. docs/general.md explains the tests.
+"its own" thresholds of other programs are those that they have by default. docs/general-numbers.md explains the tests.
 """
 
 import argparse

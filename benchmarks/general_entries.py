@@ -36,7 +36,7 @@ WORKING_DIAMETER_PX = 25.0
 TOPAZ_PIXEL_SIZE = 5.3
 COLUMNS = ["micrograph", "x", "y", "score"]
 # Sets of which a network's maps are kept.
-MAPPED_SETS = ("empiar-10017", "empiar-10146", "micassess", "proteins", "proteins-half-snr", "dirty")
+MAPPED_SETS = ("empiar-10017", "empiar-10146", "micassess", "proteins", "proteins-half-snr")
 
 Pick = Callable[[pd.DataFrame], pd.DataFrame]
 

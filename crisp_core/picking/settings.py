@@ -51,8 +51,9 @@ class CenterSettings(Section):
     is always chosen on predictions."""
 
     target_precision: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Precision on the validation part that the threshold must reach: the lowest such threshold is chosen. null chooses
-    the threshold of the best F1.
+    """Precision on the validation part that the picks must reach: the lowest such threshold is chosen. Without a
+    validation part, the lowest expected precision of a pick, for networks that come with CRISP (docs/general.md). null
+    chooses the threshold of the best F1.
 
     Examples
     --------

@@ -108,7 +108,7 @@ def is_empty(split: SplitSettings, part: str) -> bool:
 
 
 def particle_boxes(dataset: DatasetSettings, experiment: ExperimentSettings) -> Boxes:
-    """Boxes of an experiment's particles on a dataset: see `particles.box_sizes`."""
+    """Boxes of an experiment's particles on a dataset: see `particles.boxes.choose_boxes`."""
     particles = experiment.particles
     return choose_boxes(
         dataset.pixel_size,
