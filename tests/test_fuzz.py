@@ -23,12 +23,13 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.registry import COORDINATE_FORMATS, read_coordinates, write_coordinates
 from crisp_core.formats.cs_files import LOCATION_FIELDS, write_cs
 from crisp_core.formats.images import read_micrograph
-from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses, write_poses
+from crisp_core.formats.poses import CRYOSPARC_FIELDS, POSE_COLUMNS, read_poses
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.relion_ctf import read_micrographs_ctf
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.volumes import read_volume
 from crisp_core.settings.checks import check_settings
+from tests.pose_files import write_poses
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = 80

@@ -16,8 +16,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.cs_files import LOCATION_FIELDS, located, read_cs
 from crisp_core.formats.relion_coordinates import coordinates_block, coordinates_of_block
 from crisp_core.formats.relion_origins import origins_angstrom
-from crisp_core.formats.star import number_column, read_blocks, write_blocks
-from crisp_core.formats.star_names import check_name
+from crisp_core.formats.star import number_column, read_blocks
 from crisp_core.geometry import flipped_y
 
 ANGLE_LABELS = {"rot": "rlnAngleRot", "tilt": "rlnAngleTilt", "psi": "rlnAnglePsi"}
@@ -57,26 +56,6 @@ def read_poses(path: str | Path) -> pd.DataFrame:
     """
     poses = _read_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _read_star(path)
     return poses[list(POSE_COLUMNS)]
-
-
-def write_poses(path: str | Path, poses: pd.DataFrame) -> None:
-    """Write orientations as the block data_particles of RELION 3.1 and later; `read_poses` reads them back.
-
-    Raises
-    ------
-    UserError
-        If a STAR file cannot hold a micrograph's name.
-    """
-    for name in poses["micrograph"].unique():
-        check_name(path, name)
-    labels = {
-        "x": "rlnCoordinateX",
-        "y": "rlnCoordinateY",
-        "micrograph": "rlnMicrographName",
-        **ANGLE_LABELS,
-        **ORIGIN_LABELS,
-    }
-    write_blocks(path, {"particles": poses[list(labels)].rename(columns=labels)})
 
 
 def upside_down(poses: pd.DataFrame, heights: Mapping[str, int]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.paths import exact_paths, matching_files, some_of
+from crisp_core.segmentation.shipped import DEFAULT_NETWORK, check_digest
 from crisp_core.settings.inheritance import extended
 
 log = logging.getLogger("crisp")
@@ -137,6 +138,7 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
         YAML file to write.
     """
     place = f"config, datasets/{name}"
+    check_digest(DEFAULT_NETWORK)
     if not entry.get("micrographs") or not entry.get("pixel_size"):
         raise UserError(f"{place}/{KEY}: auto needs micrographs and pixel_size; give both, or the diameter in Å")
     if entry.get("micrographs_from_rules"):

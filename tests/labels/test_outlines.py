@@ -14,7 +14,6 @@ from scipy import ndimage
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid, array_names, read_array, write_array
 from crisp_core.formats.mrc import write_mrc
-from crisp_core.formats.poses import write_poses
 from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.formats.volumes import read_volume
 from crisp_core.labels.discs import disc_label
@@ -39,6 +38,7 @@ from crisp_core.simulation.centers import draw_rotations
 from crisp_core.simulation.micrograph import simulate_micrograph
 from crisp_core.simulation.volumes import low_pass_volume, phantom, resample_volume
 from tests.densities import ball
+from tests.pose_files import write_poses
 from tests.workflow.conftest import run_snakemake, write_config
 
 ROOT = Path(__file__).parents[2]
