@@ -65,6 +65,21 @@ def flipped_y(y: np.ndarray, height: int) -> np.ndarray:
     return (height - 1) - np.asarray(y, dtype=float)
 
 
+def box_size_px(box_angstrom: float, pixel_size: float) -> int:
+    """Side of a box in px: the next even size with a fast Fourier transform, a twentieth of a px ignored.
+
+    So a size in Å that was made from one in px, by a division and a few digits of text, gives the same box again.
+
+    Parameters
+    ----------
+    box_angstrom : float
+        Least side, Å.
+    pixel_size : float
+        Pixel size of the micrographs, Å/px.
+    """
+    return even_fft_size(round(angstrom_to_px(box_angstrom, pixel_size), 1))
+
+
 def even_fft_size(n: float) -> int:
     """Smallest even size ≥ `n` with only the prime factors 2, 3 and 5, for fast Fourier transforms."""
     return 2 * scipy.fft.next_fast_len(int(np.ceil(n / 2)), real=True)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_core.errors import UserError
-from crisp_core.geometry import Shape, angstrom_to_px, even_fft_size
+from crisp_core.geometry import Shape, angstrom_to_px, box_size_px
 
 # Default side of a box in particle diameters, with room for the signal that the CTF spreads around a particle.
 DIAMETERS_PER_BOX = 1.5
@@ -37,8 +37,8 @@ def choose_boxes(
     diameter_angstrom : float
         Particle diameter, Å.
     box_angstrom : float, optional
-        Side of the box, Å; by default 1.5 diameters, both to the next even number of px with a fast
-        Fourier transform (a tenth of a px is ignored).
+        Side of the box, Å; by default 1.5 diameters, rounded up to an even number of px with a fast Fourier transform
+        (`geometry.box_size_px`).
     background_radius_angstrom : float, optional
         Radius of the particle's circle, Å; by default 37.5 % of the box (RELION's default of 75 % is the diameter).
     stack_pixel_size : float, optional
@@ -50,9 +50,7 @@ def choose_boxes(
     UserError
         If the circle of the particle is larger than the box.
     """
-    wanted = angstrom_to_px(DIAMETERS_PER_BOX * diameter_angstrom if box_angstrom is None else box_angstrom, pixel_size)
-    # a size in Å, written with few digits or divided with an error of rounding, is that of the box it was made from
-    box_px = even_fft_size(round(wanted, 1))
+    box_px = box_size_px(DIAMETERS_PER_BOX * diameter_angstrom if box_angstrom is None else box_angstrom, pixel_size)
     size_px = box_px if stack_pixel_size is None else 2 * max(1, round(box_px * pixel_size / stack_pixel_size / 2))
     final_pixel_size = pixel_size * box_px / size_px
     radius = 0.375 * size_px

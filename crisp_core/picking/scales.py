@@ -159,7 +159,7 @@ def write_estimate(
     estimate : DiameterEstimate
         Estimate.
     micrographs : sequence of str
-        Files that were looked at.
+        Files that were chosen for it.
     pixel_size : float or None
         Å/px; None if it is that of the files.
     """
@@ -173,7 +173,7 @@ def write_estimate(
 
 
 def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[tuple[str, Micrograph]]:
-    """Read micrographs one by one, each with its path, and say on the terminal which are done and which are left out.
+    """Read micrographs one by one, each with its path, and say on the terminal which are read and which are left out.
 
     Parameters
     ----------
@@ -198,9 +198,9 @@ def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[tuple[s
             problem = error
             print(f"left out: {error}", file=sys.stderr, flush=True)
             continue
-        yield path, micrograph
         n_read += 1
-        print(f"looked at {number} of {len(paths)}, {path}", file=sys.stderr, flush=True)
+        print(f"read {number} of {len(paths)}, {path}", file=sys.stderr, flush=True)
+        yield path, micrograph
     if not n_read:
         raise UserError(f"no micrograph can be read; {problem}")
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.formats.relion_labels import SHAPE_LABELS
-from crisp_core.geometry import even_fft_size
+from crisp_core.geometry import box_size_px
 from crisp_core.particles.boxes import DIAMETERS_PER_BOX
 
 SHAPE_COLUMNS = SHAPE_LABELS
@@ -155,7 +155,7 @@ def suggest_sizes(picks: pd.DataFrame, *, pixel_size: float, given_angstrom: flo
     keys = ("diameter_angstrom", "low_angstrom", "high_angstrom")
     sizes = {key: EXTENTS_PER_OUTLINE * getattr(outline, key) for key in keys}
     diameter = sizes["diameter_angstrom"]
-    box_px = even_fft_size(round(DIAMETERS_PER_BOX * diameter / pixel_size, 1)) if np.isfinite(diameter) else np.nan
+    box_px = box_size_px(DIAMETERS_PER_BOX * diameter, pixel_size) if np.isfinite(diameter) else np.nan
     more = {
         "box_px": box_px,
         "box_angstrom": box_px * pixel_size,

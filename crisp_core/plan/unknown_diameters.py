@@ -1,11 +1,12 @@
 """Diameters that a config leaves to CRISP (`particle_diameter_angstrom: auto`): estimated once, before the plan.
 
 The diameter decides the working pixel size of all jobs, so the plan needs it. The estimate is kept in
-results/<dataset>/diameter.yaml; deleting that file makes a new one, and so do another pixel size and other micrographs.
+results/<dataset>/diameter.yaml; deleting that file makes a new one.
 """
 
 import copy
 import logging
+import math
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +19,9 @@ from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.paths import exact_paths, matching_files, some_of
+from crisp_core.plan.plan import datasets_in_use
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, check_digest
+from crisp_core.settings.checks import check_values, with_defaults, with_inheritance
 from crisp_core.settings.inheritance import extended
 
 log = logging.getLogger("crisp")
@@ -28,6 +31,7 @@ KEY = "particle_diameter_angstrom"
 MOST_FILES = 10
 # In place of a diameter (Å) that nothing asks for.
 UNUSED = 150.0
+AGAIN = "delete this file, so that CRISP estimates the diameter again"
 
 
 def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = True) -> dict[str, Any]:
@@ -45,17 +49,26 @@ def with_diameters(given: dict[str, Any], *, prefix: str = "", is_main: bool = T
     Raises
     ------
     UserError
-        If the estimate is not clear, or the dataset has no micrographs or pixel size to estimate from.
+        If the estimate is not clear, the dataset has no micrographs or pixel size to estimate from, or the estimate is
+        that of another pixel size or of other micrographs.
     """
     unknown = dict(unknown_diameters(given))
     if not unknown:
         return given
+    check_values("config", given)
     settings = copy.deepcopy(given)
+    for name in unknown:
+        settings["datasets"][name][KEY] = UNUSED
+    used = datasets_in_use(with_defaults(with_inheritance(settings)))
     for name, entry in unknown.items():
-        path, used = Path(f"{prefix}results") / name / "diameter.yaml", is_named(given, name)
-        if used and is_main and not is_of(path, entry):
+        path = Path(f"{prefix}results") / name / "diameter.yaml"
+        if name not in used:
+            continue
+        if is_main and not path.exists():
             make_estimate(name, entry, path)
-        settings["datasets"][name][KEY] = read_estimate(path) if used else UNUSED
+        elif is_main:
+            check_current(path, entry)
+        settings["datasets"][name][KEY] = read_estimate(path)
     for name, entry in settings["datasets"].items():
         if isinstance(entry, dict):  # also where it is False, since an entry inherits it
             entry["diameter_estimated"] = name in unknown
@@ -73,56 +86,28 @@ def unknown_diameters(given: dict[str, Any]) -> Iterator[tuple[str, dict[str, An
             yield name, entry
 
 
-def is_named(given: Mapping[str, Any], dataset: str) -> bool:
-    """Whether a run, a table, a comparison or a network of a config, not yet validated, names a dataset.
-
-    Parameters
-    ----------
-    given : mapping
-        Config.
-    dataset : str
-        Name of the dataset.
-    """
-    return any(
-        text.partition("/")[0] == dataset
-        for section, value in given.items()
-        if section != "datasets"
-        for text in texts(value)
-    )
-
-
-def texts(value: Any) -> Iterator[str]:
-    """All text in a value of a config, at any depth."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping | list | tuple):
-        for part in value.values() if isinstance(value, Mapping) else value:
-            yield from texts(part)
-
-
-def is_of(path: Path, entry: Mapping[str, Any]) -> bool:
-    """Whether a file has an estimate of the dataset as it is now: same pixel size, and not all micrographs are others.
+def check_current(path: Path, entry: Mapping[str, Any]) -> None:
+    """Refuse the estimate of a file that was made at another pixel size, or from other micrographs than a dataset's.
 
     Parameters
     ----------
     path : Path
-        File of an estimate, if there is one.
+        File of `make_estimate`.
     entry : mapping
         Keys of the dataset.
     """
-    made_from = _read(path) if path.exists() else None
-    if made_from is None:
-        return False
-    pixel_size, now = made_from.get("pixel_size"), entry.get("pixel_size")
-    if isinstance(pixel_size, int | float) and isinstance(now, int | float) and not equal_pixel_sizes(pixel_size, now):
-        log.warning("%s: was estimated at %g Å/px, now %g; estimating again", path, pixel_size, now)
-        return False
-    names = {Path(file).name for file in made_from.get("micrographs") or ()}
-    found = {Path(file).name for file in matching_files(entry.get("micrographs") or [])}
-    if names and found and not names & found:
-        log.warning("%s: was estimated from other micrographs; estimating again", path)
-        return False
-    return True
+    facts = _read(path)
+    before, now = facts.get("pixel_size"), entry.get("pixel_size")
+    if isinstance(before, int | float) and isinstance(now, int | float) and not equal_pixel_sizes(before, now):
+        raise UserError(f"{path}: was estimated at {before:g} Å/px, and pixel_size is {now:g} now; {AGAIN}")
+    looked_at = {Path(file).absolute() for file in facts.get("micrographs") or ()}
+    found = {Path(file).absolute() for file in matching_files(entry.get("micrographs") or [])}
+    if not looked_at or not found or looked_at & found:
+        return
+    # files of the same names in another folder were moved, unless the old ones are still there
+    moved = {file.name for file in looked_at} & {file.name for file in found}
+    if not moved or any(file.exists() for file in looked_at):
+        raise UserError(f"{path}: was estimated from other micrographs; {AGAIN}, or run CRISP in another folder")
 
 
 def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
@@ -148,6 +133,14 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     files = [file for file in found if file not in gone]
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
+    try:
+        # before the minutes that it takes
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(f"{path.name}.tmp")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); correct the rights of its folder") from None
     log.warning("%s: estimating the particle diameter, which takes some minutes; it is saved in %s", place, path)
     command = [sys.executable, "-m", "crisp_core.picking.scales", *some_of(files, MOST_FILES)]
     options = ["--pixel-size", str(entry["pixel_size"]), "--output", str(path)]
@@ -177,11 +170,14 @@ def read_estimate(path: Path) -> float:
     if not path.exists():
         raise UserError(f"{path}: is missing; start the workflow again, which estimates the diameter")
     diameter = _read(path).get("diameter_angstrom")
-    if not isinstance(diameter, int | float):
-        raise UserError(f"{path}: has no diameter_angstrom; delete the file, so that CRISP estimates it again")
+    if not isinstance(diameter, int | float) or not 0 < diameter < math.inf:
+        raise UserError(f"{path}: has no diameter_angstrom; {AGAIN}")
     return float(diameter)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    facts = yaml.safe_load(path.read_text())
+    try:
+        facts = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise UserError(f"{path}: is no YAML file; {AGAIN}") from None
     return facts if isinstance(facts, dict) else {}

@@ -21,7 +21,7 @@ def test_broken_micrographs_are_left_out_and_told(tmp_path, capsys):
     assert path == paths[1]
     np.testing.assert_array_equal(found.image, image)
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0].split(",")[0] for line in lines] == ["left out", "looked at 2 of 3", "left out"]
+    assert [line.split(":")[0].split(",")[0] for line in lines] == ["left out", "read 2 of 3", "left out"]
     assert paths[0] in lines[0] and paths[2] in lines[2]
     with pytest.raises(UserError, match=r"no micrograph can be read; .*empty"):
         list(readable(paths[::2], None))
