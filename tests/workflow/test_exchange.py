@@ -123,6 +123,16 @@ def test_particles_carry_the_ctf_and_optics_groups_of_their_micrographs(exchange
 
 
 @pytest.mark.slow
+def test_the_ctf_files_names_are_those_of_the_selection_and_of_the_verdicts(exchanged):
+    selected = starfile.read(exchanged / "half/micrographs_selected.star")["micrographs"]
+    assert selected["rlnMicrographName"].tolist() == [f"J3/{UID}{stem}.mrc" for stem in WITH_CTF]
+    verdicts = pd.read_csv(exchanged / "half/curation.tsv", sep="\t").set_index("micrograph")
+    defocus = verdicts["defocus_angstrom"]
+    assert defocus[WITH_CTF].tolist() == [(1e4 + int(stem[-1]) + 9e3) / 2 for stem in WITH_CTF]
+    assert defocus.drop(WITH_CTF).isna().all()
+
+
+@pytest.mark.slow
 def test_a_ctf_file_that_grows_makes_again_only_the_batches_of_its_new_lines(exchanged):
     folder = exchanged.parents[1]
     before = (folder / "ctf.star").read_bytes()
@@ -132,11 +142,15 @@ def test_a_ctf_file_that_grows_makes_again_only_the_batches_of_its_new_lines(exc
     counts = dict(re.findall(r"^(\w+) +(\d+)$", output, re.M))
     assert counts == {
         "import_ctf": "1",
+        # the verdict takes the quality of the CTF fit
+        "measure_micrographs": "1",
+        "curate": "1",
+        "summarise_micrographs": "1",
         "extract": "1",
         "join_particles": "1",
         "select_star": "1",
         "particles": "1",
-        "total": "5",
+        "total": "8",
     }
     assert "batch=0000" in output and "batch=0001" not in output
 
