@@ -27,7 +27,7 @@ from crisp_core.plan.plan import Plan
 from crisp_core.plan.zoo import library_settings, settings_of
 from crisp_core.preparation.normalization import prepare
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
-from crisp_core.segmentation.crops import LabelledMicrograph
+from crisp_core.segmentation.crops import LabelledMicrograph, labelled_parts
 from crisp_core.segmentation.devices import processors, start_torch
 from crisp_core.segmentation.networks import TrainedNetwork, save_network
 from crisp_core.segmentation.training import fit
@@ -46,15 +46,18 @@ TRAINING_SHARE = 0.8
 def measure(add: Add, work: Work) -> None:
     """Train and write the weights."""
     plan = read_plan(work.general)
+    entry = plan.settings.networks[NETWORK]
     with ProcessPoolExecutor(processors()) as pool:
-        datasets = [labelled_parts(plan, name, work.scratch, pool) for name in plan.settings.networks[NETWORK].datasets]
-    parts = [[one for dataset in datasets for one in dataset[part]] for part in ("train", "validation")]
+        datasets = [
+            simulated_parts(plan, name, work.scratch, pool) for name in plan.settings.networks[NETWORK].datasets
+        ]
+    parts = [[one for dataset in datasets for one in dataset.get(part, [])] for part in ("train", "validation")]
     add({"n_train": len(parts[0]), "n_validation": len(parts[1]), "simulation_and_start_left_s": work.left_s()})
     device = start_torch(threads=work.threads(), gpus=int(work.device == "cuda"))
     *_, history = trained(plan, *parts, epochs=2, device=device)
     # the first one compiles and warms up
     epoch_s = float(history["seconds"].iloc[-1])
-    wanted = plan.settings.networks[NETWORK].training.schedule().epochs * TIMES_THE_STEPS
+    wanted = entry.training.schedule().epochs * TIMES_THE_STEPS
     epochs = epochs_that_fit(wanted, epoch_s, TRAINING_SHARE * work.left_s())
     add({"seconds_per_epoch": epoch_s, "epochs": epochs, "epochs_wanted": wanted})
     network, state, history = trained(plan, *parts, epochs=epochs, device=device)
@@ -70,31 +73,28 @@ def read_plan(config: Path) -> Plan:
     return make_plan(check_settings(yaml.safe_load(config.read_text().replace("../shared/data", data))), is_main=True)
 
 
-def labelled_parts(
+def simulated_parts(
     plan: Plan, dataset: str, folder: Path, pool: ProcessPoolExecutor
 ) -> dict[str, list[LabelledMicrograph]]:
     """Simulate, prepare and label the micrographs of a zoo on all cores, and return those of each part."""
-    settings, n = library_settings(plan, dataset=dataset), processors()
-    volumes = list(settings.pop("volumes").items())
-    shares = [dict(volumes[i::n]) for i in range(min(n, len(volumes)))]
-    paths = [folder / f"{dataset}-library-{i}.h5" for i in range(len(shares))]
+    settings = library_settings(plan, dataset=dataset)
+    volumes = [dict(share) for share in shares(list(settings.pop("volumes").items()))]
+    libraries = [folder / f"{dataset}-library-{i}.h5" for i in range(len(volumes))]
     options = settings | {"downloads": plan.settings.downloads}
-    list(pool.map(partial(write_library, options=options), paths, shares))
+    list(pool.map(partial(write_library, options=options), libraries, volumes))
     split = split_by_counts(
         drawn_micrographs(plan, dataset=dataset), **drawn_parts(plan, dataset=dataset), seed=plan.settings.seed
     )
-    names = list(split["micrograph"])
-    batches = [names[i::n] for i in range(min(n, len(names)))]
-    batch_paths = [folder / f"{dataset}-{i}.h5" for i in range(len(batches))]
-    list(pool.map(partial(write_micrographs, plan, dataset, paths), batch_paths, batches))
-    files = {name: str(path) for path, batch in zip(batch_paths, batches, strict=True) for name in batch}
-    return {
-        part: [
-            LabelledMicrograph(name, files[name], files[name], dataset)
-            for name in split.loc[split["part"] == part, "micrograph"]
-        ]
-        for part in ("train", "validation")
-    }
+    batches = shares(list(split["micrograph"]))
+    paths = [folder / f"{dataset}-{i}.h5" for i in range(len(batches))]
+    list(pool.map(partial(write_micrographs, plan, dataset, libraries), paths, batches))
+    return labelled_parts(split, list(map(str, paths)), list(map(str, paths)), dataset=dataset)
+
+
+def shares(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Share of every processor; none is empty."""
+    n = processors()
+    return [items[i::n] for i in range(min(n, len(items)))]
 
 
 def write_library(path: Path, volumes: dict[str, str], options: dict[str, Any]) -> None:

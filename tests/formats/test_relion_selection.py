@@ -42,7 +42,7 @@ STEMS = ["a.1", "b", "c"]
 FIT = "10786.679688 77.926682     0.131144     4.809192 \n"
 ROWS = [
     f"MotionCorr/job002/Movies/{stem}.mrc            1 CtfFind/job003/{stem}.ctf:mrc {u}    100.50 {FIT}"
-    for stem, u in (("a.1", "10863.857422"), ("b", "1e4"), ("c", "09200"))
+    for stem, u in zip(STEMS, ("10863.857422", "1e4", "09200"), strict=True)
 ]
 TAIL = "\n# a last word\n"
 
@@ -57,7 +57,7 @@ def source(tmp_path):
 @pytest.mark.parametrize("names", [["a.1", "c"], ["a.1", "b", "c"], [], ["b", "unknown"]])
 def test_rows_of_other_micrographs_leave_and_nothing_else_changes(source, tmp_path, names):
     counts = write_selected_micrographs(tmp_path / "selected.star", source, STEMS, names)
-    kept = [row for row, stem in zip(ROWS, ("a.1", "b", "c"), strict=True) if stem in names]
+    kept = [row for row, stem in zip(ROWS, STEMS, strict=True) if stem in names]
     assert (tmp_path / "selected.star").read_text() == OPTICS + MICROGRAPHS + "".join(kept) + TAIL
     assert counts == (3, len(kept))
 

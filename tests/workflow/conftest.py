@@ -42,8 +42,8 @@ def run_snakemake(*arguments, cwd, check=True, python=None, runner=()):
     """Run the workflow of `cwd` and return its output; a failure shows the end of it.
 
     `python` is another program than that of `quick_python`, such as `sys.executable`: for tests of memory and time, of
-    signals, and of what happens when a process ends. `runner` comes before the command, such as
-    setpriv with its options.
+    signals, and of what happens when a process ends. `runner` comes before the command, such
+    as setpriv with its options.
     """
     done = subprocess.run(
         # a fork has the rights of its server, Python itself those of the command
