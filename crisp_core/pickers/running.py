@@ -52,6 +52,9 @@ def pick_together_or_alone(
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Picks of a program on micrographs; if it fails on all together, each is tried alone.
 
+    A failure on a single micrograph counts as the micrograph's, since it must not stop the others; one on every
+    micrograph of several counts as the program's.
+
     Parameters
     ----------
     names : sequence of str
@@ -68,15 +71,17 @@ def pick_together_or_alone(
     Raises
     ------
     UserError
-        If the program fails on every micrograph.
+        If the program fails on every one of several micrographs.
     """
     try:
         return (pick(names) if names else joined([])), {}
     except UserError as error:
+        if len(names) == 1:
+            return joined([]), {names[0]: f"{names[0]}: {error}"}
         log.warning("%s; trying each of %d micrographs alone", error, len(names))
         all_fail = f"{error}; it fails on {' and '.join(names[:2])}{' and others' if len(names) > 2 else ''}, so"
     tables, failed = [], {}
-    for name in names if len(names) > 1 else ():
+    for name in names:
         try:
             tables.append(pick([name]))
         except UserError as error:

@@ -116,6 +116,9 @@ def test_a_program_that_fails_on_one_micrograph_costs_its_picks_alone():
     assert failed == {"bad": "bad: sh failed: in bad; its command and output are in the log"}
     assert pick_together_or_alone(["a", "c"], pick)[1] == {}
     assert len(pick_together_or_alone([], pick)[0]) == 0
+    # a batch may have one micrograph, and the other batches go on
+    found, failed = pick_together_or_alone(["bad"], pick)
+    assert len(found) == 0 and list(failed) == ["bad"]
 
 
 def test_a_program_that_fails_on_all_micrographs_is_one_line():
