@@ -167,9 +167,25 @@ def write_estimate(
     facts |= {"pixel_size": pixel_size, "micrographs": list(micrographs)}
     facts["scales"] = estimate.scales.round(3).to_dict("records")
     unfinished = Path(f"{path}.tmp")
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
     unfinished.write_text(yaml.safe_dump(facts, sort_keys=False))
     unfinished.replace(path)
+
+
+def make_room(path: str | Path) -> None:
+    """Make the folder of a file that is written later, and refuse a place where that will be impossible.
+
+    Raises
+    ------
+    UserError
+        With the file and the reason.
+    """
+    probe = Path(f"{path}.tmp")
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); correct the rights of its folder") from None
 
 
 def readable(paths: Sequence[str], pixel_size: float | None) -> Iterator[tuple[str, Micrograph]]:
@@ -216,6 +232,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         check_patterns("micrographs", given.micrographs, must_exist=False)
         chosen = some_of(matching_files(given.micrographs), MOST_MICROGRAPHS)
+        if given.output:
+            # before the minutes that the estimate takes
+            make_room(given.output)
         estimate = estimate_diameter(readable(chosen, given.pixel_size), given.network)
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -133,14 +133,6 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
     files = [file for file in found if file not in gone]
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
-    try:
-        # before the minutes that it takes
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.with_name(f"{path.name}.tmp")
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); correct the rights of its folder") from None
     log.warning("%s: estimating the particle diameter, which takes some minutes; it is saved in %s", place, path)
     command = [sys.executable, "-m", "crisp_core.picking.scales", *some_of(files, MOST_FILES)]
     options = ["--pixel-size", str(entry["pixel_size"]), "--output", str(path)]

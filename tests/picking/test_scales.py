@@ -35,6 +35,17 @@ def test_the_command_reads_patterns(tmp_path):
         main([str(tmp_path / "*.tif")])
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_estimate(tmp_path):
+    micrograph, taken = str(tmp_path / "a.mrc"), tmp_path / "taken"
+    write_mrc(micrograph, np.random.default_rng(1).normal(size=(40, 50)), pixel_size=2.0, dtype=np.float32)
+    taken.write_text("a file, not a folder")
+    with pytest.raises(SystemExit, match=r"error: .*taken/d\.yaml: cannot be written \(Not a directory|File exists"):
+        main([micrograph, "--output", str(taken / "d.yaml")])
+    with pytest.raises(SystemExit, match="auto is not clear"):
+        main([micrograph, "--output", str(tmp_path / "new/d.yaml")])
+    assert list((tmp_path / "new").iterdir()) == []
+
+
 def test_a_header_of_1_angstrom_is_no_pixel_size(tmp_path):
     path = str(tmp_path / "a.mrc")
     write_mrc(path, np.random.default_rng(1).normal(size=(40, 50)), pixel_size=1.0, dtype=np.float32)
