@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.particle_sets import join_sets, read_pick_sets, refined_particles, simulated_particles
+from crisp_core.evaluation.particle_sets import (
+    check_inside,
+    check_optics,
+    join_sets,
+    read_pick_sets,
+    refined_particles,
+    simulated_particles,
+)
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
-from crisp_core.particles.extraction import extract_stack
+from crisp_core.particles.extraction import OUTSIDE, extract_stack
 from crisp_core.particles.star import write_extracted_star
 
 if TYPE_CHECKING:
@@ -23,6 +30,8 @@ listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
 star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 
 if params.refined:
+    for path in params.refined.values():
+        check_optics(path, pixel_size=pixel_size, microscope=dataset["microscope"])
     refined = {name: refined_particles(path, list(star_paths)) for name, path in params.refined.items()}
     particles = join_sets(refined)
     particles = particles[particles["micrograph"].isin(set(shapes))]
@@ -44,6 +53,8 @@ extracted = extract_stack(
     snakemake.output.stack, particles, params.micrographs, boxes, pixel_size=pixel_size, shapes=shapes
 )
 log.info("%d particles, %d dropped", len(extracted.kept), len(extracted.dropped))
+if params.refined:
+    check_inside((extracted.dropped["reason"] == OUTSIDE).sum(), len(particles))
 write_extracted_star(
     snakemake.output.particles,
     extracted.kept,

@@ -13,7 +13,7 @@ from crisp_core.evaluation.particle_sets import PICKS, TRUE
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
-from crisp_core.reconstruction.stacks import read_particles, volume_in_box
+from crisp_core.reconstruction.stacks import read_mask, read_particles
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -24,7 +24,7 @@ runs = list(product(names, settings["seeds"]))
 maps = dict(zip(runs, zip(*[iter(snakemake.input.maps)] * 2, strict=True), strict=True))
 first, pixel_size = read_volume(maps[runs[0]][0])
 if snakemake.input.mask:
-    mask = np.clip(volume_in_box(*read_volume(snakemake.input.mask[0]), pixel_size, len(first)), 0, 1)
+    mask = read_mask(snakemake.input.mask[0], pixel_size=pixel_size, size_px=len(first))
 else:
     options = {key.removeprefix("mask_"): value for key, value in settings.items() if key.startswith("mask_")}
     merged = (first + read_volume(maps[runs[0]][1]).density) / 2

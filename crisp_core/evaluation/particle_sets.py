@@ -5,6 +5,7 @@ a false pick gets random angles, as junk in a refinement. On real micrographs, t
 """
 
 import logging
+import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pandas as pd
 import scipy
 from scipy.spatial.transform import Rotation
 
+from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
 from crisp_core.formats.coordinates.names import match_names
@@ -20,8 +22,10 @@ from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
 from crisp_core.formats.poses import ANGLE_LABELS, CRYOSPARC_CURE, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_coordinates import coordinates_block, read_coordinates_star
-from crisp_core.formats.relion_labels import CTF_LABELS, PHASE_LABEL
-from crisp_core.formats.star import number_column, read_blocks
+from crisp_core.formats.relion_groups import optics_groups
+from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, MOVIE_PIXEL_SIZE_LABEL, PHASE_LABEL
+from crisp_core.formats.relion_pixel_sizes import stated_micrograph_pixel_sizes
+from crisp_core.formats.star import as_table, number_column, read_blocks
 from crisp_core.formats.tiff import TIFF_SUFFIXES
 from crisp_core.geometry import Shape
 from crisp_core.reconstruction.half_maps import HALF
@@ -30,6 +34,12 @@ from crisp_core.seeds import named_rng
 # Sets of a simulated run: picks of the experiment, true particles, and positions without particles.
 PICKS, TRUTH, FALSE = "picks", "truth", "false"
 SET, TRUE = "crispSet", "crispTrue"
+# Fields of a .cs file that have the microscope.
+CRYOSPARC_MICROSCOPE = {
+    "rlnVoltage": "ctf/accel_kv",
+    "rlnSphericalAberration": "ctf/cs_mm",
+    "rlnAmplitudeContrast": "ctf/amp_contrast",
+}
 # Number of random positions per false pick.
 TRIES = 50
 RLN_ANGLES, RLN_ORIGINS = list(ANGLE_LABELS.values()), list(ORIGIN_LABELS.values())
@@ -201,6 +211,49 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     return table[table["micrograph"] != ""]
 
 
+def check_optics(path: str | Path, *, pixel_size: float, microscope: Mapping[str, float]) -> None:
+    """Refuse a refinement whose file states other micrographs or another microscope than the dataset has.
+
+    Parameters
+    ----------
+    path : str or Path
+        File of `refined_particles`.
+    pixel_size : float
+        Å/px of the dataset's micrographs. Another pixel size of the movies alone is logged.
+    microscope : mapping of str to float
+        voltage_kv, spherical_aberration_mm and amplitude_contrast of the dataset.
+
+    Raises
+    ------
+    UserError
+        If a value differs: by more than 1 % for the pixel size, by more than 0.1 % for others.
+    """
+    is_cs = Path(path).suffix.lower() == ".cs"
+    sizes, stated = _optics_of_cryosparc(path) if is_cs else _optics_of_star(path)
+    for size, label in sizes.items():
+        if not equal_pixel_sizes(size, pixel_size):
+            line = f"{path}: its {label} states {size:g} Å/px, the dataset's pixel_size is {pixel_size:g}"
+            if label != MOVIE_PIXEL_SIZE_LABEL:
+                raise UserError(f"{line}; refine particles of its micrographs, or correct pixel_size")
+            log.warning("%s; check that the coordinates count pixels of the dataset's micrographs", line)
+    for label, key in MICROSCOPE_LABELS.items():
+        others = [value for value in stated.get(label, ()) if not math.isclose(value, microscope[key], rel_tol=1e-3)]
+        if others:
+            raise UserError(
+                f"{path}: its {label} is {others[0]:g}, the dataset's {key} is {microscope[key]:g}; correct the wrong "
+                "one"
+            )
+
+
+def check_inside(n_outside: int, n: int) -> None:
+    """Refuse particles of which more than a tenth lie outside of their micrographs."""
+    if n_outside > n / 10:
+        raise UserError(
+            f"resolution/refined: {n_outside} of {n} particles lie outside of their micrographs; give particles whose "
+            "coordinates count pixels of the dataset's micrographs"
+        )
+
+
 def join_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Join results of `refined_particles` of several sets in one table with the column `SET`.
 
@@ -219,6 +272,27 @@ def join_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
             "export it with its CTF, or compare it alone"
         )
     return joined.fillna({HALF: 0, PHASE_LABEL: 0.0})
+
+
+def _optics_of_star(path: str | Path) -> tuple[dict[float, str], dict[str, list[float]]]:
+    """Stated pixel sizes of the micrographs with their labels, and values by label of the microscope."""
+    blocks = read_blocks(path)
+    table, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
+    groups, _ = optics_groups(path, optics, table)
+    sizes = stated_micrograph_pixel_sizes(path, table, optics)
+    return sizes, {label: groups[label].tolist() for label in MICROSCOPE_LABELS if label in groups}
+
+
+def _optics_of_cryosparc(path: str | Path) -> tuple[dict[float, str], dict[str, list[float]]]:
+    """The same of a .cs file; cryoSPARC writes 0 for what it does not know."""
+    rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
+    fields = {"pixel size": "location/micrograph_psize_A", **CRYOSPARC_MICROSCOPE}
+    stated = {
+        label: np.unique(rows[field][rows[field] > 0].astype(float)).tolist()
+        for label, field in fields.items()
+        if field in (rows.dtype.names or ())
+    }
+    return dict.fromkeys(stated.pop("pixel size", []), fields["pixel size"]), stated
 
 
 def _extra_columns_of_star(path: str | Path) -> dict[str, np.ndarray]:

@@ -91,6 +91,7 @@ def write_picks(
     paths = text_field(given, "micrograph_blob/path")
     row_of = dict(zip(names["name"], names["micrograph"].map({p: i for i, p in enumerate(paths)}), strict=True))
     rows = coordinates["micrograph"].map(row_of)
+    _check_shapes(exposures, given, names, row_of, shapes)
     picks = _pick_rows(coordinates[rows.notna()], given[rows.dropna().astype(int).to_numpy()], shapes)
     write_cs(path, picks)
     text = CSG.format(name=Path(path).name, n=len(picks))
@@ -127,6 +128,20 @@ def match_exposures(
         return given, match_names(micrographs, text_field(given, "micrograph_blob/path"), required=required)
     except UserError as error:
         raise UserError(f"{exposures}: {error}") from None
+
+
+def _check_shapes(
+    path: str | Path, exposures: np.ndarray, names: pd.DataFrame, row_of: Mapping[str, int], shapes: Mapping[str, Shape]
+) -> None:
+    """Refuse exposures of other proportions than the micrographs, to which fractions of the sides cannot be applied."""
+    for name in names.loc[names["micrograph"] != "", "name"]:
+        picked, own = shapes[name], tuple(int(n) for n in exposures["micrograph_blob/shape"][int(row_of[name])])
+        # a binned side is rounded by less than a pixel
+        if min(own) > 0 and abs(picked[0] * own[1] - picked[1] * own[0]) > max(*picked, *own):
+            raise UserError(
+                f"{path}: the exposure of {name} has {own[0]} × {own[1]} px, the picked micrograph {picked[0]} × "
+                f"{picked[1]}, which is another crop or turned; give the exposures of the picked micrographs"
+            )
 
 
 def _pick_rows(coordinates: pd.DataFrame, exposures: np.ndarray, shapes: Mapping[str, Shape]) -> np.ndarray:

@@ -59,6 +59,33 @@ def group_numbers(path: str | Path, optics: pd.DataFrame, rows: pd.DataFrame) ->
     return numbers, group_of
 
 
+def with_only_group(path: str | Path, optics: pd.DataFrame | None, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with the number of the only optics group, where they name none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, for the message.
+    optics : pd.DataFrame, optional
+        Block data_optics.
+    rows : pd.DataFrame
+        Particles or micrographs.
+
+    Raises
+    ------
+    UserError
+        If data_optics has several groups.
+    """
+    if optics is None or "rlnOpticsGroup" not in optics or "rlnOpticsGroup" in rows:
+        return rows
+    if len(optics) > 1:
+        raise UserError(
+            f"{path}: data_optics has {len(optics)} groups, but the other table has no rlnOpticsGroup; export it again "
+            "with this column"
+        )
+    return rows.assign(rlnOpticsGroup=optics["rlnOpticsGroup"].iloc[0]) if len(optics) else rows
+
+
 def optics_groups(
     path: str | Path, optics: pd.DataFrame | None, micrographs: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.Series]:
@@ -80,6 +107,7 @@ def optics_groups(
     UserError
         If the groups do not fit the micrographs, two have one name, or a number is missing.
     """
+    micrographs = with_only_group(path, optics, micrographs)
     if optics is None or "rlnOpticsGroup" not in micrographs:
         return _groups_of_equal_microscope(path, micrographs)
     numbers, group_of = group_numbers(path, optics, micrographs)

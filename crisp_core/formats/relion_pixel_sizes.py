@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.formats.relion_groups import group_numbers
+from crisp_core.formats.relion_groups import group_numbers, with_only_group
 from crisp_core.formats.relion_labels import MAGNIFICATION_LABELS, PIXEL_SIZE_LABELS
 from crisp_core.formats.star import Block, as_table, has_label, number_column, numbers_or_nan
 
@@ -40,6 +40,7 @@ def pixel_size_of_micrographs(path: str | Path, micrographs: pd.DataFrame, optic
     if set(MAGNIFICATION_LABELS) <= set(micrographs):
         sizes = _from_magnification(path, micrographs)
         return np.where(sizes > 0, sizes, np.nan)
+    micrographs = with_only_group(path, optics, micrographs)
     table, rows = micrographs, slice(None)
     if optics is not None and "rlnOpticsGroup" in micrographs:
         numbers, group_of = group_numbers(path, optics, micrographs)

@@ -9,7 +9,7 @@ Source: RELION 3.1 and 5 source, `metadata_table.cpp`.
 import linecache
 import re
 from collections.abc import Mapping
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeAlias, overload
 
@@ -31,6 +31,8 @@ TEXT_LABELS = (
     "rlnMicrographMovieName",
     "rlnCtfImage",
 )
+# A value within quotes, or up to the next blank.
+VALUE = re.compile(r"""'[^']*'(?=\s|$)|"[^"]*"(?=\s|$)|\S+""")
 # Words of the format at the beginning of a line: a label, a block, a loop or a text of several lines.
 KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
@@ -43,10 +45,12 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
     Raises
     ------
     UserError
-        If the file cannot be read, holds no block, has rows of different lengths, two blocks of one name, a block
-        without columns or a label twice in one block.
+        If the file cannot be read, holds no block, has a row of another length than its loop has labels, a quote or #
+        within a value, two blocks of one name, a block without columns or a label twice in one block.
     """
-    _check_block_names(path, read_text(path))
+    text = read_text(path)
+    _check_block_names(path, text)
+    _check_rows(path, text)
     linecache.clearcache()  # starfile reads through it, and after a failed read it would still hold the old text
     try:
         blocks = starfile.read(path, always_dict=True, parse_as_string=list(TEXT_LABELS))
@@ -77,6 +81,40 @@ def _check_block_names(path: str | Path, text: str) -> None:
                 f"{path}: block data_{name} has no columns; export the file again, or remove it (a list without "
                 "particles still names its columns _rlnCoordinateX and _rlnCoordinateY)"
             )
+
+
+def _check_rows(path: str | Path, text: str) -> None:
+    """Refuse rows that the starfile library would fill up with NaN or cut: short ones, and quotes and # in values."""
+    n_labels, in_header, in_rows = 0, False, False
+    for number, line in enumerate(map(str.strip, text.split("\n")), 1):
+        if line.startswith("data_"):
+            in_header = in_rows = False
+        elif not in_rows and line.startswith("loop_"):
+            n_labels, in_header = 0, True
+        elif in_header and line.startswith("_"):
+            n_labels += 1
+        elif (in_header or in_rows) and line:
+            in_header, in_rows = False, True
+            if (n := _count_values(path, number, line)) not in (0, n_labels):
+                raise UserError(
+                    f"{path}: line {number} has {n} values and not {n_labels}, as its loop has labels; the file may be "
+                    "cut off: export or copy it again"
+                )
+
+
+def _count_values(path: str | Path, number: int, line: str) -> int:
+    """Number of values of a row, without a comment at its end."""
+    if not re.search("[\"'#]", line):
+        return len(line.split())
+    values = list(takewhile(lambda value: not value.startswith("#"), VALUE.findall(line)))
+    for value in values:
+        # without the quotes around a value
+        inside = value[1:-1] if value[0] in "\"'" and value[-1] == value[0] and len(value) > 1 else value
+        if found := re.search("[\"'#]", inside):
+            raise UserError(
+                f"{path}: line {number} has the value {value}, of which {found[0]} cannot be read; rename it"
+            )
+    return len(values)
 
 
 @overload

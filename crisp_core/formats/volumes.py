@@ -56,7 +56,8 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
     pixel_size = pixel_size or in_header
     if pixel_size is None:
         raise UserError(
-            f"{path}: the map does not state its pixel size; write it into its header, or give volume_pixel_size"
+            f"{path}: the map does not state its pixel size; write it into its header, or, if it is that of a "
+            "simulation, give volume_pixel_size"
         )
     return Volume(density, float(pixel_size))
 

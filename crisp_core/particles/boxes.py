@@ -56,12 +56,13 @@ def choose_boxes(
     radius = 0.375 * size_px
     if background_radius_angstrom is not None:
         radius = angstrom_to_px(background_radius_angstrom, final_pixel_size)
-    if 2 * radius > size_px:
+    # a twentieth of a pixel is rounding of numbers in Å
+    if radius > size_px / 2 + 0.05:
         raise UserError(
             f"particles/background_radius_angstrom: {background_radius_angstrom:g} Å does not fit into the box of "
             f"{box_px * pixel_size:.0f} Å; lower it or raise box_angstrom"
         )
-    return Boxes(box_px, size_px, radius, final_pixel_size)
+    return Boxes(box_px, size_px, min(radius, size_px / 2), final_pixel_size)
 
 
 def boxes_touching_image(shape: Shape, xy: np.ndarray, *, box_px: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def write_stack(
     pixel_size : float
         Pixel size of the images, Å/px.
     dtype : DTypeLike
-        Type of the grey values, float32 or float16.
+        Type of the grey values, float32 or float16. Values beyond ±65,504, the range of float16, become its ends.
 
     Returns
     -------
@@ -44,7 +44,8 @@ def write_stack(
                 raise ValueError(f"images of {chunk.shape[1:]} do not fit a stack of {size_px}²")
             if len(chunk) == 0:
                 continue
-            data = np.ascontiguousarray(chunk, dtype=np.dtype(dtype).newbyteorder("<"))
+            limits = np.finfo(dtype)
+            data = np.ascontiguousarray(np.clip(chunk, limits.min, limits.max), dtype=np.dtype(dtype).newbyteorder("<"))
             file.write(data.data)
             count += len(data)
             low, high = min(low, float(data.min())), max(high, float(data.max()))

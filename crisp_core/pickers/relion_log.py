@@ -4,6 +4,7 @@ Source: Zivanov et al. 2018, eLife 7:e42166; options of RELION 3.1.3. The defaul
 except the diameters.
 """
 
+import logging
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -23,6 +24,7 @@ from crisp_core.pickers.running import joined, pick_together_or_alone
 from crisp_core.programs import check_installed, run_program
 from crisp_core.sections import Positive, mistake
 
+log = logging.getLogger("crisp")
 PROGRAM = "relion_autopick"
 INSTALL = "install RELION (Debian: apt install relion)"
 # 150 and 180 Å, with which the tutorial of RELION 3 (EMPIAR-10204) picks beta-galactosidase, as shares of the 191 Å
@@ -70,7 +72,8 @@ class RelionLog(Picker):
         Raises
         ------
         UserError
-            If RELION is missing or fails on every micrograph.
+            If RELION is missing or fails on every one of several micrographs, or the smallest blob is larger than the
+            largest, by default or as given.
         """
         check_installed(PROGRAM, install=INSTALL)
         folder = Path(batch.folder).absolute()
@@ -82,13 +85,20 @@ class RelionLog(Picker):
     def command_line(self, *, pixel_size: float, diameter_angstrom: float) -> list[str]:
         """Command line for the micrographs in `in/`, with results in `out/`; pixel size in Å/px, diameter in Å."""
         smallest, largest = (share * diameter_angstrom for share in BLOB_DIAMETERS)
+        smallest, largest = self.diameter_min_angstrom or smallest, self.diameter_max_angstrom or largest
+        if smallest > largest:
+            raise UserError(
+                f"picker relion-log: its smallest blob, {smallest:g} Å, is larger than its largest, {largest:g} Å (one "
+                "that is not given follows from the particle diameter); give both, diameter_min_angstrom and "
+                "diameter_max_angstrom"
+            )
         options = {
             "--i": "in/*.mrc",
             "--odir": "out/",
             "--pickname": "autopick",
             "--angpix": f"{pixel_size:g}",
-            "--LoG_diam_min": f"{self.diameter_min_angstrom or smallest:g}",
-            "--LoG_diam_max": f"{self.diameter_max_angstrom or largest:g}",
+            "--LoG_diam_min": f"{smallest:g}",
+            "--LoG_diam_max": f"{largest:g}",
             "--LoG_adjust_threshold": f"{self.threshold_adjustment:g}",
             "--shrink": "0",
             "--lowpass": f"{self.lowpass_angstrom:g}",
@@ -114,12 +124,23 @@ def write_whole_micrographs(batch: Batch, folder: Path) -> tuple[list[str], dict
 def _pick_written(names: Sequence[str], *, command: Sequence[str], folder: Path) -> pd.DataFrame:
     """Run RELION on some of the MRC files in `folder`."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        # RELION puts the path of a micrograph behind that of its output, so that both must be relative
+        # RELION puts the path of a micrograph behind that of its output, so that both must be relative; and it takes
+        # a name that begins with job001 for that of a job
         (Path(place) / "in").mkdir()
-        for name in names:
-            (Path(place) / "in" / f"{name}.mrc").symlink_to(folder / f"{name}.mrc")
-        run_program(command, install=INSTALL, folder=place)
-        stars = {name: Path(place) / "out/in" / f"{name}_autopick.star" for name in names}
-        return joined(
-            read_coordinates(star, format="relion", micrograph=name) for name, star in stars.items() if star.exists()
-        )
+        stars = {}
+        for number, name in enumerate(names):
+            (Path(place) / "in" / f"m{number:06d}.mrc").symlink_to(folder / f"{name}.mrc")
+            stars[name] = Path(place) / "out/in" / f"m{number:06d}_autopick.star"
+        try:
+            run_program(command, install=INSTALL, folder=place)
+        except UserError as error:
+            # RELION 3.1.3 crashes after its last micrograph if it has found nothing on any
+            if not all(star.exists() for star in stars.values()):
+                raise
+            log.warning("%s, but after it had written all its picks", error)
+        without = [name for name, star in stars.items() if not star.exists()]
+        if without:
+            raise UserError(f"{PROGRAM} wrote no picks of {without[0]}; its command and output are in the log")
+        # a file without a byte where it has found nothing
+        filled = {name: star for name, star in stars.items() if star.stat().st_size}
+        return joined(read_coordinates(star, format="relion", micrograph=name) for name, star in filled.items())

@@ -7,9 +7,11 @@ import mrcfile
 import numpy as np
 import pandas as pd
 
+from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError, opening
 from crisp_core.formats.relion_particles import joined_particles
 from crisp_core.formats.star import read_blocks
+from crisp_core.formats.volumes import read_volume
 from crisp_core.geometry import even_fft_size
 from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.simulation.volumes import resample_volume
@@ -71,10 +73,40 @@ def read_images(names: Sequence[str]) -> np.ndarray:
     for path, rows in rows_of.items():
         numbers = table.loc[rows, 0].astype(int).to_numpy() - 1
         with opening(path), mrcfile.mmap(path, permissive=True) as stack:
-            if numbers.max() >= len(stack.data):
+            # of a stack of one image, the library gives the image
+            data = stack.data.reshape(-1, *stack.data.shape[-2:])
+            if numbers.max() >= len(data):
                 raise UserError(f"{path}: lacks images of its star file; delete it and run again")
-            images.update(zip(rows, np.asarray(stack.data[numbers], dtype=np.float32), strict=True))
+            images.update(zip(rows, np.asarray(data[numbers], dtype=np.float32), strict=True))
     return np.stack([images[row] for row in range(len(table))])
+
+
+def read_mask(path: str | Path, *, pixel_size: float, size_px: int) -> np.ndarray:
+    """Read a mask and bring it to the box of maps, with values from 0 to 1.
+
+    Parameters
+    ----------
+    path : str or Path
+        Map of the mask.
+    pixel_size : float
+        Å/px of the maps.
+    size_px : int
+        Side of the maps in voxels, even.
+
+    Raises
+    ------
+    UserError
+        If the header cannot state the pixel size of the mask: another one in a box of as many voxels, or 1 Å/px, which
+        programs write that do not know it.
+    """
+    mask = read_volume(path)
+    differs = not equal_pixel_sizes(mask.pixel_size, pixel_size)
+    if differs and (len(mask.density) == size_px or abs(mask.pixel_size - 1) < 1e-5):
+        raise UserError(
+            f"{path}: its header states {mask.pixel_size:g} Å/px and {len(mask.density)} voxels a side, the maps have "
+            f"{pixel_size:.4g} Å/px and {size_px}; write the mask's pixel size into its header"
+        )
+    return np.clip(volume_in_box(mask.density, mask.pixel_size, pixel_size, size_px), 0, 1)
 
 
 def volume_in_box(volume: np.ndarray, pixel_size: float, new_pixel_size: float, size_px: int) -> np.ndarray:

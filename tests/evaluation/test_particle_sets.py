@@ -215,3 +215,69 @@ def test_a_cryosparc_file_brings_its_ctf_and_halves(tmp_path):
     assert table[HALF].tolist() == [1, 2]
     np.testing.assert_allclose(table[list(CTF_LABELS)], [[15000, 14000, 30]] * 2, rtol=1e-6)
     np.testing.assert_array_equal(table[["x", "y"]], [[400, 300]] * 2)
+
+
+MICROSCOPE = {"voltage_kv": 300.0, "spherical_aberration_mm": 2.7, "amplitude_contrast": 0.1}
+STATED = {
+    "rlnMicrographPixelSize": 2.0,
+    "rlnVoltage": 300.0,
+    "rlnSphericalAberration": 2.7,
+    "rlnAmplitudeContrast": 0.1,
+}
+
+
+def write_optics(path, truth, **changes):
+    table = truth.rename(columns={"x": "rlnCoordinateX", "y": "rlnCoordinateY"}).drop(columns="score")
+    table["rlnMicrographName"] = table.pop("micrograph") + ".mrc"
+    optics = pd.DataFrame({"rlnOpticsGroupName": ["g"], "rlnOpticsGroup": [1], **STATED, **changes})
+    write_blocks(path, {"optics": optics, "particles": table.assign(rlnOpticsGroup=1)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"rlnMicrographPixelSize": 1.0},
+            "rlnMicrographPixelSize states 1 Å/px, the dataset's pixel_size is 2; refine",
+        ),
+        ({"rlnVoltage": 200.0}, "rlnVoltage is 200, the dataset's voltage_kv is 300; correct"),
+        ({"rlnAmplitudeContrast": 0.07}, "rlnAmplitudeContrast is 0.07, the dataset's amplitude_contrast is 0.1"),
+    ],
+)
+def test_a_refinement_with_other_optics_is_refused(tmp_path, truth, change, message):
+    write_optics(tmp_path / "run_data.star", truth)
+    sets.check_optics(tmp_path / "run_data.star", pixel_size=2.0, microscope=MICROSCOPE)
+    write_optics(tmp_path / "run_data.star", truth, **change)
+    with pytest.raises(UserError, match=rf"run_data\.star: its {message}"):
+        sets.check_optics(tmp_path / "run_data.star", pixel_size=2.0, microscope=MICROSCOPE)
+
+
+def test_the_pixel_size_of_movies_alone_is_no_contradiction(tmp_path, truth, caplog):
+    write_optics(tmp_path / "run_data.star", truth)
+    text = (tmp_path / "run_data.star").read_text()
+    (tmp_path / "run_data.star").write_text(text.replace("rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"))
+    sets.check_optics(tmp_path / "run_data.star", pixel_size=4.0, microscope=MICROSCOPE)
+    assert "rlnMicrographOriginalPixelSize states 2 Å/px, the dataset's pixel_size is 4; check" in caplog.text
+
+
+def test_optics_of_a_cryosparc_file_are_compared_and_zeros_are_not(tmp_path):
+    fields = [("location/micrograph_path", "S40"), ("location/micrograph_shape", "u4", 2)]
+    fields += [(f"location/center_{axis}_frac", "f4") for axis in "xy"]
+    fields += [("location/micrograph_psize_A", "f4"), ("ctf/accel_kv", "f4"), ("ctf/cs_mm", "f4")]
+    rows = np.zeros(2, dtype=fields)
+    rows["location/micrograph_path"], rows["location/micrograph_shape"] = b"J1/m1.mrc", SHAPE
+    rows["ctf/accel_kv"], rows["ctf/cs_mm"] = 300, 2.7
+    write_cs(tmp_path / "particles.cs", rows)
+    sets.check_optics(tmp_path / "particles.cs", pixel_size=2.0, microscope=MICROSCOPE)
+    rows["location/micrograph_psize_A"] = 1.0
+    write_cs(tmp_path / "particles.cs", rows)
+    with pytest.raises(
+        UserError, match=r"its location/micrograph_psize_A states 1 Å/px, the dataset's pixel_size is 2"
+    ):
+        sets.check_optics(tmp_path / "particles.cs", pixel_size=2.0, microscope=MICROSCOPE)
+
+
+def test_particles_outside_of_their_micrographs_are_refused():
+    sets.check_inside(10, 100)
+    with pytest.raises(UserError, match=r"resolution/refined: 11 of 100 particles lie outside of their micrographs"):
+        sets.check_inside(11, 100)

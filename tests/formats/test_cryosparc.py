@@ -195,6 +195,16 @@ def test_picks_for_cryosparc_know_their_exposures(tmp_path):
     assert (tmp_path / "picks.cs").read_bytes() == first
 
 
+def test_exposures_of_other_proportions_are_refused(tmp_path):
+    turned = exposures(tmp_path / "e.cs", ["m1"], [(400, 300)])
+    table = coordinates_table(["m1"], [20], [37.5])
+    with pytest.raises(UserError, match=r"e\.cs: the exposure of m1 has 400 × 300 px, the picked micrograph 150 × 200"):
+        cryosparc_picks.write_picks(tmp_path / "picks.cs", table, exposures=turned, shapes={"m1": (150, 200)})
+    # a binned side is rounded
+    odd = exposures(tmp_path / "odd.cs", ["m1"], [(301, 401)])
+    cryosparc_picks.write_picks(tmp_path / "picks.cs", table, exposures=odd, shapes={"m1": (150, 200)})
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
     return tmp_path_factory.mktemp("cryosparc")

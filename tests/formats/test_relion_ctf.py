@@ -155,7 +155,7 @@ def test_bad_optics_groups_are_refused(tmp_path, groups, message):
             None,
             "has two lines for micrograph a; give a file with one line",
         ),
-        (["a.mrc 1 2 3", "b.mrc 1 2 3 4 5"], None, "is not a valid STAR file .*Expected 4 fields.*; correct it"),
+        (["a.mrc 1 2 3", "b.mrc 1 2 3 4 5"], None, "line 22 has 6 values and not 4, as its loop has labels"),
     ],
 )
 def test_bad_ctf_files_are_refused(tmp_path, rows, labels, message):
@@ -177,3 +177,16 @@ def test_quality_of_ctf_fits_is_read_where_the_file_has_it(tmp_path):
     assert table.loc["b"].dropna().to_dict() == {"defocus_angstrom": 15500, "astigmatism_angstrom": 1000}
     without = read_ctf_quality(ctf_star(tmp_path / "ctf.star", ["job/a.mrc 16000 15000 0 0 1"]))
     assert without["ctf_resolution_angstrom"].isna().all()
+
+
+def test_the_only_optics_group_holds_for_micrographs_that_name_none(tmp_path):
+    labels, row = CTF_STAR.removesuffix(" rlnOpticsGroup"), "m1.mrc 16000 15000 10 0"
+    group = ("rlnOpticsGroupName rlnOpticsGroup rlnVoltage rlnMicrographPixelSize", "g 3 200 0.9")
+    path = ctf_star(tmp_path / "ctf.star", [row], labels, group)
+    assert read_micrographs_ctf(path).groups["rlnVoltage"].tolist() == [200]
+    assert read_ctf_sources(path)["pixel_size"].tolist() == [0.9]
+    two = ctf_star(tmp_path / "two.star", [row], labels, (*group, "h 4 300 0.9"))
+    with pytest.raises(
+        UserError, match=r"two\.star: data_optics has 2 groups, but the other table has no rlnOpticsGroup"
+    ):
+        read_micrographs_ctf(two)

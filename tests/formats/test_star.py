@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -45,10 +47,37 @@ def test_what_is_no_star_file_is_refused(tmp_path, content, message):
 def test_a_file_mended_after_a_failure_reads_anew(tmp_path):
     path = tmp_path / "x.star"
     path.write_text("data_\n\nloop_\n_a #1\n_b #2\n1 2\n1 2 3\n")
-    with pytest.raises(UserError, match="Expected 2 fields"):
+    with pytest.raises(UserError, match=r"x\.star: line 7 has 3 values and not 2"):
         read_blocks(path)
     path.write_text("data_\n\nloop_\n_a #1\n_b #2\n1 2\n3 4\n")
     assert list(read_blocks(path)[""]["b"]) == [2, 4]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        # cut off in its last number but three
+        ("a.mrc 88", "line 8 has 2 values and not 3, as its loop has labels; the file may be cut off"),
+        ("a.mrc", "line 8 has 1 values and not 3"),
+        ("it's.mrc 1 2", "line 8 has the value it's.mrc, of which ' cannot be read; rename it"),
+        ("a#1.mrc 1 2", "line 8 has the value a#1.mrc, of which # cannot be read"),
+        ("1 2 a#1.mrc", "line 8 has the value a#1.mrc, of which # cannot be read"),
+        ("'a\"b.mrc' 1 2", "line 8 has the value 'a\"b.mrc', of which \" cannot be read"),
+    ],
+)
+def test_rows_that_would_be_read_wrong_are_refused(tmp_path, row, message):
+    (tmp_path / "x.star").write_text(f"data_\n\nloop_\n_rlnMicrographName\n_x\n_y\nb.mrc 1 2\n{row}\n")
+    with pytest.raises(UserError, match=re.escape(f"x.star: {message}")):
+        read_blocks(tmp_path / "x.star")
+
+
+def test_quoted_values_comments_and_following_blocks_are_read(tmp_path):
+    rows = "'a b.mrc' 1 2\n\n# a comment's line\n\"c.mrc\" 3 4 # and one behind a row\n"
+    more = "data_single\n\n_name 'two words'\n_n 5\n\ndata_last\n\nloop_\n_n\n6\n"
+    (tmp_path / "x.star").write_text(f"data_\n\nloop_ \n_rlnMicrographName #1\n_x #2\n_y #3\n{rows}\n{more}")
+    blocks = read_blocks(tmp_path / "x.star")
+    assert blocks[""].to_numpy().tolist() == [["a b.mrc", 1, 2], ["c.mrc", 3, 4]]
+    assert blocks["single"] == {"name": "two words", "n": 5} and blocks["last"]["n"].tolist() == [6]
 
 
 @pytest.mark.real

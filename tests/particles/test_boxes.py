@@ -55,3 +55,14 @@ def test_a_coarser_stack_keeps_the_box_in_angstrom():
 def test_a_background_circle_beyond_the_box_is_refused():
     with pytest.raises(UserError, match=r"background_radius_angstrom: 400 Å does not fit into the box of 287 Å"):
         choose_boxes(1.77, 191, background_radius_angstrom=400)
+
+
+@given(st.integers(8, 300), st.floats(0.5, 5), st.integers(1, 40))
+def test_a_background_circle_as_wide_as_the_box_fits(half, pixel_size, coarser):
+    box_angstrom = 2 * half * pixel_size
+    options = {"box_angstrom": box_angstrom, "stack_pixel_size": pixel_size * (1 + coarser / 10)}
+    boxes = choose_boxes(pixel_size, 100, **options)
+    side_angstrom = boxes.size_px * boxes.pixel_size
+    given = float(f"{side_angstrom / 2:.6g}")
+    fitting = choose_boxes(pixel_size, 100, background_radius_angstrom=given, **options)
+    assert boxes.size_px / 2 - 0.06 < fitting.bg_radius_px <= boxes.size_px / 2

@@ -32,3 +32,13 @@ def test_empty_stack_has_a_readable_header(tmp_path):
 def test_image_of_another_size_is_a_programming_error(tmp_path):
     with pytest.raises(ValueError, match="do not fit a stack of 10²"):
         write_stack(tmp_path / "p.mrcs", [noise((2, 8, 8))], size_px=10, pixel_size=1.0)
+
+
+def test_values_beyond_half_precision_become_its_ends(tmp_path):
+    images = noise((2, 8, 8)).astype(np.float32)
+    images[0, 1, 2], images[1, 3, 4] = 2e5, -2e5
+    write_stack(tmp_path / "s.mrcs", [images], size_px=8, pixel_size=1, dtype=np.float16)
+    with mrcfile.open(tmp_path / "s.mrcs") as stack:
+        assert np.isfinite(stack.data).all() and np.isfinite(float(stack.header.rms))
+        assert (float(stack.data[0, 1, 2]), float(stack.data[1, 3, 4])) == (65504, -65504)
+        assert (float(stack.header.dmin), float(stack.header.dmax)) == (-65504, 65504)

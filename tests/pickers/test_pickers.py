@@ -101,6 +101,35 @@ def test_relion_finds_the_discs_at_the_right_way_up(tmp_path):
     assert set(found["micrograph"]) == {"one"}
 
 
+def test_relion_picks_micrographs_with_any_name(tmp_path):
+    if shutil.which(relion_log.PROGRAM) is None:
+        pytest.skip("relion_autopick not found: apt install relion")
+    image = discs((512, 640), spread((512, 640), 20, distance=60, margin=40), diameter_px=48)
+    # RELION takes the second for a folder of a job
+    names = ("mic", "job001_mic")
+    for name in names:
+        write_mrc(tmp_path / f"{name}.mrc", image, pixel_size=3.5, dtype=np.float32)
+    (tmp_path / "work").mkdir()
+    paths = {name: str(tmp_path / f"{name}.mrc") for name in names}
+    prepared = write_prepared(tmp_path / "images.h5", dict.fromkeys(paths, Array(np.zeros((8, 8)), 14.0, (512, 640))))
+    found, failed = RelionLog().pick(Batch(prepared, paths, 3.5, 168, tmp_path / "work"))
+    assert failed == {}
+    one, other = (found[found["micrograph"] == name].drop(columns="micrograph") for name in names)
+    assert len(one) >= 18
+    # the ranks of nearly equal scores change from micrograph to micrograph
+    np.testing.assert_allclose(one.sort_values(["x", "y"]), other.sort_values(["x", "y"]), rtol=1e-3)
+    # nothing at all is a result, although RELION 3.1.3 then crashes at its end
+    (tmp_path / "work2").mkdir()
+    found, failed = RelionLog(threshold_adjustment=50).pick(Batch(prepared, paths, 3.5, 168, tmp_path / "work2"))
+    assert len(found) == 0 and failed == {}
+
+
+@pytest.mark.parametrize("given", [{"diameter_min_angstrom": 180}, {"diameter_max_angstrom": 60}])
+def test_one_bound_beyond_the_default_of_the_other_is_refused(given):
+    with pytest.raises(UserError, match=r"picker relion-log: its smallest blob, .* is larger than its largest"):
+        RelionLog(**given).command_line(pixel_size=3.5, diameter_angstrom=150)
+
+
 def picks_of(script, names):
     """One pick on each micrograph, by a script of the shell that gets their names."""
     run_program(["sh", "-c", script, "sh", *names], install="install it")

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_optics import optics_table
 from crisp_core.formats.relion_particles import particles_table, write_particles_star
@@ -279,6 +280,31 @@ def test_images_are_read_in_the_order_of_their_names(tmp_path):
     assert stacks.read_images(names)[:, 0, 0].tolist() == [12, 0, 11]
     with pytest.raises(UserError, match=r"a\.mrcs: lacks images of its star file"):
         stacks.read_images([f"000004@{tmp_path}/a.mrcs"])
+
+
+def test_the_image_of_a_stack_with_one_particle_is_read(tmp_path):
+    image = np.arange(64, dtype=np.float32).reshape(1, 8, 8)
+    write_stack(tmp_path / "one.mrcs", [image], size_px=8, pixel_size=1)
+    np.testing.assert_array_equal(stacks.read_images([f"000001@{tmp_path}/one.mrcs"]), image)
+    with pytest.raises(UserError, match=r"one\.mrcs: lacks images of its star file"):
+        stacks.read_images([f"000002@{tmp_path}/one.mrcs"])
+
+
+def test_a_mask_is_resampled_by_its_own_pixel_size(tmp_path):
+    path = tmp_path / "mask.mrc"
+    write_mrc(path, ball(32, 8), pixel_size=4.0, dtype=np.float32)
+    resampled = stacks.read_mask(path, pixel_size=2.0, size_px=64)
+    assert resampled.shape == (64,) * 3 and 0 <= resampled.min() and resampled.max() <= 1
+    assert resampled.sum() == pytest.approx(8 * ball(32, 8).sum(), rel=0.05)
+
+
+@pytest.mark.parametrize(("stated", "size_px"), [(4.0, 32), (1.0, 32), (1.0, 64)])
+def test_a_mask_whose_header_cannot_be_right_is_refused(tmp_path, stated, size_px):
+    write_mrc(tmp_path / "mask.mrc", ball(32, 8), pixel_size=stated, dtype=np.float32)
+    with pytest.raises(
+        UserError, match=rf"mask\.mrc: its header states {stated:g} Å/px and 32 voxels a side, the maps"
+    ):
+        stacks.read_mask(tmp_path / "mask.mrc", pixel_size=2.0, size_px=size_px)
 
 
 def test_particles_of_several_batches_are_joined_and_none_is_refused(tmp_path):

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 from functools import cache
 from heapq import nlargest
@@ -50,9 +50,8 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     UserError
         If a match is required and none of the names matches.
     """
-    exact = {micrograph_stem(micrograph): micrograph for micrograph in micrographs}
-    keys = pd.Series(list(micrographs), index=[_name_key(micrograph) for micrograph in micrographs], dtype="str")
-    unique = keys[~keys.index.duplicated(keep=False)].to_dict()
+    exact = _unique(micrographs, micrograph_stem)
+    unique = _unique(micrographs, _name_key)
     found = [exact.get(micrograph_stem(name), unique.get(_name_key(name), "")) for name in names]
     if required and len(names) and not any(found):
         example = f"'{nearest_name(names[0], micrographs)}'" if len(micrographs) else "(none)"
@@ -87,6 +86,13 @@ def nearest_name(name: str, micrographs: Sequence[str]) -> str:
     # the full comparison is slow
     likely = nlargest(20, micrographs, key=common_start)
     return max(likely, key=lambda m: (common_start(m), SequenceMatcher(None, key, _name_key(m).lower()).ratio()))
+
+
+def _unique(micrographs: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Micrographs by a key that only one of them has."""
+    different = list(dict.fromkeys(micrographs))
+    keyed = pd.Series(different, index=[key(micrograph) for micrograph in different], dtype="str")
+    return keyed[~keyed.index.duplicated(keep=False)].to_dict()
 
 
 @cache

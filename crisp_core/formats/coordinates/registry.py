@@ -6,6 +6,7 @@ right.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
@@ -17,6 +18,7 @@ from crisp_core.formats.coordinates.format import CoordinateFormat
 from crisp_core.formats.coordinates.names import stem_of_picks
 from crisp_core.formats.coordinates.plain import TABLE
 from crisp_core.formats.coordinates.relion import RELION, RELION_PARTICLES
+from crisp_core.formats.coordinates.table import coordinates_table
 from crisp_core.formats.coordinates.text_tables import header_cells
 from crisp_core.formats.coordinates.topaz import TOPAZ
 from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
@@ -65,7 +67,7 @@ def read_coordinates(path: str | Path, *, format: str = "auto", micrograph: str 
     """
     if is_coordinate_list(path):
         listed = [read_coordinates(file, format=format, micrograph=name) for file, name in listed_files(path).items()]
-        return pd.concat(listed, ignore_index=True)
+        return pd.concat(listed, ignore_index=True) if listed else coordinates_table([], np.array([]), np.array([]))
     path = Path(path)
     return _format_of(path, format).read(path, micrograph or stem_of_picks(file_stem(path)))
 

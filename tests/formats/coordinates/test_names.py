@@ -69,3 +69,8 @@ def test_composed_and_decomposed_accents_are_one_name():
         assert match_names([f"{name}_autopick.star"], [f"m/{micrograph}.mrc", "m/cafe_1.mrc"])[
             "micrograph"
         ].tolist() == [f"m/{micrograph}.mrc"]
+
+
+def test_a_name_of_two_micrographs_in_different_folders_matches_none():
+    assert list(match_names(["a", "b"], ["J1/a.mrc", "J2/a.mrc", "J1/b.mrc"])["micrograph"]) == ["", "J1/b.mrc"]
+    assert list(match_names(["a"], ["J1/a.mrc", "J1/a.mrc"])["micrograph"]) == ["J1/a.mrc"]
