@@ -2,7 +2,7 @@
 
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from crisp_core.errors import UserError
 
@@ -44,6 +44,18 @@ def matching_files(patterns: Patterns) -> list[str]:
         # ./mic.mrc is mic.mrc
         first.setdefault(os.path.abspath(path), path)
     return list(first.values())
+
+
+def states_of(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Size (bytes) and time (s) of files, by path: Snakemake does not see a file that an older one replaced.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Files that are not there are left out.
+    """
+    states = {path: os.stat(path) for path in paths if os.path.isfile(path)}
+    return {path: (state.st_size, int(state.st_mtime)) for path, state in states.items()}
 
 
 def some_of(paths: Sequence[str], most: int) -> list[str]:

@@ -15,6 +15,7 @@ use rule run_job as import_picks with:
         experiment=one_of(pickers.from_files(PLAN)),
     params:
         **run_script("import_picks"),
+        files=ask_value(pickers.pick_states),
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
         dataset=ask_value(datasets.dataset_sizes),
         micrographs=ask_value(micrographs.micrograph_names),

@@ -77,6 +77,7 @@ use rule dataset_job as import_coordinates with:
         dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     params:
         **run_script("import_coordinates"),
+        files=ask_value(datasets.coordinate_states),
         coordinates=ask_value(datasets.coordinate_settings),
         dataset=ask_value(datasets.dataset_sizes),
 

@@ -34,7 +34,7 @@ use rule dataset_job as simulate with:
         simulation=ask_value(datasets.simulation_settings),
         micrographs=ask_value(micrographs.batch_paths),
         folder=below_prefix("results/{dataset}/micrographs"),
-        seed=config["seed"],
+        seed=ask_value(datasets.simulation_seed),
 
 
 use rule dataset_job as library with:
@@ -69,4 +69,4 @@ use rule dataset_job as simulate_zoo with:
         simulation=ask_value(zoo.zoo_settings),
         micrographs=ask_value(micrographs.batch_paths),
         folder=below_prefix("results/{dataset}/micrographs"),
-        seed=config["seed"],
+        seed=ask_value(datasets.simulation_seed),

@@ -4,14 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.evaluation.particle_sets import (
-    check_inside,
-    check_optics,
-    join_sets,
-    read_pick_sets,
-    refined_particles,
-    simulated_particles,
-)
+from crisp_core.evaluation.particle_sets import read_pick_sets, simulated_particles
+from crisp_core.evaluation.refinements import check_inside, refined_sets
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
@@ -30,10 +24,8 @@ listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
 star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 
 if params.refined:
-    for path in params.refined.values():
-        check_optics(path, pixel_size=pixel_size, microscope=dataset["microscope"])
-    refined = {name: refined_particles(path, list(star_paths)) for name, path in params.refined.items()}
-    particles = join_sets(refined)
+    optics = {"pixel_size": pixel_size, "microscope": dataset["microscope"]}
+    particles = refined_sets(params.refined, list(star_paths), **optics)
     particles = particles[particles["micrograph"].isin(set(shapes))]
 else:
     split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)

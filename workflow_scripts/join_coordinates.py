@@ -16,7 +16,9 @@ log = start_log(snakemake.log[0])
 tables = [read_coordinates_star(path) for path in snakemake.input.coordinates]
 coordinates = pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 write_coordinates_star(snakemake.output.coordinates, coordinates)
-strangers = import_coordinates(list(snakemake.input.strangers), {}, required=False, **snakemake.params.coordinates)
+# whether the coordinates are complete is no matter of files that no micrograph claims
+settings = {key: value for key, value in snakemake.params.coordinates.items() if key != "complete"}
+strangers = import_coordinates(list(snakemake.input.strangers), {}, required=False, **settings)
 texts = {"path": str, "name": str, "micrograph": str}
 matched = [pd.read_csv(path, sep="\t", dtype=texts, keep_default_na=False) for path in snakemake.input.names]
 names = joined_names([*matched, strangers.names])

@@ -2,13 +2,14 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from crisp_core import installation
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.errors import UserError
 from crisp_core.external import pick as picking
 from crisp_core.external import train as training
@@ -18,7 +19,7 @@ from crisp_core.external.outputs import LIST
 from crisp_core.external.running import CONFIG, run_workflow, say, workflow_command, write_config
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.stems import micrograph_stem
-from crisp_core.paths import check_patterns, matching_files
+from crisp_core.paths import check_patterns, exact_paths, matching_files
 from crisp_core.settings.command_line import pixel_size_of
 
 # copy of the file --settings, so that `crisp report` runs with the same settings
@@ -27,7 +28,7 @@ SETTINGS = "crisp-settings.yaml"
 
 def pick(options: argparse.Namespace) -> None:
     """Pick particles with the general network, or with a network of crisp train."""
-    config = picking.run_config(options, MicrographList(options.micrographs, None))
+    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs), None))
     if run(options, config, targets=["picks", *picking.QUARANTINES]):
         tell_refused(options.out)
         picks, run_folder = picking.read_picks(options.out), options.out / picking.RUN
@@ -39,7 +40,7 @@ def pick(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Write maps of the particle's probability and of the classes."""
-    config = picking.run_config(options, MicrographList(options.micrographs, None))
+    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs), None))
     if run(options, config, targets=["maps", *picking.QUARANTINES]):
         tell_refused(options.out)
         picking.tell_diameter(options.out, options.diameter)
@@ -48,9 +49,10 @@ def predict(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a network on micrographs with coordinates."""
-    patterns = absolute(options.micrographs)
+    patterns = absolute(chosen_files(options.micrographs))
     check_patterns("MICROGRAPH", patterns, must_exist=True)
-    micrographs = matching_files(patterns)
+    found = matching_files(patterns)
+    micrographs = [path for path in found if path not in find_byproducts(found, exact=exact_paths(patterns))]
     dataset = {
         "micrographs": patterns,
         "pixel_size": options.pixel_size or pixel_size_of(patterns),
@@ -63,9 +65,8 @@ def train(options: argparse.Namespace) -> None:
         "split": training.split_of(len(micrographs), options.validation, option="MICROGRAPH"),
     }
     config = training.training_config(dataset, options.epochs)
-    if not options.show:
-        training.forget_parts(options.out, {micrograph_stem(path) for path in micrographs})
-    if run(options, config, targets=training.TRAINED_FILES):
+    stems = {micrograph_stem(path) for path in micrographs}
+    if run(options, config, targets=training.TRAINED_FILES, before=lambda: training.forget_parts(options.out, stems)):
         training.link_network(options.out)
         say(f"pick with it: crisp pick … --network {shlex.quote(str(options.out))}")
 
@@ -96,7 +97,25 @@ def absolute(paths: Sequence[str]) -> list[str]:
     return [str(Path(path).expanduser().absolute()) for path in paths]
 
 
-def run(options: argparse.Namespace, config: Mapping[str, Any], *, targets: Sequence[str]) -> bool:
+def chosen_files(paths: Sequence[str]) -> list[str]:
+    """Paths or globs of the command line without by-products, such as power spectra, which are printed.
+
+    A shell expands `data/*.mrc`, so that a path is no sign that its file is wanted; a single one is.
+    """
+    files = [path for path in paths if Path(path).is_file()] if len(paths) > 1 else []
+    gone = find_byproducts(files)
+    for path, reason in gone.items():
+        say(f"left out: {path}: {reason.replace('name its exact path', 'give it alone')}")
+    return [path for path in paths if path not in gone]
+
+
+def run(
+    options: argparse.Namespace,
+    config: Mapping[str, Any],
+    *,
+    targets: Sequence[str],
+    before: Callable[[], None] = lambda: None,
+) -> bool:
     """Run the workflow in the folder --out, or print how to.
 
     Parameters
@@ -107,6 +126,8 @@ def run(options: argparse.Namespace, config: Mapping[str, Any], *, targets: Sequ
         Config of the run.
     targets : sequence of str
         Targets of the workflow.
+    before : function
+        What to do in the folder once no other job can run in it.
 
     Returns
     -------
@@ -122,6 +143,7 @@ def run(options: argparse.Namespace, config: Mapping[str, Any], *, targets: Sequ
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         options.settings = keep_settings(folder, options.settings)
+        before()
         write_config(folder, config)
         run_workflow(folder, options, targets=targets)
     return True

@@ -86,7 +86,8 @@ def import_ctf(
         raise UserError(f"{next(iter(refused.values()))} (this concerns all of {len(table)} micrographs)")
     _check_groups(path, given.groups)
     notices = _notices(path, given.groups, reference, pixel_size, microscope)
-    known = [name for name in micrographs if name in set(table["micrograph"]) - set(refused)]
+    usable = set(table["micrograph"]) - set(refused)
+    known = [name for name in micrographs if name in usable]
     table = in_row_order(table.set_index("micrograph").loc[known].reset_index(), micrographs, origin, source=path)
     missing = {label: microscope[key] for label, key in MICROSCOPE_LABELS.items() if label not in given.groups}
     ctf = MicrographsCtf(table.drop(columns=["file", "pixel_size"]), given.groups.assign(**missing))

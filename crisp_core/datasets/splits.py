@@ -29,7 +29,8 @@ def split_by_counts(
     seed : int
         Seed of the random draw.
     n_refused : int
-        Number of unusable micrographs; if there are too few micrographs, the test part gets up to so many fewer.
+        Number of unusable micrographs; if there are too few micrographs, the test part gets up to so many fewer. If
+        no number is asked for it, the training part does, and keeps one.
 
     Returns
     -------
@@ -49,8 +50,9 @@ def split_by_counts(
         if isinstance(count, str) or count < 0:
             raise UserError(f"split/{part}: {count!r} is not a number of micrographs; give 0 or more")
         counts[part] = count
-    shortfall = sum(counts.values()) - len(names)
-    counts["test"] -= max(0, min(shortfall, n_refused, counts["test"]))
+    missing = max(0, min(sum(counts.values()) - len(names), n_refused))
+    part, least = ("test", 0) if counts["test"] else ("train", 1)
+    counts[part] -= max(0, min(missing, counts[part] - least))
     needed = sum(counts.values())
     if needed > len(names):
         asked = " + ".join(str(count) for count in counts.values())

@@ -15,6 +15,7 @@ from crisp_core.plan.corrections import check_corrections
 from crisp_core.plan.ctf_files import ctf_of
 from crisp_core.plan.curation import check_exclusions
 from crisp_core.plan.datasets import volume_path
+from crisp_core.plan.leaks import check_draws
 from crisp_core.plan.micrographs import left_out_paths, micrograph_names, unknown_micrograph
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
@@ -46,6 +47,7 @@ def check_plan(plan: Plan) -> None:
         check_experiment_files(plan, name)
     for dataset, name in uses:
         check_reused_network(plan, dataset, name)
+        check_draws(plan, dataset, name)
         check_exclusions(plan, dataset, name)
     for dataset in plan.datasets:
         check_dataset_tables(plan, dataset)

@@ -11,7 +11,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.coordinates.registry import file_stem, names_micrographs
 from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
-from crisp_core.paths import matching_files
+from crisp_core.paths import matching_files, states_of
 from crisp_core.plan.batches import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings.questions import is_zoo, label_source
@@ -80,7 +80,13 @@ def volume_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
 
 def simulation_settings(plan: Plan, *, dataset: str) -> dict[str, Any]:
     """Settings on which a simulated micrograph depends, besides the density of its particles."""
-    return simulation_of(plan, dataset).plain(without=(*VOLUME_KEYS, "n_micrographs", "threshold", "zoo"))
+    return simulation_of(plan, dataset).plain(without=(*VOLUME_KEYS, "n_micrographs", "threshold", "zoo", "seed"))
+
+
+def simulation_seed(plan: Plan, *, dataset: str) -> int:
+    """Seed of a dataset's simulation."""
+    own = simulation_of(plan, dataset).seed
+    return plan.settings.seed if own is None else own
 
 
 def of_simulation(plan: Plan, pattern: str, *, dataset: str, batch: str) -> list[str]:
@@ -190,6 +196,22 @@ def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
         Name of the dataset in the config, and number of the addition.
     """
     return followed_lists(coordinate_files(plan, dataset=dataset, addition=addition))
+
+
+def coordinate_states(plan: Plan, *, dataset: str, addition: str) -> dict[str, tuple[int, int]]:
+    """Sizes and times of the user's coordinate files of an addition; nothing where rules make files of the dataset.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, addition : str
+        Name of the dataset in the config, and number of the addition.
+    """
+    if dataset in plan.simulated or plan.dataset(dataset).micrographs_from_rules:
+        return {}
+    given = {"dataset": dataset, "addition": addition}
+    return states_of([*coordinate_files(plan, **given), *listed_coordinates(plan, **given)])
 
 
 def followed_lists(files: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
-from crisp_core.paths import exact_paths, matching_files
+from crisp_core.paths import exact_paths, matching_files, states_of
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import Plan, datasets_in_use
 from crisp_core.settings.config import Config
@@ -206,8 +206,7 @@ def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int,
     """
     if plan.dataset(dataset).micrographs_from_rules:
         return {}
-    states = {path: Path(path).stat() for path in batch_files(plan, dataset=dataset, batch=batch)}
-    return {path: (state.st_size, int(state.st_mtime)) for path, state in states.items()}
+    return states_of(batch_files(plan, dataset=dataset, batch=batch))
 
 
 def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:

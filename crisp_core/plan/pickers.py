@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crisp_core.paths import matching_files
+from crisp_core.paths import matching_files, states_of
 from crisp_core.pickers import PICKERS
 from crisp_core.pickers.files import Files
 from crisp_core.pickers.picker import Picker
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.datasets import followed_lists, simulation_batch
+from crisp_core.plan.leaks import parts_are_unknown
 from crisp_core.plan.micrographs import batch_files
-from crisp_core.plan.networks import first_network, predictor, trained_run
+from crisp_core.plan.networks import first_network, predictor
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name
 
@@ -74,6 +75,11 @@ def picked_files(plan: Plan, *, experiment: str) -> list[str]:
 def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
     """Files that lists among an experiment's files of picks name."""
     return followed_lists(picked_files(plan, experiment=experiment))
+
+
+def pick_states(plan: Plan, *, experiment: str) -> dict[str, tuple[int, int]]:
+    """Sizes and times of the files from which an experiment's picks are read."""
+    return states_of([*picked_files(plan, experiment=experiment), *listed_picks(plan, experiment=experiment)])
 
 
 def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:
@@ -258,23 +264,6 @@ def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
         "leak": leak if isinstance(leak, str) else {True: "yes", False: "no"}[leak],
         "threshold_from": "validation" if threshold is None else str(threshold),
     }
-
-
-def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
-    """Whether a network may have been trained on other parts than this plan's: that of an earlier run, or a file.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    dataset, experiment : str
-        Names of the dataset and of the experiment in the config.
-    """
-    run = trained_run(plan, dataset, experiment)
-    if isinstance(run, Path):
-        return True
-    network = plan.experiment(run[1]).network
-    return isinstance(network, str) and network not in plan.settings.networks
 
 
 def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, list[tuple[str, str]]]]:

@@ -91,7 +91,16 @@ def with_public_data(given: dict[str, Any]) -> dict[str, Any]:
         full = merged(_without_replaced(described(entry, downloads, place), rest), rest)
         _check_known(full, entry, place)
         settings["datasets"][name] = full
+    for name in found:
+        _keep_extend(settings["datasets"], name, given["datasets"][name].get("extend"))
     return settings
+
+
+def _keep_extend(entries: dict[str, Any], name: str, parent: str | None) -> None:
+    """Name the parent again, from which corrections may come, where inheriting from it changes no key."""
+    child = {**entries[name], "extend": parent}
+    if parent in entries and extended(entries | {name: child}, name, "datasets") == child:
+        entries[name] = child
 
 
 def _without_replaced(found: dict[str, Any], rest: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Size at which networks see a particle, and the working pixel size of a dataset."""
 
+from collections.abc import Iterator
+
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.preparation.enlargement import MOST_ENLARGED, seen_pixel_size, too_coarse
@@ -7,6 +9,7 @@ from crisp_core.segmentation.checkpoints import NetworkInput, are_alike, network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
+from crisp_core.settings.shipped import datasets_of
 
 PIXELS_PER_DIAMETER = 25
 
@@ -88,9 +91,22 @@ def pixels_per_diameter(dataset: str, settings: Config) -> dict[str, float]:
 
 
 def experiments_on(dataset: str, settings: Config) -> dict[str, ExperimentSettings]:
-    """Experiments that run on a dataset, by name; names that the config lacks are refused elsewhere."""
-    names = [run.split("/")[1] for run in settings.run if run.split("/")[0] == dataset]
-    return {name: settings.experiments[name] for name in names if name in settings.experiments}
+    """Experiments that runs, tables or comparisons use on a dataset, by name."""
+    rows = set(rows_on(dataset, settings))
+    return {
+        name: entry
+        for name, entry in settings.experiments.items()
+        if name in rows or dataset in datasets_of(settings, name)
+    }
+
+
+def rows_on(dataset: str, settings: Config) -> Iterator[str]:
+    """Rows of tables that name no dataset and are made on this one: the only one that runs, or that of such a row."""
+    running = {run.split("/")[0] for run in settings.run}
+    for table in settings.tables.values():
+        rows = [row for row in table.rows if "/" not in row]
+        if running == {dataset} or any(f"{dataset}/{row}" in settings.run for row in rows):
+            yield from rows
 
 
 def network_size(network: NetworkSettings | str, settings: Config) -> float:

@@ -10,6 +10,7 @@ from crisp_core.sections import (
     AmountBounds,
     Count,
     CountBounds,
+    Natural,
     NonNegative,
     Paths,
     PixelSize,
@@ -237,6 +238,10 @@ class SimulationSettings(Section):
 
     threshold: Threshold = "li"
     """Threshold of scikit-image that turns the clean micrograph into the label."""
+
+    seed: Natural | None = None
+    """Seed of the micrographs; null is that of the config. Without zoo, two datasets with one seed have the same noise,
+    and particles at the same places where their other keys agree: give a dataset for tests another seed."""
 
     zoo: ZooSettings | None = None
     """Micrographs of many volumes at one nominal scale, drawn from ranges. These ranges replace the keys n_particles to

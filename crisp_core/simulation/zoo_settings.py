@@ -100,7 +100,8 @@ class ZooSettings(Section):
 
     # noise
     snr: PositiveBounds = [0.12, 3.0]
-    """Ratio var(clean) / var(noise) over the disc of a particle at the nominal pixel size, log-uniform."""
+    """Mean square of the clean image over the disc of a particle, divided by var(noise), at the nominal pixel size,
+    log-uniform."""
 
     coloured_share: ShareBounds = [0.0, 0.2]
     """Share of the noise's variance whose power falls with frequency."""

@@ -96,6 +96,38 @@ def test_more_micrographs_train_anew(tmp_path):
     assert not (results / "split/drawn.tsv").exists()
 
 
+def test_a_running_training_keeps_its_parts(tmp_path):
+    results = tmp_path / "trained/results/micrographs"
+    (results / "split").mkdir(parents=True)
+    (results / "split/drawn.tsv").touch()
+    write_places(results / "batches.tsv", {name: Place(0, 0) for name in "abc"})
+    with locked(tmp_path / "trained"):
+        assert main(TRAIN.split()) == 1
+    assert (results / "split/drawn.tsv").exists() and (results / "batches.tsv").exists()
+
+
+@pytest.mark.parametrize("command", ["pick", "predict"])
+def test_by_products_that_a_shell_names_are_left_out_and_told(command, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(commands, "run", lambda options, config, **_: made.append(config["micrographs"]))
+    made = []
+    (tmp_path / "raw/b_DW.mrc").write_bytes((tmp_path / "raw/b.mrc").read_bytes())
+    write_mrc(tmp_path / "raw/a_PS.mrc", np.zeros((4, 4)), pixel_size=1.5, dtype=np.float32)
+    expanded = sorted(str(path) for path in (tmp_path / "raw").glob("*.mrc"))
+    main([command, *expanded, "--diameter", "150", "--out", "out"])
+    assert made.pop() == [str(tmp_path / f"raw/{name}.mrc") for name in ("a", "b_DW", "c", "d")]
+    output = "".join(capsys.readouterr())
+    assert f"left out: {tmp_path}/raw/a_PS.mrc: power spectrum" in output and "give it alone to pick it too" in output
+    main([command, "raw/a_PS.mrc", "--diameter", "150", "--out", "out"])
+    assert made.pop() == [str(tmp_path / "raw/a_PS.mrc")]
+
+
+def test_by_products_do_not_count_as_training_micrographs(tmp_path):
+    write_mrc(tmp_path / "raw/a_PS.mrc", np.zeros((4, 4)), pixel_size=1.5, dtype=np.float32)
+    assert main(TRAIN.split()) == 0
+    split = check_settings(yaml.safe_load((tmp_path / "trained/crisp.yaml").read_text())).datasets["micrographs"].split
+    assert (split.train, split.validation) == (3, 1)
+
+
 def test_the_report_has_the_settings_of_the_picks(tmp_path, calls):
     (tmp_path / "more.yaml").write_text("curation: {}\n")
     predict("150 --settings more.yaml")

@@ -83,6 +83,15 @@ def test_refused_micrographs_come_off_the_test_part_and_no_further():
         split_by_counts(names[:7], train=6, validation=2, test=4, seed=0, n_refused=5)
 
 
+def test_refused_micrographs_come_off_the_training_part_where_nothing_is_tested():
+    table = split_by_counts(NAMES, train=16, validation=6, test=0, seed=3, n_refused=2)
+    assert [len(members(table, part)) for part in ("train", "validation", "test")] == [14, 6, 0]
+    with pytest.raises(UserError, match="17 \\+ 6 \\+ 0 = 23 micrographs, but there are 20"):
+        split_by_counts(NAMES, train=19, validation=6, test=0, seed=3, n_refused=2)
+    with pytest.raises(UserError, match="but there are 1;"):
+        split_by_counts(["a"], train=2, validation=1, test=0, seed=3, n_refused=2)
+
+
 def test_a_listed_micrograph_that_is_refused_is_left_out():
     table = split_by_lists(["a", "b", "c"], train=["a", "x"], validation=["b"], test=["c"], refused=["x"])
     assert dict(zip(table["micrograph"], table["part"], strict=True)) == {"a": "train", "b": "validation", "c": "test"}

@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.plan import checks, networks, pickers, reports, tables, targets
+from crisp_core.plan import checks, datasets, leaks, networks, reports, tables, targets
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
 
@@ -77,7 +78,7 @@ def test_a_network_may_be_a_file(folder):
     asked = plan(run=["mine/file"], experiments={"file": {"network": path}})
     assert networks.predictor(asked, "mine", "file") == path
     assert networks.first_network(asked, "mine", "file") == path
-    assert pickers.parts_are_unknown(asked, "mine", "file")
+    assert leaks.parts_are_unknown(asked, "mine", "file")
     assert reports.report_plots(asked, dataset="mine", experiment="file") == [
         f"results/mine/file/plots/{name}.png" for name in ("sizes", "search", "precision_recall", "calibration")
     ]
@@ -113,10 +114,86 @@ def test_the_datasets_of_a_network_must_look_alike():
         config(datasets={"other": other}, networks={"two": {"datasets": ["mine", "other"]}})
 
 
+def test_files_that_older_ones_replace_are_seen(folder):
+    path = write_checkpoint(folder / "elsewhere/network.pt")
+    (folder / "raw").mkdir()
+    (folder / "raw/a.star").write_text("data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n")
+
+    def states():
+        asked = plan(run=["mine/file", "mine/unet"], experiments={"file": {"network": path}})
+        own = networks.network_state(asked, dataset="mine", experiment="unet")
+        coordinates = datasets.coordinate_states(asked, dataset="mine", addition="0")
+        return networks.network_state(asked, dataset="mine", experiment="file"), coordinates, own
+
+    network, coordinates, own = states()
+    assert list(network) == [path] and list(coordinates) == ["raw/a.star"] and own == {}
+    for file in (path, "raw/a.star"):
+        os.utime(file, (1e9, 1e9))
+    assert states() == ({path: (network[path][0], 10**9)}, {"raw/a.star": (coordinates["raw/a.star"][0], 10**9)}, {})
+
+
 def test_two_sizes_on_one_dataset_are_refused():
     experiments = {"fine": {"network": {"pixels_per_diameter": 50}}}
     with pytest.raises(UserError, match="experiments/unet sees its particle 25 px wide and experiments/fine 50 px"):
         config(run=["mine/unet", "mine/fine"], experiments=experiments)
+
+
+@pytest.mark.parametrize(
+    "used",
+    [
+        {"comparisons": {"c": {"dataset": "mine", "entries": ["unet", "fine"]}}},
+        {"tables": {"t": {"rows": ["unet", "fine"]}}},
+        {"tables": {"t": {"rows": ["unet", "mine/fine"]}}},
+    ],
+)
+def test_two_sizes_are_refused_also_in_tables_and_comparisons(used):
+    experiments = {"fine": {"network": {"pixels_per_diameter": 50}}}
+    with pytest.raises(UserError, match="experiments/unet sees its particle 25 px wide and experiments/fine 50 px"):
+        config(run=["mine/unet"], experiments=experiments, **used)
+
+
+def test_a_network_of_other_datasets_may_have_seen_the_test_part():
+    rows = (*((name, "a", 0, 0) for name in ("mine", "copy", "away", "sim", "sim2")),)
+    entry = {"named": {"network": "net"}}
+    more = {"copy": MINE, "away": MINE, "sim2": {"extend": "sim"}}
+    for trained, scored, unknown in (
+        ("mine", "mine", False),
+        ("copy", "mine", True),
+        ("away", "mine", False),
+        ("sim", "sim2", True),
+    ):
+        asked = plan(
+            rows,
+            run=[f"{scored}/named"],
+            networks={"net": {"datasets": [trained]}},
+            experiments=entry,
+            datasets=more,
+        )
+        paths = {"mine": "/data/a.mrc", "copy": "/data/a.mrc", "away": "/else/a.mrc", "sim": "", "sim2": ""}
+        asked = dataclasses.replace(
+            asked, micrographs=asked.micrographs.assign(path=asked.micrographs["dataset"].map(paths))
+        )
+        assert leaks.parts_are_unknown(asked, scored, "named") == unknown, (trained, scored)
+
+
+def test_a_simulation_that_repeats_the_training_micrographs_in_other_parts_is_refused():
+    rows = (("sim", "a", 0, 0), ("sim2", "a", 0, 0))
+    use = {
+        "run": ["sim2/named"],
+        "networks": {"net": {"datasets": ["sim"]}},
+        "experiments": {"named": {"network": "net"}},
+    }
+
+    def asked(**changes):
+        return plan(rows, datasets={"sim2": {"extend": "sim", **changes}}, **use)
+
+    leaks.check_draws(asked(), "sim2", "named")
+    other = {"split": {"train": 1, "validation": 1}}
+    with pytest.raises(
+        UserError, match=r"datasets/sim2: simulates the micrographs of sim again, .* set simulation/seed"
+    ):
+        leaks.check_draws(asked(**other), "sim2", "named")
+    leaks.check_draws(asked(**other, simulation={"seed": 2}), "sim2", "named")
 
 
 @pytest.mark.parametrize(
@@ -259,10 +336,10 @@ def test_the_network_of_a_run_is_named_from_its_folder_below_a_prefix(folder):
 def test_a_reused_run_counts_as_the_network_that_it_names():
     # the network saw 25 px, the run that names it 27 px, and the run that reuses that one 29.5 px
     sizes = {"near": 150 / 27, "far": 150 / 29.5}
-    datasets = {name: MINE | {"preparation": {"working_pixel_size": size}} for name, size in sizes.items()}
+    more = {name: MINE | {"preparation": {"working_pixel_size": size}} for name, size in sizes.items()}
     asked = plan(
         run=["near/named", "far/again"],
-        datasets=datasets,
+        datasets=more,
         networks={"one": {"datasets": ["mine"]}},
         experiments={"named": {"network": "one"}, "again": {"trained": "results/near/named"}},
     )

@@ -130,6 +130,21 @@ def test_a_folder_that_is_already_there(config, tmp_path):
         with_public_data(config(cryoppp="/nowhere"))
 
 
+def test_a_dataset_that_extends_a_public_one_remembers_it(config, tmp_path):
+    folder = write_folder(tmp_path, cryoppp_files("10017", jpgs(NAMES), TABLES)) / "10017"
+    given = config(cryoppp=str(folder))
+    # corrections of x are taken for a dataset that extends it
+    given["datasets"] |= {"fewer": {"extend": "x", "split": {"train": 1}}}
+    # with another format, inheriting once more would add the origin of x
+    given["datasets"] |= {"own": {"extend": "x", "coordinates": {"files": "a.box", "format": "eman"}}}
+    datasets = with_public_data(given)["datasets"]
+    assert datasets["fewer"]["extend"] == "x" and "extend" not in datasets["own"] and "extend" not in datasets["x"]
+    settings = check_settings(
+        with_public_data({**given, "datasets": {key: given["datasets"][key] for key in ("x", "fewer")}})
+    )
+    assert settings.datasets["fewer"].split.train == 1 and settings.datasets["fewer"].pixel_size == 1.77
+
+
 def test_y_counts_from_the_last_row_of_mrc_files_and_mixed_files_are_refused(config, tmp_path):
     files = cryoppp_files("10017", {f"{name}.mrc": b"x" for name in NAMES}, TABLES)
     folder = write_folder(tmp_path, files) / "10017"

@@ -44,9 +44,8 @@ def finished(tmp_path_factory):
     settings["run"] = ["validation/general"]
     settings["micrographs_per_job"] = 4
     write_config(folder / "mine.yaml", settings)
-    run_snakemake(
-        *("--cores", "2", "--configfile", "mine.yaml", "--", "results/networks/general/network.pt"), cwd=folder
-    )
+    targets = ("results/networks/general/network.pt", "results/validation/general/metrics/picks.tsv")
+    run_snakemake("--cores", "2", "--configfile", "mine.yaml", "--", *targets, cwd=folder)
     return folder / "results"
 
 
@@ -59,6 +58,12 @@ def test_training_and_validation_have_other_volumes_and_the_asked_sizes(finished
     assert len(train) == len(validation) == 6
     assert not train["volumes"].str.contains("pair").any() and not validation["volumes"].str.contains("ball").any()
     assert train["extent_px"].between(20, 30).all()
+
+
+def test_the_network_is_scored_on_the_validation_volumes(finished):
+    scores = pd.read_csv(finished / "validation/general/metrics/picks.tsv", sep="\t")
+    pooled = scores[scores["micrograph"] == "all"].set_index("part")
+    assert pooled.loc["validation", "n_truth"] == drawn(finished, "validation")["n_particles"].sum()
 
 
 def test_a_micrograph_without_particles_is_trained_on_too(finished):

@@ -1,0 +1,89 @@
+"""Whether a network may have been trained on micrographs that test it."""
+
+import os
+from pathlib import Path
+
+from crisp_core.errors import UserError
+from crisp_core.plan.datasets import simulation_seed
+from crisp_core.plan.micrographs import micrograph_names
+from crisp_core.plan.networks import trained_run
+from crisp_core.plan.plan import Plan
+from crisp_core.settings.questions import is_zoo
+
+
+def check_draws(plan: Plan, dataset: str, experiment: str) -> None:
+    """Refuse a simulation with the micrographs of the one that trains the network, divided into other parts.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    if experiment in plan.pickers or dataset not in plan.simulated:
+        return
+    for source in training_datasets(plan, dataset, experiment) or ():
+        if source != dataset and draw_alike(plan, source, dataset):
+            parts = [(plan.dataset(name).split, micrograph_names(plan, name)) for name in (source, dataset)]
+            if parts[0] != parts[1]:
+                raise UserError(
+                    f"config, datasets/{dataset}: simulates the micrographs of {source} again, on which the network of "
+                    f"{experiment} is trained, and divides them otherwise; set simulation/seed to another number"
+                )
+
+
+def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
+    """Whether a network may have been trained on the test part: that of an earlier run, a file, or of other datasets.
+
+    Other datasets count if they have a micrograph in common with this one, whose parts may be others.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    sources = training_datasets(plan, dataset, experiment)
+    if sources is None:
+        return True
+    return any(source != dataset and share_micrographs(plan, source, dataset) for source in sources)
+
+
+def training_datasets(plan: Plan, dataset: str, experiment: str) -> tuple[str, ...] | None:
+    """Datasets of this plan on which the network of an experiment is trained; None if it comes from elsewhere.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    run = trained_run(plan, dataset, experiment)
+    if isinstance(run, Path):
+        return None
+    network = plan.experiment(run[1]).network
+    if not isinstance(network, str):
+        return (run[0],)
+    entry = plan.settings.networks.get(network)
+    return None if entry is None else tuple(entry.datasets)
+
+
+def share_micrographs(plan: Plan, one: str, other: str) -> bool:
+    """Whether two datasets have a micrograph in common: a file, or a simulated one with the same draws."""
+    if draw_alike(plan, one, other):
+        return True
+    paths = [
+        {os.path.realpath(path) for batch in plan.batches[dataset].values() for path in batch.values() if path}
+        for dataset in (one, other)
+    ]
+    return not paths[0].isdisjoint(paths[1])
+
+
+def draw_alike(plan: Plan, one: str, other: str) -> bool:
+    """Whether two simulations draw the same micrographs; zoos also draw by the dataset's name."""
+    if not {one, other} <= set(plan.simulated) or any(is_zoo(plan.dataset(dataset)) for dataset in (one, other)):
+        return False
+    return simulation_seed(plan, dataset=one) == simulation_seed(plan, dataset=other)
