@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from crisp_core.datasets.batches import read_places
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, read_micrograph_list
 from crisp_core.external.outputs import LIST, write_output_nodes, write_picks
@@ -30,7 +31,7 @@ from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.plan.unknown_diameters import read_estimate
-from crisp_core.segmentation.shipped import DEFAULT_NETWORK
+from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.command_line import AUTO, DATASET, EXPERIMENT
 
 MASKS = "masks.star"
@@ -92,6 +93,9 @@ def network_settings(network: str, threshold: float | None) -> dict[str, Any]:
     """Settings of the experiment for the options --network and --threshold."""
     settings: dict[str, Any] = {} if threshold is None else {"centers": {"threshold": threshold}}
     path = Path(network)
+    # a folder of that name, perhaps that of earlier picks, is ./general
+    if network in SHIPPED_NETWORKS:
+        return settings | {"network": network}
     if path.is_dir() or is_network_of_job(path):
         job = path if path.is_dir() else path.parent
         return settings | {"trained": str(trained_folder(job).absolute())}
@@ -135,8 +139,9 @@ def targets(options: argparse.Namespace) -> list[str]:
 
 
 def read_picks(folder: Path) -> pd.DataFrame:
-    """Picks of all batches of the run in a job's folder."""
-    paths = sorted((folder / RUN / "picks").glob("*.star"))
+    """Picks of all batches of the run in a job's folder, without files of batches that are no more."""
+    batches = sorted({place.batch for place in read_places(folder / f"results/{DATASET}/batches.tsv").values()})
+    paths = [folder / RUN / f"picks/{batch:04d}.star" for batch in batches]
     return pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
 
 

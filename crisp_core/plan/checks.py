@@ -16,7 +16,7 @@ from crisp_core.plan.ctf_files import ctf_of
 from crisp_core.plan.curation import check_exclusions
 from crisp_core.plan.datasets import volume_path
 from crisp_core.plan.leaks import check_draws
-from crisp_core.plan.micrographs import left_out_paths, micrograph_names, unknown_micrograph
+from crisp_core.plan.micrographs import check_path, left_out_paths, micrograph_names, unknown_micrograph
 from crisp_core.plan.networks import trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks
@@ -87,6 +87,8 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         files = matching_files(patterns)
         if not files:
             raise UserError(f"{key}: no file matches {patterns}; correct the path or glob")
+        for file in files:
+            check_path(key, file)
         named["coordinates/files"] = next((path for path in files if not os.access(path, os.R_OK)), None)
     if settings.corrections is not None:
         check_patterns(f"{place}/corrections", settings.corrections.files, must_exist=True)
@@ -95,6 +97,8 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         check_zoo(plan, dataset)
     check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])
     for key, path in named.items():
+        if path is not None:
+            check_path(f"{place}/{key}", path)
         if path is not None and not os.access(path, os.R_OK):
             exists = "cannot be read; change its permissions" if Path(path).exists() else None
             raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")

@@ -119,6 +119,15 @@ def arrived_files(
     return arrived
 
 
+def check_path(place: str, path: str) -> None:
+    """Refuse a path that tables or Snakemake cannot hold, of the config's key `place`."""
+    shown = path.encode(errors="replace").decode()
+    if shown != path or UNUSABLE_IN_PATHS.search(path):
+        raise UserError(
+            f"{place}: {shown} has a brace, a tab, a line break or bytes that are not UTF-8 in its path; rename it"
+        )
+
+
 def by_name(rows: Iterable[tuple[str, str]], dataset: str) -> dict[str, str]:
     """Paths by name.
 
@@ -129,12 +138,7 @@ def by_name(rows: Iterable[tuple[str, str]], dataset: str) -> dict[str, str]:
     """
     paths: dict[str, str] = {}
     for name, path in rows:
-        shown = path.encode(errors="replace").decode()
-        if shown != path or UNUSABLE_IN_PATHS.search(path):
-            raise UserError(
-                f"config, datasets/{dataset}/micrographs: {shown} has a brace, a tab, a line break or bytes that are "
-                "not UTF-8 in its path; rename it"
-            )
+        check_path(f"config, datasets/{dataset}/micrographs", path)
         if name in paths:
             raise UserError(
                 f"config, datasets/{dataset}: {paths[name]} and {path} share the name {name}; rename one, since "

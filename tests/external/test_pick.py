@@ -1,12 +1,16 @@
 """Options of crisp_pick as a config, without a run."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from crisp_core.datasets.batches import Place, write_places
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList
 from crisp_core.external.outputs import LIST
-from crisp_core.external.pick import RUN, parser, picked_names, run_config, targets
+from crisp_core.external.pick import RUN, parser, picked_names, read_picks, run_config, targets
+from crisp_core.formats.coordinates.table import coordinates_table
+from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.formats.star import write_blocks
 from crisp_core.segmentation.shipped import shipped_network
 from crisp_core.settings.checks import check_settings
@@ -35,6 +39,22 @@ def test_a_diameter_is_enough(project):
     assert dataset.micrographs == [str(project / name) for name in LISTED.names]
     assert (dataset.pixel_size, dataset.particle_diameter_angstrom) == (1.5, 150)
     assert experiment.network == "general" and experiment.centers.threshold is None
+
+
+def test_a_folder_with_the_name_of_a_shipped_network_hides_it_not(project):
+    (project / "general").mkdir()
+    assert settings_of("--diameter", "150").experiments["general"].network == "general"
+    with pytest.raises(UserError, match=r"general: has no trained network; give the folder of a training"):
+        settings_of("--diameter", "150", "--network", "./general")
+
+
+def test_picks_of_batches_that_are_no_more_are_not_read(project):
+    for batch in ("0000", "0001", "0002"):
+        table = coordinates_table(["a"], np.array([1.0]), np.array([2.0]), np.array([0.5]))
+        (project / RUN / "picks").mkdir(parents=True, exist_ok=True)
+        write_coordinates_star(project / RUN / f"picks/{batch}.star", table)
+    write_places(project / "results/micrographs/batches.tsv", {"a": Place(0, 0), "b": Place(1, 0)})
+    assert len(read_picks(project)) == 2
 
 
 def test_options_change_single_settings():

@@ -205,6 +205,15 @@ def test_missing_files_are_told_before_any_job(entry, message, folder):
         checks.check_plan(plan(datasets={"mine": entry}))
 
 
+def test_coordinates_under_a_path_with_a_brace_are_refused(folder):
+    for path in ("raw/a.mrc", "{grid}/a.star"):
+        (folder / path).parent.mkdir()
+        (folder / path).touch()
+    entry = {"coordinates": {"files": "{grid}/*.star", "origin": "top-left"}}
+    with pytest.raises(UserError, match=r"datasets/mine/coordinates/files: \{grid\}/a\.star has a brace, a tab"):
+        checks.check_dataset_files(plan(datasets={"mine": MINE | entry}), "mine")
+
+
 def test_nothing_left_of_the_first_run_is_told(folder):
     (folder / "raw").mkdir()
     (folder / "raw/a.star").touch()
