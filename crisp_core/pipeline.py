@@ -1,5 +1,6 @@
 """The whole chain on one micrograph, as a notebook calls it: prepare, predict, find centres, drop by rule."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,9 +87,10 @@ def pick_micrograph(
     Raises
     ------
     UserError
-        If the image or the checkpoint cannot be used, or they do not fit each other.
+        If the image, the checkpoint or an option cannot be used, or they do not fit each other.
     """
     check_image(image, pixel_size, diameter_angstrom)
+    check_options(threshold, margin_angstrom, tile_px, overlap_px)
     trained = network if isinstance(network, TrainedNetwork) else load_network(network, device=device)
     image = np.asarray(image, dtype=np.float32)
     prepared = prepared_for(trained.facts.input, image, pixel_size, diameter_angstrom, margin_angstrom)
@@ -132,3 +134,23 @@ def check_image(image: np.ndarray, pixel_size: float, diameter_angstrom: float) 
     for name, value in (("pixel_size", pixel_size), ("diameter_angstrom", diameter_angstrom)):
         if not 0 < value < np.inf:
             raise UserError(f"{name}: {value} is not a positive number; give it in Å")
+
+
+def check_options(threshold: float, margin_angstrom: float, tile_px: int, overlap_px: int) -> None:
+    """Refuse options of `pick_micrograph` that would leave out part of the micrograph or all picks.
+
+    Parameters
+    ----------
+    threshold : float
+        Lowest score of a pick.
+    margin_angstrom : float
+        Edge that does not count, in Å.
+    tile_px, overlap_px : int
+        Side of a tile and overlap of neighbours, in working pixels.
+    """
+    if not math.isfinite(threshold):
+        raise UserError(f"threshold: {threshold} is not a number; give the lowest score of a pick, such as 0.5")
+    if not 0 <= margin_angstrom < math.inf:
+        raise UserError(f"margin_angstrom: {margin_angstrom} is not a length; give 0 or more")
+    if not 0 <= 2 * overlap_px <= tile_px or tile_px < 1:
+        raise UserError(f"overlap_px: {overlap_px} is not between 0 and half of tile_px, {tile_px}; give another")

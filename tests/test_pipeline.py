@@ -38,3 +38,19 @@ def test_an_image_that_does_not_fit_is_refused(image, pixel_size, diameter, mess
     trained = TrainedNetwork(torch.nn.Identity(), facts)
     with pytest.raises(UserError, match=message):
         crisp_core.pick_micrograph(image, pixel_size, trained, diameter_angstrom=diameter)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"margin_angstrom": -50.0}, "margin_angstrom: -50.0 is not a length"),
+        ({"margin_angstrom": np.nan}, "margin_angstrom: nan is not a length"),
+        ({"threshold": np.nan}, "threshold: nan is not a number"),
+        ({"tile_px": 64, "overlap_px": -20}, "overlap_px: -20 is not between 0 and half of tile_px, 64"),
+        ({"tile_px": 64, "overlap_px": 33}, "overlap_px: 33 is not between 0 and half of tile_px, 64"),
+        ({"tile_px": 0, "overlap_px": 0}, "overlap_px: 0 is not between 0 and half of tile_px, 0"),
+    ],
+)
+def test_an_option_that_would_spoil_the_result_is_refused(option, message):
+    with pytest.raises(UserError, match=message):
+        crisp_core.pick_micrograph(np.ones((64, 64)), 7.0, "general", diameter_angstrom=180, **option)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
-from crisp_core.formats.volumes import read_volume
+from crisp_core.formats.volumes import read_particle_map, read_volume
 from crisp_core.labels.outlines import label_arrays, label_particles, outline_density
 from crisp_core.labels.posed import poses_on_grids, radius_without_pose, read_matched_names
 from crisp_core.logs import start_log
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params, settings = snakemake.params, snakemake.params.labels
 volume, mask = (
-    resample_volume(*read_volume(paths[0]), params.working_pixel_size) if paths else None
-    for paths in (snakemake.input.map, snakemake.input.mask)
+    resample_volume(*read(paths[0]), params.working_pixel_size) if paths else None
+    for read, paths in ((read_particle_map, snakemake.input.map), (read_volume, snakemake.input.mask))
 )
 threshold = settings["threshold"]
 lowpass_angstrom = settings["map_lowpass_angstrom"]

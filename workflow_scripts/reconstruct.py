@@ -8,7 +8,7 @@ import numpy as np
 
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.relion_particles import write_particles_star
-from crisp_core.formats.volumes import read_volume
+from crisp_core.formats.volumes import read_particle_map
 from crisp_core.logs import start_log
 from crisp_core.reconstruction.engines import find_orientations
 from crisp_core.reconstruction.stacks import read_particles, volume_in_box
@@ -23,7 +23,7 @@ optics, particles = read_particles(snakemake.input.particles)
 pixel_size, size_px = float(optics["rlnImagePixelSize"].iloc[0]), int(optics["rlnImageSize"].iloc[0])
 volume = None
 if snakemake.input.map:
-    volume = volume_in_box(*read_volume(snakemake.input.map[0]), pixel_size, size_px)
+    volume = volume_in_box(*read_particle_map(snakemake.input.map[0]), pixel_size, size_px)
 log.info("%d particles of %d px at %.2f Å/px, by %s", len(particles), size_px, pixel_size, source)
 # beside the results, since RELION follows relative paths only
 with tempfile.TemporaryDirectory(prefix=f"{source}-", dir=Path(snakemake.output.poses).parent) as folder:

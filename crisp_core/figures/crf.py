@@ -28,7 +28,7 @@ def draw_crf(
         Title of the figure.
     """
     figure = new_figure(3.7 * (1 + len(panels)), 4.1)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=11, parse_math=False)
     first, *others = figure.subplots(1, 1 + len(panels))
     show_grey(first, low_pass(image, diameter_px))
     draw_scale_bar(first, image.shape[1], image.shape[0], pixel_size)

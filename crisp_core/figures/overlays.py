@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from crisp_core.classes import PARTICLE
 from crisp_core.figures.entry import FigureEntry
 from crisp_core.figures.style import (
     LIGHT_VERMILLION,
@@ -56,7 +57,8 @@ def draw_overlay(
     """
     height, width = image.shape
     figure = new_figure(3 * PANEL_INCHES + 0.9, PANEL_INCHES * height / width + 1.15)
-    figure.suptitle(title, fontsize=12)
+    # a name may have two $
+    figure.suptitle(title, fontsize=12, parse_math=False)
     panels = figure.subplots(1, 3)
     smooth = low_pass(image, diameter_px)
     for axes in panels[:2]:
@@ -114,7 +116,7 @@ def _draw_outlines(
     """Draw outlines and enlarge the middle; return x, y, width and height of the shown area in px."""
     entries = [(probability, SKY, "--", "predicted (probability 0.5)")]
     if label is not None:
-        entries.insert(0, (label, YELLOW, "-", "label"))
+        entries.insert(0, ((label == PARTICLE).astype(float), YELLOW, "-", "label"))
     for mask, color, dashes, _ in entries:
         # matplotlib warns if no value crosses the level of a contour.
         if np.min(mask) < 0.5 < np.max(mask):

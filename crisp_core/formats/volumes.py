@@ -14,6 +14,11 @@ from crisp_core.formats.image_checks import check_readable, check_values
 from crisp_core.formats.mrc import header_pixel_size
 from crisp_core.formats.mrc_data import read_mrc
 
+# Quantiles between which nearly all of a map lies, and how much farther from 0 the lower one may be: protein is in the
+# upper ones, and in maps of EMDB the lower one is at most 0.7 times as far.
+EXTREME_QUANTILES = (0.002, 0.998)
+MOST_NEGATIVE = 2.0
+
 
 class Volume(NamedTuple):
     """A density map [z, y, x], float32, cubic, and its pixel size in Å/px."""
@@ -60,6 +65,31 @@ def read_volume(path: str | Path, *, pixel_size: float | None = None) -> Volume:
             "simulation, give volume_pixel_size"
         )
     return Volume(density, float(pixel_size))
+
+
+def read_particle_map(path: str | Path, *, pixel_size: float | None = None) -> Volume:
+    """Read the density map of a particle as `read_volume` does, and refuse one in which protein is negative.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    pixel_size : float, optional
+        Å/px; takes precedence over the header.
+
+    Raises
+    ------
+    UserError
+        Also if the lowest densities are more than `MOST_NEGATIVE` times as far from 0 as the highest ones.
+    """
+    volume = read_volume(path, pixel_size=pixel_size)
+    lowest, highest = np.quantile(volume.density, EXTREME_QUANTILES)
+    if -lowest > MOST_NEGATIVE * max(highest, 0):
+        raise UserError(
+            f"{path}: its density is mostly negative ({lowest:.3g} to {highest:.3g}), but protein must be positive; "
+            "multiply the map by -1"
+        )
+    return volume
 
 
 def _opened(path: Path) -> BinaryIO:

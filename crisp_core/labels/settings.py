@@ -104,8 +104,8 @@ class LabelSettings(Section):
     compared with the dataset's files."""
 
     map: UserPath | None = None
-    """Map (MRC): the refined map for poses, the reference of matching, or the start of relion. null is the known map of
-    a simulation for poses and matching; relion then makes an initial model.
+    """Map (MRC), protein positive: the refined map for poses, the reference of matching, or the start of relion. null
+    is the known map of a simulation for poses and matching; relion then makes an initial model.
 
     Examples
     --------

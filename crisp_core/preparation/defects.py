@@ -146,7 +146,7 @@ def _blocks(image: np.ndarray) -> np.ndarray:
     """View (rows, columns, pixels) of the whole square blocks."""
     rows, columns = (n // BLOCK_PX for n in image.shape)
     whole = image[: rows * BLOCK_PX, : columns * BLOCK_PX]
-    return whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2).reshape(rows, columns, -1)
+    return whole.reshape(rows, BLOCK_PX, columns, BLOCK_PX).swapaxes(1, 2).reshape(rows, columns, BLOCK_PX**2)
 
 
 def invalid_border(image: np.ndarray) -> np.ndarray:

@@ -132,8 +132,10 @@ def resample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:
     """Mask on another grid: True where every pixel within half a new pixel of the centre is True."""
     for axis, n_new in enumerate(new_shape):
         factor = mask.shape[axis] / n_new
-        # rounded half up: numpy rounds halves to even numbers
-        starts = np.floor((np.arange(n_new) - 0.5) * factor + 0.5).clip(0, mask.shape[axis] - 1).astype(int)
+        edges = (np.arange(n_new) - 0.5) * factor
+        # a billionth of a pixel is rounding; on a finer grid, the nearest pixel, halves rounded up
+        starts = np.ceil(edges - 1e-9) if factor >= 1 else np.floor(edges + 0.5)
+        starts = starts.clip(0, mask.shape[axis] - 1).astype(int)
         mask = np.logical_and.reduceat(mask, starts, axis=axis)
     return mask
 

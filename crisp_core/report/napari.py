@@ -5,8 +5,9 @@ pixel is (0, 0), as in CRISP. Labels are TIFF images with the rows and columns o
 """
 
 import argparse
+import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,22 +46,49 @@ def layer_path(folder: Path, micrograph: str, ending: str) -> Path:
     return folder / f"{micrograph}.{ending}"
 
 
-def write_points(path: Path, xy: np.ndarray) -> None:
-    """Write a points layer of positions (n, 2) as x, y in px of the micrograph."""
+def points_layer(xy: np.ndarray) -> bytes:
+    """File of a points layer of positions (n, 2) as x, y in px of the micrograph."""
     table = pd.DataFrame({"axis-0": xy[:, 1], "axis-1": xy[:, 0]})
-    table.to_csv(path, index_label="index", lineterminator="\n")
+    return table.to_csv(index_label="index", lineterminator="\n").encode()
 
 
-def export_corrected(one: MicrographCorrections, folder: Path) -> None:
-    """Write the particles and, if something was brushed, the areas of a corrected micrograph."""
+def labels_layer(one: MicrographCorrections) -> bytes | None:
+    """File of the brushed areas of a corrected micrograph; None if nothing was brushed."""
+    if not (one.junk or one.unsure):
+        return None
+    rows, columns = one.shape_px
+    grid = Grid((rows, columns), one.pixel_size_angstrom, (rows, columns))
+    labels = np.where(stroke_mask(grid, one.junk), JUNK, 0).astype(np.uint8)
+    labels[stroke_mask(grid, one.unsure)] = UNSURE
+    file = io.BytesIO()
+    tifffile.imwrite(file, labels, compression="zlib")
+    return file.getvalue()
+
+
+def corrected_layers(one: MicrographCorrections, folder: Path) -> dict[Path, bytes | None]:
+    """Files of the layers of a corrected micrograph: its particles, and the areas or None."""
     xy = np.concatenate([points(one.kept), points(one.added), points(one.moved, 4)[:, 2:]])
-    write_points(layer_path(folder, one.micrograph, "points.csv"), xy)
-    if one.junk or one.unsure:
-        rows, columns = one.shape_px
-        grid = Grid((rows, columns), one.pixel_size_angstrom, (rows, columns))
-        labels = np.where(stroke_mask(grid, one.junk), JUNK, 0).astype(np.uint8)
-        labels[stroke_mask(grid, one.unsure)] = UNSURE
-        tifffile.imwrite(layer_path(folder, one.micrograph, "labels.tif"), labels, compression="zlib")
+    return {
+        layer_path(folder, one.micrograph, "points.csv"): points_layer(xy),
+        layer_path(folder, one.micrograph, "labels.tif"): labels_layer(one),
+    }
+
+
+def write_layers(layers: Mapping[Path, bytes | None]) -> None:
+    """Write files of layers, and none of them if another file is in the place of one: it may have been edited.
+
+    Raises
+    ------
+    UserError
+        Naming the file that is in the way, also where no layer is to be (None).
+    """
+    for path, content in layers.items():
+        if path.exists() and path.read_bytes() != content:
+            raise UserError(f"{path}: is there already and would be lost or wrong; remove it, or choose another folder")
+    for path, content in layers.items():
+        if content is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def export(source: Path, folder: Path) -> int:
@@ -69,18 +97,19 @@ def export(source: Path, folder: Path) -> int:
     Raises
     ------
     UserError
-        If the file is neither corrections nor picks of CRISP.
+        If the file is neither corrections nor picks of CRISP, or another file is in the place of a layer.
     """
+    layers: dict[Path, bytes | None] = {}
     if source.suffix == ".json":
         micrographs = read_corrections(source).micrographs
-        folder.mkdir(parents=True, exist_ok=True)
         for one in micrographs:
-            export_corrected(one, folder)
+            layers |= corrected_layers(one, folder)
+        write_layers(layers)
         return len(micrographs)
     groups = read_coordinates_star(source).groupby("micrograph")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, picks in groups:
-        write_points(layer_path(folder, str(name), "picks.csv"), picks[["x", "y"]].to_numpy(float))
+        layers[layer_path(folder, str(name), "picks.csv")] = points_layer(picks[["x", "y"]].to_numpy(float))
+    write_layers(layers)
     return len(groups)
 
 

@@ -52,6 +52,10 @@ PACKAGES = (
     *("snakemake", "torch", "segmentation_models_pytorch", "timm", "numpy", "scipy", "pandas", "scikit-image"),
     *("trackpy", "topaz-em", "aspire", "mrcfile", "starfile", "matplotlib"),
 )
+# Columns of names, which may look like numbers (0007).
+NAMES = dict.fromkeys(("micrograph", "entry", "set", "experiment"), str)
+# Numbers from which on four digits are too few, and from which on all are too many.
+MOST_DIGITS = (1e4, 1e15)
 
 
 def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,8 +98,9 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
 def read_extras(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Tables and plots that were made on request, for a template: extra_tables and extra_plots, by path."""
     paths = list(paths)
+    tables = {path: pd.read_csv(path, sep="\t", dtype=NAMES) for path in paths if path.endswith(".tsv")}
     return {
-        "extra_tables": {path: table_rows(pd.read_csv(path, sep="\t")) for path in paths if path.endswith(".tsv")},
+        "extra_tables": {path: table_rows(table) for path, table in tables.items()},
         "extra_plots": {path: png_file_uri(path) for path in paths if path.endswith(".png")},
     }
 
@@ -221,8 +226,11 @@ def format_number(value: object) -> str:
     """Format a number for readers: groups of thousands, four digits of a fraction; other values as text."""
     if value is None:
         return "–"
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", "\u202f")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    # a count beside a mean is a float
+    if isinstance(value, int) or (isinstance(value, float) and MOST_DIGITS[0] <= abs(value) < MOST_DIGITS[1]):
+        return f"{value:,.0f}".replace(",", "\u202f")
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

@@ -10,7 +10,7 @@ import scipy.spatial
 
 from crisp_core.errors import UserError
 from crisp_core.formats.settings import DownloadSettings
-from crisp_core.formats.volumes import read_volume
+from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import even_fft_size
 from crisp_core.simulation.micelle import Slab, membrane_slab
 from crisp_core.simulation.volumes import density_of_atoms, local_source, read_model, resample_volume
@@ -65,7 +65,7 @@ def build_volume(
 
 
 def _volume_of_map(path: str, extent_px: float) -> LibraryVolume:
-    density, pixel_size = read_volume(path)
+    density, pixel_size = read_particle_map(path)
     coarse_px = extent_of_density(density)
     new_pixel_size = pixel_size * coarse_px / extent_px
     return LibraryVolume(

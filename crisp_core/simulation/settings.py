@@ -199,8 +199,9 @@ class SimulationSettings(Section):
     """Height and width of a micrograph, in pixels."""
 
     volume: Paths | None = None
-    """Density map (.mrc .map .ccp4, also .gz .bz2), EMDB entry (EMD-2984), atomic model (.cif .mmcif .pdb .ent, also
-    .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom. With zoo, also globs and lists.
+    """Density map (.mrc .map .ccp4, also .gz .bz2; protein positive), EMDB entry (EMD-2984), atomic model (.cif .mmcif
+    .pdb .ent, also .gz) or PDB entry (pdb:5a1a or 5A1A); null is ASPIRE's D2-symmetric phantom. With zoo, also globs
+    and lists.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from crisp_core.aspire_import import quiet_aspire
 from crisp_core.errors import UserError
 from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pdb_model_url
 from crisp_core.formats.settings import DownloadSettings
-from crisp_core.formats.volumes import read_volume
+from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import FFT_THREADS, even_fft_size
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
@@ -125,7 +125,7 @@ def read_density(
     kind, path = local_source(volume, downloads)
     if kind == "model":
         return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
-    return resample_volume(*read_volume(path, pixel_size=volume_pixel_size), pixel_size)
+    return resample_volume(*read_particle_map(path, pixel_size=volume_pixel_size), pixel_size)
 
 
 def local_source(volume: str, downloads: DownloadSettings) -> Source:

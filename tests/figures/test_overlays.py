@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from matplotlib.collections import EllipseCollection
 
+from crisp_core.classes import CARBON, CONTAMINANT
 from crisp_core.figures.overlays import draw_overlay
 
 
@@ -61,3 +62,19 @@ def test_scale_bar_is_as_long_as_it_says():
     (bar,) = axes.lines
     length_nm = float(next(t.get_text() for t in axes.texts if t.get_text().endswith(" nm")).removesuffix(" nm"))
     assert np.ptp(bar.get_xdata()) * 7.08 == pytest.approx(10 * length_nm)
+
+
+def test_the_outline_of_the_label_is_that_of_particles_alone():
+    _, label, _, _, _ = scene()
+    others = label.copy()
+    others[50:60, 100:130], others[:, 150:] = CONTAMINANT, CARBON
+    # of two maps, the first is the label
+    with_others, alone = (overlay(label=each).axes[1].collections[0].get_paths() for each in (others, label))
+    assert [path.vertices.tolist() for path in with_others] == [path.vertices.tolist() for path in alone]
+
+
+def test_a_name_with_dollars_is_a_title():
+    image, label, probability, picks, truth = scene()
+    figure = draw_overlay(image, label, probability, picks, truth, diameter_px=16, title="a$^$b", pixel_size=7.08)
+    figure.canvas.draw()
+    assert figure.get_suptitle() == "a$^$b"

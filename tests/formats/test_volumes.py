@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.formats.volumes import read_volume
+from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.volumes import read_particle_map, read_volume
+from tests.densities import ball
 from tests.formats.images import mrc_by_the_library, patched, ramp
 
 
@@ -57,3 +59,22 @@ def test_genuine_maps_read(shared_data):
     assert read_volume(shared_data / "maps/banjac_5j0n.mrc").density.shape == (69, 57, 75)
     with pytest.raises(UserError, match="does not state its pixel size"):
         read_volume(shared_data / "maps/aspire_clean70SRibosome_vol_65p.mrc")
+
+
+def test_a_map_in_which_protein_is_negative_is_refused(tmp_path):
+    noise = np.random.default_rng(1).normal(size=(24, 24, 24)) * 0.05
+    for sign, name in ((1, "right"), (-1, "inverted")):
+        write_mrc(tmp_path / f"{name}.mrc", sign * ball(24, 6) + noise, pixel_size=3.0, dtype=np.float32)
+    assert read_particle_map(tmp_path / "right.mrc").pixel_size == 3.0
+    with pytest.raises(UserError, match=r"inverted\.mrc: its density is mostly negative \(-1.* multiply the map by -1"):
+        read_particle_map(tmp_path / "inverted.mrc")
+    # noise alone is no sign of it, and the values of a mask are not judged
+    write_mrc(tmp_path / "noise.mrc", noise, pixel_size=3.0, dtype=np.float32)
+    read_particle_map(tmp_path / "noise.mrc")
+    assert read_volume(tmp_path / "inverted.mrc").density.min() < 0
+
+
+@pytest.mark.real
+def test_no_genuine_map_counts_as_inverted(shared_data):
+    paths = sorted((shared_data / "models/maps").glob("*.mrc.gz"))
+    assert len(paths) > 20 and all(read_particle_map(path).density.max() > 0 for path in paths)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from threadpoolctl import threadpool_limits
 
 from crisp_core.errors import UserError
@@ -91,6 +93,25 @@ def test_coarse_mask_is_valid_where_all_of_its_pixels_are():
     # Pixels of the coarse grid lie on 0, 4, 8 and cover 2 on either side.
     np.testing.assert_array_equal(resample_mask(mask, (3, 3)), [[0, 0, 0], [1, 1, 0], [1, 1, 0]])
     assert resample_mask(np.ones((10, 13), bool), (7, 5)).all()
+
+
+@given(st.integers(2, 60), st.integers(1, 60), st.integers(0, 2**20))
+def test_a_coarse_pixel_is_valid_as_defined_at_any_factor(n, n_new, seed):
+    n_new = min(n, n_new)
+    mask = np.random.default_rng(seed).uniform(size=(1, n)) < 0.8
+    position, factor = np.arange(n), n / n_new
+    # from half a new pixel before its middle to half a new pixel behind, which belongs to the next
+    expected = []
+    for number in range(n_new):
+        ends = np.inf if number == n_new - 1 else (number + 0.5) * factor
+        inside = (position >= (number - 0.5) * factor - 1e-9) & (position < ends - 1e-9)
+        expected.append(bool(mask[0, inside].all()))
+    assert list(resample_mask(mask, (1, n_new))[0]) == expected
+
+
+def test_a_thumbnail_smaller_than_a_block_is_prepared_or_refused_with_a_line():
+    image = np.random.default_rng(1).normal(size=(14, 14)).astype(np.float32)
+    assert prepare(image, 12.0, working_pixel_size=12.0).image.shape == (14, 14)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3, 5])

@@ -45,6 +45,25 @@ def test_corrections_become_points_and_labels(tmp_path):
     assert labels.dtype == np.uint8
 
 
+def test_edited_layers_are_not_overwritten_and_no_old_area_stays(tmp_path):
+    corrections, layers = tmp_path / "corrections.json", tmp_path / "layers"
+    plain = ENTRY | {"junk": [], "unsure": []}
+    for entry in (ENTRY, ENTRY, plain):
+        content = FILE | {"saved": "2026-11-28T20:15:00Z", "micrographs": [entry]}
+        corrections.write_text(json.dumps(content))
+        if entry is plain:
+            with pytest.raises(SystemExit, match=r"mic0\.labels\.tif: is there already and would be lost or wrong"):
+                main([str(corrections), str(layers)])
+        else:
+            # equal files are in nobody's way
+            main([str(corrections), str(layers)])
+    (layers / "mic0.labels.tif").unlink()
+    (layers / "mic0.points.csv").write_text("index,axis-0,axis-1\n0,1,1\n")
+    with pytest.raises(SystemExit, match=r"mic0\.points\.csv: is there already"):
+        main([str(corrections), str(layers)])
+    assert (layers / "mic0.points.csv").read_text().endswith("0,1,1\n")
+
+
 def test_picks_become_points_of_each_micrograph(tmp_path):
     picks = pd.DataFrame({"micrograph": ["b", "a", "b"], "x": [1.0, 2.0, 3.0], "y": [4.0, 5.0, 6.0], "score": 0.5})
     write_coordinates_star(tmp_path / "0000.star", picks)
@@ -66,5 +85,7 @@ def test_no_file_is_written_outside_of_the_folder(tmp_path):
     with pytest.raises(SystemExit, match="is not the name of a micrograph"):
         main([str(tmp_path / "corrections.json"), str(tmp_path / "layers")])
     assert not list(tmp_path.glob("*mic0*"))
+    content["micrographs"] = [ENTRY]
+    (tmp_path / "corrections.json").write_text(json.dumps(content))
     with pytest.raises(SystemExit, match="cannot be written"):
         main([str(tmp_path / "corrections.json"), str(tmp_path / "corrections.json/layers")])

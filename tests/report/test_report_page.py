@@ -25,7 +25,14 @@ from crisp_core.formats.arrays import Array, write_array
 from crisp_core.report import sheet
 from crisp_core.report.data import click_labels, read_tables, removal_warning
 from crisp_core.report.limits import MAX_EMBEDDED
-from crisp_core.report.page import embedded_json, format_duration, format_number, run_command, summarise_run
+from crisp_core.report.page import (
+    embedded_json,
+    format_duration,
+    format_number,
+    read_extras,
+    run_command,
+    summarise_run,
+)
 from crisp_core.report.picked import (
     chosen_threshold,
     count_at_least,
@@ -232,6 +239,15 @@ def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
     assert words == ["snakemake", "--cores", "8", "--config", "seed=3", 'run=["d/a b"]', "--configfile", "a.yaml"]
     files = [tmp_path / "my data.yaml", "threshold.yaml"]
     assert run_command(files, cores=2) == "snakemake --cores 2 --configfile 'my data.yaml' threshold.yaml"
+
+
+def test_names_and_counts_of_tables_are_shown_as_they_are(tmp_path):
+    path = tmp_path / "suggest.tsv"
+    path.write_text("micrograph\tn\tis_good\n0007\t12345.0\tTrue\n1e5\t2\tFalse\n")
+    (table,) = read_extras([str(path)])["extra_tables"].values()
+    assert [row[0] for row in table["rows"]] == ["0007", "1e5"]
+    assert [format_number(cell) for cell in table["rows"][0]] == ["0007", "12\u202f345", "yes"]
+    assert [format_number(value) for value in (2.0, 1234.5, 123456.7, 1e300)] == ["2", "1234", "123\u202f457", "1e+300"]
 
 
 def test_numbers_read_well():

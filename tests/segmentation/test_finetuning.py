@@ -322,17 +322,19 @@ def test_settings_that_name_no_layer_are_refused():
     assert isinstance(with_crf(small_network(), section(type="logits"), 2).crf, CrfLayer)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.2])
 @pytest.mark.parametrize("kind", TYPES)
-def test_the_steps_of_a_crf_are_those_of_a_prediction(kind):
+def test_the_steps_of_a_crf_are_those_of_a_prediction(kind, scale):
     network = with_crf(
         small_network(), section(type=kind, **SMALL_CRF | {"iterations": 1}, solver="mean_field"), 2
     ).eval()
+    network.crf.settings = network.crf.settings.changed(unary_scale=scale)
     image = np.random.default_rng(3).normal(size=(70, 45)).astype(np.float32)
     steps = crf_steps(network, image, side_px=30)
     y, x = steps.corner
     square = torch.from_numpy(image[y : y + 30, x : x + 30].copy())[None, None]
     with torch.no_grad():
-        logits = padded_logits(network.network, square)
+        logits = scale * padded_logits(network.network, square)
         after = padded_logits(network, square).exp()
     np.testing.assert_allclose(steps.before, logits.softmax(1)[0, 1], atol=1e-5)
     np.testing.assert_allclose(steps.after, after[0, 1], atol=1e-5)
@@ -347,8 +349,24 @@ def test_the_steps_of_a_crf_are_those_of_a_prediction(kind):
     assert np.abs(steps.after - steps.before).mean() >= max(others)
 
 
+def test_a_crf_without_a_share_in_the_result_sends_no_message():
+    network = with_crf(small_network(), section(type="intensity", **SMALL_CRF, solver="mean_field"), 2).eval()
+    network.crf.settings = network.crf.settings.changed(initial_weight=1.0)
+    image = np.random.default_rng(3).normal(size=(30, 30)).astype(np.float32)
+    steps = crf_steps(network, image, side_px=30)
+    assert not steps.message.any()
+    np.testing.assert_allclose(steps.after, steps.before, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_too_few_features_for_their_normalisation_are_refused(n):
+    with pytest.raises(ValueError, match="learned_channels"):
+        section(type="learned", learned_channels=n)
+
+
 def _mean_change(network, square):
     square = torch.from_numpy(np.ascontiguousarray(square))[None, None]
     with torch.no_grad():
-        change = padded_logits(network, square).exp() - padded_logits(network.network, square).softmax(1)
+        start = (network.crf.settings.unary_scale * padded_logits(network.network, square)).softmax(1)
+        change = padded_logits(network, square).exp() - start
     return float(change[0, 1].abs().mean())

@@ -1,9 +1,9 @@
 """Settings of the CRF layer, and of the further training of a network with it or without."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from crisp_core.errors import UserError
 from crisp_core.sections import Count, NonNegative, Positive, Section, Share, mistake
@@ -54,8 +54,8 @@ class InferenceSettings(Section):
     """Share w₀ of the network's own probabilities in the result; null is 0.5 for frank_wolfe with the regularizer l2,
     otherwise 0."""
 
-    learned_channels: Count = 8
-    """For type learned: number of features."""
+    learned_channels: Annotated[int, Field(ge=3)] = 8
+    """For type learned: number of features; they are normalised per pixel, so that one or two could tell nothing."""
 
     learn_kernel: bool = True
     """Whether the standard deviations of the kernels and the features are trained."""
