@@ -28,8 +28,8 @@ def class_shares(dataset):
 
 def test_the_default_run_shows_the_job_and_reaches_its_targets(tmp_path):
     folder = copy_workflow(tmp_path / "crisp")
-    # half of the training, to save time
-    short = write_config(folder / "short.yaml", {"experiments": {"unet": {"training": {"epochs": 4}}}})
+    # three eighths of the training, to save time
+    short = write_config(folder / "short.yaml", {"experiments": {"unet": {"training": {"epochs": 3}}}})
     run_snakemake("--cores", "8", "--configfile", "config.yaml", short, cwd=folder)
     run = folder / "results/embedded/unet"
     assert pooled_test_row(run / "metrics/pixels.tsv")["f1"] >= 0.85
