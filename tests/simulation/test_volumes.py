@@ -128,7 +128,8 @@ def test_a_map_that_cannot_be_used_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError) as error:
         density(path, 2.0)
     assert str(error.value) == (
-        f"{path}: the map does not state its pixel size; write it into its header, or, if it is that of a simulation, give volume_pixel_size"
+        f"{path}: the map does not state its pixel size; write it into its header, or, if it is that of a simulation, "
+        "give volume_pixel_size"
     )
     assert len(density(path, 2.0, volume_pixel_size=2.0)) == 16
     write_mrc(path, ball(16, 5)[8], pixel_size=1.0, dtype=np.float32)
