@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from crisp_core import installation
+from crisp_core.datasets.batches import read_places
 from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.errors import UserError
 from crisp_core.external import pick as picking
@@ -28,7 +29,7 @@ SETTINGS = "crisp-settings.yaml"
 
 def pick(options: argparse.Namespace) -> None:
     """Pick particles with the general network, or with a network of crisp train."""
-    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs), None))
+    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs, options.out), None))
     if run(options, config, targets=["picks", *picking.QUARANTINES]):
         tell_refused(options.out)
         picks, run_folder = picking.read_picks(options.out), options.out / picking.RUN
@@ -40,7 +41,7 @@ def pick(options: argparse.Namespace) -> None:
 
 def predict(options: argparse.Namespace) -> None:
     """Write maps of the particle's probability and of the classes."""
-    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs), None))
+    config = picking.run_config(options, MicrographList(chosen_files(options.micrographs, options.out), None))
     if run(options, config, targets=["maps", *picking.QUARANTINES]):
         tell_refused(options.out)
         picking.tell_diameter(options.out, options.diameter)
@@ -49,7 +50,7 @@ def predict(options: argparse.Namespace) -> None:
 
 def train(options: argparse.Namespace) -> None:
     """Train a network on micrographs with coordinates."""
-    patterns = absolute(chosen_files(options.micrographs))
+    patterns = absolute(chosen_files(options.micrographs, options.out))
     check_patterns("MICROGRAPH", patterns, must_exist=True)
     found = matching_files(patterns)
     micrographs = [path for path in found if path not in find_byproducts(found, exact=exact_paths(patterns))]
@@ -97,13 +98,20 @@ def absolute(paths: Sequence[str]) -> list[str]:
     return [str(Path(path).expanduser().absolute()) for path in paths]
 
 
-def chosen_files(paths: Sequence[str]) -> list[str]:
+def chosen_files(paths: Sequence[str], folder: Path) -> list[str]:
     """Paths or globs of the command line without by-products, such as power spectra, which are printed.
 
     A shell expands `data/*.mrc`, so that a path is no sign that its file is wanted; a single one is.
+
+    Parameters
+    ----------
+    paths : sequence of str
+        Paths or globs.
+    folder : Path
+        Folder --out, whose micrographs of earlier calls stay.
     """
     files = [path for path in paths if Path(path).is_file()] if len(paths) > 1 else []
-    gone = find_byproducts(files)
+    gone = find_byproducts(files, known=read_places(folder / f"results/{training.DATASET}/batches.tsv"))
     for path, reason in gone.items():
         say(f"left out: {path}: {reason.replace('name its exact path', 'give it alone')}")
     return [path for path in paths if path not in gone]

@@ -119,6 +119,10 @@ def test_by_products_that_a_shell_names_are_left_out_and_told(command, tmp_path,
     assert f"left out: {tmp_path}/raw/a_PS.mrc: power spectrum" in output and "give it alone to pick it too" in output
     main([command, "raw/a_PS.mrc", "--diameter", "150", "--out", "out"])
     assert made.pop() == [str(tmp_path / "raw/a_PS.mrc")]
+    # what an earlier call has picked stays
+    write_places(tmp_path / "out/results/micrographs/batches.tsv", {"b": Place(0, 0)})
+    main([command, *expanded, "--diameter", "150", "--out", "out"])
+    assert made.pop() == [str(tmp_path / f"raw/{name}.mrc") for name in ("a", "b", "c", "d")]
 
 
 def test_by_products_do_not_count_as_training_micrographs(tmp_path):
