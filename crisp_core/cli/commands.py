@@ -53,7 +53,8 @@ def train(options: argparse.Namespace) -> None:
     patterns = absolute(chosen_files(options.micrographs, options.out))
     check_patterns("MICROGRAPH", patterns, must_exist=True)
     found = matching_files(patterns)
-    micrographs = [path for path in found if path not in find_byproducts(found, exact=exact_paths(patterns))]
+    gone = find_byproducts(found, exact=exact_paths(patterns))
+    micrographs = [path for path in found if path not in gone]
     dataset = {
         "micrographs": patterns,
         "pixel_size": options.pixel_size or pixel_size_of(patterns),

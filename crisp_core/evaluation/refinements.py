@@ -12,10 +12,10 @@ from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.evaluation.particle_sets import RLN_ANGLES, RLN_ORIGINS, SET, TRUE
 from crisp_core.formats.coordinates.names import match_names
-from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs
+from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs, text_field
 from crisp_core.formats.poses import ANGLE_LABELS, CRYOSPARC_CURE, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_coordinates import coordinates_block
-from crisp_core.formats.relion_groups import optics_groups
+from crisp_core.formats.relion_groups import group_numbers, with_only_group
 from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, MOVIE_PIXEL_SIZE_LABEL, PHASE_LABEL
 from crisp_core.formats.relion_pixel_sizes import stated_micrograph_pixel_sizes
 from crisp_core.formats.star import as_table, number_column, read_blocks
@@ -48,7 +48,7 @@ def refined_sets(
         Microscope of the dataset, as in `check_optics`.
     """
     for path in paths.values():
-        check_optics(path, pixel_size=pixel_size, microscope=microscope)
+        check_optics(path, micrographs, pixel_size=pixel_size, microscope=microscope)
     return join_sets({name: refined_particles(path, micrographs) for name, path in paths.items()})
 
 
@@ -85,13 +85,17 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     return table[table["micrograph"] != ""]
 
 
-def check_optics(path: str | Path, *, pixel_size: float, microscope: Mapping[str, float]) -> None:
-    """Refuse a refinement whose file states other micrographs or another microscope than the dataset has.
+def check_optics(
+    path: str | Path, micrographs: list[str], *, pixel_size: float, microscope: Mapping[str, float]
+) -> None:
+    """Refuse a refinement if its particles on the dataset's micrographs state another pixel size or microscope.
 
     Parameters
     ----------
     path : str or Path
         File of `refined_particles`.
+    micrographs : list of str
+        Micrographs of the dataset.
     pixel_size : float
         Å/px of the dataset's micrographs. Another pixel size of the movies alone is logged.
     microscope : mapping of str to float
@@ -103,7 +107,7 @@ def check_optics(path: str | Path, *, pixel_size: float, microscope: Mapping[str
         If a value differs: by more than 1 % for the pixel size, by more than 0.1 % for others.
     """
     is_cs = Path(path).suffix.lower() == ".cs"
-    sizes, stated = _optics_of_cryosparc(path) if is_cs else _optics_of_star(path)
+    sizes, stated = (_optics_of_cryosparc if is_cs else _optics_of_star)(path, micrographs)
     for size, label in sizes.items():
         if not equal_pixel_sizes(size, pixel_size):
             line = f"{path}: its {label} states {size:g} Å/px, the dataset's pixel_size is {pixel_size:g}"
@@ -148,18 +152,23 @@ def join_sets(refined: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return joined.fillna({HALF: 0, PHASE_LABEL: 0.0})
 
 
-def _optics_of_star(path: str | Path) -> tuple[dict[float, str], dict[str, list[float]]]:
+def _optics_of_star(path: str | Path, micrographs: list[str]) -> tuple[dict[float, str], dict[str, list[float]]]:
     """Stated pixel sizes of the micrographs with their labels, and values by label of the microscope."""
     blocks = read_blocks(path)
     table, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
-    groups, _ = optics_groups(path, optics, table)
+    table = with_only_group(path, optics, table[_are_on(table["rlnMicrographName"].astype(str), micrographs)])
     sizes = stated_micrograph_pixel_sizes(path, table, optics)
-    return sizes, {label: groups[label].tolist() for label in MICROSCOPE_LABELS if label in groups}
+    if optics is not None and "rlnOpticsGroup" in table:
+        numbers, group_of = group_numbers(path, optics, table)
+        table = optics[numbers.isin(group_of).to_numpy()]
+    given = [label for label in MICROSCOPE_LABELS if label in table]
+    return sizes, {label: np.unique(number_column(path, table, label)).tolist() for label in given}
 
 
-def _optics_of_cryosparc(path: str | Path) -> tuple[dict[float, str], dict[str, list[float]]]:
+def _optics_of_cryosparc(path: str | Path, micrographs: list[str]) -> tuple[dict[float, str], dict[str, list[float]]]:
     """The same of a .cs file; cryoSPARC writes 0 for what it does not know."""
     rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
+    rows = rows[_are_on(pd.Series(text_field(rows, "location/micrograph_path")), micrographs)]
     fields = {"pixel size": "location/micrograph_psize_A", **CRYOSPARC_MICROSCOPE}
     stated = {
         label: np.unique(rows[field][rows[field] > 0].astype(float)).tolist()
@@ -167,6 +176,13 @@ def _optics_of_cryosparc(path: str | Path) -> tuple[dict[float, str], dict[str, 
         if field in (rows.dtype.names or ())
     }
     return dict.fromkeys(stated.pop("pixel size", []), fields["pixel size"]), stated
+
+
+def _are_on(names: pd.Series, micrographs: list[str]) -> np.ndarray:
+    """Whether each name in a file is that of one of the micrographs."""
+    different = names.unique().tolist()
+    found = match_names(different, micrographs)["micrograph"]
+    return names.map(dict(zip(different, found != "", strict=True))).to_numpy(dtype=bool)
 
 
 def _extra_columns_of_star(path: str | Path) -> dict[str, np.ndarray]:

@@ -136,8 +136,8 @@ def _check_shapes(
     """Refuse exposures of other proportions than the micrographs, to which fractions of the sides cannot be applied."""
     for name in names.loc[names["micrograph"] != "", "name"]:
         picked, own = shapes[name], tuple(int(n) for n in exposures["micrograph_blob/shape"][int(row_of[name])])
-        # a binned side is rounded by less than a pixel
-        if min(own) > 0 and abs(picked[0] * own[1] - picked[1] * own[0]) > max(*picked, *own):
+        # programs round a binned side, some to an even number
+        if min(own) > 0 and abs(picked[0] * own[1] - picked[1] * own[0]) > 2 * max(*picked, *own):
             raise UserError(
                 f"{path}: the exposure of {name} has {own[0]} × {own[1]} px, the picked micrograph {picked[0]} × "
                 f"{picked[1]}, which is another crop or turned; give the exposures of the picked micrographs"

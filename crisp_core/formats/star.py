@@ -32,7 +32,7 @@ TEXT_LABELS = (
     "rlnCtfImage",
 )
 # A value within quotes, or up to the next blank.
-VALUE = re.compile(r"""'[^']*'(?=\s|$)|"[^"]*"(?=\s|$)|\S+""")
+VALUE = re.compile(r"""'[^']*'(?=[ \t]|$)|"[^"]*"(?=[ \t]|$)|[^ \t]+""")
 # Words of the format at the beginning of a line: a label, a block, a loop or a text of several lines.
 KEYWORD = re.compile(r"_|data_|loop_|save_|;", re.IGNORECASE)
 
@@ -45,8 +45,8 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
     Raises
     ------
     UserError
-        If the file cannot be read, holds no block, has a row of another length than its loop has labels, a quote or #
-        within a value, two blocks of one name, a block without columns or a label twice in one block.
+        If the file cannot be read, holds no block, has a row of another length than its loop has labels, a quote that
+        is not closed or a # within a value, two blocks of one name, a block without columns or a label twice in one.
     """
     text = read_text(path)
     _check_block_names(path, text)
@@ -63,7 +63,15 @@ def read_blocks(path: str | Path) -> dict[str, Block]:
         if isinstance(block, pd.DataFrame) and block.columns.has_duplicates:
             label = block.columns[block.columns.duplicated()][0]
             raise UserError(f"{path}: a block has the label {label} twice; remove one of the two columns")
-    return blocks
+    return {name: _with_apostrophes(block) for name, block in blocks.items()} if "'" in text else blocks
+
+
+def _with_apostrophes(block: Block) -> Block:
+    """Block with the apostrophes within values, in place of which the starfile library puts double quotes."""
+    if not isinstance(block, pd.DataFrame):
+        return block
+    texts = {column: block[column].str.replace('"', "'") for column in block.select_dtypes(["object", "str"])}
+    return block.assign(**texts)
 
 
 def _check_block_names(path: str | Path, text: str) -> None:
@@ -96,24 +104,24 @@ def _check_rows(path: str | Path, text: str) -> None:
         elif (in_header or in_rows) and line:
             in_header, in_rows = False, True
             if (n := _count_values(path, number, line)) not in (0, n_labels):
+                likely = "the file may be cut off" if n < n_labels else "a name may have a blank"
                 raise UserError(
-                    f"{path}: line {number} has {n} values and not {n_labels}, as its loop has labels; the file may be "
-                    "cut off: export or copy it again"
+                    f"{path}: line {number} has {n} value{'s' * (n != 1)} and not {n_labels}, as its loop has labels; "
+                    f"{likely}: correct the line, or export the file again"
                 )
 
 
 def _count_values(path: str | Path, number: int, line: str) -> int:
-    """Number of values of a row, without a comment at its end."""
-    if not re.search("[\"'#]", line):
+    """Number of values of a row, without a comment at its end; values are separated by blanks and tabs alone."""
+    if line.isascii() and not re.search("[\"'#]", line):
         return len(line.split())
     values = list(takewhile(lambda value: not value.startswith("#"), VALUE.findall(line)))
     for value in values:
-        # without the quotes around a value
-        inside = value[1:-1] if value[0] in "\"'" and value[-1] == value[0] and len(value) > 1 else value
-        if found := re.search("[\"'#]", inside):
-            raise UserError(
-                f"{path}: line {number} has the value {value}, of which {found[0]} cannot be read; rename it"
-            )
+        is_quoted = len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
+        found = None if is_quoted else re.search("^[\"']|#", value)
+        if found or (re.search("[\"']", value[1:-1]) and "'" in line and '"' in line):
+            wrong = found[0] if found else "a quote"
+            raise UserError(f"{path}: line {number} has the value {value}, of which {wrong} cannot be read; rename it")
     return len(values)
 
 

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 from crisp_core.errors import UserError
-from crisp_core.plan.datasets import simulation_seed
+from crisp_core.plan.datasets import dataset_sizes, simulation_seed, simulation_settings
 from crisp_core.plan.micrographs import micrograph_names
 from crisp_core.plan.networks import trained_run
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import is_zoo
+
+SNR_KEYS = ("snr", "snr_pixel_size")
 
 
 def check_draws(plan: Plan, dataset: str, experiment: str) -> None:
@@ -83,7 +85,16 @@ def share_micrographs(plan: Plan, one: str, other: str) -> bool:
 
 
 def draw_alike(plan: Plan, one: str, other: str) -> bool:
-    """Whether two simulations draw the same micrographs; zoos also draw by the dataset's name."""
+    """Whether two simulations draw the same particles and noise; zoos also draw by the dataset's name."""
     if not {one, other} <= set(plan.simulated) or any(is_zoo(plan.dataset(dataset)) for dataset in (one, other)):
         return False
-    return simulation_seed(plan, dataset=one) == simulation_seed(plan, dataset=other)
+    draws = [
+        (
+            simulation_seed(plan, dataset=dataset),
+            dataset_sizes(plan, dataset=dataset),
+            # an SNR changes the strength of the noise, a volume the particles at the same places
+            {key: value for key, value in simulation_settings(plan, dataset=dataset).items() if key not in SNR_KEYS},
+        )
+        for dataset in (one, other)
+    ]
+    return draws[0] == draws[1]

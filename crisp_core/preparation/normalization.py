@@ -129,12 +129,15 @@ def fourier_resample(image: np.ndarray, new_shape: Shape) -> np.ndarray:
 
 
 def resample_mask(mask: np.ndarray, new_shape: Shape) -> np.ndarray:
-    """Mask on another grid: True where every pixel within half a new pixel of the centre is True."""
+    """Mask on another grid: True where every pixel from half a new pixel before the centre to half behind is True.
+
+    On a finer grid, the nearest pixel counts, and of two the first.
+    """
     for axis, n_new in enumerate(new_shape):
         factor = mask.shape[axis] / n_new
-        edges = (np.arange(n_new) - 0.5) * factor
-        # a billionth of a pixel is rounding; on a finer grid, the nearest pixel, halves rounded up
-        starts = np.ceil(edges - 1e-9) if factor >= 1 else np.floor(edges + 0.5)
+        centers = np.arange(n_new) * factor
+        # a billionth of a pixel is rounding
+        starts = np.ceil(centers - max(factor, 1) / 2 - 1e-9)
         starts = starts.clip(0, mask.shape[axis] - 1).astype(int)
         mask = np.logical_and.reduceat(mask, starts, axis=axis)
     return mask

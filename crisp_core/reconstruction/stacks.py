@@ -1,5 +1,6 @@
 """Images and star files of particles for the search for orientations, and the map in their box."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -96,12 +97,14 @@ def read_mask(path: str | Path, *, pixel_size: float, size_px: int) -> np.ndarra
     Raises
     ------
     UserError
-        If the header cannot state the pixel size of the mask: another one in a box of as many voxels, or 1 Å/px, which
-        programs write that do not know it.
+        If the header cannot state the pixel size of the mask: another one in a box of as many voxels, or in a box of
+        another size 1 Å/px, which programs write that do not know it.
     """
     mask = read_volume(path)
     differs = not equal_pixel_sizes(mask.pixel_size, pixel_size)
-    if differs and (len(mask.density) == size_px or abs(mask.pixel_size - 1) < 1e-5):
+    sides = (len(mask.density) * mask.pixel_size, size_px * pixel_size)
+    is_unknown = abs(mask.pixel_size - 1) < 1e-5 and not math.isclose(*sides, rel_tol=0.02)
+    if differs and (len(mask.density) == size_px or is_unknown):
         raise UserError(
             f"{path}: its header states {mask.pixel_size:g} Å/px and {len(mask.density)} voxels a side, the maps have "
             f"{pixel_size:.4g} Å/px and {size_px}; write the mask's pixel size into its header"

@@ -54,8 +54,8 @@ PACKAGES = (
 )
 # Columns of names, which may look like numbers (0007).
 NAMES = dict.fromkeys(("micrograph", "entry", "set", "experiment"), str)
-# Numbers from which on four digits are too few, and from which on all are too many.
-MOST_DIGITS = (1e4, 1e15)
+# From the first number on, whole numbers are shown; from the second on, powers of ten.
+MOST_DIGITS = (9999.5, 1e15)
 
 
 def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str, Any]) -> dict[str, Any]:

@@ -241,9 +241,10 @@ def _square_steps(network: CrfNetwork, square: np.ndarray, corner: tuple[int, in
     handle.remove()
     logits, features = kept["inputs"]
     settings = network.crf.settings
-    before = (settings.unary_scale * logits).softmax(1)
-    # without a share in the result, the CRF sends nothing
-    message = -pairwise(before, network.crf.terms(logits, features)) * (settings.share_of_start() < 1)
-    logits = settings.unary_scale * logits
-    odds = [x[0, 1] - torch.cat([x[0, :1], x[0, 2:]]).logsumexp(0) for x in (logits, message)]
+    # without a share in the result, the CRF scales nothing and sends nothing
+    is_on = settings.share_of_start() < 1
+    scaled = (settings.unary_scale if is_on else 1.0) * logits
+    before = scaled.softmax(1)
+    message = -pairwise(before, network.crf.terms(logits, features)) * is_on
+    odds = [x[0, 1] - torch.cat([x[0, :1], x[0, 2:]]).logsumexp(0) for x in (scaled, message)]
     return CrfSteps(corner, *(x[:height, :width].numpy() for x in (*odds, before[0, 1], after)))

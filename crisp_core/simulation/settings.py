@@ -241,8 +241,8 @@ class SimulationSettings(Section):
     """Threshold of scikit-image that turns the clean micrograph into the label."""
 
     seed: Natural | None = None
-    """Seed of the micrographs; null is that of the config. Without zoo, two datasets with one seed have the same noise,
-    and particles at the same places where their other keys agree: give a dataset for tests another seed."""
+    """Seed of the micrographs; null is that of the config. Without zoo, two datasets that differ in volume or SNR
+    alone have the same noise and the same places of particles: give a dataset for tests another seed."""
 
     zoo: ZooSettings | None = None
     """Micrographs of many volumes at one nominal scale, drawn from ranges. These ranges replace the keys n_particles to

@@ -119,17 +119,17 @@ def write_optics(path, truth, **changes):
 )
 def test_a_refinement_with_other_optics_is_refused(tmp_path, truth, change, message):
     write_optics(tmp_path / "run_data.star", truth)
-    refinements.check_optics(tmp_path / "run_data.star", pixel_size=2.0, microscope=MICROSCOPE)
+    refinements.check_optics(tmp_path / "run_data.star", ["m1", "m2"], pixel_size=2.0, microscope=MICROSCOPE)
     write_optics(tmp_path / "run_data.star", truth, **change)
     with pytest.raises(UserError, match=rf"run_data\.star: its {message}"):
-        refinements.check_optics(tmp_path / "run_data.star", pixel_size=2.0, microscope=MICROSCOPE)
+        refinements.check_optics(tmp_path / "run_data.star", ["m1", "m2"], pixel_size=2.0, microscope=MICROSCOPE)
 
 
 def test_the_pixel_size_of_movies_alone_is_no_contradiction(tmp_path, truth, caplog):
     write_optics(tmp_path / "run_data.star", truth)
     text = (tmp_path / "run_data.star").read_text()
     (tmp_path / "run_data.star").write_text(text.replace("rlnMicrographPixelSize", "rlnMicrographOriginalPixelSize"))
-    refinements.check_optics(tmp_path / "run_data.star", pixel_size=4.0, microscope=MICROSCOPE)
+    refinements.check_optics(tmp_path / "run_data.star", ["m1", "m2"], pixel_size=4.0, microscope=MICROSCOPE)
     assert "rlnMicrographOriginalPixelSize states 2 Å/px, the dataset's pixel_size is 4; check" in caplog.text
 
 
@@ -141,16 +141,31 @@ def test_optics_of_a_cryosparc_file_are_compared_and_zeros_are_not(tmp_path):
     rows["location/micrograph_path"], rows["location/micrograph_shape"] = b"J1/m1.mrc", SHAPE
     rows["ctf/accel_kv"], rows["ctf/cs_mm"] = 300, 2.7
     write_cs(tmp_path / "particles.cs", rows)
-    refinements.check_optics(tmp_path / "particles.cs", pixel_size=2.0, microscope=MICROSCOPE)
+    refinements.check_optics(tmp_path / "particles.cs", ["m1"], pixel_size=2.0, microscope=MICROSCOPE)
     rows["location/micrograph_psize_A"] = 1.0
     write_cs(tmp_path / "particles.cs", rows)
     with pytest.raises(
         UserError, match=r"its location/micrograph_psize_A states 1 Å/px, the dataset's pixel_size is 2"
     ):
-        refinements.check_optics(tmp_path / "particles.cs", pixel_size=2.0, microscope=MICROSCOPE)
+        refinements.check_optics(tmp_path / "particles.cs", ["m1"], pixel_size=2.0, microscope=MICROSCOPE)
 
 
 def test_particles_outside_of_their_micrographs_are_refused():
     refinements.check_inside(10, 100)
     with pytest.raises(UserError, match=r"resolution/refined: 11 of 100 particles lie outside of their micrographs"):
         refinements.check_inside(11, 100)
+
+
+def test_particles_on_other_micrographs_may_have_other_optics(tmp_path, truth):
+    table = truth.rename(columns={"x": "rlnCoordinateX", "y": "rlnCoordinateY"}).drop(columns="score")
+    groups = np.where(table["micrograph"] == "m1", 1, 2)
+    table["rlnMicrographName"] = table.pop("micrograph") + ".mrc"
+    # names that CRISP would not write, and one twice
+    optics = pd.DataFrame({"rlnOpticsGroupName": "Krios", "rlnOpticsGroup": [1, 2], **STATED})
+    optics.loc[1, ["rlnMicrographPixelSize", "rlnVoltage"]] = [1.0, 200.0]
+    write_blocks(tmp_path / "merged.star", {"optics": optics, "particles": table.assign(rlnOpticsGroup=groups)})
+    facts = {"pixel_size": 2.0, "microscope": MICROSCOPE}
+    found = refinements.refined_sets({"a": str(tmp_path / "merged.star")}, ["m1"], **facts)
+    assert set(found["micrograph"]) == {"m1"}
+    with pytest.raises(UserError, match=r"merged\.star: its rlnMicrographPixelSize states 1 Å/px"):
+        refinements.refined_sets({"a": str(tmp_path / "merged.star")}, ["m2"], **facts)

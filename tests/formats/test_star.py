@@ -58,17 +58,27 @@ def test_a_file_mended_after_a_failure_reads_anew(tmp_path):
     [
         # cut off in its last number but three
         ("a.mrc 88", "line 8 has 2 values and not 3, as its loop has labels; the file may be cut off"),
-        ("a.mrc", "line 8 has 1 values and not 3"),
-        ("it's.mrc 1 2", "line 8 has the value it's.mrc, of which ' cannot be read; rename it"),
+        ("a.mrc", "line 8 has 1 value and not 3"),
+        ("a b.mrc 1 2", "line 8 has 4 values and not 3, as its loop has labels; a name may have a blank"),
+        # not a blank for the library that reads the rows
+        ("a\u00a0b.mrc 1", "line 8 has 2 values and not 3"),
+        ("'its.mrc 1 2", "line 8 has the value 'its.mrc, of which ' cannot be read; rename it"),
         ("a#1.mrc 1 2", "line 8 has the value a#1.mrc, of which # cannot be read"),
         ("1 2 a#1.mrc", "line 8 has the value a#1.mrc, of which # cannot be read"),
-        ("'a\"b.mrc' 1 2", "line 8 has the value 'a\"b.mrc', of which \" cannot be read"),
+        ("'a\"b.mrc' 1 2", "line 8 has the value 'a\"b.mrc', of which a quote cannot be read"),
     ],
 )
 def test_rows_that_would_be_read_wrong_are_refused(tmp_path, row, message):
     (tmp_path / "x.star").write_text(f"data_\n\nloop_\n_rlnMicrographName\n_x\n_y\nb.mrc 1 2\n{row}\n")
     with pytest.raises(UserError, match=re.escape(f"x.star: {message}")):
         read_blocks(tmp_path / "x.star")
+
+
+def test_apostrophes_hashes_in_quotes_and_other_blanks_are_read_as_they_are(tmp_path):
+    rows = "O'Brien/it's.mrc 1 2\nK3\u00a0b.mrc 3 4\n'c#1.mrc' 5 6\n"
+    (tmp_path / "x.star").write_text(f"data_\n\nloop_\n_rlnMicrographName\n_x\n_y\n{rows}", encoding="utf-8")
+    table = read_blocks(tmp_path / "x.star")[""]
+    assert table.to_numpy().tolist() == [["O'Brien/it's.mrc", 1, 2], ["K3\u00a0b.mrc", 3, 4], ["c#1.mrc", 5, 6]]
 
 
 def test_quoted_values_comments_and_following_blocks_are_read(tmp_path):

@@ -153,14 +153,18 @@ def test_two_sizes_are_refused_also_in_tables_and_comparisons(used):
 
 
 def test_a_network_of_other_datasets_may_have_seen_the_test_part():
-    rows = (*((name, "a", 0, 0) for name in ("mine", "copy", "away", "sim", "sim2")),)
+    rows = (*((name, "a", 0, 0) for name in ("mine", "copy", "away", "sim", "sim2", "other")),)
     entry = {"named": {"network": "net"}}
     more = {"copy": MINE, "away": MINE, "sim2": {"extend": "sim"}}
+    # an SNR of its own changes no draw, a number of particles all
+    more["sim2"]["simulation"] = {"snr": 0.1}
+    more["other"] = {"extend": "sim", "simulation": {"n_particles": [3, 5]}}
     for trained, scored, unknown in (
         ("mine", "mine", False),
         ("copy", "mine", True),
         ("away", "mine", False),
         ("sim", "sim2", True),
+        ("sim", "other", False),
     ):
         asked = plan(
             rows,
@@ -169,9 +173,16 @@ def test_a_network_of_other_datasets_may_have_seen_the_test_part():
             experiments=entry,
             datasets=more,
         )
-        paths = {"mine": "/data/a.mrc", "copy": "/data/a.mrc", "away": "/else/a.mrc", "sim": "", "sim2": ""}
+        paths = {
+            "mine": "/data/a.mrc",
+            "copy": "/data/a.mrc",
+            "away": "/else/a.mrc",
+            "sim": "",
+            "sim2": "",
+            "other": "",
+        }
         asked = dataclasses.replace(
-            asked, micrographs=asked.micrographs.assign(path=asked.micrographs["dataset"].map(paths))
+            asked, micrographs=asked.micrographs.assign(path=asked.micrographs["dataset"].map(paths).fillna(""))
         )
         assert leaks.parts_are_unknown(asked, scored, "named") == unknown, (trained, scored)
 

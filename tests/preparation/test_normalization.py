@@ -109,6 +109,11 @@ def test_a_coarse_pixel_is_valid_as_defined_at_any_factor(n, n_new, seed):
     assert list(resample_mask(mask, (1, n_new))[0]) == expected
 
 
+def test_a_pixel_of_a_finer_grid_is_its_nearest():
+    assert resample_mask(np.array([[True, False]]), (1, 3)).tolist() == [[True, False, False]]
+    assert resample_mask(np.array([[True, False, True]]), (1, 6)).tolist() == [[True, True, False, False, True, True]]
+
+
 def test_a_thumbnail_smaller_than_a_block_is_prepared_or_refused_with_a_line():
     image = np.random.default_rng(1).normal(size=(14, 14)).astype(np.float32)
     assert prepare(image, 12.0, working_pixel_size=12.0).image.shape == (14, 14)

@@ -292,6 +292,9 @@ def test_the_image_of_a_stack_with_one_particle_is_read(tmp_path):
 
 def test_a_mask_is_resampled_by_its_own_pixel_size(tmp_path):
     path = tmp_path / "mask.mrc"
+    # a box of as many Å at 1 Å/px is no doubt that of the maps
+    write_mrc(path, ball(64, 16), pixel_size=1.0, dtype=np.float32)
+    assert stacks.read_mask(path, pixel_size=2.0, size_px=32).sum() == pytest.approx(ball(64, 16).sum() / 8, rel=0.05)
     write_mrc(path, ball(32, 8), pixel_size=4.0, dtype=np.float32)
     resampled = stacks.read_mask(path, pixel_size=2.0, size_px=64)
     assert resampled.shape == (64,) * 3 and 0 <= resampled.min() and resampled.max() <= 1

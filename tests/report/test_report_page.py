@@ -247,7 +247,13 @@ def test_names_and_counts_of_tables_are_shown_as_they_are(tmp_path):
     (table,) = read_extras([str(path)])["extra_tables"].values()
     assert [row[0] for row in table["rows"]] == ["0007", "1e5"]
     assert [format_number(cell) for cell in table["rows"][0]] == ["0007", "12\u202f345", "yes"]
-    assert [format_number(value) for value in (2.0, 1234.5, 123456.7, 1e300)] == ["2", "1234", "123\u202f457", "1e+300"]
+    assert [format_number(value) for value in (2.0, 1234.5, 9999.6, 123456.7, 1e300)] == [
+        "2",
+        "1234",
+        "10\u202f000",
+        "123\u202f457",
+        "1e+300",
+    ]
 
 
 def test_numbers_read_well():

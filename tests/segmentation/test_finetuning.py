@@ -349,9 +349,10 @@ def test_the_steps_of_a_crf_are_those_of_a_prediction(kind, scale):
     assert np.abs(steps.after - steps.before).mean() >= max(others)
 
 
-def test_a_crf_without_a_share_in_the_result_sends_no_message():
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_a_crf_without_a_share_in_the_result_sends_no_message(scale):
     network = with_crf(small_network(), section(type="intensity", **SMALL_CRF, solver="mean_field"), 2).eval()
-    network.crf.settings = network.crf.settings.changed(initial_weight=1.0)
+    network.crf.settings = network.crf.settings.changed(initial_weight=1.0, unary_scale=scale)
     image = np.random.default_rng(3).normal(size=(30, 30)).astype(np.float32)
     steps = crf_steps(network, image, side_px=30)
     assert not steps.message.any()

@@ -1,9 +1,9 @@
 """Settings of the CRF layer, and of the further training of a network with it or without."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from crisp_core.errors import UserError
 from crisp_core.sections import Count, NonNegative, Positive, Section, Share, mistake
@@ -54,8 +54,8 @@ class InferenceSettings(Section):
     """Share w₀ of the network's own probabilities in the result; null is 0.5 for frank_wolfe with the regularizer l2,
     otherwise 0."""
 
-    learned_channels: Annotated[int, Field(ge=3)] = 8
-    """For type learned: number of features; they are normalised per pixel, so that one or two could tell nothing."""
+    learned_channels: Count = 8
+    """For type learned: number of features, at least 3, since they are normalised per pixel."""
 
     learn_kernel: bool = True
     """Whether the standard deviations of the kernels and the features are trained."""
@@ -160,6 +160,13 @@ class CrfSettings(InferenceSettings, FinetuningSettings):
             if old in given:
                 raise mistake(renamed_length(old, new, given[old]), kind="unknown_key")
         return {**PAPER, **given} if given.get("preset") == "paper" else given
+
+    @model_validator(mode="after")
+    def _enough_features(self) -> "CrfSettings":
+        """Refuse features of which the normalisation leaves nothing; networks that have them can be read."""
+        if self.type == "learned" and self.learned_channels < 3:
+            raise mistake(f"learned_channels {self.learned_channels} is too few, they are normalised per pixel; give 3")
+        return self
 
     @model_validator(mode="after")
     def _nothing_beside_tune(self) -> "CrfSettings":
