@@ -11,6 +11,10 @@ use rule train as train_crf with:
         job="train_crf",
     wildcard_constraints:
         network=one_of(networks.finetuned(PLAN)),
+    resources:
+        gpu=1,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        runtime="12h",
     params:
         **run_script("train_crf", code=ask_value(digests.training_code, "train_crf")),
         crf=ask_value(networks.training_section, "crf"),

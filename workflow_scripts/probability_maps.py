@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from crisp_core.evaluation.curation import class_shares
@@ -28,5 +29,6 @@ for path, images in zip(snakemake.input.probability, snakemake.input.images, str
         write_mrc(folder / f"{name}.mrc", probability.data, dtype="float16", **sizes)
         write_mrc(masks / f"{name}.mrc", signed_label(label, valid), dtype="int8", **sizes)
         shares.append({"micrograph": name, **class_shares(label, valid, classes)})
-pd.DataFrame(shares).to_csv(snakemake.output.shares, sep="\t", index=False, float_format="%.5g")
+columns = ["micrograph", *class_shares(np.zeros((1, 1), int), np.ones((1, 1), bool), classes)]
+pd.DataFrame(shares, columns=columns).to_csv(snakemake.output.shares, sep="\t", index=False, float_format="%.5g")
 log.info("maps of %d micrographs in %s and %s", len(shares), folder, masks)

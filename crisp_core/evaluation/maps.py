@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import ndimage
 
 from crisp_core.classes import PARTICLE
+from crisp_core.errors import UserError
 from crisp_core.evaluation.parts import add_pooled_rows
 
 N_BINS = 20
@@ -65,7 +66,8 @@ def map_table(rows: Iterable[tuple[str, str, MapCounts]]) -> pd.DataFrame:
         Columns part, micrograph, n_regions, n_labelled, unsure_share, and shares of pixels per bin of probability,
         p_0.00, p_0.05 …, named by their lower bound; without valid pixels, shares are NaN.
     """
-    return pd.DataFrame([_record(*row) for row in add_pooled_rows(rows, _pool_maps)])
+    columns = list(_record("", "", MapCounts(0, 0, 0, np.zeros(N_BINS, int))))
+    return pd.DataFrame([_record(*row) for row in add_pooled_rows(rows, _pool_maps)], columns=columns)
 
 
 def _pool_maps(counts: Sequence[MapCounts]) -> MapCounts:
@@ -74,8 +76,17 @@ def _pool_maps(counts: Sequence[MapCounts]) -> MapCounts:
 
 
 def pooled_map_row(table: pd.DataFrame, *, part: str = "test") -> pd.Series:
-    """Return the row `all` of a part from a result of `map_table`."""
-    return table[(table["part"] == part) & (table["micrograph"] == "all")].iloc[0]
+    """Return the row `all` of a part from a result of `map_table`.
+
+    Raises
+    ------
+    UserError
+        If the part has no micrograph with a map.
+    """
+    rows = table[(table["part"] == part) & (table["micrograph"] == "all")]
+    if rows.empty:
+        raise UserError(f"metrics/maps.tsv: no micrograph of the {part} part has a map; raise split/{part}")
+    return rows.iloc[0]
 
 
 def _record(part: str, micrograph: str, counts: MapCounts) -> dict[str, str | int | float]:

@@ -139,10 +139,13 @@ def targets(options: argparse.Namespace) -> list[str]:
 
 
 def read_picks(folder: Path) -> pd.DataFrame:
-    """Picks of all batches of the run in a job's folder, without files of batches that are no more."""
+    """Picks of all batches of the run in a job's folder, without files of batches that are no more.
+
+    A batch without a file has no micrograph of this call: it is that of an earlier one, on other files.
+    """
     batches = sorted({place.batch for place in read_places(folder / f"results/{DATASET}/batches.tsv").values()})
     paths = [folder / RUN / f"picks/{batch:04d}.star" for batch in batches]
-    return pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
+    return pd.concat([read_coordinates_star(path) for path in paths if path.exists()], ignore_index=True)
 
 
 def read_refused(folder: Path) -> pd.DataFrame:

@@ -11,13 +11,13 @@ from crisp_core.paths import check_patterns, matching_files
 from crisp_core.pickers.files import Files
 from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.batches import batches_to_train
-from crisp_core.plan.corrections import check_corrections
+from crisp_core.plan.corrections import check_corrections, has_scores
 from crisp_core.plan.ctf_files import ctf_of
 from crisp_core.plan.curation import check_exclusions
 from crisp_core.plan.datasets import volume_path
 from crisp_core.plan.leaks import check_draws
 from crisp_core.plan.micrographs import check_path, left_out_paths, micrograph_names, unknown_micrograph
-from crisp_core.plan.networks import trained_checkpoint, trained_run
+from crisp_core.plan.networks import is_searched, trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
@@ -48,6 +48,7 @@ def check_plan(plan: Plan) -> None:
     for dataset, name in uses:
         check_reused_network(plan, dataset, name)
         check_draws(plan, dataset, name)
+        check_trust(plan, dataset, name)
         check_exclusions(plan, dataset, name)
     for dataset in plan.datasets:
         check_dataset_tables(plan, dataset)
@@ -237,6 +238,25 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
     diameter = used.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
         raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")
+
+
+def check_trust(plan: Plan, dataset: str, experiment: str) -> None:
+    """Refuse to choose finder and threshold on corrected micrographs of which none is trusted.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    if dataset not in plan.with_corrections or experiment not in plan.with_network or has_scores(plan, dataset):
+        return
+    if is_searched(plan, dataset, experiment):
+        raise UserError(
+            f"config, datasets/{dataset}/corrections: none of the corrected micrographs is trusted, so nothing can "
+            f"choose finder and threshold; give both in experiments/{experiment}/centers, or set trust to all"
+        )
 
 
 def reused_network(plan: Plan, run: tuple[str, str] | Path) -> tuple[NetworkInput, Sequence[str]]:

@@ -128,6 +128,13 @@ def unscored_micrographs(plan: Plan, *, dataset: str) -> list[str]:
     return [name for name, is_trusted in trusted_micrographs(plan, dataset=dataset).items() if not is_trusted]
 
 
+def has_scores(plan: Plan, dataset: str) -> bool:
+    """Whether picks of a dataset can be scored: it has coordinates, and not only corrections that are not trusted."""
+    if dataset not in plan.with_corrections:
+        return dataset in plan.labelled
+    return any(trusted_micrographs(plan, dataset=dataset).values())
+
+
 def batch_trust(plan: Plan, *, dataset: str, batch: str) -> dict[str, bool]:
     """Corrected micrographs of a batch, and whether their unchanged area counts.
 

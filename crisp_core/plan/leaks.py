@@ -6,8 +6,10 @@ from pathlib import Path
 from crisp_core.errors import UserError
 from crisp_core.plan.datasets import dataset_sizes, simulation_seed, simulation_settings
 from crisp_core.plan.micrographs import micrograph_names
-from crisp_core.plan.networks import trained_run
+from crisp_core.plan.networks import network_folder, trained_run, training_of
 from crisp_core.plan.plan import Plan
+from crisp_core.plan.starts import start_of, starts_from_entry
+from crisp_core.segmentation.shipped import SHIPPED_NETWORKS
 from crisp_core.settings.questions import is_zoo
 
 SNR_KEYS = ("snr", "snr_pixel_size")
@@ -54,7 +56,10 @@ def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
 
 
 def training_datasets(plan: Plan, dataset: str, experiment: str) -> tuple[str, ...] | None:
-    """Datasets of this plan on which the network of an experiment is trained; None if it comes from elsewhere.
+    """Datasets of this plan on which the network of an experiment is trained, also those of networks it starts from.
+
+    None if the network, or one from which it starts, comes from elsewhere. A shipped network as a start counts for
+    nothing: it has learned from simulations alone.
 
     Parameters
     ----------
@@ -64,13 +69,15 @@ def training_datasets(plan: Plan, dataset: str, experiment: str) -> tuple[str, .
         Names of the dataset and of the experiment in the config.
     """
     run = trained_run(plan, dataset, experiment)
-    if isinstance(run, Path):
-        return None
-    network = plan.experiment(run[1]).network
-    if not isinstance(network, str):
-        return (run[0],)
-    entry = plan.settings.networks.get(network)
-    return None if entry is None else tuple(entry.datasets)
+    folder = None if isinstance(run, Path) else network_folder(plan, *run)
+    datasets: tuple[str, ...] = ()
+    while folder is not None:
+        datasets += training_of(plan, folder).datasets
+        start = start_of(plan, folder)
+        if start is None or (start in SHIPPED_NETWORKS and not starts_from_entry(plan, folder)):
+            return datasets
+        folder = f"networks/{start}" if starts_from_entry(plan, folder) else None
+    return None
 
 
 def share_micrographs(plan: Plan, one: str, other: str) -> bool:

@@ -12,7 +12,7 @@ from crisp_core.plan.batches import all_batches
 from crisp_core.plan.datasets import followed_lists, simulation_batch
 from crisp_core.plan.leaks import parts_are_unknown
 from crisp_core.plan.micrographs import batch_files
-from crisp_core.plan.networks import first_network, predictor
+from crisp_core.plan.networks import first_network, is_searched, predictor, trained_run
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name
 
@@ -262,8 +262,17 @@ def _entry_facts(plan: Plan, dataset: str, entry: str) -> dict[str, Any]:
     return {
         "kind": picker_name(experiment) or "network",
         "leak": leak if isinstance(leak, str) else {True: "yes", False: "no"}[leak],
-        "threshold_from": "validation" if threshold is None else str(threshold),
+        "threshold_from": str(threshold) if threshold is not None else _threshold_source(plan, dataset, entry),
     }
+
+
+def _threshold_source(plan: Plan, dataset: str, entry: str) -> str:
+    """Where a threshold comes from that the entry does not give: validation, a shipped network, or another run."""
+    if plan.experiment(entry).picker is not None:
+        return "validation"
+    if trained_run(plan, dataset, entry) != (dataset, entry):
+        return str(plan.experiment(entry).trained)
+    return "validation" if is_searched(plan, dataset, entry) else "shipped"
 
 
 def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, list[tuple[str, str]]]]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.batches import all_batches
-from crisp_core.plan.corrections import ANNOTATION, truth_remark
+from crisp_core.plan.corrections import ANNOTATION, has_scores, truth_remark
 from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
@@ -102,7 +102,7 @@ def report_input(plan: Plan, *, dataset: str, experiment: str) -> dict[str, Any]
     if plan.experiment(experiment).particles.extract:
         files["particles"] = f"{run}/particles.star"
         files["stacks"] = all_batches(plan, f"{run}/particles/{{batch}}.mrcs", dataset=dataset)
-    if dataset in plan.labelled:
+    if has_scores(plan, dataset):
         files["labels"] = all_batches(plan, "results/{dataset}/labels/{batch}.h5", dataset=dataset)
         if dataset in plan.labels_come_from("clicks"):
             pattern = "results/{dataset}/labels/{batch}.tsv"
@@ -143,7 +143,7 @@ def run_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
     names = []
     if experiment in plan.with_network:
         names += ["sizes", *(["search"] if is_searched(plan, dataset, experiment) else [])]
-    if dataset in plan.labelled:
+    if has_scores(plan, dataset):
         names += ["precision_recall", *(["calibration"] if calibrates(plan, dataset, experiment) else [])]
     return [f"results/{dataset}/{experiment}/plots/{name}.png" for name in names]
 

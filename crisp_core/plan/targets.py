@@ -5,7 +5,7 @@ from pathlib import Path
 
 from crisp_core.errors import UserError
 from crisp_core.plan.batches import all_batches
-from crisp_core.plan.corrections import ANNOTATION
+from crisp_core.plan.corrections import ANNOTATION, has_scores
 from crisp_core.plan.networks import checkpoint, network_folder, training_of
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.reports import PAGE, annotated, run_plots, training_plots, trains_here
@@ -108,7 +108,7 @@ def run_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]:
         Names of the dataset and of the experiment in the config.
     """
     names = []
-    if dataset in plan.labelled:
+    if has_scores(plan, dataset):
         names += ["metrics/picks.tsv"]
         names += ["metrics/pixels.tsv", "plots/overlays"] if experiment in plan.with_network else []
     return of_runs(names, [f"{dataset}/{experiment}"]) + run_plots(plan, dataset, experiment)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from crisp_core.evaluation.maps import N_BINS, count_map, count_regions, map_table
+from crisp_core.errors import UserError
+from crisp_core.evaluation.maps import N_BINS, count_map, count_regions, map_table, pooled_map_row
 
 
 def test_regions_touch_by_sides_and_corners():
@@ -41,3 +42,11 @@ def test_a_micrograph_without_valid_pixels_has_no_shares():
     counts = count_map(np.ones((2, 2)), np.ones((2, 2), int), np.zeros((2, 2), bool))
     row = map_table([("test", "a", counts)]).iloc[0]
     assert row["n_regions"] == 0 and np.isnan(row["unsure_share"]) and np.isnan(row["p_0.00"])
+
+
+def test_no_map_at_all_is_a_table_of_the_same_columns_and_a_line():
+    some = map_table([("test", "a", count_map(np.zeros((4, 4)), np.zeros((4, 4), int), np.ones((4, 4), bool)))])
+    empty = map_table([])
+    assert list(empty) == list(some) and empty.empty
+    with pytest.raises(UserError, match="no micrograph of the test part has a map"):
+        pooled_map_row(empty)

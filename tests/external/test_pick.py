@@ -55,6 +55,9 @@ def test_picks_of_batches_that_are_no_more_are_not_read(project):
         write_coordinates_star(project / RUN / f"picks/{batch}.star", table)
     write_places(project / "results/micrographs/batches.tsv", {"a": Place(0, 0), "b": Place(1, 0)})
     assert len(read_picks(project)) == 2
+    # a first call on a wrong file recorded batch 0 and made nothing
+    (project / RUN / "picks/0000.star").unlink()
+    assert len(read_picks(project)) == 1
 
 
 def test_options_change_single_settings():

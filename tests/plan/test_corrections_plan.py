@@ -4,7 +4,7 @@ import os
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.plan import batches, corrections, datasets, reports
+from crisp_core.plan import batches, checks, corrections, datasets, reports, targets
 from crisp_core.settings.questions import searches_centers
 from tests.datasets.test_corrections import entry, file
 
@@ -66,6 +66,19 @@ def test_micrographs_that_nobody_vouches_for_have_no_scores(folder):
     assert corrections.unscored_micrographs(trusting, dataset="mine") == []
     notices = corrections.correction_notices(corrected(), dataset="mine")
     assert "2 micrographs are corrected from CRISP's own picks (general)" in notices[0] and "c is marked" in notices[1]
+
+
+def test_untrusted_corrections_give_no_scores_and_choose_no_threshold(folder):
+    saved("one.json", entry("a"), entry("b"))
+    parts = {"train": ["a"], "validation": ["b"]}
+    asked = corrected({"files": "*.json", "trust": "none"}, split=parts)
+    assert not corrections.has_scores(asked, "mine") and corrections.has_scores(corrected(), "mine")
+    files = targets.run_evaluations(asked, "mine", "unet")
+    assert not [path for path in files if "metrics" in path or "precision" in path]
+    assert "picks" not in reports.report_input(asked, dataset="mine", experiment="unet")
+    with pytest.raises(UserError, match=r"datasets/mine/corrections: none of the corrected micrographs is trusted, so"):
+        checks.check_trust(asked, "mine", "unet")
+    checks.check_trust(corrected(), "mine", "unet")
 
 
 def test_scores_are_marked_and_the_corrected_network_stays_as_it_is(folder):

@@ -187,6 +187,29 @@ def test_a_network_of_other_datasets_may_have_seen_the_test_part():
         assert leaks.parts_are_unknown(asked, scored, "named") == unknown, (trained, scored)
 
 
+@pytest.mark.parametrize(
+    ("training", "datasets_seen"),
+    [({"start": "first"}, ("away", "copy")), ({"start": "general"}, ("away",)), ({"start": "random"}, ("away",))],
+)
+def test_a_network_has_seen_the_datasets_of_its_start(training, datasets_seen):
+    more = {"copy": MINE, "away": MINE}
+    entries = {"first": {"datasets": ["copy"]}, "net": {"datasets": ["away"], "training": training}}
+    asked = plan(
+        (("away", "a", 0, 0),),
+        run=["away/named"],
+        datasets=more,
+        networks=entries,
+        experiments={"named": {"network": "net"}},
+    )
+    assert leaks.training_datasets(asked, "away", "named") == datasets_seen
+
+
+def test_a_network_that_starts_from_a_file_may_have_seen_anything(folder):
+    start = write_checkpoint(folder / "elsewhere/network.pt")
+    asked = plan(experiments={"unet": {"training": {"start": start}}})
+    assert leaks.training_datasets(asked, "mine", "unet") is None and leaks.parts_are_unknown(asked, "mine", "unet")
+
+
 def test_a_simulation_that_repeats_the_training_micrographs_in_other_parts_is_refused():
     rows = (("sim", "a", 0, 0), ("sim2", "a", 0, 0))
     use = {

@@ -97,6 +97,14 @@ def test_a_comparison_says_where_thresholds_and_costs_come_from():
     assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
 
 
+def test_a_shipped_threshold_is_not_one_of_the_validation_part():
+    entries = {"named": {"network": "general"}}
+    mine = {"mine": MINE | {"split": {"train": 0, "validation": 0}}}
+    comparisons = {"c": {"dataset": "mine", "entries": ["named"], "consensus_at_least": 1}}
+    asked = plan(run=["mine/named"], datasets=mine, experiments=entries, comparisons=comparisons)
+    assert pickers.entry_facts(asked, dataset="mine", comparison="c")["named"]["threshold_from"] == "shipped"
+
+
 def test_a_run_has_a_quarantine_of_its_own_and_a_dataset_none_of_its_runs():
     found = {"log": {"picker": {"program": "relion-log", "threshold": 0.1}}}
     found["blobs"] = {"picker": {"program": "skimage-log", "threshold": 0.1}}
