@@ -6,6 +6,7 @@ use rule dataset_job as compare_picks with:
         picks=ask(pickers.compared_stars, "picks"),
         candidates=ask(pickers.compared_stars, "candidates"),
         names=ask(pickers.compared_names),
+        quarantine=ask(pickers.compared_quarantines),
     output:
         table=shown("results/{dataset}/comparisons/{comparison}/table.tsv", "comparison", "Comparisons", form="numbers"),
         curves="results/{dataset}/comparisons/{comparison}/precision_recall.tsv",

@@ -102,6 +102,7 @@ def made_run(name, *, labelled):
         "labelled": labelled,
         "simulated": False,
         "truth": "",
+        "may_leak": labelled,
         "picker": None if labelled else "topaz",
         "finder": "nms (cell_diameters 0.5)" if labelled else "",
         **{"n_micrographs": 1, "n_picks": 2, "n_particles": 0, "n_averaged": 0},

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.splits import read_scored_parts
-from crisp_core.evaluation.compared import consensus_facts, entry_costs, named_micrographs, read_entries, valid_areas
+from crisp_core.evaluation.compared import consensus_facts, entry_costs, read_entries, seen_micrographs, valid_areas
 from crisp_core.evaluation.comparison import (
     CONSENSUS,
     common_micrographs,
@@ -25,10 +25,10 @@ params = snakemake.params
 part, at_least = params.comparison["part"], params.comparison["consensus_at_least"]
 entries = params.comparison["entries"]
 parts = read_scored_parts(snakemake.input.split)
-named = named_micrographs(snakemake.input.names)
-names = common_micrographs(parts, part, {entry: named.get(entry) for entry in entries})
-for entry, seen in named.items():
-    if missing := [name for name in parts if parts[name] == part and name not in seen]:
+seen = seen_micrographs(parts, snakemake.input.names, snakemake.input.quarantine)
+names = common_micrographs(parts, part, seen)
+for entry, own in seen.items():
+    if missing := [name for name in parts if parts[name] == part and name not in own]:
         log.warning("%s has no picks of %s, which is therefore left out for all", entry, ", ".join(missing))
 truth = read_coordinates_star(snakemake.input.coordinates)
 picks, candidates = (read_entries(snakemake.input[kind], entries) for kind in ("picks", "candidates"))

@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from crisp_core.datasets.quarantine import read_quarantine
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.stems import micrograph_stem
 
 # from the best to the worst, whether an entry may have been trained on the compared micrographs
 LEAKS = ["no", "unknown", "yes"]
@@ -17,6 +19,29 @@ LEAKS = ["no", "unknown", "yes"]
 def named_micrographs(paths: Iterable[str]) -> dict[str, set[str]]:
     """Micrographs that the files of picks of an entry name, by entry; the parent folder of a table is its entry."""
     return {Path(path).parent.name: set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"]) for path in paths}
+
+
+def seen_micrographs(
+    micrographs: Iterable[str], names: Iterable[str], quarantines: Iterable[str]
+) -> dict[str, set[str]]:
+    """Micrographs that each entry of a comparison has picked, by entry.
+
+    Parameters
+    ----------
+    micrographs : iterable of str
+        Micrographs of the dataset's parts.
+    names : iterable of str
+        Tables of `named_micrographs`, for entries whose picks come from files.
+    quarantines : iterable of str
+        Tables ``<entry>/quarantine.tsv`` of all entries: micrographs that one could not predict or pick are left out.
+    """
+    named = named_micrographs(names)
+    seen = {}
+    for path in quarantines:
+        entry = Path(path).parent.name
+        failed = {micrograph_stem(row.path) for row in read_quarantine(path) if row.stage in ("predict", "pick")}
+        seen[entry] = named.get(entry, set(micrographs)) - failed
+    return seen
 
 
 def read_entries(paths: Iterable[str], entries: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from crisp_core.errors import UserError
+from crisp_core.plan.corrections import has_scores
 from crisp_core.plan.datasets import dataset_sizes, simulation_seed, simulation_settings
 from crisp_core.plan.micrographs import micrograph_names
 from crisp_core.plan.networks import network_folder, trained_run, training_of
@@ -11,6 +12,7 @@ from crisp_core.plan.plan import Plan
 from crisp_core.plan.starts import start_of, starts_from_entry
 from crisp_core.segmentation.shipped import SHIPPED_NETWORKS
 from crisp_core.settings.questions import is_zoo
+from crisp_core.settings.shipped import shipped_name
 
 SNR_KEYS = ("snr", "snr_pixel_size")
 
@@ -53,6 +55,21 @@ def parts_are_unknown(plan: Plan, dataset: str, experiment: str) -> bool:
     if sources is None:
         return True
     return any(source != dataset and share_micrographs(plan, source, dataset) for source in sources)
+
+
+def scores_may_leak(plan: Plan, dataset: str, experiment: str) -> bool:
+    """Whether a run's scores may count micrographs on which its network was trained; a shipped one has seen none.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    if experiment in plan.pickers or shipped_name(plan.experiment(experiment).network, plan.settings.networks):
+        return False
+    return has_scores(plan, dataset) and parts_are_unknown(plan, dataset, experiment)
 
 
 def training_datasets(plan: Plan, dataset: str, experiment: str) -> tuple[str, ...] | None:

@@ -238,6 +238,19 @@ def compared_names(plan: Plan, *, dataset: str, comparison: str) -> list[str]:
     return [path for entry in entries for path in picked_names(plan, dataset=dataset, experiment=entry)]
 
 
+def compared_quarantines(plan: Plan, *, dataset: str, comparison: str) -> list[str]:
+    """Tables of what each entry could not use.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, comparison : str
+        Names of the dataset and of the comparison in the config.
+    """
+    return [f"results/{dataset}/{entry}/quarantine.tsv" for entry in compared_entries(plan, comparison)]
+
+
 def entry_facts(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, Any]]:
     """Kind, leak and origin of the threshold of every entry of a comparison.
 

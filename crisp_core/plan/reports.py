@@ -8,6 +8,7 @@ import pandas as pd
 from crisp_core.code_digest import files_digest
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores, truth_remark
+from crisp_core.plan.leaks import scores_may_leak
 from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan, split_run
@@ -218,6 +219,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
         "simulated": dataset in plan.simulated,
         "picker": picker_name(plan.experiment(experiment)),
         "truth": truth_remark(plan, dataset=dataset),
+        "may_leak": scores_may_leak(plan, dataset, experiment),
         "folders": [f"results/{dataset}", *sorted(folders)],
         "settings": settings,
         **shipped_record(plan, dataset=dataset, experiment=experiment),

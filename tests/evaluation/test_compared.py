@@ -4,7 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crisp_core.evaluation.compared import consensus_facts, entry_costs, named_micrographs, read_entries
+from crisp_core.datasets.quarantine import Refused, write_quarantine
+from crisp_core.evaluation.compared import (
+    consensus_facts,
+    entry_costs,
+    named_micrographs,
+    read_entries,
+    seen_micrographs,
+)
 from crisp_core.formats.relion_coordinates import write_coordinates_star
 
 
@@ -28,6 +35,17 @@ def test_names_belong_to_the_folder_of_their_table(tmp_path):
     (tmp_path / "files").mkdir()
     (tmp_path / "files/picked_names.tsv").write_text("name\tmicrograph\nx\t001\n")
     assert named_micrographs([str(tmp_path / "files/picked_names.tsv")]) == {"files": {"001"}}
+
+
+def test_a_micrograph_on_which_an_entry_failed_is_not_one_that_it_missed(tmp_path):
+    rows = {"files": [], "other": [("raw/b.mrc", "pick", "it failed"), ("raw/c.mrc", "ctf", "no line")]}
+    for entry, refused in rows.items():
+        (tmp_path / entry).mkdir()
+        write_quarantine(tmp_path / entry / "quarantine.tsv", [Refused(*row) for row in refused])
+    (tmp_path / "files/picked_names.tsv").write_text("name\tmicrograph\nx\ta\ny\tb\n")
+    tables = [str(tmp_path / entry / "quarantine.tsv") for entry in rows]
+    seen = seen_micrographs(["a", "b", "c"], [str(tmp_path / "files/picked_names.tsv")], tables)
+    assert seen == {"files": {"a", "b"}, "other": {"a", "c"}}
 
 
 def test_costs_are_per_micrograph_and_unknown_without_measurements(tmp_path):
