@@ -39,8 +39,8 @@ for name, seed in runs:
     curve = half_map_curves(*halves, mask, pixel_size=pixel_size, phases=phases)
     curves.append(curve.assign(set=name, seed=seed))
     _, particles = read_particles([Path(snakemake.input.particles) / f"{name}-{seed}.star"])
-    # of a refinement, nobody knows which particles are true
-    false_share = np.nan if settings["refined"] else 1 - particles[TRUE].mean()
+    # of refinements, nobody knows which particles are true; a simulation ignores them
+    false_share = np.nan if set(names) <= set(settings["refined"]) else 1 - particles[TRUE].mean()
     sets.append((name, seed, len(particles), false_share))
 table = pd.concat(curves, ignore_index=True)
 table = table[["set", "seed", *table.columns.drop(["set", "seed"])]]

@@ -70,8 +70,12 @@ def _with_apostrophes(block: Block) -> Block:
     """Block with the apostrophes within values, in place of which the starfile library puts double quotes."""
     if not isinstance(block, pd.DataFrame):
         return block
-    texts = {column: block[column].str.replace('"', "'") for column in block.select_dtypes(["object", "str"])}
-    return block.assign(**texts)
+
+    def restored(value: object) -> object:
+        """Value of a cell; in a column of several types, some are numbers."""
+        return value.replace('"', "'") if isinstance(value, str) else value
+
+    return block.assign(**{column: block[column].map(restored) for column in block.select_dtypes(["object", "str"])})
 
 
 def _check_block_names(path: str | Path, text: str) -> None:
@@ -103,7 +107,7 @@ def _check_rows(path: str | Path, text: str) -> None:
             n_labels += 1
         elif (in_header or in_rows) and line:
             in_header, in_rows = False, True
-            if (n := _count_values(path, number, line)) not in (0, n_labels):
+            if (n := _count_values(path, number, line, has_apostrophes="'" in text)) not in (0, n_labels):
                 likely = "the file may be cut off" if n < n_labels else "a name may have a blank"
                 raise UserError(
                     f"{path}: line {number} has {n} value{'s' * (n != 1)} and not {n_labels}, as its loop has labels; "
@@ -111,17 +115,19 @@ def _check_rows(path: str | Path, text: str) -> None:
                 )
 
 
-def _count_values(path: str | Path, number: int, line: str) -> int:
+def _count_values(path: str | Path, number: int, line: str, *, has_apostrophes: bool) -> int:
     """Number of values of a row, without a comment at its end; values are separated by blanks and tabs alone."""
     if line.isascii() and not re.search("[\"'#]", line):
         return len(line.split())
     values = list(takewhile(lambda value: not value.startswith("#"), VALUE.findall(line)))
     for value in values:
         is_quoted = len(value) > 1 and value[0] in "\"'" and value[-1] == value[0]
-        found = None if is_quoted else re.search("^[\"']|#", value)
-        if found or (re.search("[\"']", value[1:-1]) and "'" in line and '"' in line):
-            wrong = found[0] if found else "a quote"
-            raise UserError(f"{path}: line {number} has the value {value}, of which {wrong} cannot be read; rename it")
+        # of these, the starfile library makes something else: it puts double quotes in place of apostrophes
+        wrong = "[\"']" if is_quoted else "^[\"']|#" + ('|"' if has_apostrophes else "")
+        if found := re.search(wrong, value[1:-1] if is_quoted else value):
+            raise UserError(
+                f"{path}: line {number} has the value {value}, of which {found[0]} cannot be read; rename it"
+            )
     return len(values)
 
 

@@ -252,7 +252,9 @@ def check_trust(plan: Plan, dataset: str, experiment: str) -> None:
     """
     if dataset not in plan.with_corrections or experiment not in plan.with_network or has_scores(plan, dataset):
         return
-    if is_searched(plan, dataset, experiment):
+    centers = plan.experiment(experiment).centers
+    are_given = centers.finder != "search" and centers.threshold is not None
+    if is_searched(plan, dataset, experiment) and not are_given:
         raise UserError(
             f"config, datasets/{dataset}/corrections: none of the corrected micrographs is trusted, so nothing can "
             f"choose finder and threshold; give both in experiments/{experiment}/centers, or set trust to all"

@@ -67,7 +67,9 @@ def scores_may_leak(plan: Plan, dataset: str, experiment: str) -> bool:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    if experiment in plan.pickers or shipped_name(plan.experiment(experiment).network, plan.settings.networks):
+    run = trained_run(plan, dataset, experiment)
+    recipe = experiment if isinstance(run, Path) else run[1]
+    if experiment in plan.pickers or shipped_name(plan.experiment(recipe).network, plan.settings.networks):
         return False
     return has_scores(plan, dataset) and parts_are_unknown(plan, dataset, experiment)
 

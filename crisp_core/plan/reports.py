@@ -218,7 +218,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
         "experiment": experiment,
         "simulated": dataset in plan.simulated,
         "picker": picker_name(plan.experiment(experiment)),
-        "truth": truth_remark(plan, dataset=dataset),
+        "truth": truth_remark(plan, dataset=dataset) if has_scores(plan, dataset) else None,
         "may_leak": scores_may_leak(plan, dataset, experiment),
         "folders": [f"results/{dataset}", *sorted(folders)],
         "settings": settings,

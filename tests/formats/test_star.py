@@ -65,7 +65,9 @@ def test_a_file_mended_after_a_failure_reads_anew(tmp_path):
         ("'its.mrc 1 2", "line 8 has the value 'its.mrc, of which ' cannot be read; rename it"),
         ("a#1.mrc 1 2", "line 8 has the value a#1.mrc, of which # cannot be read"),
         ("1 2 a#1.mrc", "line 8 has the value a#1.mrc, of which # cannot be read"),
-        ("'a\"b.mrc' 1 2", "line 8 has the value 'a\"b.mrc', of which a quote cannot be read"),
+        ("'a\"b.mrc' 1 2", "line 8 has the value 'a\"b.mrc', of which \" cannot be read"),
+        ("'a'b.mrc' 1 2", "line 8 has the value 'a'b.mrc', of which ' cannot be read"),
+        ("a\"b.mrc 1 2 # Bob's", 'line 8 has the value a"b.mrc, of which " cannot be read'),
     ],
 )
 def test_rows_that_would_be_read_wrong_are_refused(tmp_path, row, message):
@@ -79,6 +81,15 @@ def test_apostrophes_hashes_in_quotes_and_other_blanks_are_read_as_they_are(tmp_
     (tmp_path / "x.star").write_text(f"data_\n\nloop_\n_rlnMicrographName\n_x\n_y\n{rows}", encoding="utf-8")
     table = read_blocks(tmp_path / "x.star")[""]
     assert table.to_numpy().tolist() == [["O'Brien/it's.mrc", 1, 2], ["K3\u00a0b.mrc", 3, 4], ["c#1.mrc", 5, 6]]
+
+
+def test_apostrophes_cost_no_number_of_a_column_of_numbers_and_names(tmp_path):
+    # pandas reads a long file in parts, and of each part a type of its own
+    rows = "".join(f"{i} {' '.join(['0.5'] * 28)}\n" for i in range(40000)) + f"A {' '.join(['0.5'] * 28)}\n"
+    labels = "".join(f"_c{i}\n" for i in range(29))
+    (tmp_path / "x.star").write_text(f"# Bob's\ndata_\n\nloop_\n{labels}{rows}")
+    column = read_blocks(tmp_path / "x.star")[""]["c0"]
+    assert column.map(str).tolist() == [*map(str, range(40000)), "A"]
 
 
 def test_quoted_values_comments_and_following_blocks_are_read(tmp_path):

@@ -79,6 +79,10 @@ def test_untrusted_corrections_give_no_scores_and_choose_no_threshold(folder):
     with pytest.raises(UserError, match=r"datasets/mine/corrections: none of the corrected micrographs is trusted, so"):
         checks.check_trust(asked, "mine", "unet")
     checks.check_trust(corrected(), "mine", "unet")
+    given = asked.settings.experiments["unet"].centers.model_copy(update={"finder": "nms", "threshold": 0.4})
+    asked.settings.experiments["unet"] = asked.settings.experiments["unet"].model_copy(update={"centers": given})
+    checks.check_trust(asked, "mine", "unet")
+    assert reports.report_run(asked, run="mine/unet")["truth"] is None
 
 
 def test_scores_are_marked_and_the_corrected_network_stays_as_it_is(folder):

@@ -210,8 +210,11 @@ def test_a_network_that_starts_from_a_file_may_have_seen_anything(folder):
     assert leaks.training_datasets(asked, "mine", "unet") is None and leaks.parts_are_unknown(asked, "mine", "unet")
     # which its page says, but not that of a network of its own or of a shipped one
     assert reports.report_run(asked, run="mine/unet")["may_leak"]
-    for experiments in ({}, {"unet": {"network": "general"}}):
-        assert not reports.report_run(plan(experiments=experiments), run="mine/unet")["may_leak"]
+    reused = {"unet": {"trained": "results/mine/gen"}, "gen": {"network": "general"}}
+    for experiments, more in (({}, []), ({"unet": {"network": "general"}}, []), (reused, ["mine/gen"])):
+        assert not reports.report_run(plan(run=["mine/unet", *more], experiments=experiments), run="mine/unet")[
+            "may_leak"
+        ]
 
 
 def test_a_simulation_that_repeats_the_training_micrographs_in_other_parts_is_refused():
