@@ -10,7 +10,7 @@ import yaml
 
 from crisp_core import installation
 from crisp_core.datasets.batches import read_places
-from crisp_core.datasets.byproducts import find_byproducts
+from crisp_core.datasets.byproducts import find_byproducts, without_byproducts
 from crisp_core.errors import UserError
 from crisp_core.external import pick as picking
 from crisp_core.external import train as training
@@ -20,7 +20,7 @@ from crisp_core.external.outputs import LIST
 from crisp_core.external.running import CONFIG, run_workflow, say, workflow_command, write_config
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.stems import micrograph_stem
-from crisp_core.paths import check_patterns, exact_paths, matching_files
+from crisp_core.paths import check_patterns
 from crisp_core.settings.command_line import pixel_size_of
 
 # copy of the file --settings, so that `crisp report` runs with the same settings
@@ -52,9 +52,7 @@ def train(options: argparse.Namespace) -> None:
     """Train a network on micrographs with coordinates."""
     patterns = absolute(chosen_files(options.micrographs, options.out))
     check_patterns("MICROGRAPH", patterns, must_exist=True)
-    found = matching_files(patterns)
-    gone = find_byproducts(found, exact=exact_paths(patterns))
-    micrographs = [path for path in found if path not in gone]
+    micrographs = without_byproducts(patterns)
     dataset = {
         "micrographs": patterns,
         "pixel_size": options.pixel_size or pixel_size_of(patterns),

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import mrc_shape
 from crisp_core.formats.stems import micrograph_stem
+from crisp_core.paths import Patterns, exact_paths, matching_files
 
 # Versions of one image, the best one first: description, and the end of its name.
 VERSIONS = (
@@ -84,6 +85,13 @@ def find_byproducts(
     found = {path: (before if is_known[path] else now).get(path) for path in paths}
     found |= dict.fromkeys(exact)
     return {path: f"{reason}; name its exact path to pick it too" for path, reason in found.items() if reason}
+
+
+def without_byproducts(patterns: Patterns) -> list[str]:
+    """Files that paths or globs match, without by-products that none of them names exactly."""
+    found = matching_files(patterns)
+    gone = find_byproducts(found, exact=exact_paths(patterns))
+    return [path for path in found if path not in gone]
 
 
 def _same_file_reasons(paths: Sequence[str], is_known: Mapping[str, bool]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
 from crisp_core.evaluation.matching import MATCH_FRACTION, match_one_to_one
-from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.names import matched_column
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_coordinates import read_coordinates_star
@@ -156,8 +156,7 @@ def read_pick_sets(picks: str, others: Mapping[str, Sequence[str]], micrographs:
     sets = {PICKS: read_coordinates_star(picks)}
     for name, paths in others.items():
         table = pd.concat([read_coordinates(path) for path in paths], ignore_index=True)
-        found = match_names(table["micrograph"].unique().tolist(), micrographs).set_index("name")["micrograph"]
-        sets[name] = table.assign(micrograph=table["micrograph"].map(found))
+        sets[name] = table.assign(micrograph=matched_column(table["micrograph"], micrographs))
     return sets
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.evaluation.particle_sets import RLN_ANGLES, RLN_ORIGINS, SET, TRUE
-from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.names import matched_column
 from crisp_core.formats.cs_files import LOCATION_FIELDS, read_cs, text_field
 from crisp_core.formats.poses import ANGLE_LABELS, CRYOSPARC_CURE, ORIGIN_LABELS, read_poses
 from crisp_core.formats.relion_coordinates import coordinates_block
@@ -79,9 +79,7 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     if not CTF_LABELS.keys() <= more.keys():
         log.warning("%s: has no defocus; the CTF is not corrected", path)
     table = table.assign(**more)
-    names = poses["micrograph"].unique().tolist()
-    found = match_names(names, micrographs)
-    table.insert(0, "micrograph", poses["micrograph"].map(dict(zip(names, found["micrograph"], strict=True))))
+    table.insert(0, "micrograph", matched_column(poses["micrograph"], micrographs))
     return table[table["micrograph"] != ""]
 
 
@@ -156,7 +154,9 @@ def _optics_of_star(path: str | Path, micrographs: list[str]) -> tuple[dict[floa
     """Stated pixel sizes of the micrographs with their labels, and values by label of the microscope."""
     blocks = read_blocks(path)
     table, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
-    table = with_only_group(path, optics, table[_are_on(table["rlnMicrographName"].astype(str), micrographs)])
+    table = with_only_group(
+        path, optics, table[matched_column(table["rlnMicrographName"].astype(str), micrographs) != ""]
+    )
     sizes = stated_micrograph_pixel_sizes(path, table, optics)
     if optics is not None and "rlnOpticsGroup" in table:
         numbers, group_of = group_numbers(path, optics, table)
@@ -168,7 +168,8 @@ def _optics_of_star(path: str | Path, micrographs: list[str]) -> tuple[dict[floa
 def _optics_of_cryosparc(path: str | Path, micrographs: list[str]) -> tuple[dict[float, str], dict[str, list[float]]]:
     """The same of a .cs file; cryoSPARC writes 0 for what it does not know."""
     rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
-    rows = rows[_are_on(pd.Series(text_field(rows, "location/micrograph_path")), micrographs)]
+    names = pd.Series(text_field(rows, "location/micrograph_path"))
+    rows = rows[(matched_column(names, micrographs) != "").to_numpy()]
     fields = {"pixel size": "location/micrograph_psize_A", **CRYOSPARC_MICROSCOPE}
     stated = {
         label: np.unique(rows[field][rows[field] > 0].astype(float)).tolist()
@@ -176,13 +177,6 @@ def _optics_of_cryosparc(path: str | Path, micrographs: list[str]) -> tuple[dict
         if field in (rows.dtype.names or ())
     }
     return dict.fromkeys(stated.pop("pixel size", []), fields["pixel size"]), stated
-
-
-def _are_on(names: pd.Series, micrographs: list[str]) -> np.ndarray:
-    """Whether each name in a file is that of one of the micrographs."""
-    different = names.unique().tolist()
-    found = match_names(different, micrographs)["micrograph"]
-    return names.map(dict(zip(different, found != "", strict=True))).to_numpy(dtype=bool)
 
 
 def _extra_columns_of_star(path: str | Path) -> dict[str, np.ndarray]:

@@ -98,9 +98,10 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         check_zoo(plan, dataset)
     check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])
     for key, path in named.items():
-        if path is not None:
-            check_path(f"{place}/{key}", path)
-        if path is not None and not os.access(path, os.R_OK):
+        if path is None:
+            continue
+        check_path(f"{place}/{key}", path)
+        if not os.access(path, os.R_OK):
             exists = "cannot be read; change its permissions" if Path(path).exists() else None
             raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")
 

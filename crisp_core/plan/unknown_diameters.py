@@ -15,10 +15,10 @@ from typing import Any
 
 import yaml
 
-from crisp_core.datasets.byproducts import find_byproducts
+from crisp_core.datasets.byproducts import without_byproducts
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
-from crisp_core.paths import exact_paths, matching_files, some_of
+from crisp_core.paths import matching_files, some_of
 from crisp_core.plan.plan import datasets_in_use
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, check_digest
 from crisp_core.settings.checks import check_values, with_defaults, with_inheritance
@@ -128,9 +128,7 @@ def make_estimate(name: str, entry: dict[str, Any], path: Path) -> None:
         raise UserError(f"{place}/{KEY}: auto needs micrographs and pixel_size; give both, or the diameter in Å")
     if entry.get("micrographs_from_rules"):
         raise UserError(f"{place}/{KEY}: auto needs micrographs that exist before all rules; give the diameter in Å")
-    found = matching_files(entry["micrographs"])
-    gone = find_byproducts(found, exact=exact_paths(entry["micrographs"]))
-    files = [file for file in found if file not in gone]
+    files = without_byproducts(entry["micrographs"])
     if not files:
         raise UserError(f"{place}/micrographs: no file to estimate the diameter from; correct the pattern")
     log.warning("%s: estimating the particle diameter, which takes some minutes; it is saved in %s", place, path)

@@ -62,6 +62,21 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     return pd.DataFrame({"name": pd.Series(list(names), dtype="str"), "micrograph": pd.Series(found, dtype="str")})
 
 
+def matched_column(names: pd.Series, micrographs: Sequence[str]) -> pd.Series:
+    """Micrograph of each row of a column of names, an empty string where nothing matches; as `match_names`.
+
+    Parameters
+    ----------
+    names : Series of str
+        Names in a file, repeated ones too.
+    micrographs : sequence of str
+        Stems or paths of the dataset's micrographs.
+    """
+    different = names.unique().tolist()
+    found = match_names(different, micrographs)["micrograph"]
+    return names.map(dict(zip(different, found, strict=True)))
+
+
 def nearest_name(name: str, micrographs: Sequence[str]) -> str:
     """Micrograph with the name most similar to a name that matches none; case is ignored.
 
