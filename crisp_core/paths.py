@@ -38,7 +38,7 @@ def matching_files(patterns: Patterns) -> list[str]:
     patterns : str or sequence of str
         As `glob.glob` reads them; ``**`` also matches folders in folders.
     """
-    found = [path for pattern in _as_list(patterns) for path in _matches_of(pattern)]
+    found = [path for pattern in as_list(patterns) for path in _matches_of(pattern)]
     first: dict[str, str] = {}
     for path in found:
         # ./mic.mrc is mic.mrc
@@ -66,7 +66,7 @@ def some_of(paths: Sequence[str], most: int) -> list[str]:
 
 def exact_paths(patterns: Patterns) -> list[str]:
     """Return those of the patterns that name an existing file by its exact path."""
-    return [path for path in map(os.path.expanduser, _as_list(patterns)) if os.path.lexists(path)]
+    return [path for path in map(os.path.expanduser, as_list(patterns)) if os.path.lexists(path)]
 
 
 def check_patterns(key: str, patterns: Patterns, *, must_exist: bool, may_arrive: bool = False) -> None:
@@ -87,7 +87,7 @@ def check_patterns(key: str, patterns: Patterns, *, must_exist: bool, may_arrive
     UserError
         Naming the first such pattern.
     """
-    for pattern in _as_list(patterns):
+    for pattern in as_list(patterns):
         found = _matches_of(pattern)
         if os.path.isdir(os.path.expanduser(pattern)):
             raise UserError(f"{key}: {pattern} is a folder; name its files, such as {os.path.join(pattern, '*')}")
@@ -96,7 +96,8 @@ def check_patterns(key: str, patterns: Patterns, *, must_exist: bool, may_arrive
             raise UserError(f"{key}: no file matches {pattern}{_missing_folder(pattern)}; correct it or remove it")
 
 
-def _as_list(patterns: Patterns) -> list[str]:
+def as_list(patterns: Patterns) -> list[str]:
+    """A single path or pattern as a list of one."""
     return [patterns] if isinstance(patterns, str) else list(patterns)
 
 

@@ -92,6 +92,12 @@ def ask_value(question, *arguments):
     return (lambda wildcards: PLAN.with_prefix(value(wildcards))) if PREFIX else value
 
 
+def ask_states(question, *arguments):
+    """Params function: states of the user's files that the plan names; a function of `input` would rerun nothing."""
+    files = answer(question, arguments)
+    return lambda wildcards: datasets.user_states(PLAN, files(wildcards), dataset=wildcards.get("dataset"))
+
+
 def below_prefix(path):
     """Path of a result in a parameter, which Snakemake leaves without the prefix of a module."""
     return f"{PREFIX}{path}"

@@ -60,3 +60,4 @@ use rule local_run_job as select_star with:
     localrule: True
     params:
         **run_script("select_star"),
+        ctf=ask_states(datasets.optional_file, "ctf"),

@@ -66,3 +66,4 @@ use rule local_run_job as cryosparc_picks with:
     localrule: True
     params:
         **run_script("cryosparc_picks"),
+        exposures=ask_states(datasets.optional_file, "exposures"),

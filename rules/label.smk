@@ -94,6 +94,9 @@ use rule dataset_job as label_outline with:
     threads: 2
     params:
         **run_script("label_outline"),
+        poses=ask_states(datasets.outline_poses),
+        map=ask_states(datasets.outline_map),
+        mask=ask_states(datasets.optional_file, "labels", "mask"),
         labels=ask_value(datasets.outline_settings),
         poses_origin=ask_value(datasets.poses_origin),
         working_pixel_size=setting("datasets/{dataset}/preparation/working_pixel_size"),

@@ -15,7 +15,8 @@ use rule run_job as import_picks with:
         experiment=one_of(pickers.from_files(PLAN)),
     params:
         **run_script("import_picks"),
-        files=ask_value(pickers.pick_states),
+        files=ask_states(pickers.picked_files),
+        listed=ask_states(pickers.listed_picks),
         coordinates=ask_value(pickers.picker_keys, "format", "origin", "scale"),
         dataset=ask_value(datasets.dataset_sizes),
         micrographs=ask_value(micrographs.micrograph_names),

@@ -14,7 +14,7 @@ use rule run_job as predict with:
         runtime="2h",
     params:
         **run_script("predict"),
-        network=ask_value(networks.network_state),
+        network=ask_states(networks.predicting_network),
         micrographs=ask_value(micrographs.batch_paths),
         prediction=setting("experiments/{experiment}/prediction"),
         preparation=setting("datasets/{dataset}/preparation"),

@@ -10,11 +10,11 @@ use rule dataset_job as prepare with:
     threads: 2
     params:
         **run_script("prepare"),
+        files=ask_states(micrographs.batch_files),
         micrographs=ask_value(micrographs.batch_paths),
         dataset=ask_value(datasets.dataset_sizes),
         preparation=setting("datasets/{dataset}/preparation"),
         header_pixel_size=ask_value(micrographs.header_pixel_size),
-        files=ask_value(micrographs.file_states),
 
 
 use rule local_dataset_job as list_micrographs with:
@@ -77,7 +77,8 @@ use rule dataset_job as import_coordinates with:
         dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     params:
         **run_script("import_coordinates"),
-        files=ask_value(datasets.coordinate_states),
+        files=ask_states(datasets.coordinate_files),
+        listed=ask_states(datasets.listed_coordinates),
         coordinates=ask_value(datasets.coordinate_settings),
         dataset=ask_value(datasets.dataset_sizes),
 

@@ -38,6 +38,7 @@ use rule dataset_job as reconstruct with:
         runtime="1d",
     params:
         **run_script("reconstruct"),
+        map=ask_states(datasets.initial_map),
         source=setting("datasets/{dataset}/labels/source"),
         reconstruction=setting("datasets/{dataset}/labels/reconstruction"),
         dataset=ask_value(datasets.dataset_sizes),

@@ -14,6 +14,8 @@ use rule run_job as extract_for_resolution with:
         job="extract_for_resolution/{batch}",
     params:
         **run_script("extract_for_resolution"),
+        refined_files=ask_states(resolution.refined_files),
+        other_files=ask_states(resolution.other_pick_files),
         micrographs=ask_value(micrographs.batch_paths),
         dataset=ask_value(datasets.dataset_optics),
         others=ask_value(resolution.other_picks),
@@ -83,6 +85,7 @@ use rule run_job as measure_resolution with:
         runtime="2h",
     params:
         **run_script("measure_resolution"),
+        mask=ask_states(resolution.resolution_mask),
         sets=ask_value(resolution.resolution_sets),
         resolution=setting("experiments/{experiment}/resolution"),
 

@@ -11,6 +11,7 @@ use rule dataset_job as density with:
         runtime="2h",
     params:
         **run_script("density"),
+        file=ask_states(datasets.volume_file),
         simulation=ask_value(datasets.volume_settings),
         dataset=ask_value(datasets.dataset_sizes),
         seed=config["seed"],
@@ -49,6 +50,7 @@ use rule dataset_job as library with:
         runtime="2h",
     params:
         **run_script("library"),
+        files=ask_states(zoo.library_files),
         library=ask_value(zoo.library_settings),
 
 

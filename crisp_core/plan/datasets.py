@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from crisp_core.datasets.settings import CoordinateSettings
@@ -11,7 +12,8 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import match_names
 from crisp_core.formats.coordinates.registry import file_stem, names_micrographs
 from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
-from crisp_core.paths import matching_files, states_of
+from crisp_core.installation import PACKAGE
+from crisp_core.paths import Patterns, as_list, matching_files, states_of
 from crisp_core.plan.batches import addition_batches, all_additions, all_batches
 from crisp_core.plan.plan import EVERY, Plan
 from crisp_core.settings.questions import is_zoo, label_source
@@ -198,20 +200,24 @@ def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
     return followed_lists(coordinate_files(plan, dataset=dataset, addition=addition))
 
 
-def coordinate_states(plan: Plan, *, dataset: str, addition: str) -> dict[str, tuple[int, int]]:
-    """Sizes and times of the user's coordinate files of an addition; nothing where rules make files of the dataset.
+def user_states(plan: Plan, paths: Patterns, *, dataset: str | None) -> dict[str, tuple[int, int]]:
+    """Sizes (bytes) and times (s) of the user's files among the paths.
+
+    Nothing where rules make files of the dataset, since before them there is no file, and nothing of CRISP's own files,
+    whose times change with an installation.
 
     Parameters
     ----------
     plan : Plan
         Plan of the whole configuration.
-    dataset, addition : str
-        Name of the dataset in the config, and number of the addition.
+    paths : str or sequence of str
+        Files, without prefix.
+    dataset : str, optional
+        Name in the config of the dataset to which they belong.
     """
-    if dataset in plan.simulated or plan.dataset(dataset).micrographs_from_rules:
+    if dataset and plan.dataset(dataset).micrographs_from_rules:
         return {}
-    given = {"dataset": dataset, "addition": addition}
-    return states_of([*coordinate_files(plan, **given), *listed_coordinates(plan, **given)])
+    return states_of(path for path in as_list(paths) if not plan.makes(path) and PACKAGE not in Path(path).parents)
 
 
 def followed_lists(files: Iterable[str]) -> list[str]:

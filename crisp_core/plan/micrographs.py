@@ -15,7 +15,7 @@ from crisp_core.datasets.pixel_sizes import agreed_pixel_size, stated_pixel_size
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
-from crisp_core.paths import exact_paths, matching_files, states_of
+from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
 from crisp_core.plan.plan import Plan, datasets_in_use
 from crisp_core.settings.config import Config
@@ -194,23 +194,6 @@ def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     if plan.dataset(dataset).micrographs_from_rules:
         return paths
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
-
-
-def file_states(plan: Plan, *, dataset: str, batch: str) -> dict[str, tuple[int, int]]:
-    """Size (bytes) and time (s) of a batch's files, since Snakemake does not see a file that an older one replaced.
-
-    Nothing for files that rules make: Snakemake sees their changes, and before them there is no file.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    dataset, batch : str
-        Name of the dataset in the config, and number of the batch.
-    """
-    if plan.dataset(dataset).micrographs_from_rules:
-        return {}
-    return states_of(batch_files(plan, dataset=dataset, batch=batch))
 
 
 def header_pixel_size(plan: Plan, *, dataset: str) -> float | None:

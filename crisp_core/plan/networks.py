@@ -6,11 +6,10 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from crisp_core.paths import states_of
 from crisp_core.plan.batches import all_batches, batches_to_train, training_batches
 from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.plan import Plan, split_run
-from crisp_core.segmentation.shipped import SHIPPED_NETWORKS, network_file
+from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import ExperimentSettings, NetworkEntry
 from crisp_core.settings.questions import is_empty, network_owner, run_folder, searches_centers
 
@@ -255,21 +254,6 @@ def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
         Names of the dataset and of the experiment in the config.
     """
     return predictor(plan, dataset, experiment)
-
-
-def network_state(plan: Plan, *, dataset: str, experiment: str) -> dict[str, tuple[int, int]]:
-    """Size and time of a network that neither rules make nor another version of CRISP replaces.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    dataset, experiment : str
-        Names of the dataset and of the experiment in the config.
-    """
-    path = predictor(plan, dataset, experiment)
-    is_own = path.startswith("results/") or path in map(network_file, SHIPPED_NETWORKS)
-    return {} if is_own else states_of([path])
 
 
 def first_network(plan: Plan, dataset: str, experiment: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from crisp_core.paths import matching_files, states_of
+from crisp_core.paths import matching_files
 from crisp_core.pickers import PICKERS
 from crisp_core.pickers.files import Files
 from crisp_core.pickers.picker import Picker
@@ -75,11 +75,6 @@ def picked_files(plan: Plan, *, experiment: str) -> list[str]:
 def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
     """Files that lists among an experiment's files of picks name."""
     return followed_lists(picked_files(plan, experiment=experiment))
-
-
-def pick_states(plan: Plan, *, experiment: str) -> dict[str, tuple[int, int]]:
-    """Sizes and times of the files from which an experiment's picks are read."""
-    return states_of([*picked_files(plan, experiment=experiment), *listed_picks(plan, experiment=experiment)])
 
 
 def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from crisp_core.datasets.batches import Place, read_places
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
-from crisp_core.plan import batches, micrographs
+from crisp_core.plan import batches, datasets, micrographs
 from crisp_core.plan.additions import places_file
 from crisp_core.plan.checks import check_listed_micrographs
 from crisp_core.plan.plan import Plan
@@ -53,7 +53,7 @@ def test_a_plan_is_the_same_before_and_after_rules_made_the_micrographs(folder):
         made = micrographs.make_plan(settings, is_main=True)
         asked = {"dataset": "mine", "batch": "0000"}
         assert micrographs.batch_files(made, **asked) == paths[:2] and not made.left_out["mine"]
-        assert micrographs.file_states(made, **asked) == {}
+        assert datasets.user_states(made, paths[:2], dataset="mine") == {}
         return made.micrographs.to_dict(), micrographs.header_pixel_size(made, dataset="mine")
 
     before = questions()

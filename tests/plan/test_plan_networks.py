@@ -1,5 +1,4 @@
 import dataclasses
-import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +6,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.plan import checks, datasets, leaks, networks, reports, tables, targets
+from crisp_core.plan import checks, leaks, networks, reports, tables, targets
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
 
@@ -112,24 +111,6 @@ def test_the_datasets_of_a_network_must_look_alike():
     other = MINE | {"preparation": {"working_pixel_size": 9.0}}
     with pytest.raises(UserError, match="networks/two/datasets: other does not look like mine"):
         config(datasets={"other": other}, networks={"two": {"datasets": ["mine", "other"]}})
-
-
-def test_files_that_older_ones_replace_are_seen(folder):
-    path = write_checkpoint(folder / "elsewhere/network.pt")
-    (folder / "raw").mkdir()
-    (folder / "raw/a.star").write_text("data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n")
-
-    def states():
-        asked = plan(run=["mine/file", "mine/unet"], experiments={"file": {"network": path}})
-        own = networks.network_state(asked, dataset="mine", experiment="unet")
-        coordinates = datasets.coordinate_states(asked, dataset="mine", addition="0")
-        return networks.network_state(asked, dataset="mine", experiment="file"), coordinates, own
-
-    network, coordinates, own = states()
-    assert list(network) == [path] and list(coordinates) == ["raw/a.star"] and own == {}
-    for file in (path, "raw/a.star"):
-        os.utime(file, (1e9, 1e9))
-    assert states() == ({path: (network[path][0], 10**9)}, {"raw/a.star": (coordinates["raw/a.star"][0], 10**9)}, {})
 
 
 def test_two_sizes_on_one_dataset_are_refused():
