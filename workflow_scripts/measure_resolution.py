@@ -13,6 +13,7 @@ from crisp_core.evaluation.particle_sets import PICKS, TRUE
 from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
+from crisp_core.reconstruction.half_maps import program_of_halves
 from crisp_core.reconstruction.stacks import read_mask, read_particles
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ log = start_log(snakemake.log[0])
 settings, names = snakemake.params.resolution, list(snakemake.params.sets)
 runs = list(product(names, settings["seeds"]))
 maps = dict(zip(runs, zip(*[iter(snakemake.input.maps)] * 2, strict=True), strict=True))
+program = program_of_halves(snakemake.input.maps)
 first, pixel_size = read_volume(maps[runs[0]][0])
 if snakemake.input.mask:
     mask = read_mask(snakemake.input.mask[0], pixel_size=pixel_size, size_px=len(first))
@@ -44,7 +46,9 @@ for name, seed in runs:
     sets.append((name, seed, len(particles), false_share))
 table = pd.concat(curves, ignore_index=True)
 table = table[["set", "seed", *table.columns.drop(["set", "seed"])]]
-resolution = resolution_table(table, pd.DataFrame(sets, columns=["set", "seed", "n_particles", "false_share"]))
+resolution = resolution_table(table, pd.DataFrame(sets, columns=["set", "seed", "n_particles", "false_share"])).assign(
+    program=program
+)
 table.to_csv(snakemake.output.fsc, sep="\t", index=False, float_format="%.6g")
 resolution.to_csv(snakemake.output.resolution, sep="\t", index=False, float_format="%.6g")
 own = PICKS if PICKS in names else names[0]

@@ -23,7 +23,9 @@ UNKNOWN_STATISTICS = (0.0, -1.0, -2.0, -1.0)
 log = logging.getLogger("crisp")
 
 
-def write_mrc(path: str | Path, data: np.ndarray, *, pixel_size: float, dtype: np.typing.DTypeLike) -> None:
+def write_mrc(
+    path: str | Path, data: np.ndarray, *, pixel_size: float, dtype: np.typing.DTypeLike, note: str = ""
+) -> None:
     """Write an image (2-D) or a map (3-D) as MRC with a complete header; equal input gives equal bytes.
 
     Parameters
@@ -36,11 +38,13 @@ def write_mrc(path: str | Path, data: np.ndarray, *, pixel_size: float, dtype: n
         Å/px.
     dtype : DTypeLike
         int8 for labels, float16 for probabilities, float32 for densities.
+    note : str
+        ASCII text of the second label of the header, at most 80 characters.
     """
     data = np.ascontiguousarray(data, dtype=np.dtype(dtype).newbyteorder("<"))
     values = data.astype(np.float64)
     statistics = (values.min(), values.max(), values.mean(), values.std())
-    header = mrc_header(data.shape, dtype=dtype, pixel_size=pixel_size, statistics=statistics)
+    header = mrc_header(data.shape, dtype=dtype, pixel_size=pixel_size, statistics=statistics, note=note)
     with open(path, "wb") as file:
         file.write(header)
         file.write(data.tobytes())
@@ -53,6 +57,7 @@ def mrc_header(
     pixel_size: float,
     statistics: tuple[float, float, float, float] = UNKNOWN_STATISTICS,
     stack: bool = False,
+    note: str = "",
 ) -> bytes:
     """Return the 1024 bytes of an MRC2014 header, without a time stamp.
 
@@ -68,6 +73,8 @@ def mrc_header(
         Minimum, maximum, mean and standard deviation of the data.
     stack : bool
         A 3-D array is a stack of images (space group 0, one section per cell) and not a map.
+    note : str
+        ASCII text of the second label, at most 80 characters.
     """
     header = np.zeros((), dtype=HEADER_DTYPE.newbyteorder("<"))
     nz, ny, nx = (1, *shape) if len(shape) == 2 else shape
@@ -84,8 +91,8 @@ def mrc_header(
     header["nversion"] = 20141
     header["map"] = b"MAP "
     header["machst"] = 0x44, 0x44, 0, 0
-    header["nlabl"] = 1
-    header["label"][0] = b"CRISP"
+    header["nlabl"] = 2 if note else 1
+    header["label"][:2] = b"CRISP", note.encode("ascii")
     return header.tobytes()
 
 
@@ -100,6 +107,11 @@ def read_mrc_header(path: str | Path) -> np.void:
     check_readable(Path(path))
     with open(path, "rb") as stream:
         return checked_header(Path(path), stream.read(HEADER_BYTES))
+
+
+def read_note(path: str | Path) -> str:
+    """Second label of the header of an MRC file, in which `write_mrc` writes its note."""
+    return bytes(read_mrc_header(path)["label"][1]).decode("ascii", errors="replace")
 
 
 def mrc_shape(path: str | Path) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """Half maps from particles with known angles, by RELION or by ASPIRE."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.spatial.transform import Rotation
 
 from crisp_core.errors import UserError
-from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.mrc import read_note, write_mrc
 from crisp_core.formats.poses import ANGLE_LABELS, ORIGIN_LABELS
 from crisp_core.formats.relion_labels import CTF_LABELS
 from crisp_core.formats.volumes import read_volume
@@ -22,6 +22,7 @@ from crisp_core.simulation.projections import shift_images
 PROGRAMS = ("relion", "aspire")
 RECONSTRUCT = "relion_reconstruct"
 HALF = "rlnRandomSubset"
+NOTE = "half map by "
 
 
 def choose_program(program: str | None) -> str:
@@ -75,7 +76,24 @@ def reconstruct_halves(
             volume = read_volume(path, pixel_size=pixel_size).density
         else:
             volume = aspire_half(optics, particles[particles[HALF] == half], symmetry=symmetry)
-        write_mrc(path, volume, pixel_size=pixel_size, dtype=np.float32)
+        write_mrc(path, volume, pixel_size=pixel_size, dtype=np.float32, note=NOTE + program)
+
+
+def program_of_halves(paths: Iterable[str | Path]) -> str:
+    """Return the program that made all of the half maps: those of two programs cannot be compared.
+
+    Raises
+    ------
+    UserError
+        If two programs made them, since nodes of a cluster differ in what is installed.
+    """
+    programs = {read_note(path).removeprefix(NOTE): path for path in paths}
+    if len(programs) > 1:
+        made = " and ".join(f"{path} by {program}" for program, path in sorted(programs.items()))
+        raise UserError(
+            f"resolution/program: half maps of two programs cannot be compared: {made}; name one program in the config"
+        )
+    return next(iter(programs))
 
 
 def reconstruct_command(star: str | Path, path: str, *, half: int, symmetry: str, with_ctf: bool) -> list[str]:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from crisp_core.formats.images import read_micrograph
-from crisp_core.formats.mrc import mrc_header, write_mrc
+from crisp_core.formats.mrc import mrc_header, read_note, write_mrc
 from tests.formats.images import UNKNOWN, mrc_by_the_library, patched, ramp, refused
 
 MODES = {0: np.int8, 1: np.int16, 2: np.float32, 6: np.uint16, 12: np.float16}
@@ -101,6 +101,13 @@ def test_header_differs_from_the_librarys_only_in_its_label(tmp_path):
 def test_bool_label_is_written_as_int8(tmp_path):
     write_mrc(tmp_path / "m.mrc", ramp() > 10, pixel_size=1.0, dtype=np.int8)
     np.testing.assert_array_equal(mrcfile.read(tmp_path / "m.mrc"), (ramp() > 10).astype(np.int8))
+
+
+def test_a_note_is_a_label_that_mrcfile_reads(tmp_path):
+    write_mrc(tmp_path / "m.mrc", ramp(), pixel_size=1.0, dtype=np.float32, note="half map by relion")
+    with mrcfile.open(tmp_path / "m.mrc") as file:
+        assert file.get_labels() == ["CRISP", "half map by relion"]
+    assert mrcfile.validate(tmp_path / "m.mrc") and read_note(tmp_path / "m.mrc") == "half map by relion"
 
 
 def test_header_of_a_stack_counts_sections():

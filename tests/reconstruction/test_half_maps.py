@@ -10,6 +10,7 @@ from crisp_core.ctf import through_ctf
 from crisp_core.errors import UserError
 from crisp_core.evaluation.fsc import fourier_shell_correlation
 from crisp_core.evaluation.particle_sets import assign_halves, posed_picks
+from crisp_core.formats.mrc import write_mrc
 from crisp_core.formats.relion_optics import optics_table
 from crisp_core.formats.relion_particles import particles_table, write_particles_star
 from crisp_core.formats.volumes import read_volume
@@ -110,3 +111,14 @@ def test_relion_that_is_missing_is_said_at_once(monkeypatch, tmp_path):
     assert choose_program(None) == "aspire"
     with pytest.raises(UserError, match=r"^resolution/program: relion_reconstruct is not on PATH; install RELION"):
         choose_program("relion")
+
+
+def test_half_maps_of_two_programs_are_not_compared(tmp_path):
+    paths = [tmp_path / f"{program}.mrc" for program in half_maps.PROGRAMS]
+    for path in paths:
+        write_mrc(path, np.zeros((4, 4, 4)), pixel_size=2.0, dtype=np.float32, note=half_maps.NOTE + path.stem)
+    assert half_maps.program_of_halves(paths[:1] * 2) == "relion"
+    with pytest.raises(
+        UserError, match=r"resolution/program: .*aspire\.mrc by aspire and .*relion\.mrc by relion; name one"
+    ):
+        half_maps.program_of_halves(paths)

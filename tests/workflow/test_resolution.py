@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from crisp_core.formats.arrays import read_array
+from crisp_core.reconstruction.half_maps import choose_program
 
 from .conftest import TINY, run_snakemake, write_config
 
@@ -35,6 +36,7 @@ def test_sets_of_equal_size_are_compared(made):
     assert table["seed"].tolist() == ["1"] * 3 + ["mean"] * 3 + ["sd"] * 3
     one = table[table["seed"] == "1"].set_index("set")
     assert one["n_particles"].nunique() == 1
+    assert one["program"].unique().tolist() == [choose_program(None)]
     assert one.loc["truth", "false_share"] == 0 and one.loc["false-50", "false_share"] == pytest.approx(0.5, abs=0.05)
     curves = pd.read_csv(made / "resolution/fsc.tsv", sep="\t").groupby("set")
     assert (
