@@ -94,7 +94,7 @@ def ctf(
 
 
 def defocus_fault(defocus_angstrom: float) -> str | None:
-    """What is wrong with a defocus in Å (underfocus positive), and what to do; None where it is possible."""
+    """Fault of a defocus in Å (underfocus positive), and the cure; None where it is possible."""
     low, high = DEFOCUS_ANGSTROM
     if not np.isfinite(defocus_angstrom):
         return "is not a number; estimate the CTF again, or remove the line"
@@ -108,7 +108,7 @@ def defocus_fault(defocus_angstrom: float) -> str | None:
 
 
 def angle_fault(angle_deg: float) -> str | None:
-    """What is wrong with an angle or a phase shift in degrees, and what to do; None where it is possible."""
+    """Fault of an angle or a phase shift in degrees, and the cure; None where it is possible."""
     low, high = ANGLE_DEG
     if not np.isfinite(angle_deg):
         return "is not a number; estimate the CTF again, or remove the line"

@@ -9,7 +9,7 @@ from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.coordinates.cryolo import write_cbox_files
 from crisp_core.formats.cryosparc import write_coordinates_only
 from crisp_core.formats.relion_autopick import write_autopick
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
-picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
+picks = read_coordinates_stars(snakemake.input.picks)
 excluded = read_excluded(snakemake.input.excluded)
 picks, _ = without_excluded(picks, excluded)
 micrographs = micrographs[~micrographs["micrograph"].isin(list(excluded))]

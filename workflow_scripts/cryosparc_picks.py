@@ -6,14 +6,14 @@ import pandas as pd
 
 from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.cryosparc_picks import write_picks
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-picks = pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True)
+picks = read_coordinates_stars(snakemake.input.picks)
 picks, _ = without_excluded(picks, read_excluded(snakemake.input.excluded))
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
 shapes = {row.micrograph: (row.height, row.width) for row in micrographs.itertuples()}

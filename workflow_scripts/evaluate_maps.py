@@ -11,7 +11,7 @@ from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import calibration_table
 from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
 from crisp_core.logs import start_log
 from crisp_core.segmentation.pixel_weights import counted_pixels
 
@@ -41,7 +41,7 @@ with_remark(pixels, snakemake.params.truth).to_csv(snakemake.output.pixels, sep=
 map_rows = map_table((part, name, maps[name]) for name, part in predicted.items())
 map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
 truth = read_coordinates_star(snakemake.input.coordinates)
-candidates = pd.concat([read_coordinates_star(path) for path in snakemake.input.candidates], ignore_index=True)
+candidates = read_coordinates_stars(snakemake.input.candidates)
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
 knots = pd.DataFrame(centers["calibration"]) if "calibration" in centers else None

@@ -2,14 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.splits import read_scored_parts
+from crisp_core.evaluation.compared import valid_areas
 from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
-from crisp_core.formats.arrays import array_names, read_array
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -19,19 +17,10 @@ log = start_log(snakemake.log[0])
 params = snakemake.params
 parts = read_scored_parts(snakemake.input.split, snakemake.input.names)
 truth = read_coordinates_star(snakemake.input.coordinates)
-candidates, picks = (
-    pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
-    for paths in (snakemake.input.candidates, snakemake.input.picks)
-)
-valid = (
-    (name, read_array(path, "valid", name))
-    for path in snakemake.input.images
-    for name in array_names(path, "valid")
-    if name in parts
-)
+candidates, picks = (read_coordinates_stars(paths) for paths in (snakemake.input.candidates, snakemake.input.picks))
 scored = picks_table(
     truth,
-    flag_masked_picks(picks, valid),
+    flag_masked_picks(picks, valid_areas(snakemake.input.images, parts)),
     parts,
     candidates=candidates,
     diameter_px=params.dataset["diameter_px"],

@@ -4,37 +4,26 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
+from crisp_core.datasets.imported_files import ImportedFiles, write_imported
 from crisp_core.datasets.importing import import_checked, unmatched_files
-from crisp_core.datasets.quarantine import write_quarantine
-from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
+params, sources = snakemake.params, list(snakemake.input.picks)
 micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
 imported = import_checked(
-    list(snakemake.input.picks),
+    sources,
     list(snakemake.input.images),
-    diameter_angstrom=snakemake.params.dataset["diameter_angstrom"],
+    diameter_angstrom=params.dataset["diameter_angstrom"],
     source=f"experiments/{snakemake.wildcards.experiment}/picker",
-    **snakemake.params.coordinates,
+    **params.coordinates,
 )
-refused = [*imported.refused, *unmatched_files(imported.names, snakemake.params.micrographs)]
-for note in imported.notes:
-    log.warning(note)
-for path, _, reason in refused:
-    log.warning("quarantined %s: %s", path, reason)
-picked = set(imported.names["micrograph"])
-write_coordinates_star(snakemake.output.coordinates, imported.coordinates)
-imported.names.to_csv(snakemake.output.names, sep="\t", index=False)
-notices = pixel_size_notices(
-    list(snakemake.input.picks),
-    pixel_size=snakemake.params.dataset["pixel_size"],
-    scale=snakemake.params.coordinates.get("scale", 1.0),
-)
-pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
-write_quarantine(snakemake.output.quarantine, refused)
-log.info("%d picks on %d of %d micrographs", len(imported.coordinates), len(picked - {""}), len(micrographs))
+imported = imported._replace(refused=[*imported.refused, *unmatched_files(imported.names, params.micrographs)])
+files = ImportedFiles(**dict(snakemake.output.items()))
+scale = params.coordinates.get("scale", 1.0)
+write_imported(imported, files, sources=sources, pixel_size=params.dataset["pixel_size"], scale=scale)
+picked = set(imported.names["micrograph"]) - {""}
+log.info("%d picks on %d of %d micrographs", len(imported.coordinates), len(picked), len(micrographs))

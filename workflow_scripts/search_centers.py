@@ -3,12 +3,11 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.placing import onto_grids
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import settings_to_try
@@ -27,7 +26,7 @@ if not maps.grids:
         f"{snakemake.input.split}: no micrograph of the validation part has a map; put one into it, or see the tables "
         f"in results/{snakemake.wildcards.dataset}/{snakemake.wildcards.experiment}/quarantine"
     )
-truth = onto_grids(pd.concat(map(read_coordinates_star, snakemake.input.coordinates)), maps.grids)
+truth = onto_grids(read_coordinates_stars(snakemake.input.coordinates), maps.grids)
 diameter_px = angstrom_to_px(params.dataset["diameter_angstrom"], next(iter(maps.grids.values())).pixel_size)
 rules = {
     "removal": RemovalSettings.of(params.removal),

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.logs import start_log
 from crisp_core.picking.sizes import suggest_sizes, without_missing
 
@@ -13,7 +11,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
-picks = without_missing(pd.concat([read_coordinates_star(path) for path in snakemake.input.picks], ignore_index=True))
+picks = without_missing(read_coordinates_stars(snakemake.input.picks))
 suggested = suggest_sizes(picks, pixel_size=dataset["pixel_size"], given_angstrom=dataset["diameter_angstrom"])
 suggested.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
 log.info("box %.4g Å from the sizes of %d picks", suggested["box_angstrom"].item(), suggested["n_picks"].item())

@@ -44,6 +44,14 @@ class _Evidence(NamedTuple):
     shape: Shape
 
 
+class _LocalContrast(NamedTuple):
+    """Contrast of a disc at every pixel of a prepared micrograph, its radius, and the shape of the original."""
+
+    contrast: np.ndarray
+    radius_px: float
+    full_shape: Shape
+
+
 def check_against_images(
     coordinates: pd.DataFrame,
     images: Iterable[tuple[str, Array]],
@@ -117,12 +125,13 @@ def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, orig
         Stated scale.
     """
     upward = origin != "top-left"
-    placed = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])]) if upward else xy
-    turned = _orientations(placed, image, diameter_angstrom=diameter_angstrom)
+    placed = _upside_down(xy, image) if upward else xy
+    local = _local_contrast(image, diameter_angstrom)
+    turned = _orientations(placed, local)
     if text := _orientation_text(turned, image.full_shape):
         return f"; they{text}"
     factors = _factors(image, diameter_angstrom)
-    contrasts = _contrasts(xy, image, factors, diameter_angstrom=diameter_angstrom, origin=origin)
+    contrasts = _contrasts(xy, local, factors, origin=origin)
     text = _rescale(contrasts, factors, scale=scale, pixel_size=_full_pixel_size(image))
     return f"; they{text}" if text else ""
 
@@ -130,19 +139,18 @@ def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, orig
 def _look(
     name: str, image: Array, xy: np.ndarray, factors: np.ndarray, *, diameter_angstrom: float, origin: str
 ) -> _Evidence:
-    upside_down = np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
-    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
+    upside_down = _upside_down(xy, image)
+    local = _local_contrast(image, diameter_angstrom)
     stated, flipped = (
-        origin_contrast(image.data, rescaled_xy(place, image.full_shape, image.data.shape), radius_px=radius_px)
+        origin_contrast(image.data, rescaled_xy(place, image.full_shape, image.data.shape), radius_px=local.radius_px)
         for place in (xy, upside_down)
     )
     as_given = xy if origin == "top-left" else upside_down
-    options: dict[str, Any] = {"diameter_angstrom": diameter_angstrom, "origin": origin}
-    t = stated_t(_contrasts(as_given, image, factors[:1], **options), at_least=PARTICLES_FOR_PROOF)
+    t = stated_t(_contrasts(as_given, local, factors[:1], origin=origin), at_least=PARTICLES_FOR_PROOF)
     by_scale = by_orientation = None
     if abs(t) < CLEAR_T:
-        by_scale = _contrasts(as_given, image, factors, **options)
-        by_orientation = _orientations(xy, image, diameter_angstrom=diameter_angstrom)
+        by_scale = _contrasts(as_given, local, factors, origin=origin)
+        by_orientation = _orientations(xy, local)
     return _Evidence(name, stated, flipped, t, by_scale, by_orientation, _full_pixel_size(image), image.full_shape)
 
 
@@ -211,18 +219,24 @@ def _full_pixel_size(image: Array) -> float:
     return image.pixel_size * image.data.shape[1] / image.full_shape[1]
 
 
-def _contrasts(
-    xy: np.ndarray, image: Array, factors: np.ndarray, *, diameter_angstrom: float, origin: str
-) -> Contrasts:
-    radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-    contrast = contrast_map(image.data, radius_px=radius_px)
-    return contrasts_by_factor(contrast, xy, factors, full_shape=image.full_shape, radius_px=radius_px, origin=origin)
+def _upside_down(xy: np.ndarray, image: Array) -> np.ndarray:
+    """Coordinates counted from the other edge of the original micrograph."""
+    return np.column_stack([xy[:, 0], flipped_y(xy[:, 1], image.full_shape[0])])
 
 
-def _orientations(xy: np.ndarray, image: Array, *, diameter_angstrom: float) -> Contrasts:
+def _local_contrast(image: Array, diameter_angstrom: float) -> _LocalContrast:
     radius_px = angstrom_to_px(diameter_angstrom, image.pixel_size) / 2
-    contrast = contrast_map(image.data, radius_px=radius_px)
-    return contrasts_by_orientation(contrast, xy, full_shape=image.full_shape, radius_px=radius_px)
+    return _LocalContrast(contrast_map(image.data, radius_px=radius_px), radius_px, image.full_shape)
+
+
+def _contrasts(xy: np.ndarray, local: _LocalContrast, factors: np.ndarray, *, origin: str) -> Contrasts:
+    return contrasts_by_factor(
+        local.contrast, xy, factors, full_shape=local.full_shape, radius_px=local.radius_px, origin=origin
+    )
+
+
+def _orientations(xy: np.ndarray, local: _LocalContrast) -> Contrasts:
+    return contrasts_by_orientation(local.contrast, xy, full_shape=local.full_shape, radius_px=local.radius_px)
 
 
 def _rescale(contrasts: Contrasts, factors: np.ndarray, *, scale: float, pixel_size: float) -> str:

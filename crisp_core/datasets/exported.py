@@ -3,7 +3,7 @@
 RELION reads TIFF from its last row on, MRC modes 0 and 6 as signed integers, and neither PNG nor JPG. Such micrographs
 are written as MRC, row for row.
 
-Source: RELION documentation, "Conventions: image formats"; RELION 3.1.3 (`tests/test_relion.py`).
+Source: RELION documentation, "Conventions: image formats"; RELION 3.1.3 (`tests/reconstruction/test_relion.py`).
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ import pandas as pd
 from crisp_core.datasets.quarantine import read_quarantine
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import Array, array_names, read_array
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.stems import micrograph_stem
 
 # from the best to the worst, whether an entry may have been trained on the compared micrographs
@@ -56,10 +56,7 @@ def read_entries(paths: Iterable[str], entries: Sequence[str]) -> dict[str, pd.D
         Names of the entries.
     """
     files = [Path(path) for path in paths]
-    return {
-        entry: pd.concat([read_coordinates_star(p) for p in files if p.parts[-3] == entry], ignore_index=True)
-        for entry in entries
-    }
+    return {entry: read_coordinates_stars(p for p in files if p.parts[-3] == entry) for entry in entries}
 
 
 def valid_areas(paths: Iterable[str], micrographs: Collection[str]) -> Iterator[tuple[str, Array]]:

@@ -26,7 +26,7 @@ from crisp_core.external.running import (
 )
 from crisp_core.external.train import is_network_of_job, trained_folder
 from crisp_core.formats.relion_autopick import read_coordinate_list
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
@@ -145,7 +145,7 @@ def read_picks(folder: Path) -> pd.DataFrame:
     """
     batches = sorted({place.batch for place in read_places(folder / f"results/{DATASET}/batches.tsv").values()})
     paths = [folder / RUN / f"picks/{batch:04d}.star" for batch in batches]
-    return pd.concat([read_coordinates_star(path) for path in paths if path.exists()], ignore_index=True)
+    return read_coordinates_stars(path for path in paths if path.exists())
 
 
 def read_refused(folder: Path) -> pd.DataFrame:

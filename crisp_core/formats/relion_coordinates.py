@@ -3,7 +3,7 @@
 Source: RELION 3.1 and 5 source, `metadata_label.h`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,11 @@ def read_coordinates_star(path: str | Path) -> pd.DataFrame:
     if not isinstance(picks, pd.DataFrame):
         raise UserError(f"{path}: has no block data_particles; delete it and run the workflow again")
     return coordinates_of_block(path, picks, keep_more=True)
+
+
+def read_coordinates_stars(paths: Iterable[str | Path]) -> pd.DataFrame:
+    """Read several star files, such as those of all batches, as one table; there is at least one file."""
+    return pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True)
 
 
 def coordinates_block(path: str | Path, blocks: Mapping[str, Block]) -> pd.DataFrame:

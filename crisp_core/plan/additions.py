@@ -1,4 +1,4 @@
-"""What is recorded of a dataset's micrographs between calls: the only results that a plan depends on.
+"""Records of a dataset's micrographs between calls: batches and additions.
 
 `results/<dataset>/batches.tsv` records the batch and the addition of every micrograph, and whether
 `results/<dataset>/split/drawn.tsv` exists tells that the first addition is closed: see docs/design.md, "Additions".

@@ -1,4 +1,4 @@
-"""What YAML does to a config file without a word: keys that are given twice, numbers that are not those written."""
+"""Values of a config file that YAML changes silently: keys that are given twice, numbers that are not those written."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""What rules take of a dataset's CTF file, which the main process reads."""
+"""The CTF of each batch from a dataset's CTF file, which the main process reads."""
 
 from functools import cache
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""What the curation of micrographs takes from the plan, and the micrographs that it excludes."""
+"""Inputs and parameters of the curation of micrographs, and the micrographs that it excludes."""
 
 from functools import cache
 

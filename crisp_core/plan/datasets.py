@@ -1,4 +1,4 @@
-"""What rules take from a dataset's entry: simulation, coordinates, CTF, labels."""
+"""Inputs and parameters of rules from a dataset's entry: simulation, coordinates, CTF, labels."""
 
 import os
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What rules take from an experiment besides its network."""
+"""Inputs and parameters of rules from an experiment, without its network."""
 
 from typing import Any
 

@@ -53,17 +53,17 @@ def has_own_network(experiment: ExperimentSettings) -> bool:
 
 
 def finetuned(plan: Plan) -> list[str]:
-    """Those of `trainable` that are trained further, with a CRF or as its control."""
+    """Networks of `trainable` that are trained further, with a CRF or as its control."""
     return [folder for folder in trainable(plan) if crf_type(plan, folder) not in ("none", "tune")]
 
 
 def tuned(plan: Plan) -> list[str]:
-    """Those of `trainable` for which a CRF is searched without training."""
+    """Networks of `trainable` for which a CRF is searched without training."""
     return [folder for folder in trainable(plan) if crf_type(plan, folder) == "tune"]
 
 
 def with_crf(plan: Plan) -> list[str]:
-    """Those of `trainable` that have a CRF."""
+    """Networks of `trainable` that have a CRF."""
     return [folder for folder in trainable(plan) if crf_type(plan, folder) not in ("none", "control")]
 
 

@@ -78,7 +78,7 @@ def listed_picks(plan: Plan, *, experiment: str) -> list[str]:
 
 
 def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:
-    """Those of the settings `keys` that the program of an experiment's picker has."""
+    """The settings `keys`, as far as the program of an experiment's picker has them."""
     picker = picker_of(plan, experiment)
     return picker.plain(*(key for key in keys if key in type(picker).model_fields))
 

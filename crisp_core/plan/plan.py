@@ -33,6 +33,8 @@ def datasets_in_use(settings: Config) -> list[str]:
 class Plan:
     """Validated settings and the table of micrographs; every other question is a function of these two.
 
+    A few also read the user's corrections and CTF files, or look which earlier results exist.
+
     Attributes
     ----------
     settings : Config

@@ -1,4 +1,4 @@
-"""What rules take from a network that comes with CRISP: its name and digest, its finder and threshold."""
+"""A network that comes with CRISP, as rules take it: its name and digest, its finder and threshold."""
 
 from pathlib import Path
 from typing import Any

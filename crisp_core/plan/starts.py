@@ -1,4 +1,4 @@
-"""What rule `train` takes of the network from which a training starts."""
+"""The network from which a training starts, as rule `train` takes it."""
 
 from pathlib import Path
 

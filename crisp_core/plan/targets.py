@@ -6,7 +6,7 @@ from pathlib import Path
 from crisp_core.errors import UserError
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores
-from crisp_core.plan.networks import checkpoint, network_folder, training_of
+from crisp_core.plan.networks import checkpoint, network_folder, training_of, with_crf
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.reports import PAGE, annotated, run_plots, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
@@ -128,8 +128,7 @@ def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]
     if last.name != "crf.pt":
         return plots
     folder = last.parent.relative_to("results").as_posix()
-    with_crf = training_of(plan, folder).settings.crf.type not in ("none", "control")
-    return plots + ([f"results/{folder}/plots/crf.png"] if with_crf else [])
+    return plots + ([f"results/{folder}/plots/crf.png"] if folder in with_crf(plan) else [])
 
 
 def results(plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""What rules take from datasets that simulate many volumes."""
+"""Inputs and parameters of rules from datasets that simulate many volumes."""
 
 import math
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ MAX_STEPS, TOLERANCE = 100, 1e-3
 
 
 class Scale(NamedTuple):
-    """What a normalised pixel of 0 and of 1 above it are worth in the image's own units."""
+    """Offset and scale of the normalisation: normalised = (grey value − mean) / sd."""
 
     mean: float
     sd: float

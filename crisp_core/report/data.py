@@ -10,7 +10,7 @@ import yaml
 
 from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
-from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.star import read_blocks
 from crisp_core.picking.finders import finder_of_file
 from crisp_core.report.picked import (
@@ -34,7 +34,7 @@ AVERAGED = 500
 
 def read_candidates(paths: Iterable[str]) -> pd.DataFrame:
     """Read the candidates of all batches; those without a score get one."""
-    return fill_missing_scores(pd.concat([read_coordinates_star(path) for path in paths], ignore_index=True))
+    return fill_missing_scores(read_coordinates_stars(paths))
 
 
 def read_centers(paths: str | Sequence[str]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def training_crops(
     settings : TrainingSettings
         Section `training` of an experiment.
     n_items : int
-        Crops in an epoch.
+        Crops in the whole training, or in one epoch where each has crops of its own.
     classes : sequence of str
         Names of the classes, in the order of the channels.
     seed : int

@@ -62,7 +62,7 @@ def label_source(dataset: DatasetSettings) -> str:
 
 
 def picker_name(experiment: ExperimentSettings) -> str | None:
-    """What picks in an experiment: files, the name of a program, or None for a network."""
+    """Picker of an experiment: files, the name of a program, or None for a network."""
     return None if experiment.picker is None else experiment.picker.program
 
 

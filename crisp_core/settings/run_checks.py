@@ -25,15 +25,29 @@ from crisp_core.settings.sizes import dataset_input, named_input
 from crisp_core.settings.starts import check_start, start_facts, trained_classes
 
 
+def check_defined(place: str, section: str, name: str, settings: Config, *, shown: str | None = None) -> None:
+    """Refuse a name that is not an entry of a section.
+
+    Parameters
+    ----------
+    place : str
+        Key of the config that names the entry.
+    section, name : str
+        Section of the config, and name of its entry.
+    settings : Config
+        Settings of the whole configuration.
+    shown : str, optional
+        The name as the config gives it, such as a run; `name` by default.
+    """
+    if name not in (entries := getattr(settings, section)):
+        raise UserError(f"{place}: {shown or name} is not an entry of {section}; defined are {', '.join(entries)}")
+
+
 def check_references(settings: Config) -> None:
     """Refuse a network of datasets that are not defined, and an experiment whose network is not found."""
     for name, entry in settings.networks.items():
         for dataset in entry.datasets:
-            if dataset not in settings.datasets:
-                raise UserError(
-                    f"config, networks/{name}/datasets: {dataset} is not an entry of datasets; "
-                    f"defined are {', '.join(settings.datasets)}"
-                )
+            check_defined(f"config, networks/{name}/datasets", "datasets", dataset, settings)
     for name, experiment in settings.experiments.items():
         network, place = experiment.network, f"config, experiments/{name}/network"
         if not isinstance(network, str) or network in settings.networks or network in SHIPPED_NETWORKS:
@@ -153,10 +167,7 @@ def check_run(run: str, settings: Config) -> None:
     """Refuse a run whose dataset or experiment is not defined, or that has nothing to train on."""
     dataset, experiment = run.split("/")
     for section, name in (("datasets", dataset), ("experiments", experiment)):
-        if name not in getattr(settings, section):
-            raise UserError(
-                f"config, run: {run} is not an entry of {section}; defined are {', '.join(getattr(settings, section))}"
-            )
+        check_defined("config, run", section, name, settings, shown=run)
     particle_boxes(settings.datasets[dataset], settings.experiments[experiment])
     check_split(run, settings)
     check_classes(run, settings)

@@ -3,7 +3,7 @@
 from crisp_core.errors import UserError
 from crisp_core.settings.config import Config
 from crisp_core.settings.questions import has_independent_truth, is_empty
-from crisp_core.settings.run_checks import check_run
+from crisp_core.settings.run_checks import check_defined, check_run
 
 
 def check_table(name: str, settings: Config) -> None:
@@ -11,11 +11,7 @@ def check_table(name: str, settings: Config) -> None:
     for row in settings.tables[name].rows:
         *dataset, experiment = row.split("/")
         for section, entry in [("experiments", experiment), *(("datasets", entry) for entry in dataset)]:
-            if entry not in getattr(settings, section):
-                raise UserError(
-                    f"config, tables/{name}/rows: {row} is not an entry of {section}; "
-                    f"defined are {', '.join(getattr(settings, section))}"
-                )
+            check_defined(f"config, tables/{name}/rows", section, entry, settings, shown=row)
         if settings.experiments[experiment].picker is not None:
             raise UserError(
                 f"config, tables/{name}/rows: {row} has a picker and no network; list it in comparisons/…/entries"
@@ -36,10 +32,7 @@ def check_comparison(name: str, settings: Config) -> None:
     comparison, place = settings.comparisons[name], f"config, comparisons/{name}"
     dataset = comparison.dataset
     for section, entry in [("datasets", dataset), *(("experiments", entry) for entry in comparison.entries)]:
-        if entry not in getattr(settings, section):
-            raise UserError(
-                f"{place}: {entry} is not an entry of {section}; defined are {', '.join(getattr(settings, section))}"
-            )
+        check_defined(place, section, entry, settings)
     if not has_independent_truth(settings.datasets[dataset]):
         raise UserError(f"{place}/dataset: {dataset} has no coordinates to compare with; give some, or another dataset")
     if is_empty(settings.datasets[dataset].split, comparison.part):

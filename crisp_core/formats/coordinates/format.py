@@ -1,4 +1,4 @@
-"""What CRISP must know of a coordinate format."""
+"""Facts about a coordinate format."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
