@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from crisp_core import installation
-from crisp_core.datasets.batches import read_places
 from crisp_core.datasets.byproducts import find_byproducts, without_byproducts
 from crisp_core.errors import UserError
 from crisp_core.external import pick as picking
@@ -21,6 +20,7 @@ from crisp_core.external.running import CONFIG, run_workflow, say, workflow_comm
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns
+from crisp_core.plan.additions import recorded_places
 from crisp_core.settings.command_line import pixel_size_of
 
 # copy of the file --settings, so that `crisp report` runs with the same settings
@@ -110,7 +110,7 @@ def chosen_files(paths: Sequence[str], folder: Path) -> list[str]:
         Folder --out, whose micrographs of earlier calls stay.
     """
     files = [path for path in paths if Path(path).is_file()] if len(paths) > 1 else []
-    gone = find_byproducts(files, known=read_places(folder / f"results/{training.DATASET}/batches.tsv"))
+    gone = find_byproducts(files, known=recorded_places(training.DATASET, f"{folder}/"))
     for path, reason in gone.items():
         say(f"left out: {path}: {reason.replace('name its exact path', 'give it alone')}")
     return [path for path in paths if path not in gone]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.datasets.batches import read_places
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, read_micrograph_list
 from crisp_core.external.outputs import LIST, write_output_nodes, write_picks
@@ -30,6 +29,7 @@ from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
+from crisp_core.plan.additions import recorded_places
 from crisp_core.plan.unknown_diameters import read_estimate
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.command_line import AUTO, DATASET, EXPERIMENT
@@ -143,7 +143,7 @@ def read_picks(folder: Path) -> pd.DataFrame:
 
     A batch without a file has no micrograph of this call: it is that of an earlier one, on other files.
     """
-    batches = sorted({place.batch for place in read_places(folder / f"results/{DATASET}/batches.tsv").values()})
+    batches = sorted({place.batch for place in recorded_places(DATASET, f"{folder}/").values()})
     paths = [folder / RUN / f"picks/{batch:04d}.star" for batch in batches]
     return read_coordinates_stars(path for path in paths if path.exists())
 

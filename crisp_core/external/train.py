@@ -10,7 +10,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from crisp_core.datasets.batches import read_places
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, coordinate_file, read_micrograph_list
 from crisp_core.external.running import (
@@ -28,6 +27,7 @@ from crisp_core.formats.relion_labels import X_LABEL
 from crisp_core.formats.star import as_table, read_blocks
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.formats.text import read_text
+from crisp_core.plan.additions import parts_file, places_file, recorded_places
 
 DATASET, EXPERIMENT = "micrographs", "trained"
 RUN, NETWORK = f"results/{DATASET}/{EXPERIMENT}", "network.pt"
@@ -204,9 +204,8 @@ def forget_parts(folder: Path, stems: Collection[str]) -> None:
     stems : collection of str
         Micrographs with coordinates.
     """
-    results = folder / f"results/{DATASET}"
-    drawn, batches = results / "split/drawn.tsv", results / "batches.tsv"
-    first = {stem for stem, place in read_places(batches).items() if place.addition == 0}
+    drawn, batches = parts_file(DATASET, f"{folder}/"), places_file(DATASET, f"{folder}/")
+    first = {stem for stem, place in recorded_places(DATASET, f"{folder}/").items() if place.addition == 0}
     if drawn.exists() and set(stems) - first:
         say("there are coordinates on more micrographs: the parts are drawn anew")
         drawn.unlink()

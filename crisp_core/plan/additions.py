@@ -15,6 +15,11 @@ def places_file(dataset: str, prefix: str = "") -> Path:
     return Path(f"{prefix}results/{dataset}/batches.tsv")
 
 
+def parts_file(dataset: str, prefix: str = "") -> Path:
+    """Path of a dataset's drawn parts."""
+    return Path(f"{prefix}results/{dataset}/split/drawn.tsv")
+
+
 def recorded_places(dataset: str, prefix: str = "") -> dict[str, Place]:
     """Places of the micrographs that earlier calls knew."""
     return read_places(places_file(dataset, prefix))
@@ -22,7 +27,7 @@ def recorded_places(dataset: str, prefix: str = "") -> dict[str, Place]:
 
 def is_closed(dataset: str, prefix: str = "") -> bool:
     """Whether training and validation parts are drawn, so that new micrographs are an addition."""
-    return Path(f"{prefix}results/{dataset}/split/drawn.tsv").exists()
+    return parts_file(dataset, prefix).exists()
 
 
 def record_places(dataset: str, places: Mapping[str, Place], *, gone: Collection[str] = (), prefix: str = "") -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from crisp_core.plan.additions import parts_file
 from crisp_core.plan.batches import all_batches, batches_to_train, training_batches
 from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.plan import Plan, split_run
@@ -74,7 +75,7 @@ def crf_type(plan: Plan, folder: str) -> str:
 
 def training_splits(plan: Plan, *, network: str) -> list[str]:
     """Drawn parts of every dataset of a network."""
-    return [f"results/{dataset}/split/drawn.tsv" for dataset in training_of(plan, network).datasets]
+    return [str(parts_file(dataset)) for dataset in training_of(plan, network).datasets]
 
 
 def training_files(plan: Plan, pattern: str, *, network: str) -> list[str]:
