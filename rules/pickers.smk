@@ -60,6 +60,7 @@ use rule run_job as pick_with_program with:
     params:
         **run_script("pick_with_program", code=ask_value(digests.picker_code, "pick_with_program")),
         micrographs=ask_value(micrographs.batch_paths),
+        shown_paths=ask_value(micrographs.shown_paths),
         picker=ask_value(pickers.picker_picking),
         dataset=ask_value(datasets.dataset_sizes),
 

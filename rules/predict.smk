@@ -15,7 +15,7 @@ use rule run_job as predict with:
     params:
         **run_script("predict"),
         network=ask_states(networks.predicting_network),
-        micrographs=ask_value(micrographs.batch_paths),
+        shown_paths=ask_value(micrographs.shown_paths),
         prediction=setting("experiments/{experiment}/prediction"),
         preparation=setting("datasets/{dataset}/preparation"),
         dataset=ask_value(datasets.dataset_sizes),

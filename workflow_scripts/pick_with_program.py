@@ -33,5 +33,5 @@ with tempfile.TemporaryDirectory(prefix="picking-", dir=Path(snakemake.output.fo
 for reason in failed.values():
     log.warning("quarantined %s", reason)
 write_coordinates_star(snakemake.output.found, found)
-write_quarantine(snakemake.output.quarantine, refused_micrographs(failed, params.micrographs, stage="pick"))
+write_quarantine(snakemake.output.quarantine, refused_micrographs(failed, params.shown_paths, stage="pick"))
 log.info("%d candidates", len(found))

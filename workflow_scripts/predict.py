@@ -48,5 +48,5 @@ with h5py.File(snakemake.output.probability, "w") as output:
             write_array(output, "class", name, file_label(probability.argmax(axis=0), classes), **grid)
         log.info("predicted %d of %d, %s, %.1f s", i, len(names), name, time.perf_counter() - start)
 write_quarantine(
-    snakemake.output.quarantine, refused_micrographs(refused, snakemake.params.micrographs, stage="predict")
+    snakemake.output.quarantine, refused_micrographs(refused, snakemake.params.shown_paths, stage="predict")
 )

@@ -34,7 +34,6 @@ def seen_micrographs(
         Tables of `named_micrographs`, for entries whose picks come from files.
     quarantines : iterable of str
         Tables ``<entry>/quarantine.tsv`` of all entries: micrographs that one could not predict or pick are left out.
-        Those of a simulation are not, since such a table names the file of their batch.
     """
     named = named_micrographs(names)
     seen = {}

@@ -266,6 +266,20 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
     }
 
 
+def shown_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
+    """Paths by which tables name the micrographs of a batch, as {name: path}: the user's, or that of a simulated one.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, batch : str
+        Name of the dataset in the config, and number of the batch.
+    """
+    own = star_paths(plan, dataset=dataset, batch=batch)
+    return {name: path or own[name] for name, path in plan.batches[dataset].get(batch, {}).items()}
+
+
 def record(plan: Plan) -> None:
     """Record the batches of the plan's micrographs for later calls; those that are left out by now are removed."""
     for dataset in plan.datasets:

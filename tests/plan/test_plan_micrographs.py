@@ -4,6 +4,7 @@ import pytest
 from crisp_core.datasets.batches import Place, read_places
 from crisp_core.errors import UserError
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.plan import batches, datasets, micrographs
 from crisp_core.plan.additions import places_file
 from crisp_core.plan.checks import check_listed_micrographs
@@ -127,3 +128,11 @@ def test_paths_of_files_and_of_simulations():
     assert micrographs.batch_files(asked, dataset="mine", batch="0001") == ["raw/b.mrc"]
     assert micrographs.star_paths(asked, dataset="mine")["c"] == "results/mine/micrographs/c.mrc"
     assert micrographs.batch_paths(asked, dataset="mine", batch="0009") == {}
+
+
+def test_tables_name_a_simulated_micrograph_and_not_the_file_of_its_batch():
+    asked = plan(run=["mine/unet", "sim/unet"])
+    asked.micrographs.loc[asked.micrographs["dataset"] == "sim", "path"] = ""
+    (path,) = micrographs.shown_paths(asked, dataset="sim", batch="0000").values()
+    assert path == "results/sim/micrographs/a.mrc" and micrograph_stem(path) == "a"
+    assert micrographs.shown_paths(asked, dataset="mine", batch="0001") == {"b": "raw/b.mrc"}
