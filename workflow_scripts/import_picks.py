@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.coordinate_names import unmatched_files
 from crisp_core.datasets.imported_files import ImportedFiles, write_imported
-from crisp_core.datasets.importing import import_checked, unmatched_files
+from crisp_core.datasets.importing import import_checked
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:

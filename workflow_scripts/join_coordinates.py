@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.datasets.importing import import_coordinates, joined_names, unmatched_files
+from crisp_core.datasets.coordinate_names import joined_names, unmatched_files
+from crisp_core.datasets.importing import import_coordinates
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.logs import start_log

@@ -7,15 +7,13 @@ import pandas as pd
 
 from crisp_core.datasets.coordinate_check import check_against_images, scale_advice
 from crisp_core.datasets.coordinate_files import read_each, with_listed_files
+from crisp_core.datasets.coordinate_names import matched_names, names_in_doubt
 from crisp_core.datasets.empty_micrographs import add_empty_micrographs
 from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_grids, array_names, read_array
-from crisp_core.formats.coordinates.names import match_names, nearest_name
 from crisp_core.formats.coordinates.placing import split_inside, to_top_left
-from crisp_core.formats.coordinates.registry import file_stem
 from crisp_core.formats.coordinates.table import COLUMNS
-from crisp_core.formats.stems import micrograph_stem
 from crisp_core.geometry import Shape
 
 
@@ -83,7 +81,7 @@ def import_coordinates(
     tables, unread = read_each(sources, format, refined_pixel_size=refined_pixel_size, least_score=least_score)
     refused += unread
     _check_some_left(tables, paths, refused, required)
-    names = _names(tables, sources, list(shapes), required)
+    names = matched_names(tables, sources, list(shapes), required)
     options: dict[str, Any] = {"origin": origin, "scale": scale, "least_score": least_score, "advice": advice}
     found, names, bad = _import_each(names, tables, shapes, **options)
     refused += bad
@@ -120,9 +118,12 @@ def _import_each(
     rows_of = {path: dict(iter(table.groupby("micrograph", sort=False))) for path, table in tables.items()}
     found: dict[str, _Found] = {}
     refused = []
+    in_doubt = names_in_doubt(names)
     for row in names[names["micrograph"] != ""].itertuples():
         table = rows_of[row.path].get(row.name, tables[row.path].iloc[:0]).assign(micrograph=row.micrograph)
         try:
+            if row.Index in in_doubt:
+                raise UserError(in_doubt[row.Index])
             if row.micrograph in found:
                 raise UserError(f"{row.path}: a second set of coordinates of {row.micrograph}; remove one of the two")
             one = _import_one(table, shapes, row.path, **options)
@@ -158,23 +159,6 @@ def _check_some_left(left: Sized, paths: Sequence[str], refused: Sequence[Refuse
     if required and not len(left):
         reason = refused[0].reason if refused else "there is none"
         raise UserError(f"coordinates/files: none of {len(paths)} files can be used; correct them, the first: {reason}")
-
-
-def _names(
-    tables: Mapping[str, pd.DataFrame], sources: Mapping[str, str | None], micrographs: Sequence[str], required: bool
-) -> pd.DataFrame:
-    """Ordered table of names, as in `Imported`; an empty file belongs to the micrograph of its own name."""
-    counts = {path: table["micrograph"].value_counts(sort=False).to_dict() for path, table in tables.items()}
-    rows = [(path, name, n) for path in tables for name, n in (counts[path] or {sources[path] or path: 0}).items()]
-    names = pd.DataFrame(rows, columns=["path", "name", "n_coordinates"])
-    matched = match_names(_named(names), micrographs, required=required)["micrograph"]
-    names.insert(2, "micrograph", matched)
-    return names.sort_values(["path", "name"], ignore_index=True)
-
-
-def _named(names: pd.DataFrame) -> list[str]:
-    """Names to be matched: an empty file is listed by its path, and named without the suffix."""
-    return [file_stem(path) if path == name else name for path, name in zip(names["path"], names["name"], strict=True)]
 
 
 def _joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
@@ -225,51 +209,6 @@ def _inside(
         return split_inside(table, shapes, source=path)
     except UserError as error:
         raise UserError(f"{error}{advice(table)}") from None
-
-
-def unmatched_files(names: pd.DataFrame, micrographs: Sequence[str]) -> list[Refused]:
-    """Coordinate files without a name that matches a micrograph.
-
-    Parameters
-    ----------
-    names : DataFrame
-        `names` of `Imported`, or a result of `joined_names`.
-    micrographs : sequence of str
-        All micrographs of the dataset. A file with a micrograph among them is not listed, since the micrograph itself
-        was refused.
-    """
-    known = match_names(_named(names), micrographs, required=False)["micrograph"].to_numpy()
-    matched = pd.Series((names["micrograph"].to_numpy() != "") | (known != ""), index=names["path"].to_numpy())
-    first = names.drop_duplicates("path").set_index("path")["name"]
-    return [
-        Refused(
-            path,
-            "coordinates",
-            f"{path}: no micrograph is called {micrograph_stem(first[path])}, the nearest name is "
-            f"{nearest_name(first[path], micrographs)}; rename the file if it belongs to one; it is used as soon as "
-            "its micrograph arrives",
-        )
-        for path, any_matched in matched.groupby(level=0, sort=False).any().items()
-        if not any_matched
-    ]
-
-
-def joined_names(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Join the tables of names of the parts of a dataset.
-
-    Parameters
-    ----------
-    tables : sequence of DataFrame
-        `Imported.names` of each part, which was read with all files that may concern it.
-
-    Returns
-    -------
-    DataFrame
-        Every name once, without micrograph only if no part has one.
-    """
-    names = pd.concat(tables, ignore_index=True).sort_values("micrograph", ascending=False, kind="stable")
-    names = names.drop_duplicates(["path", "name"])
-    return names.sort_values(["path", "name"], ignore_index=True)
 
 
 def _placed(table: pd.DataFrame, shapes: Mapping[str, Shape], *, origin: str) -> pd.DataFrame:

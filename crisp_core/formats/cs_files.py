@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.stems import distinct_stems
 
 LOCATION_FIELDS = (
     "location/micrograph_path",
@@ -91,7 +91,7 @@ def located(rows: np.ndarray) -> pd.DataFrame:
         first row of the file that cryoSPARC saw: its fractions count from the bottom, y = (1 − fraction) × height.
     """
     height, width = rows["location/micrograph_shape"].astype(float).reshape(-1, 2).T
-    names = pd.Series([micrograph_stem(name) for name in text_field(rows, "location/micrograph_path")], dtype="str")
+    names = pd.Series(distinct_stems(text_field(rows, "location/micrograph_path")), dtype="str")
     x = rows["location/center_x_frac"].astype(float) * width
     y = (1 - rows["location/center_y_frac"].astype(float)) * height
     return pd.DataFrame({"micrograph": names, "x": x, "y": y})

@@ -13,7 +13,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.table import NO_SCORE
 from crisp_core.formats.relion_labels import NAME_LABEL, SCORE_LABEL, X_LABEL, Y_LABEL, passed_on
 from crisp_core.formats.star import as_table, has_label, read_blocks, write_blocks
-from crisp_core.formats.stems import micrograph_stem, paths_of_stems
+from crisp_core.formats.stems import distinct_stems, paths_of_stems
 
 LIST_LABEL = "rlnMicrographCoordinates"
 
@@ -71,8 +71,8 @@ def is_coordinate_list(path: str | Path) -> bool:
 def listed_files(path: str | Path) -> dict[str, str]:
     """Coordinate files that RELION's list names, with the micrograph of each.
 
-    Their paths start from the folder of RELION's project: the working directory or, upwards from the list, the first
-    folder that has the file.
+    Their paths start from the folder of RELION's project: upwards from the list, the first folder that has the file,
+    otherwise the working directory. Job numbers are the same in all projects, so the list's own folders come first.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def listed_files(path: str | Path) -> dict[str, str]:
     UserError
         If the list cannot be read, names a file twice, or names another list.
     """
-    folders = [Path(), *Path(path).parents]
+    folders = [*Path(path).parents, Path()]
     found = {}
     for file, micrograph in read_coordinate_list(path).items():
         places = [folder / file for folder in folders if (folder / file).is_file()]
@@ -115,4 +115,4 @@ def read_coordinate_list(path: str | Path) -> dict[str, str]:
     if table[LIST_LABEL].duplicated().any():
         repeated = table.loc[table[LIST_LABEL].duplicated(), LIST_LABEL].iloc[0]
         raise UserError(f"{path}: names {repeated} twice; give each micrograph its own coordinate file")
-    return {file: micrograph_stem(name) for file, name in zip(table[LIST_LABEL], table[NAME_LABEL], strict=True)}
+    return dict(zip(table[LIST_LABEL], distinct_stems(table[NAME_LABEL]), strict=True))

@@ -13,7 +13,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.table import COLUMNS, NO_SCORE, coordinates_table
 from crisp_core.formats.relion_labels import NAME_LABEL, SCORE_LABEL, X_LABEL, Y_LABEL
 from crisp_core.formats.star import Block, as_table, number_column, read_blocks, write_blocks
-from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.stems import distinct_stems
 
 # Columns of a star file whose rows are not single particles of a micrograph.
 HELICAL_LABELS = ("rlnHelicalTubeID", "rlnHelicalTrackLengthAngst")
@@ -140,7 +140,7 @@ def coordinates_of_block(
         score = number_column(path, block, SCORE_LABEL, required=False)
     if micrograph is None and NAME_LABEL not in block:
         raise UserError(f"{path}: has no column {NAME_LABEL}; export it with that column, or give another file")
-    names = [micrograph_stem(name) for name in block[NAME_LABEL]] if micrograph is None else [micrograph] * len(block)
+    names = distinct_stems(block[NAME_LABEL]) if micrograph is None else [micrograph] * len(block)
     table = coordinates_table(names, x, y, score)
     more = block.drop(columns=[X_LABEL, Y_LABEL, SCORE_LABEL, NAME_LABEL], errors="ignore").reset_index(drop=True)
     return pd.concat([table, more], axis=1) if keep_more else table

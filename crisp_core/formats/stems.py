@@ -1,7 +1,8 @@
 """Stems: the names of micrographs without folders and file suffixes."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from crisp_core.errors import UserError
 
@@ -17,6 +18,13 @@ def micrograph_stem(name: str) -> str:
     while stem.lower().endswith(FILE_SUFFIXES):
         stem = stem[: stem.rindex(".")]
     return stem
+
+
+def distinct_stems(names: Sequence[str]) -> list[str]:
+    """Stem of each name of a file; names with one stem in different folders stay whole, as different micrographs."""
+    stems = {name: micrograph_stem(name) for name in names}
+    n_names = Counter(stems.values())
+    return [stems[name] if n_names[stems[name]] == 1 else name for name in names]
 
 
 def paths_of_stems(stems: Iterable[str], micrograph_paths: Mapping[str, str]) -> list[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.formats.arrays import Grid
-from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.names import matched_column
 from crisp_core.formats.poses import read_poses, upside_down
 from crisp_core.labels.outlines import equivalent_radius_px
 
@@ -32,8 +32,7 @@ def poses_on_grids(path: str, labelled: list[str], grids: Mapping[str, Grid], *,
         ``top-left`` or ``bottom-left``, from where y counts in the file.
     """
     poses = read_poses(path)
-    names = match_names(poses["micrograph"].unique(), labelled)
-    poses["micrograph"] = poses["micrograph"].map(names.set_index("name")["micrograph"])
+    poses["micrograph"] = matched_column(poses["micrograph"], labelled, source=path)
     poses = poses[poses["micrograph"].isin(grids)]
     if origin == "bottom-left":
         return upside_down(poses, {name: grid.full_shape[0] for name, grid in grids.items()})

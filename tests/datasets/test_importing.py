@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crisp_core.datasets.coordinate_check import check_against_images
+from crisp_core.datasets.coordinate_names import unmatched_files
 from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
-from crisp_core.datasets.importing import import_coordinates, unmatched_files
+from crisp_core.datasets.importing import import_coordinates
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Array
 from crisp_core.formats.coordinates.placing import to_top_left
@@ -61,6 +62,15 @@ def test_a_second_file_for_a_micrograph_is_refused(folder):
     result = imported(folder, "a.box", "a.csv")
     assert "a second set of coordinates of a" in result.refused[0].reason
     assert len(result.names) == 1
+
+
+@pytest.mark.parametrize("names", [("grid1/a", "grid2/a"), ("0" * 20 + "1_a", "0" * 20 + "2_a")])
+def test_names_of_two_grids_that_match_one_micrograph_are_both_refused(folder, names):
+    (folder / "all.csv").write_text(f"micrograph,x,y\n{names[0]},10,20\n{names[1]},30,40\nb,5,6\n")
+    result = imported(folder, "all.csv")
+    assert result.names["micrograph"].tolist() == ["b"] and result.coordinates["x"].tolist() == [5]
+    expected = f"{names[0]} and {names[1]} both match micrograph a; remove the rows of one"
+    assert all(expected in refused.reason for refused in result.refused) and len(result.refused) == 2
 
 
 def test_a_bad_file_does_not_take_the_good_one_of_its_micrograph_along(folder):

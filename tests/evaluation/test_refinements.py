@@ -43,6 +43,12 @@ def test_a_refinement_brings_its_poses_ctf_and_halves(tmp_path, truth):
     np.testing.assert_array_equal(made[HALF], table.reset_index(drop=True).loc[made.index, HALF])
 
 
+def test_particles_of_two_grids_on_one_micrograph_are_refused(tmp_path, truth):
+    refined_star(tmp_path / "run_data.star", truth.assign(micrograph=["grid1/m1", "grid2/m1"] * (len(truth) // 2)))
+    with pytest.raises(UserError, match=r"run_data\.star: \S+/grid1/m1\.mrc and \S+/grid2/m1\.mrc both match"):
+        refinements.refined_particles(tmp_path / "run_data.star", ["m1"])
+
+
 def test_sets_without_halves_get_random_ones_beside_sets_that_have_some(tmp_path, truth):
     refined_star(tmp_path / "with.star", truth, **{HALF: 1})
     refined_star(tmp_path / "without.star", truth)

@@ -14,6 +14,7 @@ from crisp_core.formats.coordinates.table import coordinates_table
 from crisp_core.formats.relion_optics import optics_table
 from crisp_core.formats.relion_particles import particles_table
 from crisp_core.formats.star import read_blocks, write_blocks
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.particles.stacks import write_stack
 
 UID = "004512345678901234567_"
@@ -220,7 +221,7 @@ sides = st.integers(2, 12000)
     name=st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="/\\"), min_size=1, max_size=8),
 )
 def test_cryosparc_picks_come_back(directory, shape, fractions, name):
-    stem = cs_files.micrograph_stem(f"{name}-1")
+    stem = micrograph_stem(f"{name}-1")
     given_exposures = exposures(directory / "e.cs", [stem], [shape])
     x, y = (np.reshape(fractions, (-1, 2)) * shape[::-1]).T
     table = coordinates_table([stem] * len(x), x, y, np.arange(len(x)) / 8)
@@ -266,7 +267,7 @@ def test_a_real_cs_file_without_locations_is_refused(shared_data):
     n=st.integers(0, 4),
 )
 def test_coordinates_only_come_back_for_any_names_and_no_picks(directory, names, n):
-    stems = [cs_files.micrograph_stem(f"m{name}-1") for name in names]
+    stems = [micrograph_stem(f"m{name}-1") for name in names]
     table = coordinates_table(np.repeat(stems, n), *np.random.default_rng(n).uniform(0, 99, (2, n * len(stems))))
     cryosparc.write_coordinates_only(directory / "c.star", table, {stem: f"mics/{stem}.mrc" for stem in stems})
     pd.testing.assert_frame_equal(read_coordinates(directory / "c.star"), table, rtol=1e-8)

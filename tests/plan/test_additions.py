@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from crisp_core.datasets.importing import import_coordinates, joined_names
+from crisp_core.datasets.coordinate_names import joined_names
+from crisp_core.datasets.importing import import_coordinates
 from crisp_core.formats.coordinates.registry import names_micrographs
 
 STAR = "data_\n\nloop_\n{labels}\n{row}\n"

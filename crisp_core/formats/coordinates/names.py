@@ -7,6 +7,7 @@ from difflib import SequenceMatcher
 from functools import cache
 from heapq import nlargest
 from itertools import takewhile
+from pathlib import Path
 
 import pandas as pd
 
@@ -62,7 +63,7 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     return pd.DataFrame({"name": pd.Series(list(names), dtype="str"), "micrograph": pd.Series(found, dtype="str")})
 
 
-def matched_column(names: pd.Series, micrographs: Sequence[str]) -> pd.Series:
+def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str | Path) -> pd.Series:
     """Micrograph of each row of a column of names, an empty string where nothing matches; as `match_names`.
 
     Parameters
@@ -71,10 +72,27 @@ def matched_column(names: pd.Series, micrographs: Sequence[str]) -> pd.Series:
         Names in a file, repeated ones too.
     micrographs : sequence of str
         Stems or paths of the dataset's micrographs.
+    source : str or Path
+        The file, for the message.
+
+    Raises
+    ------
+    UserError
+        As `match_names` does, and if two names match one micrograph, as those of two grids do.
     """
-    different = names.unique().tolist()
-    found = match_names(different, micrographs)["micrograph"]
-    return names.map(dict(zip(different, found, strict=True)))
+    try:
+        matched = match_names(names.unique().tolist(), micrographs)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from None
+    found = matched[matched["micrograph"] != ""]
+    repeated = found.loc[found["micrograph"].duplicated(keep=False)].sort_values("micrograph", kind="stable")
+    if len(repeated):
+        first, second = repeated["name"].head(2)
+        raise UserError(
+            f"{source}: {first} and {second} both match micrograph {repeated['micrograph'].iloc[0]}; "
+            "remove the rows of one"
+        )
+    return names.map(matched.set_index("name")["micrograph"])
 
 
 def nearest_name(name: str, micrographs: Sequence[str]) -> str:

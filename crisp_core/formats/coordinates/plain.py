@@ -16,7 +16,7 @@ from crisp_core.formats.coordinates.text_tables import (
     score_column,
     write_table,
 )
-from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.stems import distinct_stems
 
 
 def accepts_header(columns: Sequence[str]) -> bool:
@@ -33,7 +33,7 @@ def read(path: Path, stem: str) -> pd.DataFrame:
     """Read coordinates; rows of a table without the column micrograph belong to the micrograph `stem`."""
     table = read_table(path, ("x", "y"))
     check_no_depth(path, table, "z")
-    names = [micrograph_stem(n) for n in table["micrograph"]] if "micrograph" in table else [stem] * len(table)
+    names = distinct_stems(table["micrograph"]) if "micrograph" in table else [stem] * len(table)
     x, y = (column_of_numbers(path, table, column) for column in ("x", "y"))
     return coordinates_table(names, x, y, score_column(path, table))
 

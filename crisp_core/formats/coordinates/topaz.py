@@ -14,7 +14,7 @@ from crisp_core.formats.coordinates.text_tables import (
     score_column,
     write_table,
 )
-from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.stems import distinct_stems
 
 HEADER = ("image_name", "x_coord", "y_coord")
 
@@ -29,7 +29,7 @@ def read(path: Path, stem: str) -> pd.DataFrame:
     table = read_table(path, HEADER)
     check_no_depth(path, table, "z_coord")
     x, y = (column_of_numbers(path, table, column) for column in HEADER[1:])
-    return coordinates_table([micrograph_stem(n) for n in table["image_name"]], x, y, score_column(path, table))
+    return coordinates_table(distinct_stems(table["image_name"]), x, y, score_column(path, table))
 
 
 def write(path: Path, table: pd.DataFrame, size_px: float) -> None:

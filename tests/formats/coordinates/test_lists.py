@@ -37,3 +37,13 @@ def test_a_list_of_lists_or_of_one_file_twice_is_refused(tmp_path):
     path.write_text(f"{once}\nm2.mrc AutoPick/job007/m.star\n")
     with pytest.raises(UserError, match=r"names AutoPick/job007/m\.star twice; give each micrograph its own"):
         read_coordinates(path)
+
+
+def test_a_list_of_another_project_names_the_files_of_that_project(tmp_path, monkeypatch):
+    """Job numbers are the same in all projects."""
+    for project, row in (("first", "1 2"), ("second", "7 8")):
+        (tmp_path / project).mkdir()
+        path = coordinate_list(tmp_path / project, {"m1": ("AutoPick/job007/m1.star", row)})
+    monkeypatch.chdir(path.parents[2])
+    assert list(read_coordinates(tmp_path / "first/AutoPick/job007/autopick.star")["x"]) == [1]
+    assert list(read_coordinates("AutoPick/job007/autopick.star")["x"]) == [7]
