@@ -12,14 +12,19 @@ from crisp_core.picking.finders.footprint import unscaled
 
 # At 1.5 noisy outlines of single particles are split, at 1.8 fewer merged ones are: benchmarks/centers.py, finders.py.
 MERGED_AREA = 1.6
+# The centres of the halves of one particle are 0.42 of its length apart for a disc, and 0.5 for a rod.
+NEAREST_HALVES = 0.5
+# A single particle is at most so many times as long as the median outline is wide, and at most a diameter long.
+LONGEST = 1.6
 KMEANS_STEPS = 20
 
 
 def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
-    """Replace each centre whose outline is larger than 1.6 times the median by two.
+    """Replace each centre whose outline is larger than 1.6 times the median, and longer than one particle, by two.
 
     A watershed of the depth separates touching outlines between their centres. The two new centres are the centres of
-    the outline's two halves (k-means, started along its longest axis).
+    the outline's two halves (k-means, started along its longest axis). If these are as near as the halves of a single
+    particle, which lies on its longer side or is larger than most, the centre stays.
 
     Parameters
     ----------
@@ -38,10 +43,13 @@ def split_merged(depths: Depths, xy: np.ndarray) -> np.ndarray:
     area = np.bincount(regions.ravel(), minlength=len(xy) + 1)[1:]
     if not area.any():
         return xy
-    merged = np.flatnonzero(area > MERGED_AREA * np.median(area[area > 0]))
+    median = np.median(area[area > 0])
     places = ndimage.find_objects(regions, max_label=len(xy))
-    halves = [_halves(regions[places[i]] == i + 1, places[i]) for i in merged]
-    return np.concatenate([np.delete(xy, merged, axis=0), *(unscaled(half, depths.factor) for half in halves)])
+    halves = {i: _halves(regions[places[i]] == i + 1, places[i]) for i in np.flatnonzero(area > MERGED_AREA * median)}
+    longest_px = min(depths.diameter_px, LONGEST * 2 * np.sqrt(median / np.pi))
+    two = {i: half for i, half in halves.items() if np.hypot(*(half[1] - half[0])) > NEAREST_HALVES * longest_px}
+    merged = np.array([*two], dtype=int)
+    return np.concatenate([np.delete(xy, merged, axis=0), *(unscaled(half, depths.factor) for half in two.values())])
 
 
 def _regions(depths: Depths, xy: np.ndarray) -> np.ndarray:

@@ -37,3 +37,16 @@ def test_centres_outside_of_all_outlines_are_kept():
     places = np.array([[40.0, 40.0], [100.0, 40.0], [200.0, 200.0]])
     depths = FinderMap(discs((240, 240), places[:2], D), D).depths
     np.testing.assert_array_equal(split_merged(depths, places), places)
+
+
+@pytest.mark.parametrize("shape", [(25, 25), (26, 18)])
+def test_a_single_particle_that_is_larger_than_most_stays_whole(shape):
+    """Discs of a diameter, and a particle of 150 x 110 on its side, among views or neighbours of other sizes."""
+    places = scattered(9, 300, 1.6 * D, margin=30, seed=1)
+    small = 14 if shape[0] == shape[1] else shape[1]
+    image = discs((300, 300), places[1:], small)
+    x, y = np.rint(places[0]).astype(int)
+    grid = np.abs(np.mgrid[:300, :300] - np.array([y, x])[:, None, None]) / np.array(shape)[:, None, None] * 2
+    wide = np.hypot(*grid) < 1 if shape[0] == shape[1] else grid.max(axis=0) < 1
+    depths = FinderMap(np.maximum(image, wide.astype(np.float32)), D).depths
+    np.testing.assert_array_equal(split_merged(depths, places), places)
