@@ -17,8 +17,9 @@ from crisp_core.segmentation.crf.settings import (
     has_several_features,
 )
 from crisp_core.segmentation.crf.solvers import pairwise
-from crisp_core.segmentation.crops import LabelledMicrograph, Uncertain
+from crisp_core.segmentation.crops import LabelledMicrograph
 from crisp_core.segmentation.inference import padded_logits
+from crisp_core.segmentation.loading import uncertain_distances
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.resuming import Resume
 from crisp_core.segmentation.settings import PredictionSettings
@@ -157,7 +158,7 @@ def finetune(
         alone.to(device),
         parts["validation"],
         joined_with_background(make_loss(training.loss), classes, unlabelled),
-        uncertain=Uncertain(training.ignore_band_angstrom, training.ignore_unlabelled_angstrom),
+        uncertain=uncertain_distances(training),
         mixed=training.mixed_precision,
         **options,
     )

@@ -1,4 +1,4 @@
-"""Crops of a training, step by step."""
+"""Micrographs of a training, checked, and their crops, step by step."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -7,10 +7,50 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from crisp_core.segmentation.crops import Crops, LabelledMicrograph, Uncertain
+from crisp_core.classes import PARTICLE
+from crisp_core.errors import UserError
+from crisp_core.formats.arrays import read_array
+from crisp_core.segmentation.crops import Crops, LabelledMicrograph, Uncertain, read_label
 from crisp_core.segmentation.training_settings import TrainingSettings
 
 MAX_WORKERS = 8
+
+
+def uncertain_distances(settings: TrainingSettings) -> Uncertain:
+    """Distances of the section `training` within which labels are uncertain."""
+    return Uncertain(settings.ignore_band_angstrom, settings.ignore_unlabelled_angstrom)
+
+
+def check_parts(
+    training: Sequence[LabelledMicrograph], validation: Sequence[LabelledMicrograph], uncertain: Uncertain
+) -> None:
+    """Refuse to train without micrographs to train on or to choose the best epoch by, or without particles on them.
+
+    Parameters
+    ----------
+    training, validation : sequences of LabelledMicrograph
+        Micrographs of the two parts.
+    uncertain : Uncertain
+        Distances within which labels do not count.
+    """
+    for part, micrographs in (("train", training), ("validation", validation)):
+        if not micrographs:
+            raise UserError(
+                f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
+            )
+        labelled = [m for m in micrographs if (read_array(m.labels, "label", m.name).data == PARTICLE).any()]
+        if not labelled:
+            raise UserError(
+                f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
+                f"first is {micrographs[0].name}); give coordinates of others, or correct split"
+            )
+        counted = (read_label(m, uncertain) for m in labelled)
+        if not any((label[counts] == PARTICLE).any() for label, counts in counted):
+            band = uncertain.band_angstrom
+            raise UserError(
+                f"training/ignore_band_angstrom: {band:g} Å leave no pixel of a particle that counts in part {part!r}; "
+                + ("give less than the radius of the labels" if band else "its particles are on masked or unsure area")
+            )
 
 
 def training_crops(
@@ -39,7 +79,7 @@ def training_crops(
     return Crops(
         micrographs,
         n_items=n_items,
-        uncertain=Uncertain(settings.ignore_band_angstrom, settings.ignore_unlabelled_angstrom),
+        uncertain=uncertain_distances(settings),
         classes=classes,
         seed=seed,
         crop_px=settings.crop_px,

@@ -22,7 +22,7 @@ from crisp_core.segmentation.crops import (
     training_label,
 )
 from crisp_core.segmentation.inference import padded_logits, predict
-from crisp_core.segmentation.loading import crop_loader, epoch_batches, training_crops
+from crisp_core.segmentation.loading import check_parts, crop_loader, epoch_batches, training_crops, uncertain_distances
 from crisp_core.segmentation.losses.term import Loss
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.optimization import averaged_weights, make_optimizer
@@ -107,7 +107,7 @@ def fit(
         One row per epoch: epoch, train_loss, validation_loss, validation_iou, validation_f1, learning_rate, seconds,
         and of these data_seconds (waiting for crops), compute_seconds (training steps) and validation_seconds.
     """
-    check_parts(training, validation)
+    check_parts(training, validation, uncertain_distances(settings))
     epochs, n_items = settings.schedule().epochs, len(training) * settings.crops_per_micrograph
     # a last step of a single crop would leave batch normalisation without statistics
     per_step = min(settings.crops_per_step, n_items)
@@ -148,20 +148,6 @@ def fit(
     if not run.best_state:
         raise UserError("training: the loss is not finite from the first epoch on; lower training/learning_rate")
     return run.best_state, run.history
-
-
-def check_parts(training: Sequence[LabelledMicrograph], validation: Sequence[LabelledMicrograph]) -> None:
-    """Refuse to train without micrographs to train on or to choose the best epoch by, or without particles on them."""
-    for part, micrographs in (("train", training), ("validation", validation)):
-        if not micrographs:
-            raise UserError(
-                f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
-            )
-        if not any((read_array(m.labels, "label", m.name).data == PARTICLE).any() for m in micrographs):
-            raise UserError(
-                f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
-                f"first is {micrographs[0].name}); give coordinates of others, or correct split"
-            )
 
 
 def start_run(

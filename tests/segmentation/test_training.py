@@ -9,13 +9,12 @@ from crisp_core.classes import CLASSES, IGNORED
 from crisp_core.errors import UserError
 from crisp_core.segmentation.crops import Crops, Uncertain
 from crisp_core.segmentation.inference import predict
-from crisp_core.segmentation.loading import crop_loader, epoch_batches
+from crisp_core.segmentation.loading import check_parts, crop_loader, epoch_batches
 from crisp_core.segmentation.losses.total import make_loss
 from crisp_core.segmentation.networks import build_network
 from crisp_core.segmentation.resuming import Resume, forget_run, training_digest
 from crisp_core.segmentation.settings import NetworkSettings, PredictionSettings
 from crisp_core.segmentation.training import (
-    check_parts,
     fit,
     mixed_precision,
     start_run,
@@ -90,13 +89,21 @@ def assert_same(mine, other):
 def test_parts_without_any_particle_are_refused_before_the_first_epoch(tmp_path, micrographs):
     (tmp_path / "bare").mkdir()
     bare = write_micrographs(tmp_path / "bare", {name: np.zeros((64, 80), np.uint8) for name in "xy"})
-    check_parts([*bare, *micrographs], micrographs)
+    check_parts([*bare, *micrographs], micrographs, Uncertain())
     with pytest.raises(
         UserError, match=r"no particle in the labels of the 2 micrographs of the part 'train' \(the first"
     ):
-        check_parts(bare, micrographs)
+        check_parts(bare, micrographs, Uncertain())
     with pytest.raises(UserError, match="of the part 'validation'"):
-        check_parts(micrographs, bare)
+        check_parts(micrographs, bare, Uncertain())
+
+
+def test_a_band_that_leaves_no_particle_is_refused(micrographs):
+    check_parts(micrographs, micrographs, Uncertain(band_angstrom=1.0))
+    with pytest.raises(
+        UserError, match="ignore_band_angstrom: 500 Å leave no pixel .* give less than the radius"
+    ):
+        check_parts(micrographs, micrographs, Uncertain(band_angstrom=500.0))
 
 
 def test_four_classes_train(micrographs):
