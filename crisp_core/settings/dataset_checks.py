@@ -80,10 +80,16 @@ def check_corrections(place: str, dataset: DatasetSettings) -> None:
 
 def check_volume(place: str, dataset: DatasetSettings) -> None:
     """Refuse several volumes without zoo, a zoo without volume, and a zoo's labels from another source."""
-    volume = None if dataset.simulation is None else dataset.simulation.volume
-    if is_zoo(dataset):
+    simulation = dataset.simulation
+    volume = None if simulation is None else simulation.volume
+    if simulation is not None and is_zoo(dataset):
         if volume is None:
             raise UserError(f"{place}/simulation/volume: a zoo needs volumes; give paths, globs or a list of them")
+        if simulation.volume_pixel_size is not None:
+            raise UserError(
+                f"{place}/simulation/volume_pixel_size: a zoo takes the pixel size of each map from its header; "
+                "leave it out, and correct the header"
+            )
         if label_source(dataset) != "truth":
             raise UserError(f"{place}/labels/source: a zoo has labels of its own; leave it out")
     elif isinstance(volume, list) or (volume is not None and has_magic(volume)):

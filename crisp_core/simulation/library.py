@@ -8,15 +8,12 @@ import h5py
 import numpy as np
 import scipy.spatial
 
-from crisp_core.errors import UserError
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import even_fft_size
+from crisp_core.simulation.map_particle import SURFACE_SHARE, dense_level, particle_alone, particle_mask
 from crisp_core.simulation.micelle import Slab, membrane_slab
 from crisp_core.simulation.volumes import density_of_atoms, local_source, read_model, resample_volume
-
-# Voxels above this share of the density at this quantile of all voxels are the particle.
-SURFACE_SHARE, DENSE_QUANTILE = 0.25, 0.998
 
 
 class LibraryVolume(NamedTuple):
@@ -66,7 +63,8 @@ def build_volume(
 
 def _volume_of_map(path: str, extent_px: float) -> LibraryVolume:
     density, pixel_size = read_particle_map(path)
-    coarse_px = extent_of_density(density)
+    inside, density = particle_mask(density), particle_alone(density)
+    coarse_px = extent_of_density(np.where(inside, density, 0))
     new_pixel_size = pixel_size * coarse_px / extent_px
     return LibraryVolume(
         resample_volume(centred_on_mass(density), pixel_size, new_pixel_size), extent_px, new_pixel_size
@@ -81,11 +79,7 @@ def extent_of_density(density: np.ndarray) -> float:
     UserError
         If the density is nowhere positive.
     """
-    level = float(np.quantile(density, DENSE_QUANTILE))
-    if level <= 0:
-        raise UserError("simulation/volume: a map has no positive density; give one in which protein is positive")
-    inside = np.argwhere(density > SURFACE_SHARE * level)
-    return longest_extent(inside)
+    return longest_extent(np.argwhere(density > SURFACE_SHARE * dense_level(density)))
 
 
 def longest_extent(points: np.ndarray) -> float:

@@ -115,7 +115,12 @@ def simulate_micrograph(
     canvas = padded_shape(shape, ctf_spread_px(pixel_size, optics["voltage_kv"], defocus))
     placed = place_projections(canvas, project(volume, euler_deg), xy)
     clean = -through_ctf(placed, **lens)[: shape[0], : shape[1]]
-    sd = noise_sd(clean, pixel_size=pixel_size, snr=snr, snr_pixel_size=snr_pixel_size)
+    signal = clean
+    if not len(xy):
+        # as if the particles had found room: a single one, in place of as many as there should be
+        one = place_projections(canvas, project(volume, np.zeros((1, 3))), np.array([[shape[1] / 2, shape[0] / 2]]))
+        signal = through_ctf(one, **lens)[: shape[0], : shape[1]] * np.sqrt(max(1, n))
+    sd = noise_sd(signal, pixel_size=pixel_size, snr=snr, snr_pixel_size=snr_pixel_size)
     noise = rng.standard_normal(shape, dtype=np.float32) * np.float32(sd)
     classes = None
     if scenery is not None:

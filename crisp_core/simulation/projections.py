@@ -10,6 +10,7 @@ import scipy.fft
 from scipy.spatial.transform import Rotation
 
 from crisp_core.geometry import FFT_THREADS, Shape
+from crisp_core.simulation.map_particle import particle_sum
 
 # Maximum number of pixels per step, which limits the memory of the non-uniform Fourier transform and of the shifts.
 PIXELS_PER_STEP = 2**23
@@ -103,4 +104,4 @@ def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
 
 def mean_projected_density(volume: np.ndarray, diameter_px: float) -> float:
     """Return the mean projected density of a particle over a disc of its diameter, the unit of matter in scenery."""
-    return float(np.sum(volume, dtype=float)) / (np.pi * diameter_px**2 / 4)
+    return particle_sum(volume) / (np.pi * diameter_px**2 / 4)

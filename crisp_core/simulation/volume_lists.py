@@ -61,6 +61,10 @@ def listed_volumes(volumes: str | Iterable[str], exclude: Iterable[str] = ()) ->
     return left
 
 
+# Values of the column membrane; a row that is cut off has None.
+MEMBRANE = {"yes": True, "": False, None: False}
+
+
 class VolumeFacts(NamedTuple):
     """Row of a table of volumes: whether it is a membrane protein, and the leak group, empty where there is none."""
 
@@ -69,19 +73,23 @@ class VolumeFacts(NamedTuple):
 
 
 def read_volume_table(path: str | Path | None) -> dict[str, VolumeFacts]:
-    """Read a table of volumes by name; None is an empty one.
+    """Read a table of volumes by name in lower case; None is an empty one.
 
     Raises
     ------
     UserError
-        If it is not a table with the columns id, membrane and keep_out_of_training_when_testing_on.
+        If it is not a table with the columns id, membrane (yes or empty) and keep_out_of_training_when_testing_on.
     """
     if path is None:
         return {}
     try:
         with Path(path).open(newline="") as file:
             rows = list(csv.DictReader(file, delimiter="\t"))
-        return {row["id"]: VolumeFacts(bool(row["membrane"]), row[GROUP_COLUMN] or "") for row in rows}
+        unclear = [row for row in rows if row["membrane"] not in MEMBRANE]
+        if unclear:
+            name, value = unclear[0]["id"], unclear[0]["membrane"]
+            raise UserError(f"{path}: membrane of {name} is {value!r}; give yes or nothing")
+        return {row["id"].lower(): VolumeFacts(MEMBRANE[row["membrane"]], row[GROUP_COLUMN] or "") for row in rows}
     except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
         raise UserError(f"{path}: is not a table of volumes ({error}); see simulation/zoo/table") from None
 
@@ -105,7 +113,7 @@ def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], vol
     """
     names, found = list(volumes), []
     for entry in exclude:
-        group = [name for name in names if name in table and entry in table[name].group]
+        group = [name for name in names if name.lower() in table and entry in table[name.lower()].group]
         if entry not in names and not group:
             raise UserError(
                 f"simulation/zoo/exclude: {entry} is neither a volume nor a leak group of the table; correct it"
@@ -116,4 +124,4 @@ def excluded_names(exclude: Iterable[str], table: Mapping[str, VolumeFacts], vol
 
 def membrane_names(table: Mapping[str, VolumeFacts], volumes: Iterable[str]) -> list[str]:
     """Names of the volumes that are membrane proteins according to the table."""
-    return [name for name in volumes if name in table and table[name].is_membrane]
+    return [name for name in volumes if name.lower() in table and table[name.lower()].is_membrane]

@@ -100,9 +100,7 @@ def test_parts_without_any_particle_are_refused_before_the_first_epoch(tmp_path,
 
 def test_a_band_that_leaves_no_particle_is_refused(micrographs):
     check_parts(micrographs, micrographs, Uncertain(band_angstrom=1.0))
-    with pytest.raises(
-        UserError, match="ignore_band_angstrom: 500 Å leave no pixel .* give less than the radius"
-    ):
+    with pytest.raises(UserError, match=r"ignore_band_angstrom: 500 Å leave no pixel .* give less than the radius"):
         check_parts(micrographs, micrographs, Uncertain(band_angstrom=500.0))
 
 

@@ -15,6 +15,7 @@ from crisp_core.simulation.library import (
     read_library,
     write_volume,
 )
+from crisp_core.simulation.map_particle import particle_sum
 from crisp_core.simulation.micelle import Slab
 from tests.densities import ball
 
@@ -32,6 +33,21 @@ def test_extent_of_a_ball_and_of_a_rod_of_balls():
     assert extent_of_density(ball(48, 12, softness=0.2)) == pytest.approx(24, abs=1.5)
     rod = np.maximum(ball(64, 5, (-15, 0, 0), 0.2), ball(64, 5, (15, 0, 0), 0.2))
     assert extent_of_density(rod) == pytest.approx(40, abs=1.5)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.05])
+def test_noise_and_an_offset_around_the_particle_of_a_map_count_for_nothing(tmp_path, offset):
+    particle = ball(80, 14, softness=0.5)
+    noise = np.random.default_rng(1).normal(0, 0.1, particle.shape)
+    assert extent_of_density(particle + noise) > 100
+    write_mrc(tmp_path / "noisy.mrc", particle + noise + offset, pixel_size=5, dtype=np.float32)
+    volume = build_volume(
+        str(tmp_path / "noisy.mrc"), extent_px=30, resolution_angstrom=8, membrane=False, downloads=BANKS
+    )
+    # 28 voxels of 5 Å are 140 Å
+    assert volume.pixel_size * 30 == pytest.approx(140, rel=0.15)
+    whole, alone = (particle_sum(one) for one in (particle, particle + noise + offset))
+    assert alone == pytest.approx(whole, rel=0.1) and whole == pytest.approx(particle.sum(), rel=1e-5)
 
 
 def test_density_is_moved_to_its_centre_of_mass():

@@ -55,6 +55,14 @@ def test_signal_to_noise_ratio_is_the_one_asked_for(simulated):
     assert abs(noise.mean()) < 5 * noise.std() / np.sqrt(noise.size)
 
 
+def test_a_micrograph_without_particles_has_the_noise_of_one_that_has_them(particle, simulated):
+    # with the signal of one particle in place of 35
+    empty = simulate_micrograph(particle, name="a", **SETTINGS | {"n_particles": (0, 0), "snr": 0.005 / 35})
+    assert empty.coordinates.empty and empty.ctf_free.max() == 0 and empty.clean.std() == 0
+    noise = (simulated.image - simulated.clean).std()
+    assert (empty.image - empty.clean).std() == pytest.approx(noise, rel=0.15)
+
+
 COLOURED = {"noise": {"coloured_share": 0.3, "length_angstrom": 300, "falloff_angstrom": 3}}
 
 
@@ -167,12 +175,6 @@ def test_simulation_depends_on_seed_and_name_only(particle, simulated):
     other_name = simulate_micrograph(particle, name="b", **SETTINGS)
     other_seed = simulate_micrograph(particle, name="a", **{**SETTINGS, "seed": 2})
     assert len({m.image.tobytes() for m in (simulated, other_name, other_seed)}) == 3
-
-
-def test_micrograph_without_particles_is_noise(particle):
-    empty = simulate_micrograph(particle, name="a", **{**SETTINGS, "n_particles": (0, 0)})
-    assert empty.coordinates.empty and empty.ctf_free.max() == 0
-    assert empty.image.std() == pytest.approx(1, rel=0.02)
 
 
 def test_li_labels_of_the_phantom_are_one_filled_outline_each(particle):
