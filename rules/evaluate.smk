@@ -27,6 +27,7 @@ use rule run_job as evaluate_picks with:
         candidates=ask(batches.all_batches, "results/{dataset}/{experiment}/candidates/{batch}.star"),
         picks=ask(batches.all_batches, "results/{dataset}/{experiment}/picks/{batch}.star"),
         names=ask(pickers.picked_names),
+        quarantine="results/{dataset}/{experiment}/quarantine.tsv",
     output:
         picks=shown("results/{dataset}/{experiment}/metrics/picks.tsv", "picks", "Scores", scores="picks"),
         curve="results/{dataset}/{experiment}/metrics/precision_recall.tsv",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.splits import read_scored_parts
-from crisp_core.evaluation.compared import valid_areas
+from crisp_core.evaluation.compared import failed_micrographs, valid_areas
 from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params = snakemake.params
-parts = read_scored_parts(snakemake.input.split, snakemake.input.names)
+failed = failed_micrographs(snakemake.input.quarantine)
+parts = read_scored_parts(snakemake.input.split, snakemake.input.names, failed=failed)
+if failed:
+    log.warning(
+        "%d micrographs are not scored, since a step failed on them: %s", len(failed), ", ".join(sorted(failed))
+    )
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates, picks = (read_coordinates_stars(paths) for paths in (snakemake.input.candidates, snakemake.input.picks))
 scored = picks_table(

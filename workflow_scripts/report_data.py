@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.splits import read_scored_parts
+from crisp_core.evaluation.compared import failed_micrographs
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.report.data import (
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 start_log(snakemake.log[0])
 params, given = snakemake.params, snakemake.input
 diameter_angstrom, labelled = params.dataset["diameter_angstrom"], "split" in given.keys()
-parts = read_scored_parts(given.split, given.names) if labelled else {}
+failed = failed_micrographs(given.run_quarantine)
+parts = read_scored_parts(given.split, given.names, failed=failed) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
 candidates = read_candidates(given.candidates)
 sources = {"image": given.images, "label": given.get("labels", [])}

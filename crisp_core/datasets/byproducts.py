@@ -83,7 +83,8 @@ def find_byproducts(
     now = _reasons(paths, is_known)
     before = _reasons([path for path in paths if is_known[path]], is_known)
     found = {path: (before if is_known[path] else now).get(path) for path in paths}
-    found |= dict.fromkeys(exact)
+    named_exactly = {os.path.abspath(path) for path in exact}
+    found |= {path: None for path in paths if os.path.abspath(path) in named_exactly}
     return {path: f"{reason}; name its exact path to pick it too" for path, reason in found.items() if reason}
 
 

@@ -1,7 +1,7 @@
 """Division of the micrographs into training, validation and test parts."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +159,9 @@ def with_added(drawn: pd.DataFrame, added: Iterable[str]) -> pd.DataFrame:
     return _table(parts)
 
 
-def read_scored_parts(split: str | Path, named: Iterable[str | Path] = ()) -> dict[str, str]:
+def read_scored_parts(
+    split: str | Path, named: Iterable[str | Path] = (), *, failed: Collection[str] = ()
+) -> dict[str, str]:
     """Part of every scored micrograph in the file of a split.
 
     Parameters
@@ -168,6 +170,8 @@ def read_scored_parts(split: str | Path, named: Iterable[str | Path] = ()) -> di
         Table with the columns micrograph, part.
     named : iterable of str or Path
         Tables with the column micrograph, one per picker: only micrographs in all of them are scored.
+    failed : collection of str
+        Micrographs without picks since a step failed: their particles were not missed.
 
     Raises
     ------
@@ -177,6 +181,7 @@ def read_scored_parts(split: str | Path, named: Iterable[str | Path] = ()) -> di
     table = pd.read_csv(split, sep="\t", dtype=str)
     for path in named:
         table = table[table["micrograph"].isin(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])]
+    table = table[~table["micrograph"].isin(list(failed))]
     if table.empty:
         raise UserError(
             f"{split}: has no micrograph with scored picks; add some to a part, or correct the names of the picks"

@@ -39,9 +39,13 @@ def seen_micrographs(
     seen = {}
     for path in quarantines:
         entry = Path(path).parent.name
-        failed = {micrograph_stem(row.path) for row in read_quarantine(path) if row.stage in ("predict", "pick")}
-        seen[entry] = named.get(entry, set(micrographs)) - failed
+        seen[entry] = named.get(entry, set(micrographs)) - failed_micrographs(path)
     return seen
+
+
+def failed_micrographs(quarantine: str) -> set[str]:
+    """Micrographs that a run could not predict or pick, from its table ``quarantine.tsv``."""
+    return {micrograph_stem(row.path) for row in read_quarantine(quarantine) if row.stage in ("predict", "pick")}
 
 
 def read_entries(paths: Iterable[str], entries: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from crisp_core.picking.settings import CLEANING_KEYS
+from crisp_core.plan.additions import FIRST_SIZES
 from crisp_core.plan.batches import addition_batches, all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
@@ -60,7 +61,7 @@ def suggested_box(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     is_estimated = plan.dataset(dataset).diameter_estimated and experiment in plan.with_network
     if not is_estimated or plan.experiment(experiment).particles.box_angstrom is not None:
         return []
-    return [f"results/{dataset}/{experiment}/first_sizes.tsv"]
+    return [f"results/{dataset}/{experiment}/{FIRST_SIZES}"]
 
 
 def verdicts(plan: Plan, *, dataset: str, experiment: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -86,7 +87,11 @@ def find_micrographs(
         later = "" if settings.watch is None else ", or call again later"
         raise UserError(f"{place}: no file matches {patterns}; correct the path or glob{later}")
     if recorded and not is_main:
-        return [row for row in rows if row[0] in recorded], {}
+        rows = [row for row in rows if row[0] in recorded]
+        # a link has the name of its file; to look at other files would cost every job their time
+        n_files = Counter(name for name, _ in rows)
+        links = find_byproducts([path for name, path in rows if n_files[name] > 1], known=set(recorded))
+        return [row for row in rows if row[1] not in links], {}
     if entry.micrographs_from_rules:
         # the same before and after the rules made them
         return rows, {}

@@ -94,6 +94,7 @@ def test_references_and_overviews_are_few_and_have_names_of_their_own():
 def test_a_file_named_by_its_exact_path_stays():
     paths = ["a.mrc", "a_noDW.mrc", "b.mrc", "b_noDW.mrc", "gain.mrc"]
     assert set(find_byproducts(paths, exact=["a_noDW.mrc", "gain.mrc"])) == {"b_noDW.mrc"}
+    assert set(find_byproducts(paths, exact=["./a_noDW.mrc", os.path.abspath("gain.mrc")])) == {"b_noDW.mrc"}
 
 
 def test_a_micrograph_of_an_earlier_call_keeps_its_place():

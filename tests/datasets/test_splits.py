@@ -122,6 +122,7 @@ def test_parts_are_those_of_the_named_micrographs(tmp_path):
     names.write_text("micrograph\n02\n04\n")
     assert read_scored_parts(split) == {"01": "train", "02": "test", "03": "test"}
     assert read_scored_parts(split, [names]) == {"02": "test"}
+    assert read_scored_parts(split, failed={"02"}) == {"01": "train", "03": "test"}
     names.write_text("micrograph\n04\n")
     with pytest.raises(UserError, match=r"split\.tsv: has no micrograph with scored picks; add some to a part, or"):
         read_scored_parts(split, [names])

@@ -210,3 +210,13 @@ def test_a_large_confident_area_takes_no_longer_than_particles_do(finder):
     start = time.process_time()
     find_centers(image, finder, diameter_px=27)
     assert time.process_time() - start < 5
+
+
+@finders
+def test_faint_particles_are_found_everywhere_on_a_large_map(finder):
+    places = np.array([[100.0, 100.0], [1900.0, 1900.0], [100.0, 1900.0]])
+    image = np.zeros((2000, 2000), dtype=np.float32)
+    for x, y in places.astype(int):
+        image[y - 15 : y + 16, x - 15 : x + 16] = 0.12 * discs((31, 31), [[15, 15]], 28)
+    distances = np.linalg.norm(places[:, None] - found(image, finder, 28), axis=-1)
+    assert distances.min(axis=1).max() < 2

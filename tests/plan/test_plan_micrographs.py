@@ -24,14 +24,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch):
+@pytest.mark.parametrize("closes", ["results/mine/split/drawn.tsv", "results/mine/unet/first_sizes.tsv"])
+def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch, closes):
     settings = config(micrographs_per_job=2)
     first = micrographs.make_plan(settings, is_main=True).micrographs
     assert first["batch"].tolist() == ["0000", "0000", "0001"] and set(first["addition"]) == {"0"}
     micrographs.record(micrographs.Plan(settings, first))
     assert read_places(places_file("mine"))["c"] == Place(1, 0)
-    (folder / "results/mine/split").mkdir()
-    (folder / "results/mine/split/drawn.tsv").touch()
+    (folder / closes).parent.mkdir()
+    (folder / closes).touch()
     (folder / "raw/Z.mrc").touch()
     (folder / "raw/a.mrc").unlink()
     second = micrographs.make_plan(settings, is_main=True).micrographs.set_index("micrograph")
@@ -62,6 +63,17 @@ def test_a_plan_is_the_same_before_and_after_rules_made_the_micrographs(folder):
     for path in paths[:2]:
         write_mrc(folder / path, np.zeros((8, 8), np.float32), pixel_size=2.0, dtype="float32")
     assert questions() == before
+
+
+def test_a_job_takes_the_file_and_not_its_link_of_the_same_name(folder):
+    (folder / "links").mkdir()
+    (folder / "links/a.mrc").symlink_to("../raw/a.mrc")
+    mine = config().datasets["mine"].plain() | {"micrographs": ["links/*.mrc", "raw/*.mrc"]}
+    settings = config(datasets={"mine": mine})
+    first = micrographs.make_plan(settings, is_main=True)
+    micrographs.record(first)
+    job = micrographs.make_plan(settings, is_main=False).micrographs
+    assert job["path"].tolist() == first.micrographs["path"].tolist() == [f"raw/{name}.mrc" for name in "abc"]
 
 
 def test_an_imported_run_refuses_a_listed_micrograph_without_a_file():
