@@ -90,7 +90,8 @@ def find_micrographs(
         rows = [row for row in rows if row[0] in recorded]
         # a link has the name of its file; to look at other files would cost every job their time
         n_files = Counter(name for name, _ in rows)
-        links = find_byproducts([path for name, path in rows if n_files[name] > 1], known=set(recorded))
+        alike = [path for name, path in rows if n_files[name] > 1]
+        links = find_byproducts(alike, known=set(recorded)) if alike else {}
         return [row for row in rows if row[1] not in links], {}
     if entry.micrographs_from_rules:
         # the same before and after the rules made them
