@@ -1,6 +1,7 @@
 """Rule search_centers: try the finders' settings on the validation part, keep the best with its threshold."""
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -14,6 +15,7 @@ from crisp_core.picking.finders import settings_to_try
 from crisp_core.picking.search import choose, pick_settings, scores_by_setting, search_table
 from crisp_core.picking.settings import RemovalSettings
 from crisp_core.picking.validation import find_validation_maps
+from crisp_core.segmentation.shipped import sha256
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -43,7 +45,8 @@ best = settings[choose(rows, params.criterion)]
 if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions
     scored = scores_by_setting(maps.predicted(), truth, settings=[best], **options)
-chosen = {"network": params.network, **params.shipped} | pick_settings(best, scored[best], params.target_precision)
+network = {"network": params.network, "network_sha256": sha256(Path(snakemake.input.network)), **params.shipped}
+chosen = network | pick_settings(best, scored[best], params.target_precision)
 with open(snakemake.output.centers, "w") as file:
     yaml.safe_dump(chosen, file, sort_keys=False)
 log.info(

@@ -65,8 +65,13 @@ def train(options: argparse.Namespace) -> None:
         "split": training.split_of(len(micrographs), options.validation, option="MICROGRAPH"),
     }
     config = training.training_config(dataset, options.epochs)
-    stems = {micrograph_stem(path) for path in micrographs}
-    if run(options, config, targets=training.TRAINED_FILES, before=lambda: training.forget_parts(options.out, stems)):
+
+    def prepare() -> None:
+        """Make room for the results."""
+        training.check_network_link(options.out)
+        training.forget_parts(options.out, {micrograph_stem(path) for path in micrographs})
+
+    if run(options, config, targets=training.TRAINED_FILES, before=prepare):
         training.link_network(options.out)
         say(f"pick with it: crisp pick … --network {shlex.quote(str(options.out))}")
 

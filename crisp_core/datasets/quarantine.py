@@ -18,6 +18,10 @@ class Refused(NamedTuple):
     reason: str
 
 
+# Stages that refuse the micrograph itself, so that it has no picks.
+PICKING_STAGES = ("prepare", "predict", "pick")
+
+
 def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
     """Write the table path, stage, reason (tab-separated); only a header line if nothing was refused."""
     pd.DataFrame(list(refused), columns=Refused._fields).to_csv(path, sep="\t", index=False)
@@ -26,7 +30,7 @@ def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
 def read_quarantine(*paths: str | Path) -> list[Refused]:
     """Read files of `write_quarantine`, one after the other."""
     tables = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in paths]
-    return [Refused(*row) for table in tables for row in table.itertuples(index=False)]
+    return [Refused(*row) for table in tables for row in table[[*Refused._fields]].itertuples(index=False)]
 
 
 def refused_micrographs(reasons: Mapping[str, str], paths: Mapping[str, str], *, stage: str) -> list[Refused]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.datasets.quarantine import read_quarantine
+from crisp_core.datasets.quarantine import PICKING_STAGES, read_quarantine
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
@@ -45,7 +45,7 @@ def seen_micrographs(
 
 def failed_micrographs(quarantine: str) -> set[str]:
     """Micrographs that a run could not predict or pick, from its table ``quarantine.tsv``."""
-    return {micrograph_stem(row.path) for row in read_quarantine(quarantine) if row.stage in ("predict", "pick")}
+    return {micrograph_stem(row.path) for row in read_quarantine(quarantine) if row.stage in PICKING_STAGES}
 
 
 def read_entries(paths: Iterable[str], entries: Sequence[str]) -> dict[str, pd.DataFrame]:

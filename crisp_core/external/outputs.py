@@ -3,6 +3,7 @@
 Source: RELION 3.1, 4 and 5 source, `pipeline_jobs.cpp`, `pipeline_jobs.h`, `pipeliner.cpp`; tried with 3.1.3.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,10 +50,12 @@ def write_picks(folder: Path, picks: pd.DataFrame, names: Mapping[str, str], *, 
 
 
 def remove_earlier(list_path: Path, *, keep: set[str]) -> None:
-    """Remove files of picks that the list of an earlier call names, except those to keep."""
+    """Remove files of picks in the job's folder that the list of an earlier call names, except those to keep."""
     if list_path.exists():
+        own = Path(os.path.abspath(list_path.parent))
         for file in read_coordinate_list(list_path).keys() - keep:
-            Path(file).unlink(missing_ok=True)
+            if own in Path(os.path.abspath(file)).parents:
+                Path(file).unlink(missing_ok=True)
 
 
 def write_output_nodes(folder: Path, project: Path) -> None:

@@ -25,9 +25,12 @@ from crisp_core.external.job_folder import (
     locked,
     mark_end,
 )
+from crisp_core.formats.text import read_text
 from crisp_core.installation import snakefile
 
 CONFIG, LOG = "crisp.yaml", "crisp.log"
+# first line of the config that a job writes
+WRITTEN = "# written by CRISP"
 # Seconds between two looks at the workflow, and until a workflow that was asked to end is killed.
 POLL_SECONDS, GRACE_SECONDS = 0.5, 15
 STEP = re.compile(r"^(\d+) of (\d+) steps \(\d+%\) done")
@@ -221,8 +224,17 @@ def config_files(options: argparse.Namespace) -> list[str]:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write the config of the job into its folder."""
-    (folder / CONFIG).write_text(yaml.safe_dump(dict(config), sort_keys=False))
+    """Write the config of the job into its folder.
+
+    Raises
+    ------
+    UserError
+        If the folder has a config that CRISP did not write.
+    """
+    path = folder / CONFIG
+    if path.exists() and not read_text(path).startswith(WRITTEN):
+        raise UserError(f"{path}: was not written by CRISP, and would be overwritten; move it, or give another folder")
+    path.write_text(f"{WRITTEN}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
 
 
 def gpu_limits(gpu: str | None) -> tuple[list[str], Mapping[str, str]]:

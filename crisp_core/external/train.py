@@ -221,6 +221,7 @@ def train(options: argparse.Namespace) -> None:
     """Train a network from the coordinates of a manual-pick job."""
     micrographs, files = coordinates_of(picked_file(options.in_coords), options.in_mics)
     config = run_config(options, micrographs, files)
+    check_network_link(options.o)
     write_config(options.o, config)
     forget_parts(options.o, micrographs.by_stem().keys() & files.keys())
     split = config["datasets"][DATASET]["split"]
@@ -230,6 +231,15 @@ def train(options: argparse.Namespace) -> None:
     if options.report == "yes":
         say(f"report: {options.o / RUN / 'report.html'}")
     say(f"pick with it: crisp_pick --network {options.o}")
+
+
+def check_network_link(folder: Path) -> None:
+    """Refuse a folder with a network of its own where the trained one would be linked."""
+    link = folder / NETWORK
+    if link.exists() and not link.is_symlink():
+        raise UserError(
+            f"{link}: is not of an earlier training, and would be replaced; move it, or give another folder"
+        )
 
 
 def link_network(folder: Path) -> None:

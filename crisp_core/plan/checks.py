@@ -17,11 +17,12 @@ from crisp_core.plan.curation import check_exclusions
 from crisp_core.plan.datasets import volume_path
 from crisp_core.plan.leaks import check_draws
 from crisp_core.plan.micrographs import check_path, left_out_paths, micrograph_names, unknown_micrograph
-from crisp_core.plan.networks import is_searched, trained_checkpoint, trained_run
+from crisp_core.plan.networks import is_searched, stated_digest, trained_checkpoint, trained_run
 from crisp_core.plan.plan import Plan, split_run
 from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
 from crisp_core.segmentation.checkpoints import NetworkInput, input_difference, read_facts
+from crisp_core.segmentation.shipped import sha256
 from crisp_core.settings.class_checks import check_distances, predicted_classes
 from crisp_core.settings.questions import run_folder
 from crisp_core.settings.sizes import dataset_input, named_input
@@ -56,7 +57,11 @@ def check_plan(plan: Plan) -> None:
 
 def check_output_folders() -> None:
     """Refuse to write where that is impossible: Snakemake itself would end with a traceback."""
-    for folder in [path for path in (Path("."), Path("results")) if path.exists()]:
+    for folder in [path for path in (Path("."), Path("results")) if os.path.lexists(path)]:
+        if not folder.is_dir():
+            raise UserError(
+                f"{folder.absolute()}: is not a folder, or a link to one that is missing; mount its disk, or remove it"
+            )
         if not os.access(folder, os.W_OK):
             raise UserError(
                 f"{folder.absolute()}: cannot be written; make it writable, or work in another folder (--directory)"
@@ -98,12 +103,16 @@ def check_dataset_files(plan: Plan, dataset: str) -> None:
         check_zoo(plan, dataset)
     check_prefixed(plan, place, [*named.values(), *matching_files(settings.micrographs or [])])
     for key, path in named.items():
-        if path is None:
-            continue
-        check_path(f"{place}/{key}", path)
-        if not os.access(path, os.R_OK):
-            exists = "cannot be read; change its permissions" if Path(path).exists() else None
-            raise UserError(f"{place}/{key}: {path} {exists or 'does not exist; correct the path'}")
+        if path is not None:
+            check_readable_file(f"{place}/{key}", path)
+
+
+def check_readable_file(place: str, path: str) -> None:
+    """Refuse a file, named by a key of the config, that is not there, or that cannot be read."""
+    check_path(place, path)
+    if not os.access(path, os.R_OK):
+        exists = "cannot be read; change its permissions" if Path(path).exists() else None
+        raise UserError(f"{place}: {path} {exists or 'does not exist; correct the path'}")
 
 
 def check_listed_micrographs(plan: Plan, dataset: str) -> None:
@@ -203,6 +212,8 @@ def check_experiment_files(plan: Plan, name: str) -> None:
     experiment, place = plan.experiment(name), f"config, experiments/{name}"
     if isinstance(experiment.picker, Files):
         check_patterns(f"{place}/picker/files", experiment.picker.files, must_exist=True)
+        for path in matching_files(experiment.picker.files):
+            check_readable_file(f"{place}/picker/files", path)
     trained = experiment.trained
     if trained and not plan.owns(run_folder(trained)):
         check_trained_folder(place, trained)
@@ -216,6 +227,11 @@ def check_trained_folder(place: str, trained: str) -> None:
         raise UserError(
             f"{place}/trained: {trained} holds no {missing[0]}; name the folder results/<dataset>/<experiment> of a "
             "finished run, the one that trained the network where experiments share it"
+        )
+    if stated_digest(centers) not in (None, sha256(network)):
+        raise UserError(
+            f"{place}/trained: {network} is not the network for which {centers} was chosen; finish its training run, "
+            "which chooses finder and threshold again"
         )
 
 

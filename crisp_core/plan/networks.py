@@ -296,12 +296,25 @@ def trained_checkpoint(folder: Path) -> Path:
     Another network.pt or crf.pt may be left in the folder from an earlier config. Where the named file does not exist,
     the folder was copied, and the checkpoint lies in the copy itself.
     """
-    try:
-        network = yaml.safe_load((folder / "centers.yaml").read_text())["network"]
-    except (OSError, yaml.YAMLError, LookupError, TypeError):
+    network = _centers(folder / "centers.yaml").get("network")
+    if not isinstance(network, str):
         return folder / "network.pt"
     named, beside = Path(os.path.normpath(folder / network)), folder / Path(network).name
     return beside if beside.exists() and not named.exists() else named
+
+
+def stated_digest(centers: Path) -> str | None:
+    """Digest (SHA-256) of the network for which a centers.yaml was chosen; None if it states none."""
+    return _centers(centers).get("network_sha256")
+
+
+def _centers(path: Path) -> dict[str, Any]:
+    """Contents of a centers.yaml; nothing if it cannot be read."""
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def is_searched(plan: Plan, dataset: str, experiment: str) -> bool:

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from crisp_core.external.outputs import write_output_nodes, write_picks
 from crisp_core.formats.relion_autopick import read_coordinate_list
-from crisp_core.formats.star import read_blocks
+from crisp_core.formats.star import read_blocks, write_blocks
 
 NAMES = {"a": "MotionCorr/job002/raw/a.mrc", "b": "raw/b.mrc"}
 PICKS = pd.DataFrame({"micrograph": ["a", "a"], "x": [1.0, 2], "y": [3.0, 4], "score": [0.5, 0.9]})
@@ -24,6 +26,16 @@ def test_picks_are_in_relions_places(job):
     assert read_coordinate_list(job / "autopick.star") == files
     assert list(read_blocks(job / "raw/a_autopick.star")[""]["rlnCoordinateY"]) == [3, 4]
     assert len(read_blocks(job / "raw/b_autopick.star")[""]) == 0
+
+
+def test_picks_of_another_job_are_kept(job):
+    other = Path("AutoPick/job001/a_autopick.star")
+    other.parent.mkdir(parents=True)
+    other.write_text("of another job")
+    listed = pd.DataFrame({"rlnMicrographName": ["raw/a.mrc"], "rlnMicrographCoordinates": [str(other)]})
+    write_blocks(job / "autopick.star", {"coordinate_files": listed})
+    write_picks(job, PICKS, NAMES, micrographs_star="m.star")
+    assert other.read_text() == "of another job"
 
 
 def test_picks_of_a_micrograph_that_left_the_list_are_removed(job):

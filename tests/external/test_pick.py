@@ -107,6 +107,13 @@ def test_micrographs_that_cannot_be_read_or_are_excluded_are_told_and_left_out(p
         folder = project / "job/results" / name
         folder.mkdir(parents=True)
         rows = pd.DataFrame({"stage": ["prepare"], "path": [path], "reason": ["is cut off; copy it again"]})
+        # without CTF or with a coordinate outside, a micrograph is picked all the same
+        others = {
+            "path": ["raw/a.mrc", "boxes/a.box"],
+            "stage": ["ctf", "coordinates"],
+            "reason": ["no line", "outside"],
+        }
+        rows = pd.concat([rows, pd.DataFrame(others)])
         rows.dropna().to_csv(folder / "quarantine.tsv", sep="\t", index=False)
     listed = pd.DataFrame({"rlnMicrographName": ["m/a.mrc"], "rlnMicrographCoordinates": ["a_autopick.star"]})
     write_blocks(project / "job" / RUN / LIST, {"coordinate_files": listed})

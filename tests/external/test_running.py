@@ -3,11 +3,22 @@ import subprocess
 
 import psutil
 import pytest
+import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.external.job_folder import FAILURE
 from crisp_core.external.pick import parser, pick
-from crisp_core.external.running import end_session, folder_of, gpu_limits, progress_of, reason_of, run_as_job
+from crisp_core.external.running import (
+    CONFIG,
+    end_session,
+    folder_of,
+    gpu_limits,
+    progress_of,
+    reason_of,
+    run_as_job,
+    write_config,
+)
+from crisp_core.external.train import check_network_link
 
 OUTPUT = """Building DAG of jobs...
 localrule set_centers:
@@ -69,3 +80,16 @@ def test_the_folder_of_the_job_must_be_given(capsys):
     assert folder_of(["--o"]) is None
     assert run_as_job(parser(), pick, ["--in_mics", "m.star", "--diameter", "150"]) == 1
     assert "--o" in capsys.readouterr().err
+
+
+def test_a_config_and_a_network_of_the_users_own_are_not_overwritten(tmp_path):
+    write_config(tmp_path, {"run": ["a/b"]})
+    write_config(tmp_path, {"run": ["a/c"]})
+    assert yaml.safe_load((tmp_path / CONFIG).read_text()) == {"run": ["a/c"]}
+    (tmp_path / CONFIG).write_text("run: [mine/unet]\n")
+    with pytest.raises(UserError, match=r"crisp\.yaml: was not written by CRISP, and would be overwritten; move it"):
+        write_config(tmp_path, {"run": ["a/b"]})
+    check_network_link(tmp_path)
+    (tmp_path / "network.pt").write_bytes(b"weights")
+    with pytest.raises(UserError, match=r"network\.pt: is not of an earlier training, and would be replaced; move it"):
+        check_network_link(tmp_path)

@@ -9,6 +9,7 @@ from crisp_core.errors import UserError
 from crisp_core.plan import checks, leaks, networks, reports, tables, targets
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
+from crisp_core.segmentation.shipped import sha256
 
 from .configs import MINE, config, plan
 
@@ -295,6 +296,24 @@ def test_trained_follows_runs_of_this_plan_and_folders_of_others(folder):
     assert networks.predictor(asked, "mine", "older") == str(folder / "old/crf.pt")
     with pytest.raises(UserError, match="mine/older: the network expects particles 40 px wide"):
         checks.check_reused_network(asked, "mine", "older")
+
+
+@pytest.mark.parametrize("text", ["network: 5", "[1]", "network: [", ""])
+def test_a_trained_folder_with_unusable_centers_has_its_network_beside(folder, text):
+    (folder / "old").mkdir()
+    (folder / "old/centers.yaml").write_text(text)
+    assert networks.trained_checkpoint(folder / "old") == folder / "old/network.pt"
+
+
+def test_a_network_that_was_trained_again_without_its_threshold_is_refused(folder):
+    asked = plan(run=["mine/older"], experiments={"older": {"trained": "old"}})
+    (folder / "old").mkdir()
+    first = Path(write_checkpoint(folder / "old/network.pt"))
+    Path("old/centers.yaml").write_text(yaml.safe_dump({"network": "network.pt", "network_sha256": sha256(first)}))
+    checks.check_experiment_files(asked, "older")
+    first.write_bytes(first.read_bytes() + b"x")
+    with pytest.raises(UserError, match=r"older/trained: old/network\.pt is not the network for which"):
+        checks.check_experiment_files(asked, "older")
 
 
 def test_a_network_takes_no_more_micrographs_than_each_of_its_datasets_has():
