@@ -11,6 +11,7 @@ import pandas as pd
 from crisp_core.classes import CLASSES, PARTICLE, channel, file_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
+from crisp_core.formats.image_checks import MAX_VALUE
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.picking.finders import DEFAULT
 from crisp_core.picking.finders.finder import Finder
@@ -129,8 +130,12 @@ def check_image(image: np.ndarray, pixel_size: float, diameter_angstrom: float) 
     """
     if np.ndim(image) != 2 or np.size(image) == 0:
         raise UserError(f"image: has the shape {np.shape(image)}; give one micrograph of shape (height, width)")
+    if (kind := np.asarray(image).dtype).kind not in "biuf":
+        raise UserError(f"image: holds values of the type {kind}; give real numbers")
     if not np.isfinite(image).all():
         raise UserError("image: holds NaN or infinite values; replace them, such as by the median")
+    if np.abs(image, dtype=float).max() > MAX_VALUE:
+        raise UserError(f"image: holds values beyond {MAX_VALUE:g}; divide it by a number")
     for name, value in (("pixel_size", pixel_size), ("diameter_angstrom", diameter_angstrom)):
         if not 0 < value < np.inf:
             raise UserError(f"{name}: {value} is not a positive number; give it in Å")

@@ -28,6 +28,8 @@ def test_a_missing_network_is_named():
     [
         (np.zeros((2, 64, 64)), 7.0, 180, r"image: has the shape \(2, 64, 64\)"),
         (np.full((64, 64), np.nan), 7.0, 180, "image: holds NaN"),
+        (np.full((64, 64), 1e30), 7.0, 180, r"image: holds values beyond 1e\+12; divide it"),
+        (np.zeros((64, 64), complex), 7.0, 180, "image: holds values of the type complex128; give real numbers"),
         (np.zeros((64, 64)), 0.0, 180, "pixel_size: 0.0 is not a positive number"),
         (np.zeros((64, 64)), 7.0, -180, "diameter_angstrom: -180 is not a positive number"),
         (np.zeros((64, 64)), 20.0, 180, "a particle is 9 px wide, the network expects 25 px; .* at most 18 Å"),

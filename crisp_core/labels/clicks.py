@@ -103,9 +103,12 @@ def label_clicks(
     if first.refusal or len(tried) == 1:
         return first
     rows, columns = window = window_to_try(image.shape, len(xy))
-    simulated = simulate_like(image[window], valid[window], first.instances[window], diameter_px=diameter_px)
     near = xy - [columns.start, rows.start]
-    near = near[((near >= 0) & (near < simulated.image.shape[::-1])).all(axis=1)]
+    near = near[((near >= 0) & (near < image[window].shape[::-1])).all(axis=1)]
+    if not len(near) or not valid[window].any():
+        # nothing to choose by
+        return first
+    simulated = simulate_like(image[window], valid[window], first.instances[window], diameter_px=diameter_px)
 
     def inside(made: np.ndarray, each: ClickSettings) -> np.ndarray:
         """Pixels (h, w) of the particles of an image (h, w), by settings."""

@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -231,6 +232,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         check_patterns("micrographs", given.micrographs, must_exist=False)
+        if given.pixel_size is not None and not 0 < given.pixel_size < math.inf:
+            raise UserError(f"--pixel-size: {given.pixel_size:g} is not a pixel size in Å/px; give a positive number")
         chosen = some_of(matching_files(given.micrographs), MOST_MICROGRAPHS)
         if given.output:
             # before the minutes that the estimate takes

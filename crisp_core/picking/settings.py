@@ -61,7 +61,7 @@ class CenterSettings(Section):
     """
 
     threshold: Share | None = None
-    """Minimum score of a pick; null chooses it on the validation part.
+    """Minimum score of a pick; null chooses it on the validation part. It takes precedence over `target_precision`.
 
     Examples
     --------

@@ -284,7 +284,9 @@ def _threshold_source(plan: Plan, dataset: str, entry: str) -> str:
 
 
 def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[str, list[tuple[str, str]]]]:
-    """Folders and rules whose times are the cost of training and of picking, for each entry of a comparison.
+    """Folders and jobs whose times are the cost of training and of picking, for each entry of a comparison.
+
+    Jobs of batches are named one by one, since the folder may also have measurements of batches that are gone.
 
     Parameters
     ----------
@@ -298,11 +300,16 @@ def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[s
 
 def _entry_jobs(plan: Plan, dataset: str, entry: str) -> dict[str, list[tuple[str, str]]]:
     own, picker = f"results/{dataset}/{entry}", picker_class(plan, entry)
+
+    def of_batches(*rules: str) -> list[tuple[str, str]]:
+        """Jobs of rules for all batches."""
+        return [(own, job) for rule in rules for job in all_batches(plan, f"{rule}/{{batch}}", dataset=dataset)]
+
     if picker is not None:
         rule = f"pick_with_program{'_on_gpu' if picker.uses_gpu else ''}/{picker_name(plan.experiment(entry))}"
-        return {"training": [(own, "train_picker")], "picking": [(own, rule)]}
+        return {"training": [(own, "train_picker")], "picking": of_batches(rule)}
     first, last = Path(first_network(plan, dataset, entry)), Path(predictor(plan, dataset, entry))
     training = [(first.parent.as_posix(), "train")]
     if last.name == "crf.pt":
         training.append((last.parent.as_posix(), "train_crf"))
-    return {"training": training, "picking": [(own, "predict"), (own, "pick")]}
+    return {"training": training, "picking": of_batches("predict", "pick")}

@@ -91,7 +91,8 @@ def test_a_comparison_says_where_thresholds_and_costs_come_from():
     assert facts["unet"] == {"kind": "network", "leak": "no", "threshold_from": "validation"}
     jobs = pickers.entry_jobs(asked, **mine)
     assert jobs["crf"]["training"] == [("results/mine/unet", "train"), ("results/mine/crf", "train_crf")]
-    assert jobs["topaz"]["picking"] == [("results/mine/topaz", "pick_with_program_on_gpu/topaz")]
+    topaz = [("results/mine/topaz", f"pick_with_program_on_gpu/topaz/000{batch}") for batch in range(3)]
+    assert jobs["topaz"]["picking"] == topaz
     assert pickers.compared_names(asked, **mine) == ["results/mine/files/picked_names.tsv"]
     assert pickers.all_found(asked, dataset="mine", experiment="files") == ["results/mine/files/imported.star"]
     assert len(pickers.compared_stars(asked, "picks", **mine)) == 4 * 3
