@@ -126,7 +126,14 @@ def made_run(name, *, labelled):
         "removal_warning": None if labelled else "50 picks were removed (contaminant), and 2 are left.",
         "scores": scores if labelled else {},
         "figures": {},
-        **{"settings": "seed: 1 # <i>", "performance": [], "links": {}, "command": "snakemake", "extra_plots": {}},
+        **{
+            "settings": "seed: 1 # <i>",
+            "performance": [],
+            "links": {},
+            "command": "snakemake",
+            "extra_plots": {},
+            "extra_made": {},
+        },
         "extra_tables": {"tables/a<b.tsv": refused},
     }
     if labelled:

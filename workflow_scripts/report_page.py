@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 params = snakemake.params
 run = complete_run(
-    params.run | json.loads(Path(snakemake.input.data).read_text()), params.extra, snakemake.config["call"]
+    params.run | json.loads(Path(snakemake.input.data).read_text()),
+    params.extra,
+    snakemake.config["call"],
+    picks=Path(snakemake.output.page).parent.glob("picks/*.star"),
 )
 made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
 page = render_page(run, made=made)

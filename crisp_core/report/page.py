@@ -4,6 +4,7 @@ import json
 import platform
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,9 @@ NAMES = dict.fromkeys(("micrograph", "entry", "set", "experiment"), str)
 MOST_DIGITS = (9999.5, 1e15)
 
 
-def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str, Any]) -> dict[str, Any]:
+def complete_run(
+    run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str, Any], *, picks: Iterable[Path] = ()
+) -> dict[str, Any]:
     """Complete the data of a run with its times, links, commands and the results that were made on request.
 
     Parameters
@@ -69,6 +72,8 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
         Tables (.tsv) and plots (.png) that were made on request.
     call : mapping
         Config files, default config and overrides of the call that makes the page.
+    picks : iterable of Path
+        Files of the run's picks; results on request that are older are marked.
     """
     costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
     # `snakemake --config` reads a nested number as text, so that a threshold needs a config file on top of the others;
@@ -91,17 +96,33 @@ def complete_run(run: Mapping[str, Any], extra: Iterable[str], call: Mapping[str
         "summary": summarise_run(run),
         "links": {key: link for key, link in RUN_LINKS.items() if key != "particles.star" or is_extracted},
         "viewer": run["viewer"] | names | {"entry": entry, "command": export},
-        **read_extras(extra),
+        **read_extras(extra, picks=picks),
     }
 
 
-def read_extras(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Tables and plots that were made on request, for a template: extra_tables and extra_plots, by path."""
+def read_extras(paths: Iterable[str], *, picks: Iterable[Path] = ()) -> dict[str, Any]:
+    """Tables and plots that were made on request, for a template: extra_tables and extra_plots, by path.
+
+    Since nothing makes them again when picks change, extra_made has the time of each, and whether the picks are newer.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Tables (.tsv) and plots (.png).
+    picks : iterable of Path
+        Files of the picks on which they depend, if these are known.
+    """
     paths = list(paths)
+    times = {path: Path(path).stat().st_mtime for path in paths}
+    newest = max((path.stat().st_mtime for path in picks), default=0)
     tables = {path: pd.read_csv(path, sep="\t", dtype=NAMES) for path in paths if path.endswith(".tsv")}
     return {
         "extra_tables": {path: table_rows(table) for path, table in tables.items()},
         "extra_plots": {path: png_file_uri(path) for path in paths if path.endswith(".png")},
+        "extra_made": {
+            path: {"time": f"{datetime.fromtimestamp(time):%Y-%m-%d %H:%M}", "is_old": time < newest}
+            for path, time in times.items()
+        },
     }
 
 

@@ -13,4 +13,5 @@ def test_the_index_has_a_link_and_scores_for_every_run_and_loads_nothing(tmp_pat
     assert 'href="a/unet/report.html"' in page and "0.900" in page and "0.700" in page and "0.25" in page
     assert "b/&lt;i&gt;" in page and "no coordinates" in page
     assert "http" not in page and "src=" not in page
+    assert "Made on 20" in page and "before the present picks" not in page
     assert "Tables and comparisons" not in render_index(entries, [])

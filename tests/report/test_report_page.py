@@ -3,8 +3,10 @@
 import base64
 import io
 import json
+import os
 import re
 import shlex
+from datetime import datetime
 
 import h5py
 import mrcfile
@@ -239,6 +241,16 @@ def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
     assert words == ["snakemake", "--cores", "8", "--config", "seed=3", 'run=["d/a b"]', "--configfile", "a.yaml"]
     files = [tmp_path / "my data.yaml", "threshold.yaml"]
     assert run_command(files, cores=2) == "snakemake --cores 2 --configfile 'my data.yaml' threshold.yaml"
+
+
+def test_results_on_request_that_are_older_than_the_picks_are_marked(tmp_path):
+    paths = [tmp_path / name for name in ("resolution.tsv", "0000.star", "suggest.tsv")]
+    for hours, path in enumerate(paths):
+        path.write_text("set\na\n")
+        os.utime(path, (3600 * hours, 3600 * hours))
+    made = read_extras(map(str, paths[::2]), picks=paths[1:2])["extra_made"]
+    assert [made[str(path)]["is_old"] for path in paths[::2]] == [True, False]
+    assert made[str(paths[0])]["time"] == f"{datetime.fromtimestamp(0):%Y-%m-%d %H:%M}"
 
 
 def test_names_and_counts_of_tables_are_shown_as_they_are(tmp_path):
