@@ -132,7 +132,7 @@ def made_run(name, *, labelled):
             "links": {},
             "command": "snakemake",
             "extra_plots": {},
-            "extra_made": {},
+            "extra_made": {"tables/a<b.tsv": {"time": "2026-11-30 12:00", "is_old": True}},
         },
         "extra_tables": {"tables/a<b.tsv": refused},
     }
