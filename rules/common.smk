@@ -35,8 +35,8 @@ from crisp_core.plan import (
     zoo,
 )
 from crisp_core.plan.checks import check_plan
-from crisp_core.plan.config_files import check_config_files
-from crisp_core.plan.unknown_diameters import with_diameters
+from crisp_core.settings.config_files import check_config_files
+from crisp_core.settings.unknown_diameters import with_diameters
 from crisp_core.script_path import add_to_python_path
 from crisp_core.settings.checks import check_settings
 from crisp_core.settings.command_line import describes_run, with_command_line

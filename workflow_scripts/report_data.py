@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 start_log(snakemake.log[0])
 params, given = snakemake.params, snakemake.input
 diameter_angstrom, labelled = params.dataset["diameter_angstrom"], "split" in given.keys()
-failed = failed_micrographs(given.run_quarantine)
-parts = read_scored_parts(given.split, given.names, failed=failed) if labelled else {}
+parts = read_scored_parts(given.split, given.names, failed=failed_micrographs(given.run_quarantine)) if labelled else {}
 truth = read_coordinates_star(given.coordinates) if labelled else None
 candidates = read_candidates(given.candidates)
 sources = {"image": given.images, "label": given.get("labels", [])}

@@ -31,9 +31,9 @@ from crisp_core.formats.relion_labels import NAME_LABEL
 from crisp_core.formats.star import write_blocks
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.plan.additions import recorded_places
-from crisp_core.plan.unknown_diameters import read_estimate
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.command_line import AUTO, DATASET, EXPERIMENT
+from crisp_core.settings.unknown_diameters import read_estimate
 
 MASKS = "masks.star"
 RUN = f"results/{DATASET}/{EXPERIMENT}"

@@ -18,13 +18,13 @@ from crisp_core.plan.datasets import volume_path
 from crisp_core.plan.leaks import check_draws
 from crisp_core.plan.micrographs import check_path, left_out_paths, micrograph_names, unknown_micrograph
 from crisp_core.plan.networks import is_searched, stated_digest, trained_checkpoint, trained_run
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
 from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
 from crisp_core.segmentation.checkpoints import NetworkInput, input_difference, read_facts
 from crisp_core.segmentation.shipped import sha256
 from crisp_core.settings.class_checks import check_distances, predicted_classes
-from crisp_core.settings.questions import run_folder
+from crisp_core.settings.questions import named_runs, run_folder, split_run
 from crisp_core.settings.sizes import dataset_input, named_input
 
 
@@ -154,7 +154,7 @@ def table_rows(plan: Plan) -> list[str]:
 
 def uses_of_experiments(plan: Plan) -> set[tuple[str, str]]:
     """Datasets and experiments of the runs, of the comparisons, and of the rows of tables that name a dataset."""
-    uses = {split_run(run) for run in [*plan.runs, *(row for row in table_rows(plan) if "/" in row)]}
+    uses = {split_run(run) for run in named_runs(plan.settings)}
     for comparison in plan.settings.comparisons.values():
         uses |= {(comparison.dataset, entry) for entry in comparison.entries}
     return uses

@@ -8,6 +8,7 @@ from crisp_core.formats.relion_ctf import read_ctf_quality
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.micrographs import micrograph_names, unknown_micrograph
 from crisp_core.plan.plan import Plan
+from crisp_core.settings.questions import split_run
 
 
 def ctf_quality(plan: Plan, *, dataset: str, batch: str) -> dict[str, dict[str, float]]:
@@ -115,8 +116,8 @@ def check_exclusions(plan: Plan, dataset: str, experiment: str) -> None:
         )
     if plan.settings.watch is not None:
         return
-    runs = [run.rpartition("/") for run in plan.runs]
-    names = {name for used, _, recipe in runs if recipe == experiment for name in micrograph_names(plan, used)}
+    runs = map(split_run, plan.runs)
+    names = {name for used, recipe in runs if recipe == experiment for name in micrograph_names(plan, used)}
     known = names or set(micrograph_names(plan, dataset))
     for key in ("exclude_micrographs", "keep_micrographs"):
         for name in getattr(settings, key):

@@ -18,8 +18,9 @@ from crisp_core.formats.coordinates.names import nearest_name
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import exact_paths, matching_files
 from crisp_core.plan.additions import is_closed, record_places, recorded_places
-from crisp_core.plan.plan import Plan, datasets_in_use
+from crisp_core.plan.plan import Plan
 from crisp_core.settings.config import Config
+from crisp_core.settings.questions import datasets_in_use
 
 COLUMNS = ("dataset", "micrograph", "path", "batch", "addition")
 # braces are wildcards to Snakemake; tabs and all line breaks of Unicode end a cell of a table

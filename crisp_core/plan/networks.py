@@ -9,10 +9,17 @@ import yaml
 from crisp_core.plan.additions import parts_file
 from crisp_core.plan.batches import all_batches, batches_to_train, training_batches
 from crisp_core.plan.datasets import dataset_sizes
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import ExperimentSettings, NetworkEntry
-from crisp_core.settings.questions import is_empty, network_owner, run_folder, searches_centers
+from crisp_core.settings.questions import (
+    has_own_network,
+    is_empty,
+    network_owner,
+    run_folder,
+    searches_centers,
+    split_run,
+)
 
 
 class Training(NamedTuple):
@@ -46,11 +53,6 @@ def trainable(plan: Plan) -> list[str]:
     own = [name for name in plan.with_network if has_own_network(plan.experiment(name))]
     inline = [f"{dataset}/{name}" for dataset in plan.datasets for name in own]
     return [f"networks/{name}" for name in plan.settings.networks] + inline
-
-
-def has_own_network(experiment: ExperimentSettings) -> bool:
-    """Whether an experiment describes its network itself, instead of naming one or another picker."""
-    return not experiment.picker and experiment.trained is None and not isinstance(experiment.network, str)
 
 
 def finetuned(plan: Plan) -> list[str]:

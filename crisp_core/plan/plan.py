@@ -8,25 +8,10 @@ from typing import Any
 import pandas as pd
 
 from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
-from crisp_core.settings.questions import label_source
+from crisp_core.settings.questions import datasets_in_use, label_source, split_run
 
 # the addition with which a dataset begins, and what belongs to all of them
 FIRST, EVERY = "0", "every"
-
-
-def split_run(run: str) -> tuple[str, str]:
-    """Dataset and experiment of a run, such as ``embedded/unet``."""
-    dataset, _, experiment = run.rpartition("/")
-    return dataset, experiment
-
-
-def datasets_in_use(settings: Config) -> list[str]:
-    """Datasets of the runs, the tables, the comparisons and the networks, sorted."""
-    rows = [row for table in settings.tables.values() for row in table.rows if "/" in row]
-    named = [split_run(run)[0] for run in [*settings.run, *rows]]
-    named += [comparison.dataset for comparison in settings.comparisons.values()]
-    named += [dataset for network in settings.networks.values() for dataset in network.datasets]
-    return sorted(set(named))
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from crisp_core.plan.corrections import ANNOTATION, has_scores, truth_remark
 from crisp_core.plan.leaks import scores_may_leak
 from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
 from crisp_core.plan.pickers import chosen_threshold, from_files
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
 from crisp_core.plan.shipped import shipped_record
 from crisp_core.report.limits import MAX_EMBEDDED, MAX_SHOWN
-from crisp_core.settings.questions import picker_name
+from crisp_core.settings.questions import picker_name, split_run
 
 SUGGESTIONS = "suggest.tsv"
 # results that are made on request, of a run and of several

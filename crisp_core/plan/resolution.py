@@ -6,8 +6,8 @@ from crisp_core.datasets.settings import SplitSettings
 from crisp_core.errors import UserError
 from crisp_core.evaluation.settings import ResolutionSettings
 from crisp_core.paths import check_patterns, matching_files
-from crisp_core.plan.plan import Plan, split_run
-from crisp_core.settings.questions import is_empty
+from crisp_core.plan.plan import Plan
+from crisp_core.settings.questions import is_empty, split_run
 
 
 def resolution_settings(plan: Plan, experiment: str) -> ResolutionSettings:

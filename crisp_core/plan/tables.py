@@ -1,7 +1,8 @@
 """Files of the tables that compare experiments and seeds."""
 
 from crisp_core.plan.networks import first_network, predictor
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
+from crisp_core.settings.questions import split_run
 from crisp_core.settings.seeded import seeded_name
 
 

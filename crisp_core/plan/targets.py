@@ -7,9 +7,10 @@ from crisp_core.errors import UserError
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores
 from crisp_core.plan.networks import checkpoint, network_folder, training_of, with_crf
-from crisp_core.plan.plan import Plan, split_run
+from crisp_core.plan.plan import Plan
 from crisp_core.plan.reports import PAGE, annotated, run_plots, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
+from crisp_core.settings.questions import split_run
 
 
 def of_runs(names: Iterable[str], runs: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from crisp_core.picking.settings import CLEANING_KEYS
 from crisp_core.segmentation.checkpoints import read_facts
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, ExperimentSettings
+from crisp_core.settings.questions import split_run
 from crisp_core.settings.starts import trained_classes
 
 
@@ -47,7 +48,7 @@ def check_removal(run: str, settings: Config) -> None:
 
     Only distances that the config gives are checked. The network of `trained` is checked when the plan is made.
     """
-    dataset, name = run.split("/")
+    dataset, name = split_run(run)
     experiment = settings.experiments[name]
     _check_outlines(name, experiment)
     if experiment.trained is None and (given_distances(experiment) or experiment.removal.rank == "junk_distance"):

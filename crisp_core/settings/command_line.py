@@ -28,7 +28,7 @@ CURE = "give it on the command line in Å/px, such as pixel_size=1.5 (crisp: --p
 
 def _diameter(given: Any) -> Any:
     if given == AUTO:
-        # plan.unknown_diameters puts a number in its place
+        # settings.unknown_diameters puts a number in its place
         return STAND_IN
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise mistake(f"{given!r} is not a number; give the longest extent of the particle in Å, such as 150")

@@ -45,7 +45,7 @@ from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.settings.entry_names import DatasetName, ExperimentName
 from crisp_core.simulation.settings import SimulationSettings
 
-# plan.unknown_diameters puts a number in place of auto before this model checks the config
+# settings.unknown_diameters puts a number in place of auto before this model checks the config
 POSITIVE_OR_AUTO = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "auto"}]}
 
 

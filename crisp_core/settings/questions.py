@@ -8,7 +8,7 @@ from crisp_core.classes import BACKGROUND, CARBON, CLASSES, CONTAMINANT, PARTICL
 from crisp_core.datasets.settings import SplitSettings
 from crisp_core.particles.boxes import Boxes, choose_boxes
 from crisp_core.sections import Section
-from crisp_core.settings.config import DatasetSettings, ExperimentSettings
+from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
 
 
 def network_owner(experiments: Mapping[str, ExperimentSettings], name: str, *, with_crf: bool = False) -> str:
@@ -32,6 +32,30 @@ def network_owner(experiments: Mapping[str, ExperimentSettings], name: str, *, w
     ):
         name, parent = parent, experiments[parent].extend
     return name
+
+
+def split_run(run: str) -> tuple[str, str]:
+    """Dataset and experiment of a run, such as ``embedded/unet``."""
+    dataset, _, experiment = run.rpartition("/")
+    return dataset, experiment
+
+
+def named_runs(settings: Config) -> list[str]:
+    """Runs, and rows of tables that name a dataset."""
+    return [*settings.run, *(row for table in settings.tables.values() for row in table.rows if "/" in row)]
+
+
+def datasets_in_use(settings: Config) -> list[str]:
+    """Datasets of the runs, the tables, the comparisons and the networks, sorted."""
+    named = [split_run(run)[0] for run in named_runs(settings)]
+    named += [comparison.dataset for comparison in settings.comparisons.values()]
+    named += [dataset for network in settings.networks.values() for dataset in network.datasets]
+    return sorted(set(named))
+
+
+def has_own_network(experiment: ExperimentSettings) -> bool:
+    """Whether an experiment describes its network itself, instead of naming one or another picker."""
+    return not experiment.picker and experiment.trained is None and not isinstance(experiment.network, str)
 
 
 def has_truth(dataset: DatasetSettings) -> bool:

@@ -13,12 +13,14 @@ from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
 from crisp_core.settings.named import check_finder, check_losses
 from crisp_core.settings.questions import (
+    has_own_network,
     has_truth,
     is_empty,
     label_classes,
     particle_boxes,
     parts_needed,
     searches_centers,
+    split_run,
 )
 from crisp_core.settings.shipped import given_centers, shipped_name
 from crisp_core.settings.sizes import dataset_input, named_input
@@ -165,7 +167,7 @@ def check_parts_of_datasets(place: str, datasets: Sequence[str], settings: Confi
 
 def check_run(run: str, settings: Config) -> None:
     """Refuse a run whose dataset or experiment is not defined, or that has nothing to train on."""
-    dataset, experiment = run.split("/")
+    dataset, experiment = split_run(run)
     for section, name in (("datasets", dataset), ("experiments", experiment)):
         check_defined("config, run", section, name, settings, shown=run)
     particle_boxes(settings.datasets[dataset], settings.experiments[experiment])
@@ -202,7 +204,7 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
     settings : Config
         Whole config.
     """
-    dataset, experiment = run.split("/")
+    dataset, experiment = split_run(run)
     entry, recipe = settings.datasets[dataset], settings.experiments[experiment]
     trained, diameter = named_input(network, settings), entry.particle_diameter_angstrom
     if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
@@ -218,16 +220,16 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
 
 def check_classes(run: str, settings: Config) -> None:
     """Refuse to train an experiment's own network from an unfit start, or without labels of one of its classes."""
-    dataset, name = run.split("/")
+    dataset, name = split_run(run)
     experiment, place = settings.experiments[name], f"config, experiments/{name}"
-    if experiment.trained is None and experiment.picker is None and not isinstance(experiment.network, str):
+    if has_own_network(experiment):
         check_start(place, experiment, [dataset], settings)
         check_shown(f"{place}/network/classes", unknown_classes(experiment, [dataset], settings), [dataset])
 
 
 def check_split(run: str, settings: Config) -> None:
     """Refuse parts that cannot be filled, and a training without micrographs."""
-    dataset, experiment = run.split("/")
+    dataset, experiment = split_run(run)
     sizes, place = check_sizes(dataset, settings), f"config, datasets/{dataset}/split"
     for part in parts_needed(settings.experiments[experiment]):
         if sizes[part] == 0:

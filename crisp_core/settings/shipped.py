@@ -12,7 +12,7 @@ from crisp_core.picking.finders import chosen_finder
 from crisp_core.picking.settings import CenterSettings
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS, read_shipped_centers
 from crisp_core.settings.config import Config
-from crisp_core.settings.questions import has_independent_truth
+from crisp_core.settings.questions import has_independent_truth, named_runs, split_run
 
 # sections of an experiment that describe a network of its own
 OWN_NETWORK = {"network", "training", "crf", "seed", "trained", "picker"}
@@ -38,9 +38,8 @@ def with_default_networks(settings: Config) -> Config:
 
 def datasets_of(settings: Config, experiment: str) -> Iterator[str]:
     """Datasets on which an experiment is used: those of runs, of rows of tables and of comparisons."""
-    rows = [row for table in settings.tables.values() for row in table.rows if "/" in row]
-    for run in (*settings.run, *rows):
-        dataset, _, name = run.rpartition("/")
+    for run in named_runs(settings):
+        dataset, name = split_run(run)
         if name == experiment:
             yield dataset
     yield from (each.dataset for each in settings.comparisons.values() if experiment in each.entries)

@@ -9,6 +9,7 @@ from crisp_core.segmentation.checkpoints import NetworkInput, are_alike, network
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
+from crisp_core.settings.questions import split_run
 from crisp_core.settings.shipped import datasets_of
 
 PIXELS_PER_DIAMETER = 25
@@ -102,7 +103,7 @@ def experiments_on(dataset: str, settings: Config) -> dict[str, ExperimentSettin
 
 def rows_on(dataset: str, settings: Config) -> Iterator[str]:
     """Rows of tables that name no dataset and are made on this one: the only one that runs, or that of such a row."""
-    running = {run.split("/")[0] for run in settings.run}
+    running = {split_run(run)[0] for run in settings.run}
     for table in settings.tables.values():
         rows = [row for row in table.rows if "/" not in row]
         if running == {dataset} or any(f"{dataset}/{row}" in settings.run for row in rows):

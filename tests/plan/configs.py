@@ -4,8 +4,9 @@ import copy
 
 import pandas as pd
 
-from crisp_core.plan.plan import Plan, datasets_in_use
+from crisp_core.plan.plan import Plan
 from crisp_core.settings.checks import check_settings
+from crisp_core.settings.questions import datasets_in_use
 
 MINE = {
     "micrographs": "raw/*.mrc",

@@ -3,7 +3,7 @@
 import pytest
 
 from crisp_core.errors import UserError
-from crisp_core.plan.config_files import check_config_files
+from crisp_core.settings.config_files import check_config_files
 
 
 def check(folder, text):

@@ -19,10 +19,10 @@ from crisp_core.datasets.byproducts import without_byproducts
 from crisp_core.datasets.pixel_sizes import equal_pixel_sizes
 from crisp_core.errors import UserError
 from crisp_core.paths import matching_files, some_of
-from crisp_core.plan.plan import datasets_in_use
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, check_digest
 from crisp_core.settings.checks import check_values, with_defaults, with_inheritance
 from crisp_core.settings.inheritance import extended
+from crisp_core.settings.questions import datasets_in_use
 
 log = logging.getLogger("crisp")
 AUTO = "auto"

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from crisp_core.errors import UserError
-from crisp_core.plan import unknown_diameters
-from crisp_core.plan.unknown_diameters import run_showing, with_diameters
+from crisp_core.settings import unknown_diameters
+from crisp_core.settings.unknown_diameters import run_showing, with_diameters
 
 ENTRY = {"micrographs": "*.mrc", "pixel_size": 1.5, "particle_diameter_angstrom": "auto"}
 
