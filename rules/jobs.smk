@@ -20,36 +20,22 @@ rule dataset_job:
         "../workflow_scripts/{params.script}.py"
 
 
-rule run_job:
+use rule dataset_job as run_job with:
     log:
         "logs/{dataset}/{experiment}/<job>.log",
     benchmark:
         "results/{dataset}/{experiment}/performance/<job>.tsv"
     pathvars:
         job="run_job",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="2h",
-    script:
-        "../workflow_scripts/{params.script}.py"
 
 
-rule network_job:
+use rule dataset_job as network_job with:
     log:
         "logs/{network}/<job>.log",
     benchmark:
         "results/{network}/performance/<job>.tsv"
     pathvars:
         job="network_job",
-    conda:
-        "../envs/crisp.yaml"
-    resources:
-        mem_mb=4000,
-        runtime="2h",
-    script:
-        "../workflow_scripts/{params.script}.py"
 
 
 # Jobs of a second, for rules with `localrule: True`: without benchmark, memory and time.
@@ -64,23 +50,15 @@ rule local_dataset_job:
         "../workflow_scripts/{params.script}.py"
 
 
-rule local_run_job:
+use rule local_dataset_job as local_run_job with:
     log:
         "logs/{dataset}/{experiment}/<job>.log",
     pathvars:
         job="local_run_job",
-    conda:
-        "../envs/crisp.yaml"
-    script:
-        "../workflow_scripts/{params.script}.py"
 
 
-rule local_network_job:
+use rule local_dataset_job as local_network_job with:
     log:
         "logs/{network}/<job>.log",
     pathvars:
         job="local_network_job",
-    conda:
-        "../envs/crisp.yaml"
-    script:
-        "../workflow_scripts/{params.script}.py"

@@ -45,9 +45,6 @@ use rule dataset_job as library with:
         library="results/{dataset}/simulation/library.h5",
     pathvars:
         job="library",
-    resources:
-        mem_mb=4000,
-        runtime="2h",
     params:
         **run_script("library"),
         files=ask_states(zoo.library_files),
