@@ -131,6 +131,12 @@ def read_suggested_box(path: str | Path) -> float | None:
     return float(box) if np.isfinite(box) else None
 
 
+def read_last_batch(path: str | Path) -> int:
+    """Number of the last batch of the first run in a table ``first_sizes.tsv``; −1 if the table does not state it."""
+    table = pd.read_csv(path, sep="\t")
+    return int(table["last_batch"].item()) if "last_batch" in table else -1
+
+
 def suggest_sizes(picks: pd.DataFrame, *, pixel_size: float, given_angstrom: float, seed: int = 0) -> pd.DataFrame:
     """One row with the estimated diameter, 1.16 times that of the outlines, and the box and mask that follow from it.
 

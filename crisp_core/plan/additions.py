@@ -1,17 +1,13 @@
 """Records of a dataset's micrographs between calls: batches and additions.
 
 `results/<dataset>/batches.tsv` records the batch and the addition of every micrograph, and whether
-`results/<dataset>/split/drawn.tsv` or the `first_sizes.tsv` of a run exists tells that the first addition is closed:
-docs/design.md, "Additions".
+`results/<dataset>/split/drawn.tsv` exists tells that the first addition is closed: see docs/design.md, "Additions".
 """
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from crisp_core.datasets.batches import Place, read_places, write_places
-
-# Sizes of the picks of the first addition, from which the box follows where the diameter is estimated.
-FIRST_SIZES = "first_sizes.tsv"
 
 
 def places_file(dataset: str, prefix: str = "") -> Path:
@@ -30,8 +26,8 @@ def recorded_places(dataset: str, prefix: str = "") -> dict[str, Place]:
 
 
 def is_closed(dataset: str, prefix: str = "") -> bool:
-    """Whether new micrographs are an addition, since parts are drawn, or a box follows from the first picks."""
-    return parts_file(dataset, prefix).exists() or any(Path(f"{prefix}results/{dataset}").glob(f"*/{FIRST_SIZES}"))
+    """Whether training and validation parts are drawn, so that new micrographs are an addition."""
+    return parts_file(dataset, prefix).exists()
 
 
 def record_places(dataset: str, places: Mapping[str, Place], *, gone: Collection[str] = (), prefix: str = "") -> None:

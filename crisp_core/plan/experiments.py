@@ -1,9 +1,10 @@
 """Inputs and parameters of rules from an experiment, without its network."""
 
+from pathlib import Path
 from typing import Any
 
 from crisp_core.picking.settings import CLEANING_KEYS
-from crisp_core.plan.additions import FIRST_SIZES
+from crisp_core.picking.sizes import read_last_batch
 from crisp_core.plan.batches import addition_batches, all_batches, training_batches
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import particle_boxes
@@ -35,7 +36,7 @@ def search_removal(plan: Plan, *, experiment: str) -> dict[str, Any]:
 
 
 def first_picks(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Picks of the first addition, so that micrographs that are added later do not change the box.
+    """Picks from which the box follows: those of the first run, so that micrographs that are added later do not change it.
 
     Parameters
     ----------
@@ -44,8 +45,14 @@ def first_picks(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    pattern = f"results/{dataset}/{experiment}/picks/{{batch}}.star"
-    return addition_batches(plan, pattern, dataset=dataset)
+    run = f"results/{dataset}/{experiment}"
+    batches = addition_batches(plan, "{batch}", dataset=dataset)
+    made = Path(f"{plan.prefix}{run}/first_sizes.tsv")
+    if made.exists():
+        last = read_last_batch(made)
+        # later batches have higher numbers; if none of the first run is left, the present ones are the first
+        batches = [batch for batch in batches if int(batch) <= last] or batches
+    return [f"{run}/picks/{batch}.star" for batch in batches]
 
 
 def suggested_box(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
@@ -61,7 +68,7 @@ def suggested_box(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     is_estimated = plan.dataset(dataset).diameter_estimated and experiment in plan.with_network
     if not is_estimated or plan.experiment(experiment).particles.box_angstrom is not None:
         return []
-    return [f"results/{dataset}/{experiment}/{FIRST_SIZES}"]
+    return [f"results/{dataset}/{experiment}/first_sizes.tsv"]
 
 
 def verdicts(plan: Plan, *, dataset: str, experiment: str) -> list[str]:

@@ -24,15 +24,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("closes", ["results/mine/split/drawn.tsv", "results/mine/unet/first_sizes.tsv"])
-def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch, closes):
+def test_micrographs_fill_batches_and_keep_their_places(folder, monkeypatch):
     settings = config(micrographs_per_job=2)
     first = micrographs.make_plan(settings, is_main=True).micrographs
     assert first["batch"].tolist() == ["0000", "0000", "0001"] and set(first["addition"]) == {"0"}
     micrographs.record(micrographs.Plan(settings, first))
     assert read_places(places_file("mine"))["c"] == Place(1, 0)
-    (folder / closes).parent.mkdir()
-    (folder / closes).touch()
+    (folder / "results/mine/split").mkdir()
+    (folder / "results/mine/split/drawn.tsv").touch()
     (folder / "raw/Z.mrc").touch()
     (folder / "raw/a.mrc").unlink()
     second = micrographs.make_plan(settings, is_main=True).micrographs.set_index("micrograph")

@@ -24,9 +24,15 @@ def test_the_box_is_suggested_only_where_the_diameter_is_estimated_and_no_box_gi
     assert suggested_box(made, **WHERE) == expected
 
 
-def test_micrographs_that_are_added_later_do_not_change_the_box():
-    # batch 2 is of a later addition
-    assert first_picks(plan(), **WHERE) == [f"results/mine/unet/picks/000{i}.star" for i in (0, 1)]
+@pytest.mark.parametrize(("last", "expected"), [(None, [0, 1]), (0, [0]), (1, [0, 1]), (-1, [0, 1])])
+def test_micrographs_that_are_added_later_do_not_change_the_box(tmp_path, monkeypatch, last, expected):
+    """Batch 2 is of a later addition; of a dataset without parts, all batches are of the first one."""
+    monkeypatch.chdir(tmp_path)
+    if last is not None:
+        path = tmp_path / "results/mine/unet/first_sizes.tsv"
+        path.parent.mkdir(parents=True)
+        pd.DataFrame({"box_angstrom": [200.0], "last_batch": [last]}).to_csv(path, sep="\t", index=False)
+    assert first_picks(plan(), **WHERE) == [f"results/mine/unet/picks/000{i}.star" for i in expected]
 
 
 def test_too_few_picks_suggest_no_box(tmp_path):
