@@ -36,7 +36,7 @@ def search_removal(plan: Plan, *, experiment: str) -> dict[str, Any]:
 
 
 def first_picks(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
-    """Picks from which the box follows: those of the first run, so that micrographs that are added later do not change it.
+    """Picks from which the box follows: those of the first run, so that added micrographs do not change it.
 
     Parameters
     ----------

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from crisp_core.formats.arrays import array_names
@@ -21,6 +22,7 @@ from crisp_core.formats.star import write_blocks
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input, read_facts, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
+from crisp_core.segmentation.shipped import sha256
 
 from .conftest import copy_workflow, run_snakemake, write_config
 
@@ -176,7 +178,9 @@ def trained_on_robust(source, folder):
     facts = read_facts(source / "network.pt")
     torch.save(torch.load(source / "network.pt", weights_only=True), folder / "network.pt")
     write_facts(folder / "network.pt", facts._replace(input=facts.input._replace(normalization="robust")))
-    shutil.copy(source / "centers.yaml", folder)
+    centers = yaml.safe_load((source / "centers.yaml").read_text())
+    centers["network_sha256"] = sha256(folder / "network.pt")
+    write_config(folder / "centers.yaml", centers)
     return folder
 
 
