@@ -92,10 +92,15 @@ def ask_value(question, *arguments):
     return (lambda wildcards: PLAN.with_prefix(value(wildcards))) if PREFIX else value
 
 
-def ask_states(question, *arguments):
-    """Params function: states of the user's files that the plan names; a function of `input` would rerun nothing."""
+def ask_states(question, *arguments, rules_may_make=False):
+    """Params function: states of the user's files that the plan names; a function of `input` would rerun nothing.
+
+    Rules of a workflow that imports this one may make the micrographs and coordinates of a dataset.
+    """
     files = answer(question, arguments)
-    return lambda wildcards: datasets.user_states(PLAN, files(wildcards), dataset=wildcards.get("dataset"))
+    return lambda wildcards: datasets.user_states(
+        PLAN, files(wildcards), dataset=wildcards.dataset if rules_may_make else None
+    )
 
 
 def below_prefix(path):

@@ -10,7 +10,7 @@ use rule dataset_job as prepare with:
     threads: 2
     params:
         **run_script("prepare"),
-        files=ask_states(micrographs.batch_files),
+        files=ask_states(micrographs.batch_files, rules_may_make=True),
         micrographs=ask_value(micrographs.batch_paths),
         dataset=ask_value(datasets.dataset_sizes),
         preparation=setting("datasets/{dataset}/preparation"),
@@ -77,8 +77,8 @@ use rule dataset_job as import_coordinates with:
         dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     params:
         **run_script("import_coordinates"),
-        files=ask_states(datasets.coordinate_files),
-        listed=ask_states(datasets.listed_coordinates),
+        files=ask_states(datasets.coordinate_files, rules_may_make=True),
+        listed=ask_states(datasets.listed_coordinates, rules_may_make=True),
         coordinates=ask_value(datasets.coordinate_settings),
         dataset=ask_value(datasets.dataset_sizes),
 

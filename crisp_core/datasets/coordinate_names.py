@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from crisp_core.datasets.quarantine import Refused
-from crisp_core.formats.coordinates.names import match_names, nearest_name
+from crisp_core.formats.coordinates.names import match_names, names_of_one_micrograph, nearest_name
 from crisp_core.formats.coordinates.registry import file_stem
 from crisp_core.formats.stems import micrograph_stem
 
@@ -35,17 +35,21 @@ def matched_names(
 
 
 def names_in_doubt(names: pd.DataFrame) -> dict[int, str]:
-    """Reasons against names of one file that match the same micrograph, by row; nobody knows which of them it is.
+    """Reasons against names that match the same micrograph, by row; nobody knows which of them it is.
 
-    Such names are those of two grids with equal file names, or of two imports into cryoSPARC.
+    Such names are those of two grids with equal file names, or of two imports into cryoSPARC, in one file or in one of
+    RELION's lists, whose names are whole in this case (`distinct_stems`). Two files of the same name are no doubt: the
+    first one counts.
     """
-    matched = names[names["micrograph"] != ""]
+    is_whole = names["name"].str.contains(r"[/\\]") & (names["name"] != names["path"])
+    is_doubtful = names.duplicated(["path", "micrograph"], keep=False) | is_whole
     reasons: dict[int, str] = {}
-    for (path, micrograph), rows in matched.groupby(["path", "micrograph"], sort=False):
-        if len(rows) > 1:
-            both = " and ".join(rows["name"].head(2))
-            reason = f"{path}: {both} both match micrograph {micrograph}; remove the rows of one"
-            reasons |= dict.fromkeys(rows.index, reason)
+    for micrograph, several in names_of_one_micrograph(names[is_doubtful]).items():
+        rows = names[is_doubtful & (names["micrograph"] == micrograph)]
+        reasons |= {
+            row.Index: f"{row.path}: {several} both match micrograph {micrograph}; remove the rows of one"
+            for row in rows.itertuples()
+        }
     return reasons
 
 

@@ -17,7 +17,7 @@ from crisp_core.ctf import (
 from crisp_core.datasets.pixel_sizes import agreed_pixel_size, equal_pixel_sizes
 from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
-from crisp_core.formats.coordinates.names import match_names
+from crisp_core.formats.coordinates.names import match_names, names_of_one_micrograph
 from crisp_core.formats.mrc import MRC_SUFFIXES
 from crisp_core.formats.relion_ctf import MicrographsCtf, read_ctf_sources, read_micrographs_ctf
 from crisp_core.formats.relion_labels import CTF_LABELS, MICROSCOPE_LABELS, PHASE_COLUMN, PHASE_LABEL
@@ -156,10 +156,8 @@ def _matched(path: str, names: list[str], micrographs: list[str]) -> pd.DataFram
     matched = matched[matched["micrograph"] != ""]
     if matched.empty:
         raise UserError(f"{path}: has no line for any micrograph; give the star file of RELION's CTF job")
-    repeated = matched.loc[matched["micrograph"].duplicated(keep=False)]
-    if len(repeated):
-        first = " and ".join(repeated.loc[repeated["micrograph"] == repeated["micrograph"].iloc[0], "name"])
-        raise UserError(f"{path}: {first} both match micrograph {repeated['micrograph'].iloc[0]}; remove one line")
+    for micrograph, several in names_of_one_micrograph(matched).items():
+        raise UserError(f"{path}: {several} both match micrograph {micrograph}; remove one line")
     return matched
 
 

@@ -22,7 +22,7 @@ from crisp_core.external.running import (
     say,
     write_config,
 )
-from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files
+from crisp_core.formats.relion_autopick import is_coordinate_list, listed_files, placed_file, read_listed_names
 from crisp_core.formats.relion_labels import X_LABEL
 from crisp_core.formats.star import as_table, read_blocks
 from crisp_core.formats.stems import micrograph_stem
@@ -110,7 +110,11 @@ def coordinates_of(path: Path, micrographs_star: str | None) -> tuple[Micrograph
         if micrographs_star is None:
             raise UserError(f"--in_mics: is missing; {path} needs it, give the star file of the picked micrographs")
         micrographs = read_micrograph_list(micrographs_star)
-        files = {stem: file for file, stem in listed_files(path).items()}
+        names, by_stem = read_listed_names(path), {stem: file for file, stem in listed_files(path).items()}
+        # an equal name decides where two folders have a micrograph of the same name
+        files = by_stem | {
+            micrograph_stem(name): placed_file(path, file) for file, name in names.items() if name in micrographs.names
+        }
     else:
         raise UserError(f"--in_coords: {path} is not a list of coordinate files; give the folder of a ManualPick job")
     return micrographs, {stem: file for stem, file in files.items() if has_particles(file)}

@@ -84,15 +84,17 @@ def listed_files(path: str | Path) -> dict[str, str]:
     UserError
         If the list cannot be read, names a file twice, or names another list.
     """
-    folders = [*Path(path).parents, Path()]
-    found = {}
-    for file, micrograph in read_coordinate_list(path).items():
-        places = [folder / file for folder in folders if (folder / file).is_file()]
-        found[str(places[0] if places else file)] = micrograph
+    found = {placed_file(path, file): micrograph for file, micrograph in read_coordinate_list(path).items()}
     lists = [file for file in found if is_coordinate_list(file)]
     if lists:
         raise UserError(f"{path}: names the list {lists[0]}; name files of coordinates in it")
     return found
+
+
+def placed_file(path: str | Path, file: str) -> str:
+    """Path of a file that a list in the file `path` names; as it is named if it is not there."""
+    places = (folder / file for folder in [*Path(path).parents, Path()])
+    return str(next((place for place in places if place.is_file()), file))
 
 
 def read_coordinate_list(path: str | Path) -> dict[str, str]:
@@ -106,6 +108,23 @@ def read_coordinate_list(path: str | Path) -> dict[str, str]:
     Raises
     ------
     UserError
+        As `read_listed_names`.
+    """
+    names = read_listed_names(path)
+    return dict(zip(names, distinct_stems(list(names.values())), strict=True))
+
+
+def read_listed_names(path: str | Path) -> dict[str, str]:
+    """Read RELION's list of coordinate files, with RELION's names of the micrographs.
+
+    Returns
+    -------
+    dict
+        Name of the micrograph by coordinate file, as the list names it.
+
+    Raises
+    ------
+    UserError
         If the file cannot be read, has no such list, or names a file twice.
     """
     tables = (as_table(block) for block in read_blocks(path).values())
@@ -115,4 +134,4 @@ def read_coordinate_list(path: str | Path) -> dict[str, str]:
     if table[LIST_LABEL].duplicated().any():
         repeated = table.loc[table[LIST_LABEL].duplicated(), LIST_LABEL].iloc[0]
         raise UserError(f"{path}: names {repeated} twice; give each micrograph its own coordinate file")
-    return dict(zip(table[LIST_LABEL], distinct_stems(table[NAME_LABEL]), strict=True))
+    return dict(zip(table[LIST_LABEL].astype(str), table[NAME_LABEL].astype(str), strict=True))

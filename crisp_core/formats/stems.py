@@ -1,7 +1,6 @@
 """Stems: the names of micrographs without folders and file suffixes."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from crisp_core.errors import UserError
@@ -21,10 +20,27 @@ def micrograph_stem(name: str) -> str:
 
 
 def distinct_stems(names: Sequence[str]) -> list[str]:
-    """Stem of each name of a file; names with one stem in different folders stay whole, as different micrographs."""
-    stems = {name: micrograph_stem(name) for name in names}
-    n_names = Counter(stems.values())
-    return [stems[name] if n_names[stems[name]] == 1 else name for name in names]
+    """Stem of each name of a file; names with one stem in different folders stay whole, as different micrographs.
+
+    Another suffix, or a folder written from farther up (`raw/a.mrc`, `/data/raw/a.tif`, `a`), is no difference.
+    """
+    different = list(dict.fromkeys(names))
+    stems = {name: micrograph_stem(name) for name in different}
+    folders: dict[str, list[tuple[str, ...]]] = {}
+    for name in different:
+        folders.setdefault(stems[name], []).append(_folder(name))
+    is_one = {stem: _agree(found) for stem, found in folders.items()}
+    return [stems[name] if is_one[stems[name]] else name for name in names]
+
+
+def _folder(name: str) -> tuple[str, ...]:
+    return tuple(part for part in re.split(r"[/\\]", str(name))[:-1] if part not in ("", "."))
+
+
+def _agree(folders: Sequence[tuple[str, ...]]) -> bool:
+    """Whether all folders are ends of the longest one."""
+    longest = max(folders, key=len)
+    return all(longest[len(longest) - len(folder) :] == folder for folder in folders)
 
 
 def paths_of_stems(stems: Iterable[str], micrograph_paths: Mapping[str, str]) -> list[str]:

@@ -200,11 +200,11 @@ def listed_coordinates(plan: Plan, *, dataset: str, addition: str) -> list[str]:
     return followed_lists(coordinate_files(plan, dataset=dataset, addition=addition))
 
 
-def user_states(plan: Plan, paths: Patterns, *, dataset: str | None) -> dict[str, tuple[int, int]]:
+def user_states(plan: Plan, paths: Patterns, *, dataset: str | None = None) -> dict[str, tuple[int, int]]:
     """Sizes (bytes) and times (s) of the user's files among the paths.
 
-    Nothing where rules make files of the dataset, since before them there is no file, and nothing of CRISP's own files,
-    whose times change with an installation.
+    Nothing of files that rules of an importing workflow make, which Snakemake watches and which are not there before,
+    and nothing of CRISP's own files, whose times change with an installation.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ def user_states(plan: Plan, paths: Patterns, *, dataset: str | None) -> dict[str
     paths : str or sequence of str
         Files, without prefix.
     dataset : str, optional
-        Name in the config of the dataset to which they belong.
+        Name in the config of the dataset whose micrographs or coordinates the files are.
     """
     if dataset and plan.dataset(dataset).micrographs_from_rules:
         return {}

@@ -73,6 +73,21 @@ def test_names_of_two_grids_that_match_one_micrograph_are_both_refused(folder, n
     assert all(expected in refused.reason for refused in result.refused) and len(result.refused) == 2
 
 
+def test_files_of_two_grids_in_a_list_are_both_refused(folder):
+    for grid in ("grid1", "grid2"):
+        (folder / grid).mkdir()
+        (folder / grid / "a.star").write_text("data_\n\nloop_\n_rlnCoordinateX\n_rlnCoordinateY\n1 2\n")
+    rows = "".join(f"{grid}/a.mrc {grid}/a.star\n" for grid in ("grid1", "grid2"))
+    labels = "_rlnMicrographName\n_rlnMicrographCoordinates\n"
+    (folder / "autopick.star").write_text(f"data_coordinate_files\n\nloop_\n{labels}{rows}\n")
+    (folder / "b.csv").write_text("x,y\n3,4\n")
+    result = imported(folder, "autopick.star", "b.csv")
+    assert [row.reason.partition(": ")[2] for row in result.refused] == [
+        "grid1/a.mrc and grid2/a.mrc both match micrograph a; remove the rows of one"
+    ] * 2
+    assert set(result.coordinates["micrograph"]) <= {"b"}
+
+
 def test_a_bad_file_does_not_take_the_good_one_of_its_micrograph_along(folder):
     (folder / "a.box").write_text("900\t0\t10\t10\n")
     result = imported(folder, "a.box", "a.csv")

@@ -49,6 +49,15 @@ def test_particles_of_two_grids_on_one_micrograph_are_refused(tmp_path, truth):
         refinements.refined_particles(tmp_path / "run_data.star", ["m1"])
 
 
+def test_particles_of_two_grids_on_one_micrograph_are_left_out_and_the_others_stay(tmp_path, truth, caplog):
+    first = truth["micrograph"] == "m1"
+    grids = np.where(np.arange(len(truth)) % 2, "grid1/m1", "grid2/m1")
+    refined_star(tmp_path / "run_data.star", truth.assign(micrograph=truth["micrograph"].mask(first, pd.Series(grids))))
+    table = refinements.refined_particles(tmp_path / "run_data.star", ["m1", "m2"])
+    assert set(table["micrograph"]) == {"m2"} and len(table) == (~first).sum()
+    assert "remove the rows of one; until then, both are left out" in caplog.text
+
+
 def test_sets_without_halves_get_random_ones_beside_sets_that_have_some(tmp_path, truth):
     refined_star(tmp_path / "with.star", truth, **{HALF: 1})
     refined_star(tmp_path / "without.star", truth)

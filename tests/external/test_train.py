@@ -1,5 +1,7 @@
 """Coordinates of manual picking as a config, without a training."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -55,6 +57,19 @@ def test_the_list_of_relion_4_needs_the_micrographs(project):
     micrographs, files = coordinates_of(picked_file("ManualPick"), "ctf.star")
     assert files == {"m1": "ManualPick/raw/m1_autopick.star", "m2": "ManualPick/raw/m2_autopick.star"}
     assert micrographs.names == NAMES
+
+
+def test_equal_names_decide_where_two_folders_have_a_micrograph_of_the_same_name(project):
+    names = ["grid2/a.mrc", "grid1/a.mrc"]
+    files = [f"ManualPick/{name.replace('.mrc', '_manualpick.star')}" for name in names]
+    for path in files:
+        Path(path).parent.mkdir(parents=True)
+        write_blocks(path, {"": pd.DataFrame({"rlnCoordinateX": [9.0], "rlnCoordinateY": [9.0]})})
+    listed = pd.DataFrame({"rlnMicrographName": names, "rlnMicrographCoordinates": files})
+    write_blocks("ManualPick/manualpick.star", {"coordinate_files": listed})
+    write_blocks("grid.star", {"micrographs": pd.DataFrame({"rlnMicrographName": ["grid1/a.mrc"]})})
+    _, found = coordinates_of(picked_file("ManualPick"), "grid.star")
+    assert found["a"] == files[1]
 
 
 def test_too_few_micrographs_are_refused(project):

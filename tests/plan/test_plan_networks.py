@@ -1,4 +1,5 @@
 import dataclasses
+import os
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ import yaml
 
 from crisp_core.errors import UserError
 from crisp_core.plan import checks, leaks, networks, reports, tables, targets
+from crisp_core.plan.datasets import user_states
 from crisp_core.segmentation.checkpoints import NetworkFacts, NetworkInput, write_facts
 from crisp_core.segmentation.settings import NetworkSettings
-from crisp_core.segmentation.shipped import sha256
+from crisp_core.segmentation.shipped import network_file, sha256
 
 from .configs import MINE, config, plan
 
@@ -314,6 +316,20 @@ def test_a_network_that_was_trained_again_without_its_threshold_is_refused(folde
     first.write_bytes(first.read_bytes() + b"x")
     with pytest.raises(UserError, match=r"older/trained: old/network\.pt is not the network for which"):
         checks.check_experiment_files(asked, "older")
+
+
+@pytest.mark.parametrize("from_rules", [False, True])
+def test_states_are_those_of_the_users_files_that_no_rule_makes(folder, from_rules):
+    mine = MINE | {"micrographs": ["raw/a.mrc"], "micrographs_from_rules": from_rules}
+    asked = plan(datasets={"mine": mine})
+    file = Path(write_checkpoint(folder / "elsewhere/network.pt"))
+    (folder / "raw").mkdir()
+    (folder / "raw/a.mrc").write_bytes(b"1234")
+    paths = [str(file), "results/mine/unet/network.pt", network_file("general")]
+    assert list(user_states(asked, paths)) == [str(file)]
+    os.utime("raw/a.mrc", (1e9, 1e9))
+    states = user_states(asked, "raw/a.mrc", dataset="mine")
+    assert states == ({} if from_rules else {"raw/a.mrc": (4, 10**9)})
 
 
 def test_a_network_takes_no_more_micrographs_than_each_of_its_datasets_has():

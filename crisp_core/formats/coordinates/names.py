@@ -1,5 +1,6 @@
 """Matching the names in coordinate and CTF files with the names of micrographs."""
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import pandas as pd
 from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
 
+log = logging.getLogger("crisp")
 # Ends that programs add to the name of a micrograph's file of picks.
 PICK_ENDING = re.compile(r"_((auto|manual)picks?|info)$")
 # Prefix that cryoSPARC adds to imported files.
@@ -64,7 +66,9 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
 
 
 def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str | Path) -> pd.Series:
-    """Micrograph of each row of a column of names, an empty string where nothing matches; as `match_names`.
+    """Micrograph of each row of a column of names, an empty string where nothing or several match; as `match_names`.
+
+    If several names match one micrograph, as those of two grids do, their rows are left out, which is logged.
 
     Parameters
     ----------
@@ -78,21 +82,33 @@ def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str 
     Raises
     ------
     UserError
-        As `match_names` does, and if two names match one micrograph, as those of two grids do.
+        As `match_names` does, and if no name is left.
     """
     try:
         matched = match_names(names.unique().tolist(), micrographs)
     except UserError as error:
         raise UserError(f"{source}: {error}") from None
-    found = matched[matched["micrograph"] != ""]
-    repeated = found.loc[found["micrograph"].duplicated(keep=False)].sort_values("micrograph", kind="stable")
-    if len(repeated):
-        first, second = repeated["name"].head(2)
-        raise UserError(
-            f"{source}: {first} and {second} both match micrograph {repeated['micrograph'].iloc[0]}; "
-            "remove the rows of one"
-        )
+    doubtful = names_of_one_micrograph(matched)
+    for micrograph, several in doubtful.items():
+        line = f"{source}: {several} both match micrograph {micrograph}; remove the rows of one"
+        if doubtful.keys() == set(matched["micrograph"]) - {""}:
+            raise UserError(line)
+        log.warning("%s; until then, both are left out", line)
+    matched.loc[matched["micrograph"].isin(list(doubtful)), "micrograph"] = ""
     return names.map(matched.set_index("name")["micrograph"])
+
+
+def names_of_one_micrograph(matched: pd.DataFrame) -> dict[str, str]:
+    """Two of the names that match a micrograph, as text by micrograph, for each that several match.
+
+    Parameters
+    ----------
+    matched : DataFrame
+        Columns name and micrograph, as `match_names` returns them.
+    """
+    found = matched[matched["micrograph"] != ""]
+    repeated = found[found["micrograph"].duplicated(keep=False)].groupby("micrograph")["name"]
+    return {str(micrograph): " and ".join(names.head(2)) for micrograph, names in repeated}
 
 
 def nearest_name(name: str, micrographs: Sequence[str]) -> str:
