@@ -11,7 +11,13 @@ import scipy.spatial
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import even_fft_size
-from crisp_core.simulation.map_particle import SURFACE_SHARE, dense_level, particle_alone, particle_mask
+from crisp_core.simulation.map_particle import (
+    SURFACE_SHARE,
+    dense_level,
+    has_surroundings,
+    particle_alone,
+    particle_mask,
+)
 from crisp_core.simulation.micelle import Slab, membrane_slab
 from crisp_core.simulation.volumes import density_of_atoms, local_source, read_model, resample_volume
 
@@ -63,8 +69,9 @@ def build_volume(
 
 def _volume_of_map(path: str, extent_px: float) -> LibraryVolume:
     density, pixel_size = read_particle_map(path)
-    inside, density = particle_mask(density), particle_alone(density)
-    coarse_px = extent_of_density(np.where(inside, density, 0))
+    inside = np.where(particle_mask(density), density, 0) if has_surroundings(density) else density
+    coarse_px = extent_of_density(inside)
+    density = particle_alone(density)
     new_pixel_size = pixel_size * coarse_px / extent_px
     return LibraryVolume(
         resample_volume(centred_on_mass(density), pixel_size, new_pixel_size), extent_px, new_pixel_size

@@ -12,17 +12,27 @@ SURFACE_SHARE, DENSE_QUANTILE = 0.25, 0.998
 BLUR_SHARE, TIGHT_SHARE, WIDE_SHARE = 1 / 64, 1 / 32, 1 / 12
 # Minimum size of a connected part of a map, as a share of its largest part; smaller parts are noise.
 MIN_PART = 0.1
-# Share of the particle's density that its surroundings may add or take.
-EMPTY_SHARE = 0.2
+# Limits of a map with nothing around its particle: its offset times its voxels and its negative density, as shares of
+# its positive density, and the standard deviation on the faces of its box, as a share of its maximum.
+MAX_OFFSET, MAX_NEGATIVE, MAX_NOISE = 0.05, 0.2, 0.02
+
+
+def has_surroundings(density: np.ndarray) -> bool:
+    """Whether a map (n, n, n) has an offset, noise or much negative density around its particle."""
+    faces, positive = box_surface(density), float(np.sum(density, where=density > 0, dtype=float))
+    offset = abs(float(np.median(faces))) * density.size
+    negative = positive - float(np.sum(density, dtype=float))
+    is_noisy = float(faces.std(dtype=float)) > MAX_NOISE * float(density.max())
+    return offset > MAX_OFFSET * positive or negative > MAX_NEGATIVE * positive or is_noisy
 
 
 def particle_alone(density: np.ndarray, *, rim_share: float = TIGHT_SHARE) -> np.ndarray:
-    """Return a map (n, n, n) with zeros around its particle and a rim, without the map's offset.
+    """Return a map (n, n, n) without its offset, and with zeros beyond a rim around its particle.
 
     Parameters
     ----------
     density : (n, n, n) array
-        Map, protein positive.
+        Map, protein positive; as it is if it has nothing around its particle.
     rim_share : float
         Width of the rim, as a share of the map's side.
 
@@ -31,8 +41,11 @@ def particle_alone(density: np.ndarray, *, rim_share: float = TIGHT_SHARE) -> np
     UserError
         If the density is nowhere positive.
     """
-    distance_px = scipy.ndimage.distance_transform_edt(~particle_mask(density))
-    return np.where(distance_px <= rim_share * len(density), without_offset(density), 0)
+    if not has_surroundings(density):
+        return density
+    rim_px = max(1, round(rim_share * len(density)))
+    near = scipy.ndimage.maximum_filter(particle_mask(density).astype(np.uint8), size=2 * rim_px + 1)
+    return np.where(near > 0, without_offset(density), 0)
 
 
 def particle_mask(density: np.ndarray) -> np.ndarray:
@@ -59,17 +72,17 @@ def without_offset(density: np.ndarray) -> np.ndarray:
 
 
 def particle_sum(density: np.ndarray) -> float:
-    """Sum of the densities of a particle: of all voxels, or of its own if an offset, noise or a dark ring count too."""
-    own = particle_alone(density, rim_share=WIDE_SHARE).clip(min=0)
-    total, alone = (float(np.sum(part, dtype=float)) for part in (density, own))
-    return total if abs(total - alone) <= EMPTY_SHARE * alone else alone
+    """Sum of the densities of a particle, without an offset, noise or a dark ring around it."""
+    if has_surroundings(density):
+        # blurred, so that noise has as much positive as negative density, while a dark ring stays negative
+        alone = particle_alone(density, rim_share=WIDE_SHARE)
+        density = scipy.ndimage.gaussian_filter(alone, BLUR_SHARE * len(density)).clip(min=0)
+    return float(np.sum(density, dtype=float))
 
 
 def box_surface(volume: np.ndarray) -> np.ndarray:
-    """Values on the six faces of a box, where a map has no particle."""
-    inner = np.zeros(volume.shape, dtype=bool)
-    inner[1:-1, 1:-1, 1:-1] = True
-    return volume[~inner]
+    """Values on the six faces of a box, where a map has no particle; those of edges several times."""
+    return np.concatenate([np.take(volume, (0, -1), axis=axis).ravel() for axis in range(3)])
 
 
 def dense_level(density: np.ndarray) -> float:

@@ -50,6 +50,20 @@ def test_noise_and_an_offset_around_the_particle_of_a_map_count_for_nothing(tmp_
     assert alone == pytest.approx(whole, rel=0.1) and whole == pytest.approx(particle.sum(), rel=1e-5)
 
 
+def test_faint_parts_of_a_clean_map_stay(tmp_path):
+    """Detergent around a protein, and a rod so thin that most of its box is empty."""
+    core, whole = ball(80, 12), np.maximum(ball(80, 12), 0.2 * ball(80, 30))
+    assert particle_sum(whole) == pytest.approx(whole.sum(), rel=1e-6) and whole.sum() > 2 * core.sum()
+    write_mrc(tmp_path / "clean.mrc", whole, pixel_size=3, dtype=np.float32)
+    volume = build_volume(
+        str(tmp_path / "clean.mrc"), extent_px=24, resolution_angstrom=8, membrane=False, downloads=BANKS
+    )
+    assert volume.density.sum() * volume.pixel_size**3 == pytest.approx(27 * whole.sum(), rel=0.02)
+    rod = np.zeros((80, 80, 80), np.float32)
+    rod[10:70, 40, 40] = 1
+    assert particle_sum(rod) == 60
+
+
 def test_density_is_moved_to_its_centre_of_mass():
     density = np.zeros((20, 24, 30), dtype=np.float32)
     density[3:8, 10:21, 20:29] = 1
