@@ -181,6 +181,8 @@ def read_scored_parts(
     table = pd.read_csv(split, sep="\t", dtype=str)
     for path in named:
         table = table[table["micrograph"].isin(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])]
+    if len(table) and table["micrograph"].isin(list(failed)).all():
+        raise UserError(f"{split}: a step failed on every scored micrograph; see quarantine.tsv of the run")
     table = table[~table["micrograph"].isin(list(failed))]
     if table.empty:
         raise UserError(

@@ -31,7 +31,9 @@ def experiment_row(pixels: pd.DataFrame, picks: pd.DataFrame, *, part: str = "te
     for kind, (table, measures) in tables.items():
         pooled = table[(table["part"] == part) & (table["micrograph"] == "all")]
         if pooled.empty:
-            raise UserError(f"split/{part}: is empty; put a micrograph into it")
+            raise UserError(
+                f"split/{part}: has no scored micrograph; put one into it, or see the quarantine of the run"
+            )
         row |= {f"{kind}_{measure}": float(pooled[measure].iloc[0]) for measure in measures}
     return row
 

@@ -224,17 +224,15 @@ def config_files(options: argparse.Namespace) -> list[str]:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write the config of the job into its folder.
+    """Write the config of the job into its folder, which `check_config_place` has checked."""
+    (folder / CONFIG).write_text(f"{WRITTEN}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
 
-    Raises
-    ------
-    UserError
-        If the folder has a config that CRISP did not write.
-    """
+
+def check_config_place(folder: Path) -> None:
+    """Refuse a folder with a config that CRISP did not write; the folder of an earlier job has its log."""
     path = folder / CONFIG
-    if path.exists() and not read_text(path).startswith(WRITTEN):
+    if path.exists() and not (folder / LOG).exists() and (text := read_text(path)) and not text.startswith(WRITTEN):
         raise UserError(f"{path}: was not written by CRISP, and would be overwritten; move it, or give another folder")
-    path.write_text(f"{WRITTEN}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
 
 
 def gpu_limits(gpu: str | None) -> tuple[list[str], Mapping[str, str]]:

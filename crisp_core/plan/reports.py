@@ -1,5 +1,6 @@
 """The report page of every run, and the index that lists them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -227,20 +228,23 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
 
 
 def extra_results(plan: Plan, *, run: str) -> dict[str, str]:
-    """Tables and plots of a run that were made on request, with digests.
+    """Tables and plots of a run that were made on request, with digests and times, which the page shows.
 
     They are not inputs, since the page would then remake them whenever it is made: it shows those that exist.
     """
     folder = Path(f"{plan.prefix}results") / run
     found = [file for pattern in RUN_EXTRAS for file in sorted(folder.glob(pattern))]
-    return {path.as_posix(): files_digest([path]) for path in found}
+    return _digests(found)
+
+
+def _digests(files: Iterable[Path]) -> dict[str, str]:
+    return {path.as_posix(): f"{files_digest([path])} {path.stat().st_mtime:.0f}" for path in files}
 
 
 def shared_results(plan: Plan) -> dict[str, str]:
-    """Tables and comparisons of several runs that exist below results/, with digests; of any config."""
+    """Tables and comparisons of several runs that exist below results/, with digests and times; of any config."""
     folder = Path(f"{plan.prefix}results")
-    found = [file for pattern in SHARED_EXTRAS for file in sorted(folder.glob(pattern))]
-    return {path.as_posix(): files_digest([path]) for path in found}
+    return _digests(file for pattern in SHARED_EXTRAS for file in sorted(folder.glob(pattern)))
 
 
 def listed_entries(plan: Plan) -> list[str]:

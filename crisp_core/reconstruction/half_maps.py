@@ -87,7 +87,7 @@ def program_of_halves(paths: Iterable[str | Path]) -> str:
     UserError
         If two programs made them, since nodes of a cluster differ in what is installed.
     """
-    programs = {read_note(path).removeprefix(NOTE): path for path in paths}
+    programs = {read_note(path).removeprefix(NOTE) or "an unknown program": path for path in paths}
     if len(programs) > 1:
         made = " and ".join(f"{path} by {program}" for program, path in sorted(programs.items()))
         raise UserError(

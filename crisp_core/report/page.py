@@ -3,7 +3,7 @@
 import json
 import platform
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -73,7 +73,7 @@ def complete_run(
     call : mapping
         Config files, default config and overrides of the call that makes the page.
     picks : iterable of Path
-        Files of the run's picks; results on request that are older are marked.
+        Files of the run's picks; results on request that depend on them and are older are marked.
     """
     costs = rule_costs(f"{folder}/performance" for folder in run["folders"])
     # `snakemake --config` reads a nested number as text, so that a threshold needs a config file on top of the others;
@@ -96,32 +96,48 @@ def complete_run(
         "summary": summarise_run(run),
         "links": {key: link for key, link in RUN_LINKS.items() if key != "particles.star" or is_extracted},
         "viewer": run["viewer"] | names | {"entry": entry, "command": export},
-        **read_extras(extra, picks=picks),
+        **read_extras(extra, outdated=outdated_extras(extra, picks, simulated=run["simulated"])),
     }
 
 
-def read_extras(paths: Iterable[str], *, picks: Iterable[Path] = ()) -> dict[str, Any]:
+def outdated_extras(extra: Iterable[str], picks: Iterable[Path], *, simulated: bool) -> list[str]:
+    """Results on request that are older than the picks on which they depend: nothing makes them again.
+
+    Parameters
+    ----------
+    extra : iterable of str
+        Tables and plots in the folder of a run.
+    picks : iterable of Path
+        Files of the run's picks.
+    simulated : bool
+        Whether the micrographs are simulated: only then resolutions are those of the run's picks.
+    """
+    newest = max((path.stat().st_mtime for path in picks), default=0)
+    independent = {"noise"} if simulated else {"noise", "resolution"}
+    own = (path for path in extra if Path(path).parent.name not in independent)
+    return [path for path in own if Path(path).stat().st_mtime < newest]
+
+
+def read_extras(paths: Iterable[str], *, outdated: Collection[str] = ()) -> dict[str, Any]:
     """Tables and plots that were made on request, for a template: extra_tables and extra_plots, by path.
 
-    Since nothing makes them again when picks change, extra_made has the time of each, and whether the picks are newer.
+    extra_made has the time of each, and whether it is outdated.
 
     Parameters
     ----------
     paths : iterable of str
         Tables (.tsv) and plots (.png).
-    picks : iterable of Path
-        Files of the picks on which they depend, if these are known.
+    outdated : collection of str
+        Those that depend on later picks.
     """
     paths = list(paths)
-    times = {path: Path(path).stat().st_mtime for path in paths}
-    newest = max((path.stat().st_mtime for path in picks), default=0)
+    times = {path: datetime.fromtimestamp(Path(path).stat().st_mtime) for path in paths}
     tables = {path: pd.read_csv(path, sep="\t", dtype=NAMES) for path in paths if path.endswith(".tsv")}
     return {
         "extra_tables": {path: table_rows(table) for path, table in tables.items()},
         "extra_plots": {path: png_file_uri(path) for path in paths if path.endswith(".png")},
         "extra_made": {
-            path: {"time": f"{datetime.fromtimestamp(time):%Y-%m-%d %H:%M}", "is_old": time < newest}
-            for path, time in times.items()
+            path: {"time": f"{time:%Y-%m-%d %H:%M}", "is_old": path in outdated} for path, time in times.items()
         },
     }
 

@@ -38,19 +38,30 @@ def check_parts(
             raise UserError(
                 f"training: no labelled micrograph in the part {part!r}; give more coordinates or correct split"
             )
-        labelled = [m for m in micrographs if (read_array(m.labels, "label", m.name).data == PARTICLE).any()]
-        if not labelled:
-            raise UserError(
-                f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
-                f"first is {micrographs[0].name}); give coordinates of others, or correct split"
-            )
-        counted = (read_label(m, uncertain) for m in labelled)
-        if not any((label[counts] == PARTICLE).any() for label, counts in counted):
-            band = uncertain.band_angstrom
-            raise UserError(
-                f"training/ignore_band_angstrom: {band:g} Å leave no pixel of a particle that counts in part {part!r}; "
-                + ("give less than the radius of the labels" if band else "its particles are on masked or unsure area")
-            )
+        any_labelled = False
+        for micrograph in micrographs:
+            if (read_array(micrograph.labels, "label", micrograph.name).data == PARTICLE).any():
+                any_labelled = True
+                label, counts = read_label(micrograph, uncertain)
+                if (label[counts] == PARTICLE).any():
+                    break
+        else:
+            raise UserError(_no_particle(part, micrographs, uncertain, any_labelled=any_labelled))
+
+
+def _no_particle(
+    part: str, micrographs: Sequence[LabelledMicrograph], uncertain: Uncertain, *, any_labelled: bool
+) -> str:
+    """Message about a part without a pixel of a particle that counts."""
+    if not any_labelled:
+        return (
+            f"training: no particle in the labels of the {len(micrographs)} micrographs of the part {part!r} (the "
+            f"first is {micrographs[0].name}); give coordinates of others, or correct split"
+        )
+    band = uncertain.band_angstrom
+    return f"training/ignore_band_angstrom: {band:g} Å leave no pixel of a particle that counts in part {part!r}; " + (
+        "give less than the radius of the labels" if band else "its particles are on masked or unsure area"
+    )
 
 
 def training_crops(

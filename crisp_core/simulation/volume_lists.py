@@ -89,7 +89,9 @@ def read_volume_table(path: str | Path | None) -> dict[str, VolumeFacts]:
         if unclear:
             name, value = unclear[0]["id"], unclear[0]["membrane"]
             raise UserError(f"{path}: membrane of {name} is {value!r}; give yes or nothing")
-        return {row["id"].lower(): VolumeFacts(MEMBRANE[row["membrane"]], row[GROUP_COLUMN] or "") for row in rows}
+        return {
+            (row["id"] or "").lower(): VolumeFacts(MEMBRANE[row["membrane"]], row[GROUP_COLUMN] or "") for row in rows
+        }
     except (OSError, UnicodeDecodeError, KeyError, csv.Error) as error:
         raise UserError(f"{path}: is not a table of volumes ({error}); see simulation/zoo/table") from None
 

@@ -13,7 +13,7 @@ def test_a_row_holds_the_pooled_measures_of_the_test_part():
     row = experiment_row(pixels, picks)
     assert (row["pixel_iou"], row["pick_f1"], row["pick_ap"]) == (0.3, 3, 6)
     assert experiment_row(pixels, picks, part="train")["pixel_iou"] == 0.1
-    with pytest.raises(UserError, match="split/validation: is empty; put a micrograph into it"):
+    with pytest.raises(UserError, match="split/validation: has no scored micrograph; put one into it"):
         experiment_row(pixels, picks, part="validation")
 
 

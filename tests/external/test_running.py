@@ -10,6 +10,8 @@ from crisp_core.external.job_folder import FAILURE
 from crisp_core.external.pick import parser, pick
 from crisp_core.external.running import (
     CONFIG,
+    LOG,
+    check_config_place,
     end_session,
     folder_of,
     gpu_limits,
@@ -83,12 +85,18 @@ def test_the_folder_of_the_job_must_be_given(capsys):
 
 
 def test_a_config_and_a_network_of_the_users_own_are_not_overwritten(tmp_path):
-    write_config(tmp_path, {"run": ["a/b"]})
+    for text in ("", "# written by CRISP\nrun: [a/b]\n"):
+        (tmp_path / CONFIG).write_text(text)
+        check_config_place(tmp_path)
     write_config(tmp_path, {"run": ["a/c"]})
+    check_config_place(tmp_path)
     assert yaml.safe_load((tmp_path / CONFIG).read_text()) == {"run": ["a/c"]}
     (tmp_path / CONFIG).write_text("run: [mine/unet]\n")
     with pytest.raises(UserError, match=r"crisp\.yaml: was not written by CRISP, and would be overwritten; move it"):
-        write_config(tmp_path, {"run": ["a/b"]})
+        check_config_place(tmp_path)
+    # jobs of earlier versions
+    (tmp_path / LOG).touch()
+    check_config_place(tmp_path)
     check_network_link(tmp_path)
     (tmp_path / "network.pt").write_bytes(b"weights")
     with pytest.raises(UserError, match=r"network\.pt: is not of an earlier training, and would be replaced; move it"):

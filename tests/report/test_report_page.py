@@ -31,6 +31,7 @@ from crisp_core.report.page import (
     embedded_json,
     format_duration,
     format_number,
+    outdated_extras,
     read_extras,
     run_command,
     summarise_run,
@@ -243,14 +244,20 @@ def test_the_command_names_files_as_seen_from_here(tmp_path, monkeypatch):
     assert run_command(files, cores=2) == "snakemake --cores 2 --configfile 'my data.yaml' threshold.yaml"
 
 
-def test_results_on_request_that_are_older_than_the_picks_are_marked(tmp_path):
-    paths = [tmp_path / name for name in ("resolution.tsv", "0000.star", "suggest.tsv")]
+def test_results_on_request_that_are_older_than_their_picks_are_marked(tmp_path):
+    names = ("resolution/resolution.tsv", "noise/spectra.png", "0000.star", "suggest.tsv")
+    paths = [tmp_path / name for name in names]
     for hours, path in enumerate(paths):
+        path.parent.mkdir(exist_ok=True)
         path.write_text("set\na\n")
         os.utime(path, (3600 * hours, 3600 * hours))
-    made = read_extras(map(str, paths[::2]), picks=paths[1:2])["extra_made"]
-    assert [made[str(path)]["is_old"] for path in paths[::2]] == [True, False]
-    assert made[str(paths[0])]["time"] == f"{datetime.fromtimestamp(0):%Y-%m-%d %H:%M}"
+    extra, picks = [str(paths[i]) for i in (0, 1, 3)], paths[2:3]
+    assert outdated_extras(extra, picks, simulated=True) == extra[:1]
+    # a refinement's resolution depends on no picks of the run, nor does the noise
+    assert outdated_extras(extra, picks, simulated=False) == []
+    made = read_extras(extra[::2], outdated=extra[:1])["extra_made"]
+    assert [made[path]["is_old"] for path in extra[::2]] == [True, False]
+    assert made[extra[0]]["time"] == f"{datetime.fromtimestamp(0):%Y-%m-%d %H:%M}"
 
 
 def test_names_and_counts_of_tables_are_shown_as_they_are(tmp_path):

@@ -93,8 +93,8 @@ def resize_map(seen: FinderMap, diameter_px: float, sigma_diameters: float) -> R
     smooth = scipy.ndimage.gaussian_filter(image, sigma_diameters * diameter_px, mode="constant", truncate=3.0)
     bright = np.where(smooth >= LEAST_SCORE, smooth, 0).clip(0, 1)
     levels = bright.astype(float) ** POWER * np.iinfo(np.uint32).max
-    # A slope over the map: on a plateau only its upper left corner stays a maximum, where trackpy would compare every
-    # pixel with every other. Over the whole map it is a quarter of the lowest score, so that faint particles stay.
+    # A slope over the map: on a plateau only a few pixels at its upper left stay maxima, where trackpy would compare
+    # all with each other. Over the whole map it is a quarter of the lowest score, so that faint particles stay.
     slope = min(1.0, LEAST_SCORE**POWER * np.iinfo(np.uint32).max / 4 / levels.size)
     levels = np.maximum(levels - slope * np.arange(levels.size).reshape(levels.shape), 0).astype(np.uint32)
     margin = int(diameter_px) + 1

@@ -82,13 +82,17 @@ def add_network(
     return Installed(target, difference, is_half)
 
 
+# keys of a centers.yaml that concern its run alone
+OF_A_RUN = ("network", "network_sha256", "shipped", "sha256", "placeholder")
+
+
 def read_centers(path: Path) -> dict[str, object]:
     """Finder, threshold and calibration of a centers.yaml, without the path of its network."""
     with opening(path):
         contents = yaml.safe_load(path.read_text())
     if not isinstance(contents, Mapping) or not {"finder", "threshold"} <= contents.keys():
         raise UserError(f"{path}: has no finder or no threshold; give the centers.yaml of a run with this network")
-    return {key: value for key, value in contents.items() if key not in ("network", "shipped", "sha256", "placeholder")}
+    return {key: value for key, value in contents.items() if key not in OF_A_RUN}
 
 
 def facts_at_width(facts: NetworkFacts, pixels_per_diameter: float | None) -> NetworkFacts:
