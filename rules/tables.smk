@@ -3,7 +3,6 @@ use rule dataset_job as tabulate with:
         pixels=ask(tables.table_files, "metrics/pixels.tsv"),
         picks=ask(tables.table_files, "metrics/picks.tsv"),
         maps=ask(tables.table_files, "metrics/maps.tsv"),
-        networks=ask(tables.table_networks),
         checkpoints=ask(tables.table_checkpoints),
     output:
         table=shown("results/{dataset}/tables/{table}.tsv", "table", "Tables", form="numbers"),
@@ -12,6 +11,7 @@ use rule dataset_job as tabulate with:
     params:
         **run_script("tabulate"),
         runs=ask_value(tables.table_runs),
+        jobs=ask_value(tables.table_jobs),
 
 
 use rule local_dataset_job as plot_histograms with:

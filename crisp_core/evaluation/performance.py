@@ -39,12 +39,10 @@ def rule_costs(folders: Iterable[str | Path]) -> pd.DataFrame:
 
 
 def job_cost(jobs: Iterable[tuple[str | Path, str]]) -> Cost:
-    """Return the cost of rules, each given with the folder of its experiment; NaN without measurements.
+    """Return the cost of jobs, each given with the folder of its experiment; NaN without measurements.
 
     Measurements of an earlier run may be missing.
     """
-    places = [(Path(folder) / "performance", rule) for folder, rule in jobs]
-    patterns = ("{}.tsv", "{}/*.tsv")
-    files = [(rule, path) for place, rule in places for p in patterns for path in place.glob(p.format(rule))]
-    table = read_benchmarks(files)
+    files = [(job, Path(folder) / f"performance/{job}.tsv") for folder, job in jobs]
+    table = read_benchmarks([(job, path) for job, path in files if path.exists()])
     return Cost(table["seconds"].sum(), table["mib"].max()) if len(table) else Cost(math.nan, math.nan)

@@ -1,5 +1,8 @@
 """Files of the tables that compare experiments and seeds."""
 
+from pathlib import Path
+
+from crisp_core.plan.batches import all_batches
 from crisp_core.plan.networks import first_network, predictor
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import split_run
@@ -69,8 +72,8 @@ def table_checkpoints(plan: Plan, *, dataset: str, table: str) -> list[str]:
     return [predictor(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
 
 
-def table_networks(plan: Plan, *, dataset: str, table: str) -> list[str]:
-    """Checkpoints of the experiments of a table before CRF fine-tuning.
+def table_jobs(plan: Plan, *, dataset: str, table: str) -> list[dict[str, list[tuple[str, str]]]]:
+    """Folders and jobs whose times are the cost of each row of a table: of train, predict and, with a CRF, train_crf.
 
     Parameters
     ----------
@@ -79,4 +82,14 @@ def table_networks(plan: Plan, *, dataset: str, table: str) -> list[str]:
     dataset, table : str
         Names of the dataset and of the table in the config.
     """
-    return [first_network(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+    return [_row_jobs(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
+
+
+def _row_jobs(plan: Plan, dataset: str, experiment: str) -> dict[str, list[tuple[str, str]]]:
+    first, last = Path(first_network(plan, dataset, experiment)), Path(predictor(plan, dataset, experiment))
+    predictions = all_batches(plan, "predict/{batch}", dataset=dataset)
+    jobs = {
+        "train": [(first.parent.as_posix(), "train")],
+        "predict": [(f"results/{dataset}/{experiment}", job) for job in predictions],
+    }
+    return jobs | ({"train_crf": [(last.parent.as_posix(), "train_crf")]} if last.name == "crf.pt" else {})

@@ -52,6 +52,9 @@ def test_costs_are_per_micrograph_and_unknown_without_measurements(tmp_path):
     (tmp_path / "performance/pick").mkdir(parents=True)
     for batch, seconds in enumerate((3.0, 5.0)):
         (tmp_path / f"performance/pick/{batch}.tsv").write_text(f"s\tmax_rss\n{seconds}\t{100 * seconds}\n")
-    costs = entry_costs({"a": {"training": [(tmp_path, "train")], "picking": [(tmp_path, "pick")]}}, n_micrographs=4)
+    costs = entry_costs(
+        {"a": {"training": [(tmp_path, "train")], "picking": [(tmp_path, f"pick/{batch}") for batch in (0, 1)]}},
+        n_micrographs=4,
+    )
     assert costs["a"]["seconds_per_micrograph"] == 2.0 and costs["a"]["picking_peak_mib"] == 500
     assert math.isnan(costs["a"]["training_seconds"]) and np.isnan(costs["a"]["training_peak_mib"])

@@ -27,6 +27,9 @@ def test_rule_costs_sum_times_and_take_the_largest_job(folder):
 
 
 def test_job_cost_pools_the_rules_that_were_run(folder):
-    assert job_cost([(folder, "pick")]) == (5, 70)
-    assert job_cost([(folder, "train"), (folder, "train_crf"), (folder, "pick")]) == (105.5, 900)
+    picks = [(folder, f"pick/000{batch}") for batch in range(2)]
+    assert job_cost(picks) == (5, 70)
+    assert job_cost([(folder, "train"), (folder, "train_crf"), *picks]) == (105.5, 900)
+    # measurements of a batch that is gone do not count
+    assert job_cost(picks[:1]).seconds < 5
     assert all(math.isnan(value) for value in job_cost([(folder, "predict")]))

@@ -281,6 +281,9 @@ def test_tables_train_a_named_network_once_per_seed():
         "results/networks/both/network.pt",
         "results/networks/both-seed2/network.pt",
     ]
+    _, jobs = tables.table_jobs(asked, dataset="mine", table="t")
+    assert jobs["train"] == [("results/networks/both-seed2", "train")] and "train_crf" not in jobs
+    assert jobs["predict"][0] == ("results/mine/named-seed2", "predict/0000")
     assert networks.training_seed(asked, network="networks/both-seed2") == 2
 
 
