@@ -93,6 +93,7 @@ use rule local_run_job as suggest_box with:
     localrule: True
     params:
         **run_script("suggest_box"),
+        last_batch=ask_value(experiments.last_first_batch),
         dataset=ask_value(datasets.dataset_sizes),
 
 

@@ -95,7 +95,7 @@ def ask_value(question, *arguments):
 def ask_states(question, *arguments, rules_may_make=False):
     """Params function: states of the user's files that the plan names; a function of `input` would rerun nothing.
 
-    Rules of a workflow that imports this one may make the micrographs and coordinates of a dataset.
+    Rules of a workflow that imports this one may make the micrographs of a dataset.
     """
     files = answer(question, arguments)
     return lambda wildcards: datasets.user_states(

@@ -77,8 +77,8 @@ use rule dataset_job as import_coordinates with:
         dataset=one_of(PLAN.simulated + PLAN.with_coordinates),
     params:
         **run_script("import_coordinates"),
-        files=ask_states(datasets.coordinate_files, rules_may_make=True),
-        listed=ask_states(datasets.listed_coordinates, rules_may_make=True),
+        files=ask_states(datasets.coordinate_files),
+        listed=ask_states(datasets.listed_coordinates),
         coordinates=ask_value(datasets.coordinate_settings),
         dataset=ask_value(datasets.dataset_sizes),
 

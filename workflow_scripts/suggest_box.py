@@ -1,6 +1,5 @@
 """Rule suggest_box: diameter, box and mask that follow from the sizes of the first picks."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
@@ -14,7 +13,6 @@ log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
 picks = without_missing(read_coordinates_stars(snakemake.input.picks))
 suggested = suggest_sizes(picks, pixel_size=dataset["pixel_size"], given_angstrom=dataset["diameter_angstrom"])
-# batches of later runs have higher numbers, and do not change the box
-suggested = suggested.assign(last_batch=max(int(Path(path).stem) for path in snakemake.input.picks))
+suggested = suggested.assign(last_batch=snakemake.params.last_batch)
 suggested.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.6g")
 log.info("box %.4g Å from the sizes of %d picks", suggested["box_angstrom"].item(), suggested["n_picks"].item())

@@ -156,7 +156,8 @@ def read_pick_sets(picks: str, others: Mapping[str, Sequence[str]], micrographs:
     sets = {PICKS: read_coordinates_star(picks)}
     for name, paths in others.items():
         table = pd.concat([read_coordinates(path) for path in paths], ignore_index=True)
-        matched = matched_column(table["micrograph"], micrographs, source=f"resolution/picks/{name}")
+        source = f"resolution/picks/{name}"
+        matched = matched_column(table["micrograph"], micrographs, source=source, skip_doubtful=True)
         sets[name] = table.assign(micrograph=matched)
     return sets
 

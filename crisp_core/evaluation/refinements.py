@@ -79,7 +79,7 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
     if not CTF_LABELS.keys() <= more.keys():
         log.warning("%s: has no defocus; the CTF is not corrected", path)
     table = table.assign(**more)
-    table.insert(0, "micrograph", matched_column(poses["micrograph"], micrographs, source=path))
+    table.insert(0, "micrograph", matched_column(poses["micrograph"], micrographs, source=path, skip_doubtful=True))
     return table[table["micrograph"] != ""]
 
 
@@ -154,7 +154,7 @@ def _optics_of_star(path: str | Path, micrographs: list[str]) -> tuple[dict[floa
     """Stated pixel sizes of the micrographs with their labels, and values by label of the microscope."""
     blocks = read_blocks(path)
     table, optics = coordinates_block(path, blocks), as_table(blocks.get("optics"))
-    matched = matched_column(table["rlnMicrographName"].astype(str), micrographs, source=path)
+    matched = matched_column(table["rlnMicrographName"].astype(str), micrographs, source=path, skip_doubtful=True)
     table = with_only_group(path, optics, table[matched != ""])
     sizes = stated_micrograph_pixel_sizes(path, table, optics)
     if optics is not None and "rlnOpticsGroup" in table:
@@ -168,7 +168,7 @@ def _optics_of_cryosparc(path: str | Path, micrographs: list[str]) -> tuple[dict
     """The same of a .cs file; cryoSPARC writes 0 for what it does not know."""
     rows = read_cs(path, LOCATION_FIELDS, cure=CRYOSPARC_CURE)
     names = pd.Series(text_field(rows, "location/micrograph_path"))
-    rows = rows[(matched_column(names, micrographs, source=path) != "").to_numpy()]
+    rows = rows[(matched_column(names, micrographs, source=path, skip_doubtful=True) != "").to_numpy()]
     fields = {"pixel size": "location/micrograph_psize_A", **CRYOSPARC_MICROSCOPE}
     stated = {
         label: np.unique(rows[field][rows[field] > 0].astype(float)).tolist()

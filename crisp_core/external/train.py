@@ -111,11 +111,10 @@ def coordinates_of(path: Path, micrographs_star: str | None) -> tuple[Micrograph
         if micrographs_star is None:
             raise UserError(f"--in_mics: is missing; {path} needs it, give the star file of the picked micrographs")
         micrographs = read_micrograph_list(micrographs_star)
-        names, by_stem = read_listed_names(path), {stem: file for file, stem in listed_files(path).items()}
-        # an equal name decides where two folders have a micrograph of the same name
-        files = by_stem | {
-            micrograph_stem(name): placed_file(path, file) for file, name in names.items() if name in micrographs.names
-        }
+        names, known = read_listed_names(path), set(micrographs.names)
+        # two folders may have a micrograph of the same name: only where no name is equal, stems decide
+        equal = {micrograph_stem(name): placed_file(path, file) for file, name in names.items() if name in known}
+        files = equal or {stem: file for file, stem in listed_files(path).items()}
     else:
         raise UserError(f"--in_coords: {path} is not a list of coordinate files; give the folder of a ManualPick job")
     return micrographs, {stem: file for stem, file in files.items() if has_particles(file)}

@@ -22,25 +22,31 @@ def micrograph_stem(name: str) -> str:
 def distinct_stems(names: Sequence[str]) -> list[str]:
     """Stem of each name of a file; names with one stem in different folders stay whole, as different micrographs.
 
-    Another suffix, or a folder written from farther up (`raw/a.mrc`, `/data/raw/a.tif`, `a`), is no difference.
+    Another suffix, no folder, or the same folder with its absolute path (`a`, `raw/a.mrc`, `/data/raw/a.tif`) is no
+    difference.
     """
     different = list(dict.fromkeys(names))
     stems = {name: micrograph_stem(name) for name in different}
-    folders: dict[str, list[tuple[str, ...]]] = {}
+    folders: dict[str, set[str]] = {}
     for name in different:
-        folders.setdefault(stems[name], []).append(_folder(name))
-    is_one = {stem: _agree(found) for stem, found in folders.items()}
+        folders.setdefault(stems[name], set()).add(_folder(name))
+    is_one = {stem: _agree(found - {""}) for stem, found in folders.items()}
     return [stems[name] if is_one[stems[name]] else name for name in names]
 
 
-def _folder(name: str) -> tuple[str, ...]:
-    return tuple(part for part in re.split(r"[/\\]", str(name))[:-1] if part not in ("", "."))
+def _folder(name: str) -> str:
+    *parts, _ = re.split(r"[/\\]", str(name))
+    root = "/" if parts and not parts[0] else ""
+    return root + "/".join(part for part in parts if part not in ("", "."))
 
 
-def _agree(folders: Sequence[tuple[str, ...]]) -> bool:
-    """Whether all folders are ends of the longest one."""
-    longest = max(folders, key=len)
-    return all(longest[len(longest) - len(folder) :] == folder for folder in folders)
+def _agree(folders: set[str]) -> bool:
+    """Whether folders are one: at most one relative and one absolute path, which ends with the relative one."""
+    absolute = [folder for folder in folders if folder.startswith("/") or ":" in folder]
+    relative = [folder for folder in folders if folder not in absolute]
+    if len(absolute) > 1 or len(relative) > 1:
+        return False
+    return not (absolute and relative) or f"/{absolute[0]}".endswith(f"/{relative[0]}")
 
 
 def paths_of_stems(stems: Iterable[str], micrograph_paths: Mapping[str, str]) -> list[str]:

@@ -131,10 +131,12 @@ def read_suggested_box(path: str | Path) -> float | None:
     return float(box) if np.isfinite(box) else None
 
 
-def read_last_batch(path: str | Path) -> int:
-    """Number of the last batch of the first run in a table ``first_sizes.tsv``; −1 if the table does not state it."""
-    table = pd.read_csv(path, sep="\t")
-    return int(table["last_batch"].item()) if "last_batch" in table else -1
+def read_last_batch(path: str | Path) -> int | None:
+    """Number of the last batch of the first run in a table ``first_sizes.tsv``; None if the table does not state it."""
+    header, *rows = [line.split("\t") for line in Path(path).read_text().splitlines()] or [[""]]
+    # an interrupted job may leave an empty or incomplete table, which its rule makes again
+    stated = [row[header.index("last_batch")] for row in rows if "last_batch" in header and len(row) == len(header)]
+    return int(stated[0]) if stated and stated[0].isdecimal() else None
 
 
 def suggest_sizes(picks: pd.DataFrame, *, pixel_size: float, given_angstrom: float, seed: int = 0) -> pd.DataFrame:

@@ -213,7 +213,7 @@ def user_states(plan: Plan, paths: Patterns, *, dataset: str | None = None) -> d
     paths : str or sequence of str
         Files, without prefix.
     dataset : str, optional
-        Name in the config of the dataset whose micrographs or coordinates the files are.
+        Name in the config of the dataset whose micrographs the files are.
     """
     if dataset and plan.dataset(dataset).micrographs_from_rules:
         return {}

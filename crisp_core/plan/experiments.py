@@ -45,14 +45,27 @@ def first_picks(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    run = f"results/{dataset}/{experiment}"
+    last = last_first_batch(plan, dataset=dataset, experiment=experiment)
     batches = addition_batches(plan, "{batch}", dataset=dataset)
-    made = Path(f"{plan.prefix}{run}/first_sizes.tsv")
-    if made.exists():
-        last = read_last_batch(made)
-        # later batches have higher numbers; if none of the first run is left, the present ones are the first
-        batches = [batch for batch in batches if int(batch) <= last] or batches
-    return [f"{run}/picks/{batch}.star" for batch in batches]
+    # if none of the first run is left, the present ones stand in
+    batches = [batch for batch in batches if int(batch) <= last] or batches
+    return [f"results/{dataset}/{experiment}/picks/{batch}.star" for batch in batches]
+
+
+def last_first_batch(plan: Plan, *, dataset: str, experiment: str) -> int:
+    """Number of the last batch of the first run, as recorded beside the box; later batches have higher numbers.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    made = Path(f"{plan.prefix}results/{dataset}/{experiment}/first_sizes.tsv")
+    recorded = read_last_batch(made) if made.exists() else None
+    present = map(int, addition_batches(plan, "{batch}", dataset=dataset))
+    return max(present, default=0) if recorded is None else recorded
 
 
 def suggested_box(plan: Plan, *, dataset: str, experiment: str) -> list[str]:

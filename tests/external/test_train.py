@@ -69,7 +69,12 @@ def test_equal_names_decide_where_two_folders_have_a_micrograph_of_the_same_name
     write_blocks("ManualPick/manualpick.star", {"coordinate_files": listed})
     write_blocks("grid.star", {"micrographs": pd.DataFrame({"rlnMicrographName": ["grid1/a.mrc"]})})
     _, found = coordinates_of(picked_file("ManualPick"), "grid.star")
-    assert found["a"] == files[1]
+    assert found == {"a": files[1]}
+    # a was picked on the other grid alone
+    listed = pd.DataFrame({"rlnMicrographName": ["grid2/a.mrc", "grid1/b.mrc"], "rlnMicrographCoordinates": files})
+    write_blocks("ManualPick/manualpick.star", {"coordinate_files": listed})
+    write_blocks("grid.star", {"micrographs": pd.DataFrame({"rlnMicrographName": ["grid1/a.mrc", "grid1/b.mrc"]})})
+    assert coordinates_of(picked_file("ManualPick"), "grid.star")[1] == {"b": files[1]}
 
 
 def test_too_few_micrographs_are_refused(project):

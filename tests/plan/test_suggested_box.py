@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from crisp_core.picking.sizes import read_suggested_box
-from crisp_core.plan.experiments import first_picks, suggested_box
+from crisp_core.plan.experiments import first_picks, last_first_batch, suggested_box
 from tests.plan.configs import MINE, plan
 
 WHERE = {"dataset": "mine", "experiment": "unet"}
@@ -24,7 +24,7 @@ def test_the_box_is_suggested_only_where_the_diameter_is_estimated_and_no_box_gi
     assert suggested_box(made, **WHERE) == expected
 
 
-@pytest.mark.parametrize(("last", "expected"), [(None, [0, 1]), (0, [0]), (1, [0, 1]), (-1, [0, 1])])
+@pytest.mark.parametrize(("last", "expected"), [(None, [0, 1]), (0, [0]), (1, [0, 1]), (7, [0, 1]), ("", [0, 1])])
 def test_micrographs_that_are_added_later_do_not_change_the_box(tmp_path, monkeypatch, last, expected):
     """Batch 2 is of a later addition; of a dataset without parts, all batches are of the first one."""
     monkeypatch.chdir(tmp_path)
@@ -33,6 +33,11 @@ def test_micrographs_that_are_added_later_do_not_change_the_box(tmp_path, monkey
         path.parent.mkdir(parents=True)
         pd.DataFrame({"box_angstrom": [200.0], "last_batch": [last]}).to_csv(path, sep="\t", index=False)
     assert first_picks(plan(), **WHERE) == [f"results/mine/unet/picks/000{i}.star" for i in expected]
+    # batch 1 is away for a while
+    rows = [("mine", "a", 0, 0), ("mine", "c", 2, 0)]
+    asked = plan(rows)
+    assert last_first_batch(asked, **WHERE) == (last if isinstance(last, int) else 2)
+    assert first_picks(plan([("mine", "c", 2, 0)]), **WHERE) == ["results/mine/unet/picks/0002.star"]
 
 
 def test_too_few_picks_suggest_no_box(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from crisp_core.errors import UserError
-from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.stems import distinct_stems, micrograph_stem
 
 log = logging.getLogger("crisp")
 # Ends that programs add to the name of a micrograph's file of picks.
@@ -65,10 +65,10 @@ def match_names(names: Sequence[str], micrographs: Sequence[str], *, required: b
     return pd.DataFrame({"name": pd.Series(list(names), dtype="str"), "micrograph": pd.Series(found, dtype="str")})
 
 
-def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str | Path) -> pd.Series:
-    """Micrograph of each row of a column of names, an empty string where nothing or several match; as `match_names`.
-
-    If several names match one micrograph, as those of two grids do, their rows are left out, which is logged.
+def matched_column(
+    names: pd.Series, micrographs: Sequence[str], *, source: str | Path, skip_doubtful: bool = False
+) -> pd.Series:
+    """Micrograph of each row of a column of names, an empty string where nothing matches; as `match_names`.
 
     Parameters
     ----------
@@ -78,12 +78,16 @@ def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str 
         Stems or paths of the dataset's micrographs.
     source : str or Path
         The file, for the message.
+    skip_doubtful : bool
+        Leave out the rows of names of which several match one micrograph, as those of two grids do, and log it.
 
     Raises
     ------
     UserError
-        As `match_names` does, and if no name is left.
+        As `match_names` does, and for names of which several match one micrograph, if these are not left out or if
+        no others match.
     """
+    names = pd.Series(distinct_stems(names.tolist()), index=names.index, dtype="str")
     try:
         matched = match_names(names.unique().tolist(), micrographs)
     except UserError as error:
@@ -91,7 +95,7 @@ def matched_column(names: pd.Series, micrographs: Sequence[str], *, source: str 
     doubtful = names_of_one_micrograph(matched)
     for micrograph, several in doubtful.items():
         line = f"{source}: {several} both match micrograph {micrograph}; remove the rows of one"
-        if doubtful.keys() == set(matched["micrograph"]) - {""}:
+        if not skip_doubtful or doubtful.keys() == set(matched["micrograph"]) - {""}:
             raise UserError(line)
         log.warning("%s; until then, both are left out", line)
     matched.loc[matched["micrograph"].isin(list(doubtful)), "micrograph"] = ""
