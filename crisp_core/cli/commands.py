@@ -16,7 +16,7 @@ from crisp_core.external import train as training
 from crisp_core.external.job_folder import locked
 from crisp_core.external.micrograph_list import MicrographList
 from crisp_core.external.outputs import LIST
-from crisp_core.external.running import CONFIG, check_config_place, run_workflow, say, workflow_command, write_config
+from crisp_core.external.running import CONFIG, run_workflow, say, workflow_command, write_config
 from crisp_core.formats.relion_autopick import read_coordinate_list
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns
@@ -154,7 +154,6 @@ def run(
         raise UserError(f"--out: {folder} is a file; give a folder")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
-        check_config_place(folder)
         options.settings = keep_settings(folder, options.settings)
         before()
         write_config(folder, config)

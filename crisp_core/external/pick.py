@@ -19,7 +19,6 @@ from crisp_core.external.running import (
     OneLineParser,
     add_answer,
     add_job_options,
-    check_config_place,
     run_as_job,
     run_workflow,
     say,
@@ -113,7 +112,6 @@ def pick(options: argparse.Namespace) -> None:
     """Pick the micrographs of RELION's list, and write the picks and the output nodes."""
     folder = options.o
     micrographs = read_micrograph_list(options.in_mics)
-    check_config_place(folder)
     write_config(folder, run_config(options, micrographs))
     say(f"{len(micrographs.names)} micrographs of {options.in_mics}")
     run_workflow(folder, options, targets=targets(options))

@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -25,7 +26,6 @@ from crisp_core.external.job_folder import (
     locked,
     mark_end,
 )
-from crisp_core.formats.text import read_text
 from crisp_core.installation import snakefile
 
 CONFIG, LOG = "crisp.yaml", "crisp.log"
@@ -224,15 +224,13 @@ def config_files(options: argparse.Namespace) -> list[str]:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write the config of the job into its folder, which `check_config_place` has checked."""
-    (folder / CONFIG).write_text(f"{WRITTEN}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
-
-
-def check_config_place(folder: Path) -> None:
-    """Refuse a folder with a config that CRISP did not write; the folder of an earlier job has its log."""
+    """Write the config of the job into its folder; one that CRISP did not write is renamed, which is printed."""
     path = folder / CONFIG
-    if path.exists() and not (folder / LOG).exists() and (text := read_text(path)) and not text.startswith(WRITTEN):
-        raise UserError(f"{path}: was not written by CRISP, and would be overwritten; move it, or give another folder")
+    if path.exists() and not path.read_bytes().startswith(WRITTEN.encode()):
+        kept = next(name for n in count(1) if not (name := path.with_suffix(f".old{n}")).exists())
+        path.rename(kept)
+        say(f"{path}: was not written by CRISP; it is {kept.name} now")
+    path.write_text(f"{WRITTEN}\n{yaml.safe_dump(dict(config), sort_keys=False)}")
 
 
 def gpu_limits(gpu: str | None) -> tuple[list[str], Mapping[str, str]]:

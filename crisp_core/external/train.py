@@ -17,7 +17,6 @@ from crisp_core.external.running import (
     add_answer,
     add_job_options,
     at_least,
-    check_config_place,
     run_as_job,
     run_workflow,
     say,
@@ -226,7 +225,6 @@ def train(options: argparse.Namespace) -> None:
     micrographs, files = coordinates_of(picked_file(options.in_coords), options.in_mics)
     config = run_config(options, micrographs, files)
     check_network_link(options.o)
-    check_config_place(options.o)
     write_config(options.o, config)
     forget_parts(options.o, micrographs.by_stem().keys() & files.keys())
     split = config["datasets"][DATASET]["split"]

@@ -1,7 +1,6 @@
 """Other pickers and comparisons."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from crisp_core.paths import matching_files
@@ -10,9 +9,10 @@ from crisp_core.pickers.files import Files
 from crisp_core.pickers.picker import Picker
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.datasets import followed_lists, simulation_batch
+from crisp_core.plan.jobs import batch_jobs, training_jobs
 from crisp_core.plan.leaks import parts_are_unknown
 from crisp_core.plan.micrographs import batch_files
-from crisp_core.plan.networks import first_network, is_searched, predictor, trained_run
+from crisp_core.plan.networks import is_searched, trained_run
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import picker_name
 
@@ -299,17 +299,10 @@ def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[s
 
 
 def _entry_jobs(plan: Plan, dataset: str, entry: str) -> dict[str, list[tuple[str, str]]]:
-    own, picker = f"results/{dataset}/{entry}", picker_class(plan, entry)
-
-    def of_batches(*rules: str) -> list[tuple[str, str]]:
-        """Jobs of rules for all batches."""
-        return [(own, job) for rule in rules for job in all_batches(plan, f"{rule}/{{batch}}", dataset=dataset)]
-
+    picker = picker_class(plan, entry)
     if picker is not None:
         rule = f"pick_with_program{'_on_gpu' if picker.uses_gpu else ''}/{picker_name(plan.experiment(entry))}"
-        return {"training": [(own, "train_picker")], "picking": of_batches(rule)}
-    first, last = Path(first_network(plan, dataset, entry)), Path(predictor(plan, dataset, entry))
-    training = [(first.parent.as_posix(), "train")]
-    if last.name == "crf.pt":
-        training.append((last.parent.as_posix(), "train_crf"))
-    return {"training": training, "picking": of_batches("predict", "pick")}
+        training = [(f"results/{dataset}/{entry}", "train_picker")]
+        return {"training": training, "picking": batch_jobs(plan, dataset, entry, rule)}
+    training = [job for jobs in training_jobs(plan, dataset, entry).values() for job in jobs]
+    return {"training": training, "picking": batch_jobs(plan, dataset, entry, "predict", "pick")}

@@ -1,9 +1,7 @@
 """Files of the tables that compare experiments and seeds."""
 
-from pathlib import Path
-
-from crisp_core.plan.batches import all_batches
-from crisp_core.plan.networks import first_network, predictor
+from crisp_core.plan.jobs import batch_jobs, training_jobs
+from crisp_core.plan.networks import predictor
 from crisp_core.plan.plan import Plan
 from crisp_core.settings.questions import split_run
 from crisp_core.settings.seeded import seeded_name
@@ -82,14 +80,7 @@ def table_jobs(plan: Plan, *, dataset: str, table: str) -> list[dict[str, list[t
     dataset, table : str
         Names of the dataset and of the table in the config.
     """
-    return [_row_jobs(plan, d, run) for d, _, _, run in table_runs(plan, dataset=dataset, table=table)]
-
-
-def _row_jobs(plan: Plan, dataset: str, experiment: str) -> dict[str, list[tuple[str, str]]]:
-    first, last = Path(first_network(plan, dataset, experiment)), Path(predictor(plan, dataset, experiment))
-    predictions = all_batches(plan, "predict/{batch}", dataset=dataset)
-    jobs = {
-        "train": [(first.parent.as_posix(), "train")],
-        "predict": [(f"results/{dataset}/{experiment}", job) for job in predictions],
-    }
-    return jobs | ({"train_crf": [(last.parent.as_posix(), "train_crf")]} if last.name == "crf.pt" else {})
+    return [
+        training_jobs(plan, d, run) | {"predict": batch_jobs(plan, d, run, "predict")}
+        for d, _, _, run in table_runs(plan, dataset=dataset, table=table)
+    ]

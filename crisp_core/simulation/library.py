@@ -14,7 +14,6 @@ from crisp_core.geometry import even_fft_size
 from crisp_core.simulation.map_particle import (
     SURFACE_SHARE,
     dense_level,
-    has_surroundings,
     particle_alone,
     particle_mask,
 )
@@ -69,8 +68,7 @@ def build_volume(
 
 def _volume_of_map(path: str, extent_px: float) -> LibraryVolume:
     density, pixel_size = read_particle_map(path)
-    inside = np.where(particle_mask(density), density, 0) if has_surroundings(density) else density
-    coarse_px = extent_of_density(inside)
+    coarse_px = extent_of_density(np.where(particle_mask(density), density, 0))
     density = particle_alone(density)
     new_pixel_size = pixel_size * coarse_px / extent_px
     return LibraryVolume(

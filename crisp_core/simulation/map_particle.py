@@ -10,8 +10,9 @@ SURFACE_SHARE, DENSE_QUANTILE = 0.25, 0.998
 # Blur that shows the particle of a noisy map, as a share of the map's side, and the rims of a particle cut out tightly
 # and with all of its fading density.
 BLUR_SHARE, TIGHT_SHARE, WIDE_SHARE = 1 / 64, 1 / 32, 1 / 12
-# Minimum size of a connected part of a map, as a share of its largest part; smaller parts are noise.
-MIN_PART = 0.1
+# Minimum size of a connected part of a map, as a share of its largest part, with and without noise around the particle;
+# smaller parts are noise or dust.
+MIN_PART, MIN_CLEAN_PART = 0.1, 0.01
 # Limits of a map with nothing around its particle: its offset times its voxels and its negative density, as shares of
 # its positive density, and the standard deviation on the faces of its box, as a share of its maximum.
 MAX_OFFSET, MAX_NEGATIVE, MAX_NOISE = 0.05, 0.2, 0.02
@@ -51,19 +52,21 @@ def particle_alone(density: np.ndarray, *, rim_share: float = TIGHT_SHARE) -> np
 def particle_mask(density: np.ndarray) -> np.ndarray:
     """Mask (n, n, n) of the particle in a map, whatever the offset and the noise around it.
 
-    It is that of the blurred map: the largest connected part above `SURFACE_SHARE`, and parts of at least a tenth of
-    its size.
+    It has the largest connected part above `SURFACE_SHARE`, and others that are not specks. A map with noise is blurred
+    before.
 
     Raises
     ------
     UserError
         If the density is nowhere positive.
     """
-    blurred = scipy.ndimage.gaussian_filter(without_offset(density), BLUR_SHARE * len(density))
-    parts, n = scipy.ndimage.label(blurred > SURFACE_SHARE * dense_level(blurred))
+    is_noisy = has_surroundings(density)
+    if is_noisy:
+        density = scipy.ndimage.gaussian_filter(without_offset(density), BLUR_SHARE * len(density))
+    parts, n = scipy.ndimage.label(density > SURFACE_SHARE * dense_level(density))
     sizes = np.bincount(parts.ravel(), minlength=n + 1)
     sizes[0] = 0
-    return (sizes >= MIN_PART * sizes.max())[parts]
+    return (sizes >= (MIN_PART if is_noisy else MIN_CLEAN_PART) * sizes.max())[parts]
 
 
 def without_offset(density: np.ndarray) -> np.ndarray:

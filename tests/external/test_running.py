@@ -10,8 +10,6 @@ from crisp_core.external.job_folder import FAILURE
 from crisp_core.external.pick import parser, pick
 from crisp_core.external.running import (
     CONFIG,
-    LOG,
-    check_config_place,
     end_session,
     folder_of,
     gpu_limits,
@@ -84,19 +82,16 @@ def test_the_folder_of_the_job_must_be_given(capsys):
     assert "--o" in capsys.readouterr().err
 
 
-def test_a_config_and_a_network_of_the_users_own_are_not_overwritten(tmp_path):
-    for text in ("", "# written by CRISP\nrun: [a/b]\n"):
-        (tmp_path / CONFIG).write_text(text)
-        check_config_place(tmp_path)
+def test_a_config_and_a_network_of_the_users_own_are_kept(tmp_path, capsys):
+    write_config(tmp_path, {"run": ["a/b"]})
     write_config(tmp_path, {"run": ["a/c"]})
-    check_config_place(tmp_path)
-    assert yaml.safe_load((tmp_path / CONFIG).read_text()) == {"run": ["a/c"]}
-    (tmp_path / CONFIG).write_text("run: [mine/unet]\n")
-    with pytest.raises(UserError, match=r"crisp\.yaml: was not written by CRISP, and would be overwritten; move it"):
-        check_config_place(tmp_path)
-    # jobs of earlier versions
-    (tmp_path / LOG).touch()
-    check_config_place(tmp_path)
+    assert yaml.safe_load((tmp_path / CONFIG).read_text()) == {"run": ["a/c"]} and not capsys.readouterr().out
+    for n, own in enumerate(("run: [mine/unet]\n", "# caf\xe9\n"), start=1):
+        (tmp_path / CONFIG).write_bytes(own.encode("latin-1"))
+        write_config(tmp_path, {"run": ["a/b"]})
+        assert (tmp_path / f"crisp.old{n}").read_bytes() == own.encode("latin-1")
+        assert f"was not written by CRISP; it is crisp.old{n} now" in capsys.readouterr().out
+    assert yaml.safe_load((tmp_path / CONFIG).read_text()) == {"run": ["a/b"]}
     check_network_link(tmp_path)
     (tmp_path / "network.pt").write_bytes(b"weights")
     with pytest.raises(UserError, match=r"network\.pt: is not of an earlier training, and would be replaced; move it"):

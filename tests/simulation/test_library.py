@@ -59,6 +59,12 @@ def test_faint_parts_of_a_clean_map_stay(tmp_path):
         str(tmp_path / "clean.mrc"), extent_px=24, resolution_angstrom=8, membrane=False, downloads=BANKS
     )
     assert volume.density.sum() * volume.pixel_size**3 == pytest.approx(27 * whole.sum(), rel=0.02)
+    whole[2, 2, 2] = whole[77, 77, 77] = 1
+    write_mrc(tmp_path / "dust.mrc", whole, pixel_size=3, dtype=np.float32)
+    dusty = build_volume(
+        str(tmp_path / "dust.mrc"), extent_px=24, resolution_angstrom=8, membrane=False, downloads=BANKS
+    )
+    assert dusty.pixel_size == volume.pixel_size
     rod = np.zeros((80, 80, 80), np.float32)
     rod[10:70, 40, 40] = 1
     assert particle_sum(rod) == 60
