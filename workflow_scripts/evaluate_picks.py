@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from crisp_core.datasets.quarantine import failed_micrographs
 from crisp_core.datasets.splits import read_scored_parts
-from crisp_core.evaluation.compared import failed_micrographs, valid_areas
+from crisp_core.evaluation.compared import valid_areas
 from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import curve_table, picks_table

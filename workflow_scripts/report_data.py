@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from crisp_core.datasets.quarantine import failed_micrographs
 from crisp_core.datasets.splits import read_scored_parts
-from crisp_core.evaluation.compared import failed_micrographs
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.report.data import (

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from crisp_core.errors import UserError
+from crisp_core.formats.stems import micrograph_stem
 
 
 class Refused(NamedTuple):
@@ -31,6 +32,16 @@ def read_quarantine(*paths: str | Path) -> list[Refused]:
     """Read files of `write_quarantine`, one after the other."""
     tables = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in paths]
     return [Refused(*row) for table in tables for row in table[[*Refused._fields]].itertuples(index=False)]
+
+
+def read_unpicked(*paths: str | Path) -> list[Refused]:
+    """Read the rows of `read_quarantine` that refuse a micrograph itself; the others are picked all the same."""
+    return [row for row in read_quarantine(*paths) if row.stage in PICKING_STAGES]
+
+
+def failed_micrographs(*paths: str | Path) -> set[str]:
+    """Micrographs (stems) of `read_unpicked`, such as those that a run could not predict."""
+    return {micrograph_stem(row.path) for row in read_unpicked(*paths)}
 
 
 def refused_micrographs(reasons: Mapping[str, str], paths: Mapping[str, str], *, stage: str) -> list[Refused]:

@@ -6,11 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.datasets.quarantine import PICKING_STAGES, read_quarantine
+from crisp_core.datasets.quarantine import failed_micrographs
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
-from crisp_core.formats.stems import micrograph_stem
 
 # from the best to the worst, whether an entry may have been trained on the compared micrographs
 LEAKS = ["no", "unknown", "yes"]
@@ -41,11 +40,6 @@ def seen_micrographs(
         entry = Path(path).parent.name
         seen[entry] = named.get(entry, set(micrographs)) - failed_micrographs(path)
     return seen
-
-
-def failed_micrographs(quarantine: str) -> set[str]:
-    """Micrographs that a run could not predict or pick, from its table ``quarantine.tsv``."""
-    return {micrograph_stem(row.path) for row in read_quarantine(quarantine) if row.stage in PICKING_STAGES}
 
 
 def read_entries(paths: Iterable[str], entries: Sequence[str]) -> dict[str, pd.DataFrame]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from crisp_core.datasets.quarantine import PICKING_STAGES, Refused, read_quarantine
+from crisp_core.datasets.quarantine import Refused, read_unpicked
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, read_micrograph_list
 from crisp_core.external.outputs import LIST, write_output_nodes, write_picks
@@ -154,8 +154,7 @@ def read_refused(folder: Path) -> pd.DataFrame:
 
     Other rows of the quarantine concern particle images and labels alone, such as a micrograph without CTF.
     """
-    refused = read_quarantine(*(folder / path for path in QUARANTINES))
-    return pd.DataFrame([row for row in refused if row.stage in PICKING_STAGES], columns=Refused._fields)
+    return pd.DataFrame(read_unpicked(*(folder / path for path in QUARANTINES)), columns=Refused._fields)
 
 
 def picked_names(folder: Path, micrographs: MicrographList) -> dict[str, str]:

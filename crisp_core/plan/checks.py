@@ -9,7 +9,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.paths import check_patterns, matching_files
 from crisp_core.pickers.files import Files
-from crisp_core.plan.additions import parts_file, places_file
+from crisp_core.plan.additions import is_closed, places_file
 from crisp_core.plan.batches import batches_to_train
 from crisp_core.plan.corrections import check_corrections, has_scores
 from crisp_core.plan.ctf_files import ctf_of
@@ -191,8 +191,7 @@ def check_circle(plan: Plan, dataset: str, experiment: str) -> None:
 
 def check_split_names(plan: Plan, dataset: str) -> None:
     """Refuse a split that lists micrographs which are not there, or are left out; not once the parts are drawn."""
-    is_drawn = parts_file(dataset, plan.prefix).exists()
-    if dataset not in plan.labelled or is_drawn or plan.settings.watch is not None:
+    if dataset not in plan.labelled or is_closed(dataset, plan.prefix) or plan.settings.watch is not None:
         return
     names = micrograph_names(plan, dataset)
     known = set(names)

@@ -9,7 +9,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from crisp_core.classes import PARTICLE
 from crisp_core.errors import UserError
-from crisp_core.formats.arrays import read_array
 from crisp_core.segmentation.crops import Crops, LabelledMicrograph, Uncertain, read_label
 from crisp_core.segmentation.training_settings import TrainingSettings
 
@@ -40,11 +39,11 @@ def check_parts(
             )
         any_labelled = False
         for micrograph in micrographs:
-            if (read_array(micrograph.labels, "label", micrograph.name).data == PARTICLE).any():
-                any_labelled = True
-                label, counts = read_label(micrograph, uncertain)
-                if (label[counts] == PARTICLE).any():
-                    break
+            label, counts = read_label(micrograph, uncertain)
+            particle = label == PARTICLE
+            any_labelled |= bool(particle.any())
+            if particle[counts].any():
+                break
         else:
             raise UserError(_no_particle(part, micrographs, uncertain, any_labelled=any_labelled))
 

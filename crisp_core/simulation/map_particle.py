@@ -76,11 +76,11 @@ def without_offset(density: np.ndarray) -> np.ndarray:
 
 def particle_sum(density: np.ndarray) -> float:
     """Sum of the densities of a particle, without an offset, noise or a dark ring around it."""
-    if has_surroundings(density):
+    alone = particle_alone(density, rim_share=WIDE_SHARE)
+    if alone is not density:
         # blurred, so that noise has as much positive as negative density, while a dark ring stays negative
-        alone = particle_alone(density, rim_share=WIDE_SHARE)
-        density = scipy.ndimage.gaussian_filter(alone, BLUR_SHARE * len(density)).clip(min=0)
-    return float(np.sum(density, dtype=float))
+        alone = scipy.ndimage.gaussian_filter(alone, BLUR_SHARE * len(density)).clip(min=0)
+    return float(np.sum(alone, dtype=float))
 
 
 def box_surface(volume: np.ndarray) -> np.ndarray:
