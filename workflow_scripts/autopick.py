@@ -3,13 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.coordinates.cryolo import write_cbox_files
 from crisp_core.formats.cryosparc import write_coordinates_only
 from crisp_core.formats.relion_autopick import write_autopick
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype=str)
+micrographs = read_table(snakemake.input.micrographs)
 picks = read_coordinates_stars(snakemake.input.picks)
 excluded = read_excluded(snakemake.input.excluded)
 picks, _ = without_excluded(picks, excluded)

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
 from crisp_core.datasets.splits import read_part
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.threshold import choose_threshold
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 validation = set(read_part(snakemake.input.split, "validation"))
 for path in snakemake.input.names:
-    validation &= set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])
+    validation &= set(read_table(path)["micrograph"])
 found = read_coordinates_stars(snakemake.input.found)
 candidates = []
 for path in snakemake.input.images:

@@ -15,6 +15,7 @@ from crisp_core.evaluation.comparison import (
 )
 from crisp_core.formats.arrays import array_names
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ scored, curves = score_entries(
 facts = dict(params.facts) | {CONSENSUS: consensus_facts(params.facts, at_least=at_least)}
 costs = entry_costs(params.jobs, n_micrographs=sum(len(array_names(path, "image")) for path in snakemake.input.images))
 table = comparison_table(scored, facts, costs)
-table.to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
-curves.to_csv(snakemake.output.curves, sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output.table, digits=6)
+write_table(curves, snakemake.output.curves, digits=6)
 for row in table.itertuples():
     log.info("%s: precision %.3f, recall %.3f, F1 %.3f", row.entry, row.precision, row.recall, row.f1)

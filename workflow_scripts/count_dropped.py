@@ -7,6 +7,7 @@ import pandas as pd
 
 from crisp_core.datasets.quarantine import check_picks
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 from crisp_core.picking.cleaning import with_reasons
 
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 tables = [
-    pd.read_csv(path, sep="\t", dtype={"micrograph": str}).assign(stage=stage)
-    for stage in ("picking", "extraction")
-    for path in snakemake.input[stage]
+    read_table(path).assign(stage=stage) for stage in ("picking", "extraction") for path in snakemake.input[stage]
 ]
 dropped = pd.concat(tables, ignore_index=True)
 if snakemake.input.particles:
@@ -28,7 +27,7 @@ if snakemake.input.particles:
         source="/".join(("results", snakemake.wildcards.dataset, snakemake.wildcards.experiment)),
     )
 counts = dropped.groupby(["stage", "reason", "micrograph"], as_index=False).size().rename(columns={"size": "n_picks"})
-counts.to_csv(snakemake.output.counts, sep="\t", index=False)
+write_table(counts, snakemake.output.counts)
 write_coordinates_star(snakemake.output.picks, with_reasons(dropped))
 for (stage, reason), n in counts.groupby(["stage", "reason"])["n_picks"].sum().items():
     log.info("%s: %d picks dropped, %s", stage, n, reason)

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.cryosparc_picks import write_picks
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -15,10 +14,10 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 picks = read_coordinates_stars(snakemake.input.picks)
 picks, _ = without_excluded(picks, read_excluded(snakemake.input.excluded))
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
+micrographs = read_table(snakemake.input.micrographs)
 shapes = {row.micrograph: (row.height, row.width) for row in micrographs.itertuples()}
 names = write_picks(snakemake.output.picks, picks, exposures=snakemake.input.exposures[0], shapes=shapes)
-names.to_csv(snakemake.output.names, sep="\t", index=False)
+write_table(names, snakemake.output.names)
 absent = names.loc[names["micrograph"] == "", "name"]
 n_absent = picks["micrograph"].isin(absent).sum()
 log.info("%d picks on %d exposures", len(picks) - n_absent, len(names) - len(absent))

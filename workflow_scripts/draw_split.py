@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.datasets.splits import check_particles, split_by_counts, split_by_lists
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -12,9 +13,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 parts = dict(snakemake.params.split)
-types = {"path": str, "name": str, "micrograph": str, "n_coordinates": int}
-tables = [pd.read_csv(path, sep="\t", dtype=types, keep_default_na=False) for path in snakemake.input.names]
-names = pd.concat(tables)
+names = pd.concat([read_table(path, keep_default_na=False) for path in snakemake.input.names])
 labelled = [name for name in names["micrograph"] if name]
 # no coordinates, or quarantined: a part that counts on one of them goes without
 refused = set(snakemake.params.micrographs) - set(labelled)
@@ -24,5 +23,5 @@ else:
     table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
 n_coordinates = names.groupby("micrograph")["n_coordinates"].sum().to_dict()
 check_particles(table, n_coordinates, source=f"datasets/{snakemake.wildcards.dataset}")
-table.to_csv(snakemake.output.split, sep="\t", index=False)
+write_table(table, snakemake.output.split)
 log.info("%s", ", ".join(f"{n} {part}" for part, n in table["part"].value_counts().items()))

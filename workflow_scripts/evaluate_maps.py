@@ -12,6 +12,7 @@ from crisp_core.evaluation.pick_tables import calibration_table
 from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 from crisp_core.segmentation.pixel_weights import counted_pixels
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+split = read_table(snakemake.input.split)
 parts = dict(zip(split["micrograph"], split["part"], strict=True))
 batches = zip(snakemake.input.images, snakemake.input.labels, snakemake.input.probability, strict=True)
 counts, maps = {}, {}
@@ -37,9 +38,9 @@ for images, labels, probability in batches:
         counts[name], maps[name] = count_pixels(*arrays), count_map(*arrays)
 predicted = {name: part for name, part in parts.items() if name in counts}
 pixels = pixel_table((part, name, counts[name]) for name, part in predicted.items())
-with_remark(pixels, snakemake.params.truth).to_csv(snakemake.output.pixels, sep="\t", index=False, float_format="%.6g")
+write_table(with_remark(pixels, snakemake.params.truth), snakemake.output.pixels, digits=6)
 map_rows = map_table((part, name, maps[name]) for name, part in predicted.items())
-map_rows.to_csv(snakemake.output.maps, sep="\t", index=False, float_format="%.6g")
+write_table(map_rows, snakemake.output.maps, digits=6)
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates = read_coordinates_stars(snakemake.input.candidates)
 with open(snakemake.input.centers) as file:
@@ -48,6 +49,6 @@ knots = pd.DataFrame(centers["calibration"]) if "calibration" in centers else No
 calibration = calibration_table(
     truth, candidates, parts, knots=knots, diameter_px=snakemake.params.dataset["diameter_px"]
 )
-calibration.to_csv(snakemake.output.calibration, sep="\t", index=False, float_format="%.6g")
+write_table(calibration, snakemake.output.calibration, digits=6)
 for row in pixels.query("micrograph == 'all'").itertuples():
     log.info("%s: pixel IoU %.3f", row.part, row.iou)

@@ -9,6 +9,7 @@ from crisp_core.evaluation.masked_area import flag_masked_picks
 from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import curve_table, picks_table
 from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ scored = picks_table(
     pixel_size=params.dataset["pixel_size"],
     seed=params.seed,
 )
-with_remark(scored, params.truth).to_csv(snakemake.output.picks, sep="\t", index=False, float_format="%.6g")
+write_table(with_remark(scored, params.truth), snakemake.output.picks, digits=6)
 curve = curve_table(truth, candidates, parts, diameter_px=params.dataset["diameter_px"])
-curve.to_csv(snakemake.output.curve, sep="\t", index=False, float_format="%.6g")
+write_table(curve, snakemake.output.curve, digits=6)
 for row in scored.query("micrograph == 'all'").itertuples():
     log.info("%s: F1 of the picks %.3f", row.part, row.f1)

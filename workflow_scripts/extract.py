@@ -8,6 +8,7 @@ from crisp_core.datasets.exclusions import read_excluded, without_excluded
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.relion_ctf import read_micrographs_ctf
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import extract_stack
@@ -52,4 +53,4 @@ write_extracted_star(
     groups=groups,
 )
 dropped = pd.concat([excluded, extracted.dropped]) if len(excluded) else extracted.dropped
-dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)
+write_table(dropped, snakemake.output.dropped)

@@ -12,6 +12,7 @@ from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.relion_ctf import read_micrographs_ctf
 from crisp_core.formats.relion_labels import CTF_LABELS
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.particles.extraction import extract_stack
 from crisp_core.particles.star import write_extracted_star
@@ -54,4 +55,4 @@ write_extracted_star(
     ctf=ctf,
     groups=groups,
 )
-extracted.dropped.to_csv(snakemake.output.dropped, sep="\t", index=False)
+write_table(extracted.dropped, snakemake.output.dropped)

@@ -2,12 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.evaluation.particle_sets import read_pick_sets, simulated_particles
 from crisp_core.evaluation.refinements import check_inside, refined_sets
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 from crisp_core.particles.boxes import choose_boxes
 from crisp_core.particles.extraction import OUTSIDE, extract_stack
@@ -20,7 +19,7 @@ log = start_log(snakemake.log[0])
 params, dataset = snakemake.params, snakemake.params.dataset
 pixel_size = dataset["pixel_size"]
 shapes = {name: grid.full_shape for name, grid in array_grids(snakemake.input.images, "image").items()}
-listed = pd.read_csv(snakemake.input.list, sep="\t", dtype=str)
+listed = read_table(snakemake.input.list)
 star_paths = dict(zip(listed["micrograph"], listed["star_path"], strict=True))
 
 if params.refined:
@@ -28,7 +27,7 @@ if params.refined:
     particles = refined_sets(params.refined, list(star_paths), **optics)
     particles = particles[particles["micrograph"].isin(set(shapes))]
 else:
-    split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+    split = read_table(snakemake.input.split)
     kept = split if params.part == "all" else split[split["part"] == params.part]
     particles = simulated_particles(
         read_pick_sets(snakemake.input.picks, params.others, list(star_paths)),

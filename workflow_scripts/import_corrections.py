@@ -8,6 +8,7 @@ from crisp_core.datasets.corrections import check_shapes, corrected_coordinates,
 from crisp_core.datasets.quarantine import write_quarantine
 from crisp_core.formats.arrays import array_grids
 from crisp_core.formats.relion_coordinates import write_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ check_shapes(
 )
 coordinates, names = corrected_coordinates(corrected)
 write_coordinates_star(snakemake.output.coordinates, coordinates)
-names.to_csv(snakemake.output.names, sep="\t", index=False)
+write_table(names, snakemake.output.names)
 write_quarantine(snakemake.output.quarantine, [])
-pd.DataFrame({"notice": params.notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
+write_table(pd.DataFrame({"notice": params.notices}), snakemake.output.notices)
 log.info("%d particles on %d corrected micrographs", len(coordinates), len(corrected))

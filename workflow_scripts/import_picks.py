@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.coordinate_names import unmatched_files
 from crisp_core.datasets.imported_files import ImportedFiles, write_imported
 from crisp_core.datasets.importing import import_checked
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params, sources = snakemake.params, list(snakemake.input.picks)
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
+micrographs = read_table(snakemake.input.micrographs)
 imported = import_checked(
     sources,
     list(snakemake.input.images),

@@ -8,6 +8,7 @@ from crisp_core.datasets.coordinate_names import joined_names, unmatched_files
 from crisp_core.datasets.importing import import_coordinates
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ write_coordinates_star(snakemake.output.coordinates, coordinates)
 # whether the coordinates are complete is no matter of files that no micrograph claims
 settings = {key: value for key, value in snakemake.params.coordinates.items() if key != "complete"}
 strangers = import_coordinates(list(snakemake.input.strangers), {}, required=False, **settings)
-texts = {"path": str, "name": str, "micrograph": str}
-matched = [pd.read_csv(path, sep="\t", dtype=texts, keep_default_na=False) for path in snakemake.input.names]
+matched = [read_table(path, keep_default_na=False) for path in snakemake.input.names]
 names = joined_names([*matched, strangers.names])
-names.to_csv(snakemake.output.names, sep="\t", index=False)
+write_table(names, snakemake.output.names)
 unmatched_paths = unmatched_files(names, snakemake.params.micrographs)
 refused = [*strangers.refused, *read_quarantine(*snakemake.input.quarantine), *unmatched_paths]
 # a file of many micrographs is read for every addition

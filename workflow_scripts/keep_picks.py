@@ -7,6 +7,7 @@ import yaml
 
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.pickers.running import joined
 from crisp_core.pickers.threshold import PUBLISHED, above_threshold
@@ -36,6 +37,4 @@ table = joined(candidates)
 write_coordinates_star(snakemake.output.candidates, table)
 write_coordinates_star(snakemake.output.picks, above_threshold(table, threshold))
 columns = ["micrograph", "x", "y", "score", "reason"]
-pd.concat([pd.DataFrame(columns=columns), *dropped]).to_csv(
-    snakemake.output.dropped, sep="\t", index=False, float_format="%.6g"
-)
+write_table(pd.concat([pd.DataFrame(columns=columns), *dropped]), snakemake.output.dropped, digits=6)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, read_array, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.labels.click_table import CLICK_COLUMNS, click_row
 from crisp_core.labels.clicks import label_clicks
@@ -24,7 +25,7 @@ log = start_log(snakemake.log[0])
 start_torch(threads=snakemake.threads, gpus=0)
 params, settings = snakemake.params, ClickSettings.of(snakemake.params.clicks)
 coordinates, rows = read_coordinates_star(snakemake.input.coordinates), []
-labelled = set(pd.read_csv(snakemake.input.names, sep="\t", dtype=str)["micrograph"])
+labelled = set(read_table(snakemake.input.names)["micrograph"])
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
         if name not in labelled:
@@ -57,4 +58,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
                 *("labelled %s, %d outlines, mean equivalent diameter %.0f Å, low pass %g diameters, weight %g", name),
                 *(len(xy), diameter_angstrom, label.lowpass_diameters, label.weight),
             )
-pd.DataFrame(rows, columns=CLICK_COLUMNS).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")
+write_table(pd.DataFrame(rows, columns=CLICK_COLUMNS), snakemake.output.table, digits=4)

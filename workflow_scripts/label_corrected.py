@@ -7,6 +7,7 @@ import pandas as pd
 
 from crisp_core.datasets.corrections import read_merged, unchanged
 from crisp_core.formats.arrays import array_grids, write_array
+from crisp_core.formats.tables import write_table
 from crisp_core.labels.corrections import label_corrected
 from crisp_core.logs import start_log
 
@@ -34,4 +35,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         counts.append((name, len(corrected[name].particles)))
         log.info("labelled %s, %d particles", *counts[-1])
-pd.DataFrame(counts, columns=["micrograph", "n_particles"]).to_csv(snakemake.output.counts, sep="\t", index=False)
+write_table(pd.DataFrame(counts, columns=["micrograph", "n_particles"]), snakemake.output.counts)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.labels.outlines import disc_outlines, label_arrays, merge_outlines
 from crisp_core.logs import start_log
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 coordinates = read_coordinates_star(snakemake.input.coordinates)
 counts = []
-labelled = set(pd.read_csv(snakemake.input.names, sep="\t", dtype=str)["micrograph"])
+labelled = set(read_table(snakemake.input.names)["micrograph"])
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in array_grids(snakemake.input.images, "image").items():
         if name not in labelled:
@@ -30,4 +31,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         counts.append((name, len(xy)))
         log.info("labelled %s, %d discs", *counts[-1])
-pd.DataFrame(counts, columns=["micrograph", "n_particles"]).to_csv(snakemake.output.counts, sep="\t", index=False)
+write_table(pd.DataFrame(counts, columns=["micrograph", "n_particles"]), snakemake.output.counts)

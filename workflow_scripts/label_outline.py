@@ -7,6 +7,7 @@ import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.formats.volumes import read_particle_map, read_volume
 from crisp_core.labels.outlines import label_arrays, label_particles, outline_density
 from crisp_core.labels.posed import poses_on_grids, radius_without_pose, read_matched_names
@@ -55,6 +56,6 @@ with h5py.File(snakemake.output.labels, "w") as output:
         unmatched += [left] if len(left) else []
         log.info("labelled %s, %d particles", name, (coordinates["micrograph"] == name).sum())
 table = pd.concat(unmatched[1:] or unmatched, ignore_index=True)
-table.to_csv(snakemake.output.unmatched, sep="\t", index=False)
+write_table(table, snakemake.output.unmatched)
 for what, n in table["what"].value_counts().items():
     log.warning("%s: %d, see %s", what, n, snakemake.output.unmatched)

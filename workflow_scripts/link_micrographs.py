@@ -3,17 +3,16 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.exported import export_mrc, linkable
 from crisp_core.errors import UserError
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 log = start_log(snakemake.log[0])
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"micrograph": str})
+micrographs = read_table(snakemake.input.micrographs)
 converted = {path.name: path for given in snakemake.input.converted for path in Path(given).iterdir()}
 folder = Path(snakemake.output[0])
 folder.mkdir()

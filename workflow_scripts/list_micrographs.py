@@ -7,6 +7,7 @@ import pandas as pd
 from crisp_core.datasets.pixel_sizes import stated_pixel_size
 from crisp_core.datasets.quarantine import check_micrographs, read_quarantine
 from crisp_core.formats.arrays import array_grids
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -23,5 +24,5 @@ columns = ["micrograph", "path", "star_path", "height", "width", "working_pixel_
 table = pd.DataFrame(rows, columns=columns)
 refused = read_quarantine(*snakemake.input.quarantine)
 check_micrographs(paths, table["micrograph"], refused, source=f"results/{snakemake.wildcards.dataset}")
-table.to_csv(snakemake.output[0], sep="\t", index=False)
+write_table(table, snakemake.output[0])
 log.info("%d of %d micrographs can be used", len(table), len(paths))

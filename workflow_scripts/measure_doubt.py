@@ -8,6 +8,7 @@ import pandas as pd
 from crisp_core.classes import CLASSES, PARTICLE, channel
 from crisp_core.evaluation.suggestion import DOUBTS, measure_doubt
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.segmentation.devices import start_torch
 from crisp_core.segmentation.inference import predict
@@ -26,4 +27,4 @@ for name in array_names(snakemake.input.probability, "probability"):
     probability = read_array(snakemake.input.probability, "probability", name).data
     rows.append({"micrograph": name, **measure_doubt(probability, np.rot90(turned[particle], -1), valid)})
     log.info("%s: uncertainty %.4f, difference of the turned map %.4f", name, *(rows[-1][key] for key in DOUBTS))
-pd.DataFrame(rows, columns=["micrograph", *DOUBTS]).to_csv(snakemake.output[0], sep="\t", index=False)
+write_table(pd.DataFrame(rows, columns=["micrograph", *DOUBTS]), snakemake.output[0])

@@ -9,6 +9,7 @@ from crisp_core.evaluation.curation import MEASURES, measure_micrograph
 from crisp_core.evaluation.image_quality import ice_ring_of_file
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.segmentation.checkpoints import read_facts
 
@@ -35,5 +36,5 @@ for name, grid in array_grids(maps, "probability").items():
     measures["ice_ring"] = ice_ring_of_file(paths[name], name, dataset["pixel_size"])
     rows.append({"micrograph": name, **measures, **ctf.get(name, {})})
 table = pd.DataFrame(rows, columns=["micrograph", *MEASURES])
-table.to_csv(snakemake.output[0], sep="\t", index=False, float_format="%.5g")
+write_table(table, snakemake.output[0], digits=5)
 log.info("measured %d micrographs", len(rows))

@@ -11,6 +11,7 @@ import pandas as pd
 from crisp_core.evaluation.fsc import half_map_curves, random_phases, resolution_table, soft_mask
 from crisp_core.evaluation.particle_sets import PICKS, TRUE
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.tables import write_table
 from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.reconstruction.half_maps import program_of_halves
@@ -49,8 +50,8 @@ table = table[["set", "seed", *table.columns.drop(["set", "seed"])]]
 resolution = resolution_table(table, pd.DataFrame(sets, columns=["set", "seed", "n_particles", "false_share"])).assign(
     program=program
 )
-table.to_csv(snakemake.output.fsc, sep="\t", index=False, float_format="%.6g")
-resolution.to_csv(snakemake.output.resolution, sep="\t", index=False, float_format="%.6g")
+write_table(table, snakemake.output.fsc, digits=6)
+write_table(resolution, snakemake.output.resolution, digits=6)
 own = PICKS if PICKS in names else names[0]
 for path, output in zip(maps[own, settings["seeds"][0]], (snakemake.output.half1, snakemake.output.half2), strict=True):
     shutil.copyfile(path, output)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from crisp_core.figures.sizes import draw_sizes
 from crisp_core.figures.style import save_figure
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.picking.sizes import size_table, suggest_sizes, without_missing
 
@@ -15,8 +16,8 @@ log = start_log(snakemake.log[0])
 dataset = snakemake.params.dataset
 picks = without_missing(read_coordinates_stars(snakemake.input.picks))
 suggested = suggest_sizes(picks, pixel_size=dataset["pixel_size"], given_angstrom=dataset["diameter_angstrom"])
-size_table(picks).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.4g")
-suggested.to_csv(snakemake.output.suggested, sep="\t", index=False, float_format="%.6g")
+write_table(size_table(picks), snakemake.output.table, digits=4)
+write_table(suggested, snakemake.output.suggested, digits=6)
 save_figure(draw_sizes(picks, suggested=suggested), snakemake.output.plot)
 row = suggested.iloc[0]
 log.info(

@@ -8,6 +8,7 @@ import yaml
 from crisp_core.evaluation.calibration import add_expected_precision
 from crisp_core.formats.arrays import array_grids, array_names, read_array
 from crisp_core.formats.relion_coordinates import write_coordinates_star
+from crisp_core.formats.tables import write_table
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.cleaning import clean_picks, with_junk_distance
@@ -57,4 +58,4 @@ write_coordinates_star(snakemake.output.candidates, without_shapes(table))
 picks = table[table["score"] >= threshold]
 check_no_duplicates(picks, diameter_px=params.dataset["diameter_px"])
 write_coordinates_star(snakemake.output.picks, picks_with_shapes(picks, psi_prior=params.psi_prior))
-pd.concat(dropped, ignore_index=True).to_csv(snakemake.output.dropped, sep="\t", index=False, float_format="%.6g")
+write_table(pd.concat(dropped, ignore_index=True), snakemake.output.dropped, digits=6)

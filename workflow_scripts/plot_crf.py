@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.figures.crf import draw_crf
 from crisp_core.figures.style import save_figure
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.tables import read_table
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.segmentation.finetuning import crf_steps
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 SIDE_PX = 256
 
 log = start_log(snakemake.log[0])
-split = pd.read_csv(snakemake.input.split, sep="\t", dtype=str)
+split = read_table(snakemake.input.split)
 # a split may have no test part
 ranked = split.sort_values("part", key=lambda part: part.map({"test": 0, "validation": 1, "train": 2}), kind="stable")
 name = ranked["micrograph"].iloc[0]

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
 import yaml
 
 from crisp_core.figures.search import draw_search
 from crisp_core.figures.style import save_figure
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 start_log(snakemake.log[0])
 with open(snakemake.input.centers) as file:
     centers = yaml.safe_load(file)
-rows = pd.read_csv(snakemake.input.search, sep="\t")
+rows = read_table(snakemake.input.search)
 finder = finder_of_file(centers)
 chosen = {"finder": finder.name} | finder.shown()
 save_figure(draw_search(rows, snakemake.params.criterion, chosen=chosen), snakemake.output[0])

@@ -2,15 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.figures.experiments import draw_experiments
 from crisp_core.figures.style import save_figure
+from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-table = pd.read_csv(snakemake.input.table, sep="\t", dtype={"dataset": str, "experiment": str})
+table = read_table(snakemake.input.table)
 save_figure(draw_experiments(table), snakemake.output[0])

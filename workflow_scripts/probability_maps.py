@@ -9,6 +9,7 @@ import pandas as pd
 from crisp_core.evaluation.curation import class_shares
 from crisp_core.formats.arrays import array_names, read_array
 from crisp_core.formats.mrc import write_mrc
+from crisp_core.formats.tables import write_table
 from crisp_core.labels.pixel_classes import predicted_label, signed_label
 from crisp_core.logs import start_log
 from crisp_core.segmentation.checkpoints import read_facts
@@ -30,5 +31,5 @@ for path, images in zip(snakemake.input.probability, snakemake.input.images, str
         write_mrc(masks / f"{name}.mrc", signed_label(label, valid), dtype="int8", **sizes)
         shares.append({"micrograph": name, **class_shares(label, valid, classes)})
 columns = ["micrograph", *class_shares(np.zeros((1, 1), int), np.ones((1, 1), bool), classes)]
-pd.DataFrame(shares, columns=columns).to_csv(snakemake.output.shares, sep="\t", index=False, float_format="%.5g")
+write_table(pd.DataFrame(shares, columns=columns), snakemake.output.shares, digits=5)
 log.info("maps of %d micrographs in %s and %s", len(shares), folder, masks)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from crisp_core.datasets.pixel_sizes import header_notices
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
+from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
 if TYPE_CHECKING:
@@ -17,18 +18,18 @@ refused = read_quarantine(*(path for stage in stages for path in snakemake.input
 for path, stage, reason in refused:
     log.warning("quarantined by %s: %s (%s)", stage, path, reason)
 write_quarantine(snakemake.output.quarantine, refused)
-micrographs = pd.read_csv(snakemake.input.micrographs, sep="\t", dtype={"path": str})
+micrographs = read_table(snakemake.input.micrographs)
 stated = dict(zip(micrographs["path"], micrographs["header_pixel_size"], strict=True))
 notices = [*header_notices(stated, snakemake.params.dataset["pixel_size"]), *snakemake.params.ctf_notices]
 for path in snakemake.input.coordinate_notices:
-    notices += pd.read_csv(path, sep="\t", dtype=str)["notice"].tolist()
+    notices += read_table(path)["notice"].tolist()
 # a file of many micrographs is read for every addition
 notices = list(dict.fromkeys(notices))
 for notice in notices:
     log.warning("%s", notice)
-pd.DataFrame({"notice": notices}).to_csv(snakemake.output.notices, sep="\t", index=False)
+write_table(pd.DataFrame({"notice": notices}), snakemake.output.notices)
 others = pd.DataFrame(list(snakemake.params.left_out.items()), columns=["path", "reason"])
-others.to_csv(snakemake.output.left_out, sep="\t", index=False)
+write_table(others, snakemake.output.left_out)
 if len(others):
     log.warning(
         "%d files left out, see %s; the first: %s (%s)", len(others), snakemake.output.left_out, *others.iloc[0]

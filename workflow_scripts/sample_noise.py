@@ -8,6 +8,7 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import array_names
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.particles.noise import NoisePatches, patches_table, power_spectrum, sample_noise_of_batch, spectra_table
 from crisp_core.particles.stacks import write_stack
@@ -48,4 +49,4 @@ write_stack(output.stack, stacks(), size_px=side_px, pixel_size=pixel_size)
 spectra = spectra_table(spectra, side_px=side_px, pixel_size=pixel_size)
 micrographs = pd.DataFrame(rows, columns=["micrograph", "n_patches", "background_share", "reason"])
 for table, path in ((pd.concat(tables), output.patches), (spectra, output.spectra), (micrographs, output.micrographs)):
-    table.to_csv(path, sep="\t", index=False, float_format="%.6g")
+    write_table(table, path, digits=6)

@@ -9,6 +9,7 @@ import yaml
 from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.placing import onto_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
+from crisp_core.formats.tables import write_table
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import settings_to_try
@@ -40,7 +41,7 @@ searched = maps.labels(snakemake.input.labels) if params.maps == "labels" else m
 settings = settings_to_try(params.finder)
 scored = scores_by_setting(searched, truth, settings=settings, **options)
 rows = search_table(scored, params.target_precision)
-rows.to_csv(snakemake.output.search, sep="\t", index=False, float_format="%.6g")
+write_table(rows, snakemake.output.search, digits=6)
 best = settings[choose(rows, params.criterion)]
 if params.maps == "labels":
     # a threshold on perfect masks says nothing about predictions

@@ -7,6 +7,7 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import write_array
+from crisp_core.formats.tables import write_table
 from crisp_core.formats.volumes import read_volume
 from crisp_core.logs import start_log
 from crisp_core.simulation.micrograph import simulate_micrograph
@@ -52,7 +53,7 @@ with h5py.File(snakemake.output.images, "w") as output:
         # not beside the next one: that would be a gigabyte of a K3's super-resolution frame
         del simulated
 drawn = {"micrograph": list(snakemake.params.micrographs), "n_particles": [len(table) for table in tables]}
-pd.DataFrame(drawn).to_csv(snakemake.output.drawn, sep="\t", index=False)
+write_table(pd.DataFrame(drawn), snakemake.output.drawn)
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
 write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=dataset["microscope"])

@@ -7,6 +7,7 @@ import h5py
 import pandas as pd
 
 from crisp_core.formats.arrays import write_array
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.simulation.library import read_library
 from crisp_core.simulation.truth import write_truth
@@ -45,7 +46,7 @@ with h5py.File(snakemake.output.images, "w") as output:
             *(i, len(snakemake.params.micrographs), name, simulated.drawn["volumes"]),
             *(len(tables[-1]), time.perf_counter() - start),
         )
-pd.DataFrame(drawn).to_csv(snakemake.output.drawn, sep="\t", index=False)
+write_table(pd.DataFrame(drawn), snakemake.output.drawn)
 grid = {"pixel_size": pixel_size, "box_px": 2 * round(dataset["diameter_px"])}
 truth = pd.concat(tables, ignore_index=True)
 write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=microscope)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.formats.tables import write_table
 from crisp_core.plan.sections import network_settings
 from crisp_core.preparation.settings import PreparationSettings
 from crisp_core.segmentation.checkpoints import NetworkFacts, network_input
@@ -56,5 +57,5 @@ first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
 facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=source)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
-pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
+write_table(pd.DataFrame(history), snakemake.output.history, digits=6)
 forget_run(resume)

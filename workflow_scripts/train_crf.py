@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
 from crisp_core.segmentation.crf.settings import CrfSettings
@@ -55,5 +56,5 @@ state, history = finetune(
     resume=resume,
 )
 save_network(snakemake.output.network, trained._replace(network=network), state=state)
-pd.DataFrame(history).to_csv(snakemake.output.history, sep="\t", index=False, float_format="%.6g")
+write_table(pd.DataFrame(history), snakemake.output.history, digits=6)
 forget_run(resume)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.segmentation.crops import Uncertain
 from crisp_core.segmentation.networks import load_network, save_network
@@ -33,4 +34,4 @@ network, rows = tune(
     diameter_px=trained.facts.input.diameter_px,
 )
 save_network(snakemake.output.network, trained._replace(network=network), state=network.state_dict())
-pd.DataFrame(rows).to_csv(snakemake.output.table, sep="\t", index=False, float_format="%.6g")
+write_table(pd.DataFrame(rows), snakemake.output.table, digits=6)

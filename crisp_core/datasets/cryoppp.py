@@ -15,6 +15,7 @@ import pandas as pd
 from crisp_core.errors import UserError, opening
 from crisp_core.formats.coordinates.cryoppp import read as read_coordinates_of
 from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.tables import read_table
 
 COORDINATES = Path("ground_truth/particle_coordinates")
 # Names of the micrographs with coordinates in an archive of which not all micrographs were unpacked.
@@ -46,7 +47,7 @@ class Particle(NamedTuple):
 
 def published_particle(empiar: str) -> Particle | None:
     """Size of the particle of an EMPIAR entry in CryoPPP; None for an entry that CryoPPP lacks."""
-    rows = pd.read_csv(TABLE, sep="\t", comment="#", dtype={"empiar": str}).set_index("empiar")
+    rows = read_table(TABLE, comment="#", dtype={"empiar": str}).set_index("empiar")
     if empiar not in rows.index:
         return None
     row = rows.loc[empiar]
@@ -106,7 +107,7 @@ def labelled_micrographs(folder: Path, tables: Mapping[str, Path], count: int | 
     """
     present = {path.name for path in (folder / "micrographs").glob("*")}
     listing = folder / LISTING
-    known = pd.read_csv(listing, sep="\t", dtype=str)["micrograph"] if listing.exists() else present
+    known = read_table(listing)["micrograph"] if listing.exists() else present
     names = wanted_names(known, tables, count)
     missing = [name for name in names if name not in present]
     if missing or not names or len(names) < (count or 0):

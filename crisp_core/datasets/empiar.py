@@ -11,10 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-import pandas as pd
-
 from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.tables import read_table
 
 SUFFIXES = (".mrc", ".tif", ".tiff")
 # Files of an entry in the folder of the downloads.
@@ -168,7 +167,7 @@ def downloaded_set(folder: Path, source: Source, place: str) -> tuple[ImageSet, 
         If the entry was not listed yet.
     """
     chosen = image_set(read_entry(folder / ENTRY), source, place)
-    listing = pd.read_csv(folder / chosen.directory / LISTING, sep="\t", dtype=str)
+    listing = read_table(folder / chosen.directory / LISTING)
     return chosen, list(listing["micrograph"])
 
 

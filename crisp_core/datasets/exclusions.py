@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from crisp_core.formats.tables import read_table
+
 
 def read_excluded(paths: Iterable[str | Path]) -> dict[str, str]:
     """Excluded micrographs with the reason, from the tables of some batches; none without a table."""
     found: dict[str, str] = {}
     for path in paths:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+        table = read_table(path, keep_default_na=False)
         found |= dict(zip(table["micrograph"], table["excluded"], strict=True))
     return found
 

@@ -11,6 +11,7 @@ from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
 from crisp_core.datasets.importing import Imported
 from crisp_core.datasets.quarantine import write_quarantine
 from crisp_core.formats.relion_coordinates import write_coordinates_star
+from crisp_core.formats.tables import write_table
 
 log = logging.getLogger("crisp")
 
@@ -47,7 +48,7 @@ def write_imported(
     for path, _, reason in imported.refused:
         log.warning("quarantined %s: %s", path, reason)
     write_coordinates_star(files.coordinates, imported.coordinates)
-    imported.names.to_csv(files.names, sep="\t", index=False)
+    write_table(imported.names, files.names)
     write_quarantine(files.quarantine, imported.refused)
     notices = pixel_size_notices(sources, pixel_size=pixel_size, scale=scale)
-    pd.DataFrame({"notice": notices}).to_csv(files.notices, sep="\t", index=False)
+    write_table(pd.DataFrame({"notice": notices}), files.notices)

@@ -17,6 +17,7 @@ from crisp_core.datasets.empiar import LISTING as EMPIAR_LISTING
 from crisp_core.errors import UserError
 from crisp_core.formats.large_downloads import announce, fetch_all, fetch_large, fetch_text, remote_bytes
 from crisp_core.formats.settings import DownloadSettings
+from crisp_core.formats.tables import read_table, write_table
 
 log = logging.getLogger("crisp")
 
@@ -60,7 +61,7 @@ def fetch_cryoppp(empiar: str, downloads: DownloadSettings, *, count: int | None
 def _is_unpacked(folder: Path, count: int | None) -> bool:
     if not (folder / LISTING).exists():
         return False
-    names = pd.read_csv(folder / LISTING, sep="\t", dtype=str)["micrograph"]
+    names = read_table(folder / LISTING)["micrograph"]
     return all((folder / "micrographs" / name).exists() for name in names[:count])
 
 
@@ -80,7 +81,7 @@ def _unpack(archive: Path, folder: Path, count: int | None) -> None:
             if parts[0] == "micrographs" and parts[-1] in wanted:
                 _write(packed, member, folder.joinpath(*parts))
     log.info("%s: %d of %d micrographs with coordinates", folder, len(wanted), len(labelled))
-    pd.DataFrame({"micrograph": labelled}).to_csv(folder / LISTING, sep="\t", index=False)
+    write_table(pd.DataFrame({"micrograph": labelled}), folder / LISTING)
 
 
 def _files(packed: tarfile.TarFile, top: str) -> Iterator[tuple[tarfile.TarInfo, tuple[str, ...]]]:
@@ -140,8 +141,8 @@ def fetch_empiar(
     listing.parent.mkdir(parents=True, exist_ok=True)
     if not listing.exists():
         names = listed_micrographs(fetch_text(f"{directory}/"))
-        pd.DataFrame({"micrograph": names}).to_csv(listing, sep="\t", index=False)
-    known = pd.read_csv(listing, sep="\t", dtype=str)["micrograph"]
+        write_table(pd.DataFrame({"micrograph": names}), listing)
+    known = read_table(listing)["micrograph"]
     missing = [name for name in selected_names(known, count, stems) if not (listing.parent / name).exists()]
     if not missing:
         log.info("EMPIAR-%s: is already in %s", source.empiar, listing.parent)

@@ -9,6 +9,7 @@ import pandas as pd
 
 from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
+from crisp_core.formats.tables import read_table, write_table
 
 
 class Refused(NamedTuple):
@@ -25,12 +26,12 @@ PICKING_STAGES = ("prepare", "predict", "pick")
 
 def write_quarantine(path: str | Path, refused: Iterable[Refused]) -> None:
     """Write the table path, stage, reason (tab-separated); only a header line if nothing was refused."""
-    pd.DataFrame(list(refused), columns=Refused._fields).to_csv(path, sep="\t", index=False)
+    write_table(pd.DataFrame(list(refused), columns=Refused._fields), path)
 
 
 def read_quarantine(*paths: str | Path) -> list[Refused]:
     """Read files of `write_quarantine`, one after the other."""
-    tables = [pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False) for path in paths]
+    tables = [read_table(path, keep_default_na=False) for path in paths]
     return [Refused(*row) for table in tables for row in table[[*Refused._fields]].itertuples(index=False)]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.errors import UserError
+from crisp_core.formats.tables import read_table
 
 PARTS = ("train", "validation", "test")
 REST = "rest"
@@ -140,7 +141,7 @@ def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, so
 
 def read_part(split: str | Path, part: str) -> list[str]:
     """Names of the micrographs of a part, in the order of the file of a split."""
-    table = pd.read_csv(split, sep="\t", dtype=str, keep_default_na=False)
+    table = read_table(split, keep_default_na=False)
     return table.loc[table["part"] == part, "micrograph"].tolist()
 
 
@@ -178,9 +179,9 @@ def read_scored_parts(
     UserError
         If no micrograph is left.
     """
-    table = pd.read_csv(split, sep="\t", dtype=str)
+    table = read_table(split)
     for path in named:
-        table = table[table["micrograph"].isin(pd.read_csv(path, sep="\t", dtype=str)["micrograph"])]
+        table = table[table["micrograph"].isin(read_table(path)["micrograph"])]
     if len(table) and table["micrograph"].isin(list(failed)).all():
         raise UserError(f"{split}: a step failed on every scored micrograph; see quarantine.tsv of the run")
     table = table[~table["micrograph"].isin(list(failed))]

@@ -10,6 +10,7 @@ from crisp_core.datasets.quarantine import failed_micrographs
 from crisp_core.evaluation.performance import job_cost
 from crisp_core.formats.arrays import Array, array_names, read_array
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
+from crisp_core.formats.tables import read_table
 
 # from the best to the worst, whether an entry may have been trained on the compared micrographs
 LEAKS = ["no", "unknown", "yes"]
@@ -17,7 +18,7 @@ LEAKS = ["no", "unknown", "yes"]
 
 def named_micrographs(paths: Iterable[str]) -> dict[str, set[str]]:
     """Micrographs that the files of picks of an entry name, by entry; the parent folder of a table is its entry."""
-    return {Path(path).parent.name: set(pd.read_csv(path, sep="\t", dtype=str)["micrograph"]) for path in paths}
+    return {Path(path).parent.name: set(read_table(path)["micrograph"]) for path in paths}
 
 
 def seen_micrographs(

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from crisp_core.formats.tables import read_table
+
 
 class Cost(NamedTuple):
     """Total time of several jobs, and memory of the largest."""
@@ -22,7 +24,7 @@ def read_benchmarks(files: Iterable[tuple[str, Path]]) -> pd.DataFrame:
     """Read benchmark files, each given with its rule: one row per job with rule, seconds, mib."""
     rows = []
     for rule, path in files:
-        job = pd.read_csv(path, sep="\t", na_values="-").iloc[0]
+        job = read_table(path, na_values="-").iloc[0]
         rows.append((rule, job["s"], job["max_rss"]))
     return pd.DataFrame(rows, columns=["rule", "seconds", "mib"]).astype({"seconds": float, "mib": float})
 

@@ -8,12 +8,13 @@ import pandas as pd
 from crisp_core.formats.arrays import Grid
 from crisp_core.formats.coordinates.names import matched_column
 from crisp_core.formats.poses import read_poses, upside_down
+from crisp_core.formats.tables import read_table
 from crisp_core.labels.outlines import equivalent_radius_px
 
 
 def read_matched_names(paths: Iterable[str]) -> list[str]:
     """Read the micrographs that have coordinates, from tables of matched names."""
-    tables = [pd.read_csv(path, sep="\t", dtype=str)["micrograph"] for path in paths]
+    tables = [read_table(path)["micrograph"] for path in paths]
     return pd.concat(tables).dropna().unique().tolist()
 
 

@@ -19,6 +19,7 @@ from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.formats.coordinates.placing import onto_grids
 from crisp_core.formats.coordinates.registry import read_coordinates
+from crisp_core.formats.tables import write_table
 from crisp_core.geometry import angstrom_to_px, rescaled_xy
 from crisp_core.pickers.picker import Batch, Found, Picker, Trained, TrainingPart
 from crisp_core.pickers.running import pick_together_or_alone, write_images
@@ -141,10 +142,10 @@ class TrainedTopaz(Topaz):
         targets = target_table(part.coordinates, grids)
         if targets.empty:
             raise UserError("topaz: the training part has no particle; put micrographs with coordinates into train")
-        targets.to_csv(folder / "targets.txt", sep="\t", index=False)
+        write_table(targets, folder / "targets.txt")
         # relative, since Topaz divides the lines of this table at every blank
         listed = pd.DataFrame({"image_name": list(grids), "path": [f"{name}.mrc" for name in grids]})
-        listed.to_csv(folder / "images.txt", sep="\t", index=False)
+        write_table(listed, folder / "images.txt")
         files = ["--train-images", folder / "images.txt", "--train-targets", folder / "targets.txt"]
         files += ["--save-prefix", folder / "detector", "-o", folder / "curve.txt"]
         options = self.training_options(n_expected=len(targets) / len(grids))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from crisp_core.formats.relion_labels import SHAPE_LABELS
+from crisp_core.formats.tables import read_table
 from crisp_core.geometry import box_size_px
 from crisp_core.particles.boxes import DIAMETERS_PER_BOX
 
@@ -127,7 +128,7 @@ def _distribution(name: str, values: np.ndarray) -> dict[str, float | str]:
 
 def read_suggested_box(path: str | Path) -> float | None:
     """Suggested box in Å of a table of `suggest_sizes`; None where there were too few picks."""
-    box = pd.read_csv(path, sep="\t")["box_angstrom"].item()
+    box = read_table(path)["box_angstrom"].item()
     return float(box) if np.isfinite(box) else None
 
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from crisp_core.code_digest import files_digest
+from crisp_core.formats.tables import read_table
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores, truth_remark
 from crisp_core.plan.leaks import scores_may_leak
@@ -77,7 +76,7 @@ def suggested_names(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     if n_previews(plan, dataset=dataset) <= MAX_SHOWN or not path.exists():
         return []
     try:
-        return pd.read_csv(path, sep="\t", usecols=["micrograph"], dtype=str)["micrograph"].tolist()
+        return read_table(path, usecols=["micrograph"])["micrograph"].tolist()
     # another process may be writing the table
     except ValueError:
         return []

@@ -12,6 +12,7 @@ from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.star import read_blocks
+from crisp_core.formats.tables import read_table
 from crisp_core.picking.finders import finder_of_file
 from crisp_core.report.picked import (
     Picked,
@@ -49,7 +50,7 @@ def read_tables(paths: Mapping[str, Sequence[str]]) -> dict[str, dict[str, list]
     """Read tab-separated tables by name, the files of a name one after the other, for the template."""
     tables = {}
     for name, files in paths.items():
-        parts = [pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in files]
+        parts = [read_table(path) for path in files]
         filled = [part for part in parts if len(part)] or parts[:1]
         tables[name] = table_rows(pd.concat(filled, ignore_index=True))
     return tables
@@ -81,7 +82,7 @@ def click_labels(paths: Sequence[str], *, diameter_angstrom: float) -> dict[str,
 
     `diameter_angstrom` is the longest extent of the particle, in Å, by the config.
     """
-    table = pd.concat([pd.read_csv(path, sep="\t", dtype={"micrograph": str}) for path in paths], ignore_index=True)
+    table = pd.concat([read_table(path) for path in paths], ignore_index=True)
     discs = table["discs"].fillna("") != ""
     diameters = table.loc[~discs, "equivalent_diameter_angstrom"].dropna()
     return {

@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -17,6 +16,7 @@ from markupsafe import Markup
 import crisp_core
 from crisp_core.evaluation.performance import rule_costs
 from crisp_core.figures.registry import BY_NAME, figure_of_file
+from crisp_core.formats.tables import read_table
 from crisp_core.report.contact import sheet_facts, sheet_orders
 from crisp_core.report.previews import png_file_uri
 from crisp_core.report.tables import (
@@ -53,8 +53,6 @@ PACKAGES = (
     *("snakemake", "torch", "segmentation_models_pytorch", "timm", "numpy", "scipy", "pandas", "scikit-image"),
     *("trackpy", "topaz-em", "aspire", "mrcfile", "starfile", "matplotlib"),
 )
-# Columns of names, which may look like numbers (0007).
-NAMES = dict.fromkeys(("micrograph", "entry", "set", "experiment"), str)
 # From the first number on, whole numbers are shown; from the second on, powers of ten.
 MOST_DIGITS = (9999.5, 1e15)
 
@@ -132,7 +130,7 @@ def read_extras(paths: Iterable[str], *, outdated: Collection[str] = ()) -> dict
     """
     paths = list(paths)
     times = {path: datetime.fromtimestamp(Path(path).stat().st_mtime) for path in paths}
-    tables = {path: pd.read_csv(path, sep="\t", dtype=NAMES) for path in paths if path.endswith(".tsv")}
+    tables = {path: read_table(path) for path in paths if path.endswith(".tsv")}
     return {
         "extra_tables": {path: table_rows(table) for path, table in tables.items()},
         "extra_plots": {path: png_file_uri(path) for path in paths if path.endswith(".png")},

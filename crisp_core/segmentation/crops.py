@@ -12,6 +12,7 @@ from scipy import ndimage
 from crisp_core.classes import IGNORED, PARTICLE, network_label
 from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid, array_grids, array_names, read_array, read_window
+from crisp_core.formats.tables import read_table
 from crisp_core.segmentation.jitter import jitter_contrast, jitter_rings
 from crisp_core.segmentation.pixel_weights import read_weights, weighted_label
 
@@ -87,7 +88,7 @@ def parts_of_datasets(
     parts: dict[str, list[LabelledMicrograph]] = {"train": [], "validation": []}
     start = 0
     for (dataset, n), path in zip(n_batches.items(), splits, strict=True):
-        split, own = pd.read_csv(path, sep="\t", dtype=str), slice(start, start + n)
+        split, own = read_table(path), slice(start, start + n)
         # a network of one dataset names no dataset, so that its crops are those of the dataset alone
         name = dataset if len(n_batches) > 1 else ""
         found = labelled_parts(split, images[own], labels[own], dataset=name)
