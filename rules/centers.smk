@@ -5,7 +5,7 @@ use rule run_job as search_centers with:
         images=ask(batches.training_batches, "results/{dataset}/images/{batch}.h5"),
         probability=ask(batches.training_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
         labels=ask(experiments.searched_labels),
-        network=ask(networks.predicting_network),
+        network=ask(networks.predictor),
     output:
         centers="results/{dataset}/{experiment}/centers.yaml",
         search=shown("results/{dataset}/{experiment}/search.tsv", "search", "Centres", result="all settings"),

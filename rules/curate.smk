@@ -1,6 +1,6 @@
 use rule run_job as measure_micrographs with:
     input:
-        network=ask(networks.predicting_network),
+        network=ask(networks.predictor),
         micrographs=ask(micrographs.batch_files),
         simulation=ask(datasets.simulation_batch),
         images="results/{dataset}/images/{batch}.h5",

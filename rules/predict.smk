@@ -1,6 +1,6 @@
 use rule run_job as predict with:
     input:
-        network=ask(networks.predicting_network),
+        network=ask(networks.predictor),
         images="results/{dataset}/images/{batch}.h5",
     output:
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
@@ -14,7 +14,7 @@ use rule run_job as predict with:
         runtime="2h",
     params:
         **run_script("predict"),
-        network=ask_states(networks.predicting_network),
+        network=ask_states(networks.predictor),
         shown_paths=ask_value(micrographs.shown_paths),
         prediction=setting("experiments/{experiment}/prediction"),
         preparation=setting("datasets/{dataset}/preparation"),
@@ -23,7 +23,7 @@ use rule run_job as predict with:
 
 use rule run_job as probability_maps with:
     input:
-        network=ask(networks.predicting_network),
+        network=ask(networks.predictor),
         images=ask(batches.all_batches, "results/{dataset}/images/{batch}.h5"),
         probability=ask(batches.all_batches, "results/{dataset}/{experiment}/probability/{batch}.h5"),
     output:

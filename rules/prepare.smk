@@ -145,6 +145,8 @@ use rule local_dataset_job as join_coordinates with:
 use rule local_dataset_job as draw_split with:
     input:
         names=ask(batches.trained_additions, "results/{dataset}/coordinates/{addition}-names.tsv"),
+        prepare=ask(batches.drawn_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
+        coordinates=ask(batches.trained_additions, "results/{dataset}/coordinates/{addition}-quarantine.tsv"),
     output:
         split="results/{dataset}/split/drawn.tsv",
     pathvars:
@@ -180,6 +182,8 @@ use rule local_dataset_job as split with:
     input:
         drawn="results/{dataset}/split/drawn.tsv",
         names="results/{dataset}/coordinate_names.tsv",
+        prepare=ask(batches.all_batches, "results/{dataset}/quarantine/prepare-{batch}.tsv"),
+        coordinates=ask(batches.all_additions, "results/{dataset}/coordinates/{addition}-quarantine.tsv"),
     output:
         split="results/{dataset}/split.tsv",
     pathvars:

@@ -1,6 +1,6 @@
 use rule run_job as measure_doubt with:
     input:
-        network=ask(networks.predicting_network),
+        network=ask(networks.predictor),
         images="results/{dataset}/images/{batch}.h5",
         probability="results/{dataset}/{experiment}/probability/{batch}.h5",
     output:

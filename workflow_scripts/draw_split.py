@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from crisp_core.datasets.quarantine import read_quarantine
 from crisp_core.datasets.splits import check_particles, split_by_counts, split_by_lists
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
@@ -15,12 +16,13 @@ log = start_log(snakemake.log[0])
 parts = dict(snakemake.params.split)
 names = pd.concat([read_table(path, keep_default_na=False) for path in snakemake.input.names])
 labelled = [name for name in names["micrograph"] if name]
-# no coordinates, or quarantined: a part that counts on one of them goes without
-refused = set(snakemake.params.micrographs) - set(labelled)
+unlabelled = set(snakemake.params.micrographs) - set(labelled)
+# a part that counts on a quarantined micrograph goes without
+n_refused = min(len(unlabelled), len(read_quarantine(*snakemake.input.prepare, *snakemake.input.coordinates)))
 if isinstance(parts["train"], list):
-    table = split_by_lists(labelled, **parts | {"test": []}, refused=refused)
+    table = split_by_lists(labelled, **parts | {"test": []}, unlabelled=unlabelled, n_refused=n_refused)
 else:
-    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=len(refused))
+    table = split_by_counts(labelled, **parts, seed=snakemake.params.seed, n_refused=n_refused)
 n_coordinates = names.groupby("micrograph")["n_coordinates"].sum().to_dict()
 check_particles(table, n_coordinates, source=f"datasets/{snakemake.wildcards.dataset}")
 write_table(table, snakemake.output.split)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from crisp_core.datasets.quarantine import read_quarantine
 from crisp_core.datasets.splits import REST, split_by_lists, with_added
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
@@ -15,7 +16,9 @@ names = read_table(snakemake.input.names, keep_default_na=False)["micrograph"]
 labelled = [name for name in names if name]
 table = read_table(snakemake.input.drawn)
 if isinstance(parts["train"], list):
-    table = split_by_lists(labelled, **parts, refused=set(snakemake.params.micrographs) - set(labelled))
+    refused = read_quarantine(*snakemake.input.prepare, *snakemake.input.coordinates)
+    unlabelled = set(snakemake.params.micrographs) - set(labelled)
+    table = split_by_lists(labelled, **parts, unlabelled=unlabelled, n_refused=len(refused))
 elif parts["test"] == REST:
     table = with_added(table, set(labelled) - set(snakemake.params.drawn_from))
 table = table[~table["micrograph"].isin(snakemake.params.unscored)]

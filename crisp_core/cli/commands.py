@@ -53,8 +53,11 @@ def train(options: argparse.Namespace) -> None:
     patterns = absolute(chosen_files(options.micrographs, options.out))
     check_patterns("MICROGRAPH", patterns, must_exist=True)
     micrographs = without_byproducts(patterns)
+    picked = training.with_coordinates(micrographs, absolute(options.coordinates), options.format)
+    if len(picked) < len(micrographs):
+        say(f"{len(micrographs) - len(picked)} of {len(micrographs)} micrographs have no coordinates and are left out")
     dataset = {
-        "micrographs": patterns,
+        "micrographs": patterns if len(picked) == len(micrographs) else picked,
         "pixel_size": options.pixel_size or pixel_size_of(patterns),
         "particle_diameter_angstrom": options.diameter,
         "coordinates": {
@@ -62,14 +65,14 @@ def train(options: argparse.Namespace) -> None:
             "format": options.format,
             "origin": options.origin,
         },
-        "split": training.split_of(len(micrographs), options.validation, option="MICROGRAPH"),
+        "split": training.split_of(len(picked), options.validation, option="MICROGRAPH"),
     }
     config = training.training_config(dataset, options.epochs)
 
     def prepare() -> None:
         """Make room for the results."""
         training.check_network_link(options.out)
-        training.forget_parts(options.out, {micrograph_stem(path) for path in micrographs})
+        training.forget_parts(options.out, {micrograph_stem(path) for path in picked})
 
     if run(options, config, targets=training.TRAINED_FILES, before=prepare):
         training.link_network(options.out)

@@ -30,8 +30,8 @@ def split_by_counts(
     seed : int
         Seed of the random draw.
     n_refused : int
-        Number of unusable micrographs; if there are too few micrographs, the test part gets up to so many fewer. If
-        no number is asked for it, the training part does, and keeps one.
+        Number of quarantined micrographs; if there are too few micrographs, the test part gets up to so many fewer.
+        If no number is asked for it, the training part does, and keeps one.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def split_by_counts(
     if needed > len(names):
         asked = " + ".join(str(count) for count in counts.values())
         raise UserError(
-            f"split: train + validation + test = {asked} = {needed} micrographs, but there are {len(names)}; "
+            f"split: train + validation + test = {asked} = {needed} micrographs, but {len(names)} have coordinates; "
             "lower one of them"
         )
     if test == REST:
@@ -75,9 +75,10 @@ def split_by_lists(
     train: Sequence[str],
     validation: Sequence[str],
     test: Sequence[str] | str = REST,
-    refused: Iterable[str] = (),
+    unlabelled: Iterable[str] = (),
+    n_refused: int = 0,
 ) -> pd.DataFrame:
-    """Take the parts as listed, without refused micrographs; `test` may be "rest".
+    """Take the parts as listed, without quarantined micrographs; `test` may be "rest".
 
     Parameters
     ----------
@@ -85,8 +86,10 @@ def split_by_lists(
         Micrographs.
     train, validation, test : sequences of str
         Names of the micrographs in each part.
-    refused : iterable of str
-        Unusable micrographs; they may be listed.
+    unlabelled : iterable of str
+        Micrographs without coordinates.
+    n_refused : int
+        Number of quarantined micrographs; so many without coordinates may be listed.
 
     Returns
     -------
@@ -96,13 +99,19 @@ def split_by_lists(
     Raises
     ------
     UserError
-        If a listed micrograph does not exist or is listed twice.
+        If a listed micrograph does not exist, is listed twice, or has no coordinates although nothing refused it.
     """
     names = sorted(names)
     _check_unique(names, "among the micrographs")
-    unusable = set(refused) - set(names)
+    without = set(unlabelled) - set(names)
     parts = {"train": train, "validation": validation, "test": [] if test == REST else test}
-    parts = {part: [name for name in members if name not in unusable] for part, members in parts.items()}
+    missing = sorted(without & {name for members in parts.values() for name in members})
+    if len(missing) > n_refused:
+        raise UserError(
+            f"split: {missing[0]} is listed, but has no coordinates; add them, or take it out of the list "
+            f"({len(missing)} such names)"
+        )
+    parts = {part: [name for name in members if name not in without] for part, members in parts.items()}
     listed = [name for members in parts.values() for name in members]
     _check_unique(listed, "in the split's lists")
     unknown = sorted(set(listed) - set(names))

@@ -167,8 +167,9 @@ def has_no_structure(measures: Mapping[str, float], settings: CurationSettings) 
 
 def is_sparse(measures: Mapping[str, float], settings: CurationSettings) -> bool:
     """Whether few particles were found; many prove that there is ice, also in the white noise of a simulation."""
-    limits = settings.picked_share_min
-    return limits is None or not bool(measures.get("picked_share", np.nan) >= limits[0])
+    # without a rule of its own, the share still decides whether there is ice
+    limits = settings.picked_share_min or CurationSettings().picked_share_min or (0.0,)
+    return not bool(measures.get("picked_share", np.nan) >= limits[0])
 
 
 # the first rule that a micrograph breaks gives its kind, so kinds that make other measures meaningless come first

@@ -73,14 +73,28 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
         If the file is unreadable, lacks a column, or has none of the micrographs.
     """
     poses = read_poses(path)
-    table = poses[["x", "y"]].apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
+    # whole pixels; as fractions in the single precision of cryoSPARC, 1234 would come back as 1233.9999
+    table = poses[["x", "y"]].round(3).apply(np.trunc).assign(score=np.nan, **{TRUE: 1})
     table[RLN_ANGLES], table[RLN_ORIGINS] = poses[list(ANGLE_LABELS)], poses[list(ORIGIN_LABELS)]
     more = _extra_columns_of_cryosparc(path) if Path(path).suffix.lower() == ".cs" else _extra_columns_of_star(path)
     if not CTF_LABELS.keys() <= more.keys():
         log.warning("%s: has no defocus; the CTF is not corrected", path)
     table = table.assign(**more)
     table.insert(0, "micrograph", matched_column(poses["micrograph"], micrographs, source=path, skip_doubtful=True))
-    return table[table["micrograph"] != ""]
+    table = table[table["micrograph"] != ""]
+    check_halves(path, table)
+    return table
+
+
+def check_halves(path: str | Path, particles: pd.DataFrame) -> None:
+    """Refuse half sets one of which has less than a tenth of the particles, as in files that lost their half sets."""
+    halves = particles[HALF] if HALF in particles else pd.Series(dtype=int)
+    n_first, n = int((halves == 1).sum()), int(halves.isin([1, 2]).sum())
+    if n and min(n_first, n - n_first) < n / 10:
+        raise UserError(
+            f"{path}: half set 1 has {n_first} and half set 2 has {n - n_first} particles (RELION's {HALF}, "
+            "cryoSPARC's alignments3D/split); export both half sets, or without this column, and CRISP draws them"
+        )
 
 
 def check_optics(

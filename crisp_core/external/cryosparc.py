@@ -7,6 +7,8 @@ from typing import Any
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK
 
 DATASET, EXPERIMENT = "exposures", "crisp"
+# tables of what could not be picked
+QUARANTINES = (f"results/{DATASET}/quarantine.tsv", f"results/{DATASET}/{EXPERIMENT}/quarantine.tsv")
 
 
 def external_config(

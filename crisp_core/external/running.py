@@ -140,7 +140,7 @@ def mark_outcome(folder: Path, work: Callable[[], None]) -> int:
         print(f"aborted: {reason}", file=sys.stderr)
         mark_end(folder, ABORTED)
         return 2
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         mark_end(folder, FAILURE)
         return 1

@@ -6,10 +6,12 @@ folder of this job as --network.
 
 import argparse
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from crisp_core.datasets.coordinate_files import read_each, with_listed_files
+from crisp_core.datasets.coordinate_names import matched_names
 from crisp_core.errors import UserError
 from crisp_core.external.micrograph_list import MicrographList, coordinate_file, read_micrograph_list
 from crisp_core.external.running import (
@@ -27,6 +29,7 @@ from crisp_core.formats.relion_labels import X_LABEL
 from crisp_core.formats.star import as_table, read_blocks
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.formats.text import read_text
+from crisp_core.paths import matching_files
 from crisp_core.plan.additions import parts_file, places_file, recorded_places
 
 DATASET, EXPERIMENT = "micrographs", "trained"
@@ -195,6 +198,25 @@ def split_of(n_picked: int, validation: int | None, *, option: str = "--in_coord
             "pick more by hand"
         )
     return {"train": n_picked - n_validation, "validation": n_validation, "test": 0}
+
+
+def with_coordinates(micrographs: Sequence[str], files: Sequence[str], format: str) -> list[str]:
+    """Micrographs with coordinates; all of them if there are none, since the workflow tells why.
+
+    Parameters
+    ----------
+    micrographs : sequence of str
+        Paths of micrographs.
+    files : sequence of str
+        Paths or globs of coordinate files.
+    format : str
+        Format of these files, or auto.
+    """
+    sources, _ = with_listed_files(matching_files(files))
+    tables, _ = read_each(sources, format, refined_pixel_size=None, least_score=None)
+    stems = [micrograph_stem(path) for path in micrographs]
+    labelled = set(matched_names(tables, sources, stems, required=False)["micrograph"])
+    return [path for path, stem in zip(micrographs, stems, strict=True) if stem in labelled] or list(micrographs)
 
 
 def forget_parts(folder: Path, stems: Collection[str]) -> None:

@@ -161,11 +161,31 @@ def labelled_names(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     return of_additions("results/{dataset}/coordinates/{addition}-names.tsv", additions, dataset=dataset)
 
 
+def drawn_batches(plan: Plan, pattern: str, *, dataset: str) -> list[str]:
+    """`pattern`, which holds {batch}, for the batches from which the training and validation parts may be drawn.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    pattern : str
+        Path of a result with placeholders in braces, such as {batch}.
+    dataset : str
+        Name of the dataset in the config.
+    """
+    return of_batches(pattern, _drawn_from(plan, dataset), dataset=dataset)
+
+
 def drawn_micrographs(plan: Plan, *, dataset: str) -> list[str]:
     """Names of the micrographs from which the training and validation parts may be drawn."""
+    return [name for batch in _drawn_from(plan, dataset) for name in plan.batches[dataset][batch]]
+
+
+def _drawn_from(plan: Plan, dataset: str) -> list[str]:
+    """Batches of the additions with training or validation micrographs."""
     additions = plan.additions[dataset]
     wanted = {additions[batch] for batch in batches_to_train(plan, dataset)}
-    return [name for batch, rows in plan.batches[dataset].items() if additions[batch] in wanted for name in rows]
+    return [batch for batch in plan.batches[dataset] if additions[batch] in wanted]
 
 
 def drawn_parts(plan: Plan, *, dataset: str) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from crisp_core.plan.datasets import dataset_sizes, simulation_seed, simulation_
 from crisp_core.plan.micrographs import micrograph_names
 from crisp_core.plan.networks import network_folder, trained_run, training_of
 from crisp_core.plan.plan import Plan
+from crisp_core.plan.shipped import shipped_network_of
 from crisp_core.plan.starts import start_of, starts_from_entry
 from crisp_core.segmentation.shipped import SHIPPED_NETWORKS
 from crisp_core.settings.questions import is_zoo
-from crisp_core.settings.shipped import shipped_name
 
 SNR_KEYS = ("snr", "snr_pixel_size")
 
@@ -67,9 +67,7 @@ def scores_may_leak(plan: Plan, dataset: str, experiment: str) -> bool:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    run = trained_run(plan, dataset, experiment)
-    recipe = experiment if isinstance(run, Path) else run[1]
-    if experiment in plan.pickers or shipped_name(plan.experiment(recipe).network, plan.settings.networks):
+    if experiment in plan.pickers or shipped_network_of(plan, dataset, experiment) is not None:
         return False
     return has_scores(plan, dataset) and parts_are_unknown(plan, dataset, experiment)
 

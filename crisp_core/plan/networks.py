@@ -232,6 +232,20 @@ def trained_run(plan: Plan, dataset: str, experiment: str) -> tuple[str, str] | 
     return Path(trained).absolute()
 
 
+def crf_folder(plan: Plan, dataset: str, experiment: str) -> str | None:
+    """Folder below results/ of the CRF of a run's network, or of its control; None without both.
+
+    Parameters
+    ----------
+    plan : Plan
+        Plan of the whole configuration.
+    dataset, experiment : str
+        Names of the dataset and of the experiment in the config.
+    """
+    last = Path(checkpoint(plan, dataset, experiment))
+    return last.parent.relative_to("results").as_posix() if last.name == "crf.pt" else None
+
+
 def predictor(plan: Plan, dataset: str, experiment: str) -> str:
     """Checkpoint that predicts in a run: the one answer to this question.
 
@@ -244,19 +258,6 @@ def predictor(plan: Plan, dataset: str, experiment: str) -> str:
     """
     run = trained_run(plan, dataset, experiment)
     return str(trained_checkpoint(run)) if isinstance(run, Path) else checkpoint(plan, *run)
-
-
-def predicting_network(plan: Plan, *, dataset: str, experiment: str) -> str:
-    """`predictor`, as an input of a rule.
-
-    Parameters
-    ----------
-    plan : Plan
-        Plan of the whole configuration.
-    dataset, experiment : str
-        Names of the dataset and of the experiment in the config.
-    """
-    return predictor(plan, dataset, experiment)
 
 
 def first_network(plan: Plan, dataset: str, experiment: str) -> str:

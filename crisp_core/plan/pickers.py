@@ -1,6 +1,5 @@
 """Other pickers and comparisons."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from crisp_core.paths import matching_files
@@ -20,12 +19,6 @@ from crisp_core.settings.questions import picker_name
 AFTER_PICKING = ("threshold", "leak")
 
 
-def picker_class(plan: Plan, experiment: str) -> type[Picker] | None:
-    """Picker of an experiment; None for a network."""
-    name = picker_name(plan.experiment(experiment))
-    return None if name is None else PICKERS[name]
-
-
 def picker_of(plan: Plan, experiment: str) -> Picker:
     """Section picker of an experiment in which another program picks."""
     picker = plan.experiment(experiment).picker
@@ -34,11 +27,9 @@ def picker_of(plan: Plan, experiment: str) -> Picker:
     return picker
 
 
-def programs(*, on_gpu: bool | None = None, trains: bool | None = None) -> list[str]:
-    """Names of the pickers that run a program, optionally those alone that use a GPU or not, that train or not."""
-    wanted = {"uses_gpu": on_gpu, "trains": trains, "from_files": False}
-    tests = [(key, value) for key, value in wanted.items() if value is not None]
-    return [name for name, picker in PICKERS.items() if all(getattr(picker, key) == value for key, value in tests)]
+def programs(*, on_gpu: bool) -> list[str]:
+    """Names of the pickers that run a program, with a GPU or without."""
+    return [name for name, picker in PICKERS.items() if not picker.from_files and picker.uses_gpu == on_gpu]
 
 
 def run_quarantine(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
@@ -62,7 +53,7 @@ def from_files(plan: Plan) -> list[str]:
 
 def reads_files(plan: Plan, experiment: str) -> bool:
     """Whether the picks of an experiment come from files."""
-    picker = picker_class(plan, experiment)
+    picker = plan.experiment(experiment).picker
     return picker is not None and picker.from_files
 
 
@@ -85,17 +76,13 @@ def picker_keys(plan: Plan, *keys: str, experiment: str) -> dict[str, Any]:
 
 def picker_training(plan: Plan, *, experiment: str) -> dict[str, Any]:
     """Settings of an experiment's picker on which its training depends."""
-    picker = picker_class(plan, experiment)
-    return _without(plan, experiment, (*AFTER_PICKING, *(picker.only_for_picking if picker else ())))
+    picker = picker_of(plan, experiment)
+    return picker.plain(without=(*AFTER_PICKING, *picker.only_for_picking))
 
 
 def picker_picking(plan: Plan, *, experiment: str) -> dict[str, Any]:
     """Settings of an experiment's picker on which its candidates depend."""
-    return _without(plan, experiment, AFTER_PICKING)
-
-
-def _without(plan: Plan, experiment: str, keys: Sequence[str]) -> dict[str, Any]:
-    return picker_of(plan, experiment).plain(without=keys)
+    return picker_of(plan, experiment).plain(without=AFTER_PICKING)
 
 
 def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str) -> list[str]:
@@ -108,7 +95,7 @@ def picker_micrographs(plan: Plan, *, dataset: str, experiment: str, batch: str)
     dataset, experiment, batch : str
         Names of the dataset and of the experiment in the config, and number of the batch.
     """
-    picker = picker_class(plan, experiment)
+    picker = plan.experiment(experiment).picker
     if picker is None or not picker.whole_micrographs:
         return []
     return batch_files(plan, dataset=dataset, batch=batch) + simulation_batch(plan, dataset=dataset, batch=batch)
@@ -124,7 +111,7 @@ def trained_detector(plan: Plan, *, dataset: str, experiment: str) -> list[str]:
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    picker = picker_class(plan, experiment)
+    picker = plan.experiment(experiment).picker
     return [f"results/{dataset}/{experiment}/detector.sav"] if picker is not None and picker.trains else []
 
 
@@ -299,7 +286,7 @@ def entry_jobs(plan: Plan, *, dataset: str, comparison: str) -> dict[str, dict[s
 
 
 def _entry_jobs(plan: Plan, dataset: str, entry: str) -> dict[str, list[tuple[str, str]]]:
-    picker = picker_class(plan, entry)
+    picker = plan.experiment(entry).picker
     if picker is not None:
         rule = f"pick_with_program{'_on_gpu' if picker.uses_gpu else ''}/{picker_name(plan.experiment(entry))}"
         training = [(f"results/{dataset}/{entry}", "train_picker")]

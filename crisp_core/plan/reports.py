@@ -9,7 +9,15 @@ from crisp_core.formats.tables import read_table
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores, truth_remark
 from crisp_core.plan.leaks import scores_may_leak
-from crisp_core.plan.networks import centers_file, checkpoint, finetuned, is_searched, network_folder, trained_run
+from crisp_core.plan.networks import (
+    centers_file,
+    checkpoint,
+    crf_folder,
+    finetuned,
+    is_searched,
+    network_folder,
+    trained_run,
+)
 from crisp_core.plan.pickers import chosen_threshold, from_files
 from crisp_core.plan.plan import Plan
 from crisp_core.plan.shipped import shipped_record
@@ -192,9 +200,8 @@ def training_plots(plan: Plan, dataset: str, experiment: str) -> list[str]:
         Names of the dataset and of the experiment in the config.
     """
     plots = [f"results/{network_folder(plan, dataset, experiment)}/plots/training.png"]
-    last = Path(checkpoint(plan, dataset, experiment))
-    trained_further = last.parent.relative_to("results").as_posix() in finetuned(plan)
-    return plots + ([f"{last.parent.as_posix()}/plots/training_crf.png"] if trained_further else [])
+    folder = crf_folder(plan, dataset, experiment)
+    return plots + ([f"results/{folder}/plots/training_crf.png"] if folder in finetuned(plan) else [])
 
 
 def report_run(plan: Plan, *, run: str) -> dict[str, Any]:

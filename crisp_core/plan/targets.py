@@ -1,14 +1,13 @@
 """The files that the named targets ask for."""
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from crisp_core.errors import UserError
 from crisp_core.plan.batches import all_batches
 from crisp_core.plan.corrections import ANNOTATION, has_scores
-from crisp_core.plan.networks import checkpoint, network_folder, training_of, with_crf
+from crisp_core.plan.networks import checkpoint, crf_folder, crf_type, network_folder, with_crf
 from crisp_core.plan.plan import Plan
-from crisp_core.plan.reports import PAGE, annotated, run_plots, training_plots, trains_here
+from crisp_core.plan.reports import PAGE, SUGGESTIONS, annotated, run_plots, training_plots, trains_here
 from crisp_core.plan.resolution import runs_with_resolution
 from crisp_core.settings.questions import split_run
 
@@ -68,7 +67,7 @@ def networks(plan: Plan) -> list[str]:
     for run in training_runs(plan):
         found |= {f"results/{network_folder(plan, *split_run(run))}/network.pt", checkpoint(plan, *split_run(run))}
     for name in plan.settings.networks:
-        further = training_of(plan, f"networks/{name}").settings.crf.type != "none"
+        further = crf_type(plan, f"networks/{name}") != "none"
         found |= {f"results/networks/{name}/{file}" for file in ("network.pt", *(["crf.pt"] if further else []))}
     return sorted(found)
 
@@ -125,10 +124,7 @@ def training_evaluations(plan: Plan, dataset: str, experiment: str) -> list[str]
     dataset, experiment : str
         Names of the dataset and of the experiment in the config.
     """
-    plots, last = training_plots(plan, dataset, experiment), Path(checkpoint(plan, dataset, experiment))
-    if last.name != "crf.pt":
-        return plots
-    folder = last.parent.relative_to("results").as_posix()
+    plots, folder = training_plots(plan, dataset, experiment), crf_folder(plan, dataset, experiment)
     return plots + ([f"results/{folder}/plots/crf.png"] if folder in with_crf(plan) else [])
 
 
@@ -166,7 +162,7 @@ def noise(plan: Plan) -> list[str]:
 
 def suggestions(plan: Plan) -> list[str]:
     """Micrographs of which the network is unsure, of every run with a network."""
-    return of_runs(["suggest.tsv"], network_runs(plan))
+    return of_runs([SUGGESTIONS], network_runs(plan))
 
 
 def annotations(plan: Plan) -> list[str]:

@@ -9,7 +9,7 @@ from crisp_core.errors import UserError
 from crisp_core.mistakes import one_line
 from crisp_core.settings.config import Config
 from crisp_core.settings.dataset_checks import check_dataset
-from crisp_core.settings.inheritance import check_named_networks, check_pickers, check_trained, extended
+from crisp_core.settings.inheritance import check_effect, extended
 from crisp_core.settings.run_checks import check_experiment, check_network, check_recipe, check_references, check_run
 from crisp_core.settings.seeded import with_seeds
 from crisp_core.settings.shipped import with_default_networks
@@ -33,10 +33,7 @@ def check_settings(given: dict[str, Any]) -> Config:
     """
     check_values("config", given)
     settings = with_inheritance(given)
-    experiments = given.get("experiments")
-    check_trained(experiments, settings.get("experiments"))
-    check_pickers(experiments, settings.get("experiments"))
-    check_named_networks(experiments, settings.get("experiments"))
+    check_effect(given.get("experiments"), settings.get("experiments"))
     config = with_default_networks(with_defaults(settings))
     check_references(config)
     config = with_working_pixel_sizes(config)

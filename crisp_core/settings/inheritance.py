@@ -1,7 +1,7 @@
 """Inheritance by `extend`, and keys without effect."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from crisp_core.errors import UserError
@@ -47,46 +47,36 @@ def merged(old: Any, new: Any) -> Any:
     return {key: merged(old.get(key), new[key]) if key in new else copy.deepcopy(old[key]) for key in {**old, **new}}
 
 
-def check_trained(given: Any, experiments: Any) -> None:
-    """Refuse sections that have no effect with a trained network.
+def check_effect(given: Any, experiments: Any) -> None:
+    """Refuse sections without effect beside a trained network, another picker or a named network.
 
     Parameters
     ----------
     given, experiments : mapping
         Section experiments without and with inherited keys, not yet validated.
+
+    Raises
+    ------
+    UserError
+        With the sections, and what takes their effect.
     """
     for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
-        if isinstance(experiment, dict) and experiment.get("trained"):
-            useless = sorted({"network", "training", "crf"} & given[name].keys())
-            if useless:
+        for keys, reason, cure in _replaced(experiment) if isinstance(experiment, dict) else ():
+            if useless := sorted(keys & given[name].keys()):
                 raise UserError(
-                    f"config, experiments/{name}: trained has its own network, so {' and '.join(useless)} would "
-                    "have no effect; remove that, or remove trained"
+                    f"config, experiments/{name}: {reason}, so {' and '.join(useless)} would have no effect; {cure}"
                 )
 
 
-def check_named_networks(given: Any, experiments: Any) -> None:
-    """Refuse sections that have no effect with a named network; parameters as in `check_trained`."""
-    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
-        if isinstance(experiment, dict) and isinstance(experiment.get("network"), str):
-            useless = sorted({"training", "crf", "seed"} & given[name].keys())
-            if useless:
-                raise UserError(
-                    f"config, experiments/{name}: network {experiment['network']} is trained elsewhere, so "
-                    f"{' and '.join(useless)} would have no effect; move that to its entry of networks"
-                )
-
-
-def check_pickers(given: Any, experiments: Any) -> None:
-    """Refuse sections that have no effect with another picker; parameters as in `check_trained`."""
-    for name, experiment in experiments.items() if isinstance(experiments, dict) else ():
-        picker = experiment.get("picker") if isinstance(experiment, dict) else None
-        # the model refuses a picker that is not a mapping
-        if picker and isinstance(picker, dict):
-            sections = {"trained", "network", "training", "crf", "prediction", "centers"}
-            useless = sorted(sections & given[name].keys())
-            if useless:
-                raise UserError(
-                    f"config, experiments/{name}: picker replaces the network, so {' and '.join(useless)} would "
-                    "have no effect; remove that, or remove picker"
-                )
+def _replaced(experiment: Mapping[str, Any]) -> Iterator[tuple[set[str], str, str]]:
+    """Sections without effect in an experiment, why, and the cure."""
+    recipe = {"network", "training", "crf"}
+    if experiment.get("trained"):
+        yield recipe, "trained has its own network", "remove that, or remove trained"
+    # the model refuses a picker that is not a mapping
+    if isinstance(experiment.get("picker"), dict) and experiment["picker"]:
+        sections = {*recipe, "trained", "prediction", "centers"}
+        yield sections, "picker replaces the network", "remove that, or remove picker"
+    if isinstance(network := experiment.get("network"), str):
+        reason = f"network {network} is trained elsewhere"
+        yield {"training", "crf", "seed"}, reason, "move that to its entry of networks"

@@ -87,6 +87,16 @@ def test_one_micrograph_is_too_few_for_a_training(capsys):
     assert "MICROGRAPH: 1 micrographs have coordinates, but the training needs more" in capsys.readouterr().err
 
 
+def test_micrographs_without_coordinates_are_left_out_and_told(tmp_path, capsys):
+    for name in "bcd":
+        (tmp_path / f"raw/{name}.box").write_text("1 1 4 4\n")
+    assert main(TRAIN.split()) == 0
+    assert "1 of 4 micrographs have no coordinates and are left out" in capsys.readouterr().out
+    dataset = check_settings(yaml.safe_load((tmp_path / "trained/crisp.yaml").read_text())).datasets["micrographs"]
+    assert dataset.micrographs == [str(tmp_path / f"raw/{name}.mrc") for name in "bcd"]
+    assert (dataset.split.train, dataset.split.validation) == (2, 1)
+
+
 def test_more_micrographs_train_anew(tmp_path):
     results = tmp_path / "trained/results/micrographs"
     (results / "split").mkdir(parents=True)

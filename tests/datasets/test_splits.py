@@ -49,7 +49,8 @@ def test_parts_may_be_empty():
     [
         (
             lambda: split_by_counts(NAMES, train=16, validation=6, seed=0),
-            "split: train + validation + test = 16 + 6 + 0 = 22 micrographs, but there are 20; lower one of them",
+            "split: train + validation + test = 16 + 6 + 0 = 22 micrographs, but 20 have coordinates; lower one "
+            "of them",
         ),
         (
             lambda: split_by_counts(["a", "b", "a"], train=1, validation=1, seed=0),
@@ -79,24 +80,35 @@ def test_refused_micrographs_come_off_the_test_part_and_no_further():
     names = [f"m{i}" for i in range(11)]
     table = split_by_counts(names, train=6, validation=2, test=4, seed=0, n_refused=1)
     assert table["part"].value_counts().to_dict() == {"train": 6, "validation": 2, "test": 3}
-    with pytest.raises(UserError, match="there are 7"):
+    with pytest.raises(UserError, match="but 7 have coordinates"):
         split_by_counts(names[:7], train=6, validation=2, test=4, seed=0, n_refused=5)
 
 
 def test_refused_micrographs_come_off_the_training_part_where_nothing_is_tested():
     table = split_by_counts(NAMES, train=16, validation=6, test=0, seed=3, n_refused=2)
     assert [len(members(table, part)) for part in ("train", "validation", "test")] == [14, 6, 0]
-    with pytest.raises(UserError, match="17 \\+ 6 \\+ 0 = 23 micrographs, but there are 20"):
+    with pytest.raises(UserError, match="17 \\+ 6 \\+ 0 = 23 micrographs, but 20 have coordinates"):
         split_by_counts(NAMES, train=19, validation=6, test=0, seed=3, n_refused=2)
-    with pytest.raises(UserError, match="but there are 1;"):
+    with pytest.raises(UserError, match="but 1 have coordinates;"):
         split_by_counts(["a"], train=2, validation=1, test=0, seed=3, n_refused=2)
 
 
 def test_a_listed_micrograph_that_is_refused_is_left_out():
-    table = split_by_lists(["a", "b", "c"], train=["a", "x"], validation=["b"], test=["c"], refused=["x"])
+    table = split_by_lists(
+        ["a", "b", "c"], train=["a", "x"], validation=["b"], test=["c"], unlabelled=["x"], n_refused=1
+    )
     assert dict(zip(table["micrograph"], table["part"], strict=True)) == {"a": "train", "b": "validation", "c": "test"}
     with pytest.raises(UserError, match="no micrograph is called y"):
-        split_by_lists(["a", "b", "c"], train=["a", "y"], validation=["b"], test=["c"], refused=["x"])
+        split_by_lists(["a", "b", "c"], train=["a", "y"], validation=["b"], test=["c"], unlabelled=["x"], n_refused=1)
+
+
+def test_a_listed_micrograph_without_coordinates_is_refused_unless_something_is_quarantined():
+    lists = {"train": ["a", "x"], "validation": ["b"], "test": ["y"]}
+    for n_refused, first in ((0, "x"), (1, "x")):
+        with pytest.raises(UserError, match=rf"split: {first} is listed, but has no coordinates; .* \(2 such names\)"):
+            split_by_lists(["a", "b"], **lists, unlabelled=["x", "y"], n_refused=n_refused)
+    table = split_by_lists(["a", "b"], **lists, unlabelled=["x", "y"], n_refused=2)
+    assert table["micrograph"].tolist() == ["a", "b"]
 
 
 def test_added_micrographs_test_and_change_no_part():

@@ -98,6 +98,12 @@ def test_white_noise_is_no_ice_only_where_few_particles_are_found():
     assert judge(white | {"picked_share": 0.001}, CurationSettings())[:2] == ("bad", "no ice")
 
 
+def test_white_noise_is_no_reason_against_many_particles_whether_their_share_has_a_rule_or_not():
+    white, without_rule = GOOD_MEASURES | {"ice_signal": 1.1}, CurationSettings.of({"picked_share_min": None})
+    assert judge(white | {"picked_share": 0.5}, without_rule).verdict == "good"
+    assert judge(white | {"picked_share": 0.001}, without_rule)[:2] == ("bad", "no ice")
+
+
 def test_verdict_kind_reason_and_exclusion_follow_the_name():
     table = add_verdicts(pd.DataFrame([{"micrograph": "a", **GOOD_MEASURES}]), CurationSettings())
     assert [*table.columns] == ["micrograph", "verdict", "kind", "reason", "excluded", *GOOD_MEASURES]

@@ -59,13 +59,14 @@ def test_particles_of_two_grids_on_one_micrograph_are_left_out_and_the_others_st
 
 
 def test_sets_without_halves_get_random_ones_beside_sets_that_have_some(tmp_path, truth):
-    refined_star(tmp_path / "with.star", truth, **{HALF: 1})
+    halves = np.arange(len(truth)) % 3 // 2 + 1
+    refined_star(tmp_path / "with.star", truth, **{HALF: halves})
     refined_star(tmp_path / "without.star", truth)
     tables = {
         name: refinements.refined_particles(tmp_path / f"{name}.star", ["m1", "m2"]) for name in ("with", "without")
     }
     made = sets.particle_sets(join_sets(tables), tables, false_shares={}, n_particles=None, seed=1)
-    assert set(made["with"][HALF]) == {1}
+    assert made["with"][HALF].value_counts().to_dict() == {1: 40, 2: 20}
     assert made["without"][HALF].value_counts().to_dict() == {1: 30, 2: 30}
 
 
@@ -86,6 +87,27 @@ def test_particles_that_relion_refined_on_tiff_are_refused(tmp_path, truth):
         UserError, match=r"run_data\.star: its particles are on \S*m1\.tif, which RELION reads upside down"
     ):
         refinements.refined_particles(tmp_path / "run_data.star", ["m1", "m2"])
+
+
+@pytest.mark.parametrize("n_second", [0, 5])
+def test_half_sets_that_a_file_has_lost_are_refused(tmp_path, truth, n_second):
+    refined_star(tmp_path / "run_data.star", truth, **{HALF: [2] * n_second + [1] * (len(truth) - n_second)})
+    with pytest.raises(UserError, match=rf"half set 1 has {60 - n_second} and half set 2 has {n_second} particles"):
+        refinements.refined_particles(tmp_path / "run_data.star", ["m1", "m2"])
+
+
+@pytest.mark.parametrize("side", [4092, 5760, 7676])
+def test_whole_pixels_survive_the_single_precision_of_cryosparc(tmp_path, side):
+    fields = [("location/micrograph_path", "S40"), ("location/micrograph_shape", "u4", 2)]
+    fields += [(f"location/center_{axis}_frac", "f4") for axis in "xy"]
+    fields += [("alignments3D/pose", "f4", 3), ("alignments3D/shift", "f4", 2), ("alignments3D/psize_A", "f4")]
+    x = np.arange(0, side, 7)
+    rows = np.zeros(len(x), dtype=fields)
+    rows["location/micrograph_path"], rows["location/micrograph_shape"] = b"J1/m1.mrc", (side, side)
+    rows["location/center_x_frac"], rows["location/center_y_frac"] = x / side, 0.5
+    rows["alignments3D/psize_A"] = PIXEL_SIZE
+    write_cs(tmp_path / "particles.cs", rows)
+    np.testing.assert_array_equal(refinements.refined_particles(tmp_path / "particles.cs", ["m1"])["x"], x)
 
 
 def test_a_cryosparc_file_brings_its_ctf_and_halves(tmp_path):

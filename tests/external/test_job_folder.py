@@ -36,6 +36,7 @@ def fail(error):
     [
         (lambda: None, 0, SUCCESS, ""),
         (lambda: fail(UserError("a.star: is empty; fill it")), 1, FAILURE, "error: a.star: is empty; fill it\n"),
+        (lambda: fail(PermissionError(13, "Denied", "a")), 1, FAILURE, "error: [Errno 13] Denied: 'a'\n"),
         (lambda: fail(Aborted("by me")), 2, ABORTED, "aborted: by me\n"),
         (lambda: os.kill(os.getpid(), signal.SIGTERM) or time.sleep(5), 2, ABORTED, "aborted: signal SIGTERM\n"),
     ],

@@ -188,6 +188,13 @@ def test_a_network_has_seen_the_datasets_of_its_start(training, datasets_seen):
     assert leaks.training_datasets(asked, "away", "named") == datasets_seen
 
 
+def test_an_earlier_run_may_have_seen_anything_whatever_network_it_replaces(folder):
+    write_checkpoint(folder / "old/results/mine/unet/network.pt")
+    experiments = {"shipped": {"network": "general"}, "old": {"extend": "shipped", "trained": "old/results/mine/unet"}}
+    asked = plan(run=["mine/shipped", "mine/old"], experiments=experiments)
+    assert leaks.scores_may_leak(asked, "mine", "old") and not leaks.scores_may_leak(asked, "mine", "shipped")
+
+
 def test_a_network_that_starts_from_a_file_may_have_seen_anything(folder):
     start = write_checkpoint(folder / "elsewhere/network.pt")
     asked = plan(experiments={"unet": {"training": {"start": start}}})
@@ -254,6 +261,13 @@ def test_a_crf_is_the_experiments_own_while_the_network_is_shared():
     assert networks.before_crf(asked, network="mine/crf") == "results/mine/unet/network.pt"
     assert networks.finetuned(asked) == networks.with_crf(asked) == ["mine/crf"]
     assert targets.networks(asked) == ["results/mine/crf/crf.pt", "results/mine/unet/network.pt"]
+
+
+def test_a_run_without_crf_does_not_plot_that_of_the_one_it_extends():
+    experiments = {"crf": {"crf": {"type": "logits"}}, "plain": {"extend": "crf", "crf": {"type": "none"}}}
+    asked = plan(run=["mine/plain"], experiments=experiments)
+    assert networks.predictor(asked, "mine", "plain") == "results/mine/crf/network.pt"
+    assert targets.training_evaluations(asked, "mine", "plain") == ["results/mine/crf/plots/training.png"]
 
 
 def test_a_tuned_crf_predicts_and_nothing_trains_it():
