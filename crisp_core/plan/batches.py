@@ -51,8 +51,7 @@ def addition_batches(plan: Plan, pattern: str, *, dataset: str, addition: str = 
     addition : str
         Number of the addition, as text.
     """
-    chosen = [batch for batch, number in plan.additions[dataset].items() if number == addition]
-    return of_batches(pattern, chosen, dataset=dataset)
+    return of_batches(pattern, plan.batches_of(dataset, addition), dataset=dataset)
 
 
 def batches_to_train(plan: Plan, dataset: str) -> list[str]:
@@ -64,7 +63,7 @@ def batches_to_train(plan: Plan, dataset: str) -> list[str]:
     listed = {name for part in (parts.train, parts.validation) if isinstance(part, list) for name in part}
     listed = listed or {*used_corrections(plan, dataset)}
     batches = [batch for batch, rows in plan.batches[dataset].items() if listed & rows.keys()]
-    return batches or [batch for batch, addition in plan.additions[dataset].items() if addition == FIRST]
+    return batches or plan.batches_of(dataset, FIRST)
 
 
 def training_batches(plan: Plan, pattern: str, *, dataset: str, experiment: str = "") -> list[str]:

@@ -21,11 +21,11 @@ from crisp_core.plan.networks import is_searched, stated_digest, trained_checkpo
 from crisp_core.plan.plan import Plan
 from crisp_core.plan.shipped import check_shipped_networks
 from crisp_core.plan.zoo import check_zoo, zoos
-from crisp_core.segmentation.checkpoints import NetworkInput, input_difference, read_facts
+from crisp_core.segmentation.checkpoints import NetworkInput, read_facts
 from crisp_core.segmentation.shipped import sha256
 from crisp_core.settings.class_checks import check_distances, predicted_classes
 from crisp_core.settings.questions import named_runs, run_folder, split_run
-from crisp_core.settings.sizes import dataset_input, named_input
+from crisp_core.settings.sizes import dataset_difference, dataset_input, named_input
 
 
 def check_plan(plan: Plan) -> None:
@@ -251,10 +251,8 @@ def check_reused_network(plan: Plan, dataset: str, experiment: str) -> None:
         return
     trained, classes = reused_network(plan, run)
     check_distances(experiment, plan.experiment(experiment), classes)
-    used = plan.dataset(dataset)
-    diameter = used.particle_diameter_angstrom
-    if difference := input_difference(trained, dataset_input(used), diameter_angstrom=diameter):
-        raise UserError(f"config, run: {dataset}/{experiment}: {difference} in datasets/{dataset}")
+    if difference := dataset_difference(trained, dataset, plan.settings):
+        raise UserError(f"config, run: {dataset}/{experiment}: {difference}")
 
 
 def check_trust(plan: Plan, dataset: str, experiment: str) -> None:

@@ -92,7 +92,7 @@ def batch_corrections(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]
         Name of the dataset in the config, and number of the batch.
     """
     used = used_corrections(plan, dataset)
-    return {name: used[name].digest for name in plan.batches[dataset].get(batch, {}) if name in used}
+    return {name: used[name].digest for name in plan.batch(dataset, batch) if name in used}
 
 
 def addition_corrections(plan: Plan, *, dataset: str, addition: str) -> dict[str, str]:
@@ -105,9 +105,8 @@ def addition_corrections(plan: Plan, *, dataset: str, addition: str) -> dict[str
     dataset, addition : str
         Name of the dataset in the config, and number of the addition.
     """
-    batches = [batch for batch, number in plan.additions[dataset].items() if number == addition]
     digests: dict[str, str] = {}
-    for batch in batches:
+    for batch in plan.batches_of(dataset, addition):
         digests |= batch_corrections(plan, dataset=dataset, batch=batch)
     return digests
 
@@ -146,7 +145,7 @@ def batch_trust(plan: Plan, *, dataset: str, batch: str) -> dict[str, bool]:
         Name of the dataset in the config, and number of the batch.
     """
     trusted = trusted_micrographs(plan, dataset=dataset)
-    return {name: trusted[name] for name in plan.batches[dataset].get(batch, {}) if name in trusted}
+    return {name: trusted[name] for name in plan.batch(dataset, batch) if name in trusted}
 
 
 def changed_weight(plan: Plan, *, dataset: str) -> int:

@@ -39,7 +39,7 @@ def batch_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, Any]:
         Name of the dataset in the config, and number of the batch.
     """
     ctf, _, _ = ctf_of(plan, dataset)
-    names = list(plan.batches[dataset].get(batch, {}))
+    names = list(plan.batch(dataset, batch))
     rows = ctf.micrographs[ctf.micrographs["micrograph"].isin(names)]
     groups = ctf.groups[ctf.groups["rlnOpticsGroup"].isin(rows["optics_group"])]
     return {"micrographs": rows.to_dict("list"), "groups": groups.to_dict("list")}
@@ -58,7 +58,7 @@ def refused_ctf(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
         Number of the batch, as text.
     """
     _, refused, _ = ctf_of(plan, dataset)
-    return {name: refused[name] for name in plan.batches[dataset].get(batch, {}) if name in refused}
+    return {name: refused[name] for name in plan.batch(dataset, batch) if name in refused}
 
 
 def ctf_notices(plan: Plan, *, dataset: str) -> list[str]:

@@ -21,7 +21,7 @@ def ctf_quality(plan: Plan, *, dataset: str, batch: str) -> dict[str, dict[str, 
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
-    path, names = plan.dataset(dataset).ctf, plan.batches[dataset].get(batch, {})
+    path, names = plan.dataset(dataset).ctf, plan.batch(dataset, batch)
     if path is None:
         return {}
     quality = _ctf_quality(path, tuple(micrograph_names(plan, dataset)))
@@ -96,7 +96,7 @@ def batch_names(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
-    return list(plan.batches[dataset].get(batch, {}))
+    return list(plan.batch(dataset, batch))
 
 
 def check_exclusions(plan: Plan, dataset: str, experiment: str) -> None:

@@ -197,7 +197,7 @@ def batch_files(plan: Plan, *, dataset: str, batch: str) -> list[str]:
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
-    paths = list(plan.batches[dataset].get(batch, {}).values())
+    paths = list(plan.batch(dataset, batch).values())
     if plan.dataset(dataset).micrographs_from_rules:
         return paths
     return [path for path in paths if Path(path).is_file() and os.access(path, os.R_OK)]
@@ -238,7 +238,7 @@ def batch_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
     dataset, batch : str
         Name of the dataset in the config, and number of the batch.
     """
-    return _with_simulated(dataset, batch, plan.batches[dataset].get(batch, {}))
+    return _with_simulated(dataset, batch, plan.batch(dataset, batch))
 
 
 def dataset_paths(plan: Plan, *, dataset: str) -> dict[str, str]:
@@ -265,11 +265,10 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
     batch : str, optional
         Number of the batch; all batches of the dataset when not given.
     """
-    batches = plan.batches[dataset]
     return {
         name: f"results/{dataset}/micrographs/{exported_name(path or f'{name}.mrc')}"
-        for number in (batches if batch is None else [batch])
-        for name, path in batches.get(number, {}).items()
+        for number in (plan.batches[dataset] if batch is None else [batch])
+        for name, path in plan.batch(dataset, number).items()
     }
 
 
@@ -284,7 +283,7 @@ def shown_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
         Name of the dataset in the config, and number of the batch.
     """
     own = star_paths(plan, dataset=dataset, batch=batch)
-    return {name: path or own[name] for name, path in plan.batches[dataset].get(batch, {}).items()}
+    return {name: path or own[name] for name, path in plan.batch(dataset, batch).items()}
 
 
 def record(plan: Plan) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -11,7 +11,6 @@ from crisp_core.plan.batches import all_batches, batches_to_train, training_batc
 from crisp_core.plan.datasets import dataset_sizes
 from crisp_core.plan.plan import Plan
 from crisp_core.segmentation.shipped import network_file
-from crisp_core.settings.config import ExperimentSettings, NetworkEntry
 from crisp_core.settings.questions import (
     has_own_network,
     is_empty,
@@ -20,32 +19,15 @@ from crisp_core.settings.questions import (
     searches_centers,
     split_run,
 )
-
-
-class Training(NamedTuple):
-    """A network that this run may train.
-
-    Attributes
-    ----------
-    folder : str
-        Below results/: ``networks/<name>``, or ``<dataset>/<experiment>`` of an experiment with a network of its own.
-    datasets : tuple of str
-        Whose training and validation parts it takes.
-    settings : NetworkEntry or ExperimentSettings
-        Sections network, training, crf and prediction, and seed.
-    """
-
-    folder: str
-    datasets: tuple[str, ...]
-    settings: NetworkEntry | ExperimentSettings
+from crisp_core.settings.starts import Training, training_of_entry
 
 
 def training_of(plan: Plan, network: str) -> Training:
     """Training whose results are in the folder `network` below results/."""
     place, name = split_run(network)
     if place == "networks":
-        return Training(network, tuple(plan.settings.networks[name].datasets), plan.settings.networks[name])
-    return Training(network, (place,), plan.experiment(name))
+        return training_of_entry(plan.settings.networks[name])
+    return Training((place,), plan.experiment(name))
 
 
 def trainable(plan: Plan) -> list[str]:

@@ -45,6 +45,14 @@ class Plan:
         """Settings of an experiment."""
         return self.settings.experiments[name]
 
+    def batch(self, dataset: str, batch: str) -> Mapping[str, str]:
+        """Paths of a batch as {micrograph: path}; empty for a batch without micrographs of this call."""
+        return self.batches[dataset].get(batch, {})
+
+    def batches_of(self, dataset: str, addition: str) -> list[str]:
+        """Batches of an addition."""
+        return [batch for batch, number in self.additions[dataset].items() if number == addition]
+
     def makes(self, path: str) -> bool:
         """Whether a path, without prefix, is that of a result; the user's own files may be below results/, too."""
         top, _, rest = path.partition("/")

@@ -11,14 +11,12 @@ from crisp_core.settings.starts import start_entry, start_network
 
 def start_of(plan: Plan, network: str) -> str | None:
     """Start of the training in a folder: a shipped network or an entry by name, a path, or None for random weights."""
-    training = training_of(plan, network)
-    return start_network(training.settings, training.datasets, plan.settings)
+    return start_network(training_of(plan, network), plan.settings)
 
 
 def starts_from_entry(plan: Plan, network: str) -> bool:
     """Whether the training in a folder starts from an entry of `networks`."""
-    training = training_of(plan, network)
-    return start_entry(training.settings, training.datasets, plan.settings) is not None
+    return start_entry(training_of(plan, network), plan.settings) is not None
 
 
 def start_files(plan: Plan, *, network: str) -> list[str]:

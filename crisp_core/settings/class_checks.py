@@ -9,7 +9,7 @@ from crisp_core.segmentation.checkpoints import read_facts
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, ExperimentSettings
 from crisp_core.settings.questions import split_run
-from crisp_core.settings.starts import trained_classes
+from crisp_core.settings.starts import Training, trained_classes, training_of_entry
 
 
 def check_shown(place: str, missing: Sequence[str], datasets: Sequence[str]) -> None:
@@ -91,9 +91,9 @@ def predicted_classes(experiment: ExperimentSettings, dataset: str, settings: Co
     if experiment.picker is not None:
         return []
     if not isinstance(network, str):
-        return trained_classes(experiment, [dataset], settings)
+        return trained_classes(Training((dataset,), experiment), settings)
     if network in settings.networks:
-        return trained_classes(settings.networks[network], settings.networks[network].datasets, settings)
+        return trained_classes(training_of_entry(settings.networks[network]), settings)
     return read_facts(network_file(network)).classes
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
-from crisp_core.segmentation.checkpoints import input_difference
 from crisp_core.segmentation.crf.settings import check_operator
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
 from crisp_core.settings.class_checks import check_removal, check_shown
@@ -23,8 +22,8 @@ from crisp_core.settings.questions import (
     split_run,
 )
 from crisp_core.settings.shipped import given_centers, shipped_name
-from crisp_core.settings.sizes import dataset_input, named_input
-from crisp_core.settings.starts import check_start, start_facts, trained_classes
+from crisp_core.settings.sizes import dataset_difference, dataset_input, named_input
+from crisp_core.settings.starts import Training, check_start, start_facts, trained_classes, training_of_entry
 
 
 def check_defined(place: str, section: str, name: str, settings: Config, *, shown: str | None = None) -> None:
@@ -89,40 +88,27 @@ def check_experiment(name: str, experiment: ExperimentSettings) -> None:
 def check_network(name: str, settings: Config) -> None:
     """Refuse a network whose datasets do not look alike to it, cannot be trained on, or lack its classes."""
     entry, place = settings.networks[name], f"config, networks/{name}"
-    inputs = {dataset: dataset_input(settings.datasets[dataset]) for dataset in entry.datasets}
     first = entry.datasets[0]
-    for dataset, given in inputs.items():
-        diameter = settings.datasets[dataset].particle_diameter_angstrom
-        if difference := input_difference(inputs[first], given, diameter_angstrom=diameter):
-            raise UserError(
-                f"{place}/datasets: {dataset} does not look like {first}: {difference} in datasets/{dataset}"
-            )
+    for dataset in entry.datasets:
+        if difference := dataset_difference(dataset_input(settings.datasets[first]), dataset, settings):
+            raise UserError(f"{place}/datasets: {dataset} does not look like {first}: {difference}")
         check_trains(f"{place}/datasets", dataset, settings)
     check_parts_of_datasets(f"{place}/datasets", entry.datasets, settings)
     for dataset in entry.datasets:
         if is_empty(settings.datasets[dataset].split, "train"):
             continue
         check_n_micrographs(place, dataset, entry.training.n_micrographs, settings)
-    check_start(place, entry, entry.datasets, settings)
-    check_shown(f"{place}/network/classes", unknown_classes(entry, entry.datasets, settings), entry.datasets)
+    training = training_of_entry(entry)
+    check_start(place, training, settings)
+    check_shown(f"{place}/network/classes", unknown_classes(training, settings), entry.datasets)
 
 
-def unknown_classes(entry: ExperimentSettings | NetworkEntry, datasets: Sequence[str], settings: Config) -> list[str]:
-    """Classes of a network that neither its labels nor the network from which its training starts know.
-
-    Parameters
-    ----------
-    entry : ExperimentSettings or NetworkEntry
-        Entry that describes the network and its training.
-    datasets : sequence of str
-        Names of the datasets from which the network learns.
-    settings : Config
-        Settings of the whole configuration.
-    """
-    start = start_facts(entry, datasets, settings)
-    shown = {name for dataset in datasets for name in label_classes(settings.datasets[dataset])}
+def unknown_classes(training: Training, settings: Config) -> list[str]:
+    """Classes of a network that neither its labels nor the network from which its training starts know."""
+    start = start_facts(training, settings)
+    shown = {name for dataset in training.datasets for name in label_classes(settings.datasets[dataset])}
     known = shown.union([] if start is None else start.classes)
-    return [name for name in trained_classes(entry, datasets, settings) if name not in known]
+    return [name for name in trained_classes(training, settings) if name not in known]
 
 
 def check_trains(place: str, dataset: str, settings: Config) -> None:
@@ -206,9 +192,8 @@ def check_named_run(run: str, network: str, settings: Config) -> None:
     """
     dataset, experiment = split_run(run)
     entry, recipe = settings.datasets[dataset], settings.experiments[experiment]
-    trained, diameter = named_input(network, settings), entry.particle_diameter_angstrom
-    if difference := input_difference(trained, dataset_input(entry), diameter_angstrom=diameter):
-        raise UserError(f"config, run: {run}: {difference} in datasets/{dataset}")
+    if difference := dataset_difference(named_input(network, settings), dataset, settings):
+        raise UserError(f"config, run: {run}: {difference}")
     if searches_centers(entry, recipe):
         return
     if given_centers(recipe.centers, shipped_name(network, settings.networks))["threshold"] is None:
@@ -223,8 +208,9 @@ def check_classes(run: str, settings: Config) -> None:
     dataset, name = split_run(run)
     experiment, place = settings.experiments[name], f"config, experiments/{name}"
     if has_own_network(experiment):
-        check_start(place, experiment, [dataset], settings)
-        check_shown(f"{place}/network/classes", unknown_classes(experiment, [dataset], settings), [dataset])
+        training = Training((dataset,), experiment)
+        check_start(place, training, settings)
+        check_shown(f"{place}/network/classes", unknown_classes(training, settings), [dataset])
 
 
 def check_split(run: str, settings: Config) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from crisp_core.errors import UserError
 from crisp_core.geometry import angstrom_to_px
 from crisp_core.preparation.enlargement import MOST_ENLARGED, seen_pixel_size, too_coarse
-from crisp_core.segmentation.checkpoints import NetworkInput, are_alike, network_input, read_facts
+from crisp_core.segmentation.checkpoints import NetworkInput, are_alike, input_difference, network_input, read_facts
 from crisp_core.segmentation.settings import NetworkSettings
 from crisp_core.segmentation.shipped import network_file
 from crisp_core.settings.config import Config, DatasetSettings, ExperimentSettings
@@ -120,6 +120,23 @@ def network_size(network: NetworkSettings | str, settings: Config) -> float:
         own = settings.networks[network].network.pixels_per_diameter
         return own if given is None else angstrom_to_px(first.particle_diameter_angstrom, given)
     return read_facts(network_file(network)).input.diameter_px
+
+
+def dataset_difference(seen: NetworkInput, dataset: str, settings: Config) -> str | None:
+    """First difference between a dataset and the images that a network expects, and its cure; None if it fits.
+
+    Parameters
+    ----------
+    seen : NetworkInput
+        Images that the network expects.
+    dataset : str
+        Name of the dataset in the config.
+    settings : Config
+        Settings of the whole configuration.
+    """
+    entry = settings.datasets[dataset]
+    found = input_difference(seen, dataset_input(entry), diameter_angstrom=entry.particle_diameter_angstrom)
+    return found and f"{found} in datasets/{dataset}"
 
 
 def dataset_input(dataset: DatasetSettings) -> NetworkInput:

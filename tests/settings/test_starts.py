@@ -36,7 +36,7 @@ def config(dataset=FILES, **experiment):
 
 
 def start(settings, datasets=("mine",)):
-    return starts.start_network(settings.experiments["unet"], datasets, settings)
+    return starts.start_network(starts.Training(tuple(datasets), settings.experiments["unet"]), settings)
 
 
 def write_start(path="start.pt", classes=CLASSES[:2], **network):
@@ -52,7 +52,7 @@ def test_the_default_start_is_random():
 
 def test_micrographs_from_files_start_from_the_shipped_network():
     assert start(config()) == DEFAULT_NETWORK
-    assert starts.trained_classes(config().experiments["unet"], ["mine"], config()) == [*CLASSES]
+    assert starts.trained_classes(starts.Training(("mine",), config().experiments["unet"]), config()) == [*CLASSES]
     assert start(config(training={"start": "random"})) is None
 
 
@@ -82,20 +82,20 @@ def chain(**starts_of):
 def test_a_network_starts_from_another_of_the_config():
     found = chain(second="first", first="random")
     entry = found.networks["second"]
-    assert starts.start_entry(entry, ["mine"], found) == found.networks["first"]
-    assert starts.start_facts(entry, ["mine"], found).classes == [*CLASSES[:2]]
+    assert starts.start_entry(starts.Training(("mine",), entry), found) == found.networks["first"]
+    assert starts.start_facts(starts.Training(("mine",), entry), found).classes == [*CLASSES[:2]]
 
 
 def test_an_entry_named_like_a_shipped_network_starts_from_that():
     found = chain(general="general")
-    assert starts.start_entry(found.networks["general"], ["mine"], found) is None
-    assert starts.trained_classes(found.networks["general"], ["mine"], found) == [*CLASSES]
+    assert starts.start_entry(starts.Training(("mine",), found.networks["general"]), found) is None
+    assert starts.trained_classes(starts.Training(("mine",), found.networks["general"]), found) == [*CLASSES]
 
 
 def test_another_entry_with_equal_settings_starts_from_the_entry():
     found = chain(second="general", general="general")
-    assert starts.start_entry(found.networks["second"], ["mine"], found) is found.networks["general"]
-    assert starts.start_entry(found.networks["general"], ["mine"], found) is None
+    assert starts.start_entry(starts.Training(("mine",), found.networks["second"]), found) is found.networks["general"]
+    assert starts.start_entry(starts.Training(("mine",), found.networks["general"]), found) is None
 
 
 def test_networks_that_start_from_each_other_are_refused():
@@ -131,7 +131,7 @@ def test_a_simulation_starts_from_a_network_where_the_config_says_so():
     path = write_start()
     settings = config(SIMULATED, training={"start": path})
     assert start(settings) == path
-    assert starts.trained_classes(settings.experiments["unet"], ["mine"], settings) == [*CLASSES[:2]]
+    assert starts.trained_classes(starts.Training(("mine",), settings.experiments["unet"]), settings) == [*CLASSES[:2]]
 
 
 def test_classes_of_the_start_need_no_labels():
@@ -187,5 +187,8 @@ def test_a_network_of_several_datasets_starts_from_the_shipped_one_where_all_are
             "experiments": {"named": {"network": "files"}},
         }
     )
-    found = {name: starts.start_network(entry, entry.datasets, settings) for name, entry in settings.networks.items()}
+    found = {
+        name: starts.start_network(starts.training_of_entry(entry), settings)
+        for name, entry in settings.networks.items()
+    }
     assert found == {"files": DEFAULT_NETWORK, "mixed": None, "given": DEFAULT_NETWORK}
