@@ -3,8 +3,7 @@ from snakemake.utils import min_version
 min_version("9.25")
 
 
-# The default run, which is no base for others: a config file says all that it does not leave to the schema's defaults,
-# and so do micrographs and a diameter on the command line (crisp_core/settings/command_line.py).
+# config.yaml is read only if no config file and no `--config` describes a run. Other configs are not merged with it.
 if not workflow.overwrite_configfiles and not config.keys() & {"micrographs", "diameter_angstrom", "pixel_size"}:
 
     configfile: workflow.source_path("config.yaml")

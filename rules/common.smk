@@ -87,15 +87,16 @@ def ask(question, *arguments):
 
 
 def ask_value(question, *arguments):
-    """Params function: what the plan says, with the prefix of a module before results."""
+    """Params function: the plan's answer; in a module, with the prefix before paths of results."""
     value = answer(question, arguments)
     return (lambda wildcards: PLAN.with_prefix(value(wildcards))) if PREFIX else value
 
 
 def ask_states(question, *arguments, rules_may_make=False):
-    """Params function: states of the user's files that the plan names; a function of `input` would rerun nothing.
+    """Params function: size and time of the user's files that the plan names.
 
-    Rules of a workflow that imports this one may make the micrographs of a dataset.
+    Snakemake ignores changes of parameters that are functions of `input`. With `rules_may_make`, rules of an importing
+    workflow may make these files.
     """
     files = answer(question, arguments)
     return lambda wildcards: datasets.user_states(
@@ -173,7 +174,7 @@ SETTINGS = or_exit(check_settings, config)
 # rules take plain values
 config = SETTINGS.plain()
 PLAN = or_exit(micrographs.make_plan, SETTINGS, is_main=workflow.is_main_process, prefix=PREFIX)
-# a job's own process skips this: what becomes of other files meanwhile should not end it
+# main process only: a job must not fail because another file changed meanwhile
 if workflow.is_main_process:
     or_exit(check_plan, PLAN)
 
@@ -196,6 +197,6 @@ wildcard_constraints:
     addition=r"\d+",
 
 
-# the only place where a call that executes something, and not merely plans it, can be told
+# Snakemake calls onstart only if jobs run, not in a dry run
 onstart:
     micrographs.record(PLAN)

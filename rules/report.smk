@@ -71,7 +71,7 @@ use rule dataset_job as annotation_page with:
     wildcard_constraints:
         dataset=one_of(reports.annotated(PLAN)),
     params:
-        **run_script("annotate"),
+        **run_script("annotation_page"),
         run=f"{{dataset}}/{corrections.ANNOTATION}",
         dataset=ask_value(datasets.dataset_sizes),
         n_micrographs=ask_value(reports.n_previews),

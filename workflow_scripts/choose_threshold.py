@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from crisp_core.datasets.splits import read_part
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.centers import write_centers
 from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
 from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
@@ -33,6 +32,5 @@ chosen = choose_threshold(
     sorted(validation),
     diameter_px=snakemake.params.dataset["diameter_px"],
 )
-with open(snakemake.output.threshold, "w") as file:
-    yaml.safe_dump(chosen, file, sort_keys=False)
+write_centers(snakemake.output.threshold, chosen)
 log.info("threshold %g; precision %.3f and recall %.3f on the validation part", *chosen.values())

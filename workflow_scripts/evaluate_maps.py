@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from crisp_core.evaluation.maps import count_map, map_table
 from crisp_core.evaluation.parts import with_remark
 from crisp_core.evaluation.pick_tables import calibration_table
 from crisp_core.evaluation.pixels import count_pixels, pixel_table
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.centers import read_centers
 from crisp_core.formats.relion_coordinates import read_coordinates_star, read_coordinates_stars
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
@@ -43,8 +43,7 @@ map_rows = map_table((part, name, maps[name]) for name, part in predicted.items(
 write_table(map_rows, snakemake.output.maps, digits=6)
 truth = read_coordinates_star(snakemake.input.coordinates)
 candidates = read_coordinates_stars(snakemake.input.candidates)
-with open(snakemake.input.centers) as file:
-    centers = yaml.safe_load(file)
+centers = read_centers(snakemake.input.centers)
 knots = pd.DataFrame(centers["calibration"]) if "calibration" in centers else None
 calibration = calibration_table(
     truth, candidates, parts, knots=knots, diameter_px=snakemake.params.dataset["diameter_px"]

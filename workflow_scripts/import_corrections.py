@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.datasets.corrections import check_shapes, corrected_coordinates, read_merged, unchanged
 from crisp_core.datasets.quarantine import write_quarantine
 from crisp_core.formats.arrays import array_grids
@@ -28,5 +26,5 @@ coordinates, names = corrected_coordinates(corrected)
 write_coordinates_star(snakemake.output.coordinates, coordinates)
 write_table(names, snakemake.output.names)
 write_quarantine(snakemake.output.quarantine, [])
-write_table(pd.DataFrame({"notice": params.notices}), snakemake.output.notices)
+write_table({"notice": params.notices}, snakemake.output.notices)
 log.info("%d particles on %d corrected micrographs", len(coordinates), len(corrected))

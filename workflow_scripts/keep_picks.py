@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import yaml
 
 from crisp_core.formats.arrays import array_names, read_array
+from crisp_core.formats.centers import read_centers
 from crisp_core.formats.relion_coordinates import read_coordinates_star, write_coordinates_star
 from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 log = start_log(snakemake.log[0])
 threshold = snakemake.params.threshold
 for path in snakemake.input.threshold:
-    with open(path) as file:
-        threshold = yaml.safe_load(file)["threshold"]
+    threshold = read_centers(path)["threshold"]
 published = threshold == PUBLISHED
 found = read_coordinates_star(snakemake.input.found)
 candidates, dropped = [], []

@@ -4,7 +4,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import h5py
-import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, read_array, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
@@ -58,4 +57,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
                 *("labelled %s, %d outlines, mean equivalent diameter %.0f Å, low pass %g diameters, weight %g", name),
                 *(len(xy), diameter_angstrom, label.lowpass_diameters, label.weight),
             )
-write_table(pd.DataFrame(rows, columns=CLICK_COLUMNS), snakemake.output.table, digits=4)
+write_table(rows, snakemake.output.table, columns=CLICK_COLUMNS, digits=4)

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import h5py
-import pandas as pd
 
 from crisp_core.datasets.corrections import read_merged, unchanged
 from crisp_core.formats.arrays import array_grids, write_array
@@ -35,4 +34,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         counts.append((name, len(corrected[name].particles)))
         log.info("labelled %s, %d particles", *counts[-1])
-write_table(pd.DataFrame(counts, columns=["micrograph", "n_particles"]), snakemake.output.counts)
+write_table(counts, snakemake.output.counts, columns=["micrograph", "n_particles"])

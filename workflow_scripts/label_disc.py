@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import h5py
-import pandas as pd
 
 from crisp_core.formats.arrays import array_grids, write_array
 from crisp_core.formats.relion_coordinates import read_coordinates_star
@@ -31,4 +30,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
             write_array(output, kind, name, array, pixel_size=grid.pixel_size, full_shape=grid.full_shape)
         counts.append((name, len(xy)))
         log.info("labelled %s, %d discs", *counts[-1])
-write_table(pd.DataFrame(counts, columns=["micrograph", "n_particles"]), snakemake.output.counts)
+write_table(counts, snakemake.output.counts, columns=["micrograph", "n_particles"])

@@ -23,8 +23,7 @@ volume, mask = (
     resample_volume(*read(paths[0]), params.working_pixel_size) if paths else None
     for read, paths in ((read_particle_map, snakemake.input.map), (read_volume, snakemake.input.mask))
 )
-threshold = settings["threshold"]
-lowpass_angstrom = settings["map_lowpass_angstrom"]
+threshold, lowpass_angstrom = settings["threshold"], settings["map_lowpass_angstrom"]
 density = outline_density(
     volume, mask, pixel_size=params.working_pixel_size, lowpass_angstrom=lowpass_angstrom, threshold=threshold
 )

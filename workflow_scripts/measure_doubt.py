@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from crisp_core.classes import CLASSES, PARTICLE, channel
 from crisp_core.evaluation.suggestion import DOUBTS, measure_doubt
@@ -27,4 +26,4 @@ for name in array_names(snakemake.input.probability, "probability"):
     probability = read_array(snakemake.input.probability, "probability", name).data
     rows.append({"micrograph": name, **measure_doubt(probability, np.rot90(turned[particle], -1), valid)})
     log.info("%s: uncertainty %.4f, difference of the turned map %.4f", name, *(rows[-1][key] for key in DOUBTS))
-write_table(pd.DataFrame(rows, columns=["micrograph", *DOUBTS]), snakemake.output[0])
+write_table(rows, snakemake.output[0], columns=["micrograph", *DOUBTS])

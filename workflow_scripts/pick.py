@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import yaml
 
 from crisp_core.evaluation.calibration import add_expected_precision
 from crisp_core.formats.arrays import array_grids, array_names, read_array
+from crisp_core.formats.centers import read_centers
 from crisp_core.formats.relion_coordinates import write_coordinates_star
 from crisp_core.formats.tables import write_table
 from crisp_core.geometry import angstrom_to_px
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 params, probability = snakemake.params, snakemake.input.probability
-with open(snakemake.input.centers) as file:
-    centers = yaml.safe_load(file)
+centers = read_centers(snakemake.input.centers)
 finder, removal = finder_of_file(centers), RemovalSettings.of(params.removal)
 threshold = centers["threshold"] if params.threshold is None else params.threshold
 candidates, dropped = [no_picks()], [no_picks().assign(reason="")]

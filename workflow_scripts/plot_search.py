@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from crisp_core.figures.search import draw_search
 from crisp_core.figures.style import save_figure
+from crisp_core.formats.centers import read_centers
 from crisp_core.formats.tables import read_table
 from crisp_core.logs import start_log
 from crisp_core.picking.finders import finder_of_file
@@ -14,8 +13,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 start_log(snakemake.log[0])
-with open(snakemake.input.centers) as file:
-    centers = yaml.safe_load(file)
+centers = read_centers(snakemake.input.centers)
 rows = read_table(snakemake.input.search)
 finder = finder_of_file(centers)
 chosen = {"finder": finder.name} | finder.shown()

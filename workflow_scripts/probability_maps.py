@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from crisp_core.evaluation.curation import class_shares
 from crisp_core.formats.arrays import array_names, read_array
@@ -31,5 +30,5 @@ for path, images in zip(snakemake.input.probability, snakemake.input.images, str
         write_mrc(masks / f"{name}.mrc", signed_label(label, valid), dtype="int8", **sizes)
         shares.append({"micrograph": name, **class_shares(label, valid, classes)})
 columns = ["micrograph", *class_shares(np.zeros((1, 1), int), np.ones((1, 1), bool), classes)]
-write_table(pd.DataFrame(shares, columns=columns), snakemake.output.shares, digits=5)
+write_table(shares, snakemake.output.shares, columns=columns, digits=5)
 log.info("maps of %d micrographs in %s and %s", len(shares), folder, masks)

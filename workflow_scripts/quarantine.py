@@ -27,7 +27,7 @@ for path in snakemake.input.coordinate_notices:
 notices = list(dict.fromkeys(notices))
 for notice in notices:
     log.warning("%s", notice)
-write_table(pd.DataFrame({"notice": notices}), snakemake.output.notices)
+write_table({"notice": notices}, snakemake.output.notices)
 others = pd.DataFrame(list(snakemake.params.left_out.items()), columns=["path", "reason"])
 write_table(others, snakemake.output.left_out)
 if len(others):

@@ -7,12 +7,12 @@ from crisp_core.datasets.splits import read_scored_parts
 from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.logs import start_log
 from crisp_core.report.data import (
+    centers_of,
     click_labels,
     particles_data,
     picks_data,
     plot_figures,
     read_candidates,
-    read_centers,
     read_tables,
     removal_warning,
 )
@@ -36,7 +36,7 @@ picks = picks_data(
     match_micrographs(candidates, truth, files["image"], parts, diameter_px=params.dataset["diameter_px"]),
     files,
     parts,
-    read_centers(given.threshold),
+    centers_of(given.threshold),
     given_threshold=params.threshold,
     scores=candidates["score"].to_numpy(float),
     diameter_angstrom=diameter_angstrom,

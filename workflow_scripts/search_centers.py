@@ -4,9 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from crisp_core.errors import UserError
+from crisp_core.formats.centers import write_centers
 from crisp_core.formats.coordinates.placing import onto_grids
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.tables import write_table
@@ -48,8 +47,7 @@ if params.maps == "labels":
     scored = scores_by_setting(maps.predicted(), truth, settings=[best], **options)
 network = {"network": params.network, "network_sha256": sha256(Path(snakemake.input.network)), **params.shipped}
 chosen = network | pick_settings(best, scored[best], params.target_precision)
-with open(snakemake.output.centers, "w") as file:
-    yaml.safe_dump(chosen, file, sort_keys=False)
+write_centers(snakemake.output.centers, chosen)
 log.info(
     "%s, threshold %.3f; precision %.3f and recall %.3f on the validation part",
     best,

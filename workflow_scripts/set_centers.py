@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-import yaml
-
+from crisp_core.formats.centers import write_centers
 from crisp_core.logs import start_log
 from crisp_core.picking.search import given_settings
 
@@ -17,6 +16,5 @@ chosen = {
     **params.shipped,
     **given_settings(centers.pop("finder"), centers.pop("threshold")),
 }
-with open(snakemake.output.centers, "w") as file:
-    yaml.safe_dump(chosen | centers, file, sort_keys=False)
+write_centers(snakemake.output.centers, chosen | centers)
 log.info("%s, threshold %.3f, given in advance", chosen["finder"]["name"], chosen["threshold"])

@@ -53,7 +53,7 @@ with h5py.File(snakemake.output.images, "w") as output:
         # not beside the next one: that would be a gigabyte of a K3's super-resolution frame
         del simulated
 drawn = {"micrograph": list(snakemake.params.micrographs), "n_particles": [len(table) for table in tables]}
-write_table(pd.DataFrame(drawn), snakemake.output.drawn)
+write_table(drawn, snakemake.output.drawn)
 truth = pd.concat(tables, ignore_index=True)
 grid = {"pixel_size": pixel_size, "box_px": len(volume)}
 write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=dataset["microscope"])

@@ -46,7 +46,7 @@ with h5py.File(snakemake.output.images, "w") as output:
             *(i, len(snakemake.params.micrographs), name, simulated.drawn["volumes"]),
             *(len(tables[-1]), time.perf_counter() - start),
         )
-write_table(pd.DataFrame(drawn), snakemake.output.drawn)
+write_table(drawn, snakemake.output.drawn)
 grid = {"pixel_size": pixel_size, "box_px": 2 * round(dataset["diameter_px"])}
 truth = pd.concat(tables, ignore_index=True)
 write_truth(snakemake.output.coordinates, truth, folder=snakemake.params.folder, **grid, optics=microscope)

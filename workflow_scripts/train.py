@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.formats.tables import write_table
 from crisp_core.plan.sections import network_settings
 from crisp_core.preparation.settings import PreparationSettings
@@ -57,5 +55,5 @@ first = next(iter(params.datasets.values()))
 seen = network_input(PreparationSettings.of(first["preparation"]), first["diameter_angstrom"])
 facts = NetworkFacts(classes, seen, chosen.changed(classes=classes), start=source)
 save_network(snakemake.output.network, TrainedNetwork(network, facts), state=state)
-write_table(pd.DataFrame(history), snakemake.output.history, digits=6)
+write_table(history, snakemake.output.history, digits=6)
 forget_run(resume)

@@ -4,8 +4,6 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.plan.sections import network_settings
@@ -56,5 +54,5 @@ state, history = finetune(
     resume=resume,
 )
 save_network(snakemake.output.network, trained._replace(network=network), state=state)
-write_table(pd.DataFrame(history), snakemake.output.history, digits=6)
+write_table(history, snakemake.output.history, digits=6)
 forget_run(resume)

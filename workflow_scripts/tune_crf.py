@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from crisp_core.formats.tables import write_table
 from crisp_core.logs import start_log
 from crisp_core.segmentation.crops import Uncertain
@@ -34,4 +32,4 @@ network, rows = tune(
     diameter_px=trained.facts.input.diameter_px,
 )
 save_network(snakemake.output.network, trained._replace(network=network), state=network.state_dict())
-write_table(pd.DataFrame(rows), snakemake.output.table, digits=6)
+write_table(rows, snakemake.output.table, digits=6)

@@ -108,7 +108,7 @@ def absolute(paths: Sequence[str]) -> list[str]:
 def chosen_files(paths: Sequence[str], folder: Path) -> list[str]:
     """Paths or globs of the command line without by-products, such as power spectra, which are printed.
 
-    A shell expands `data/*.mrc`, so that a path is no sign that its file is wanted; a single one is.
+    The shell expands `data/*.mrc`, so a path among several may be a by-product; a single path is always used.
 
     Parameters
     ----------

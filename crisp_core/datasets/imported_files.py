@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
-
 from crisp_core.datasets.coordinate_pixel_sizes import pixel_size_notices
 from crisp_core.datasets.importing import Imported
 from crisp_core.datasets.quarantine import write_quarantine
@@ -51,4 +49,4 @@ def write_imported(
     write_table(imported.names, files.names)
     write_quarantine(files.quarantine, imported.refused)
     notices = pixel_size_notices(sources, pixel_size=pixel_size, scale=scale)
-    write_table(pd.DataFrame({"notice": notices}), files.notices)
+    write_table({"notice": notices}, files.notices)

@@ -9,8 +9,6 @@ import zlib
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
 from crisp_core.datasets.cryoppp import LISTING, coordinate_tables, wanted_names
 from crisp_core.datasets.empiar import ENTRY, Source, image_set, listed_micrographs, read_entry, selected_names
 from crisp_core.datasets.empiar import LISTING as EMPIAR_LISTING
@@ -81,7 +79,7 @@ def _unpack(archive: Path, folder: Path, count: int | None) -> None:
             if parts[0] == "micrographs" and parts[-1] in wanted:
                 _write(packed, member, folder.joinpath(*parts))
     log.info("%s: %d of %d micrographs with coordinates", folder, len(wanted), len(labelled))
-    write_table(pd.DataFrame({"micrograph": labelled}), folder / LISTING)
+    write_table({"micrograph": labelled}, folder / LISTING)
 
 
 def _files(packed: tarfile.TarFile, top: str) -> Iterator[tuple[tarfile.TarInfo, tuple[str, ...]]]:
@@ -141,7 +139,7 @@ def fetch_empiar(
     listing.parent.mkdir(parents=True, exist_ok=True)
     if not listing.exists():
         names = listed_micrographs(fetch_text(f"{directory}/"))
-        write_table(pd.DataFrame({"micrograph": names}), listing)
+        write_table({"micrograph": names}, listing)
     known = read_table(listing)["micrograph"]
     missing = [name for name in selected_names(known, count, stems) if not (listing.parent / name).exists()]
     if not missing:

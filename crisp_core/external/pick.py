@@ -71,13 +71,13 @@ def run_config(options: argparse.Namespace, micrographs: MicrographList) -> dict
     Raises
     ------
     UserError
-        If an option is no diameter, no network, or no threshold.
+        If --diameter is not a number, or a network file comes without --threshold.
     """
     size = micrographs.pixel_size if options.pixel_size is None else options.pixel_size
     config: dict[str, Any] = {
         "micrographs": [str(Path(name).absolute()) for name in micrographs.names],
         "diameter_angstrom": diameter(options.diameter),
-        "experiments": {EXPERIMENT: network_settings(options.network, options.threshold)},
+        "experiments": {EXPERIMENT: experiment_settings(options.network, options.threshold)},
     }
     return config if size is None else config | {"pixel_size": size}
 
@@ -90,7 +90,7 @@ def diameter(text: str) -> float | str:
         raise UserError(f"--diameter: {text!r} is not a number; give Å such as 150, or auto") from None
 
 
-def network_settings(network: str, threshold: float | None) -> dict[str, Any]:
+def experiment_settings(network: str, threshold: float | None) -> dict[str, Any]:
     """Settings of the experiment for the options --network and --threshold."""
     settings: dict[str, Any] = {} if threshold is None else {"centers": {"threshold": threshold}}
     path = Path(network)
@@ -140,9 +140,9 @@ def targets(options: argparse.Namespace) -> list[str]:
 
 
 def read_picks(folder: Path) -> pd.DataFrame:
-    """Picks of all batches of the run in a job's folder, without files of batches that are no more.
+    """Picks of the run in a job's folder, of recorded batches alone.
 
-    A batch without a file has no micrograph of this call: it is that of an earlier one, on other files.
+    A recorded batch without a file belongs to an earlier call on other micrographs.
     """
     batches = sorted({place.batch for place in recorded_places(DATASET, f"{folder}/").values()})
     paths = [folder / RUN / f"picks/{batch:04d}.star" for batch in batches]

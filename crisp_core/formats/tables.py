@@ -1,5 +1,6 @@
 """Tables of the workflow: tab-separated values under a line of column names."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ def read_table(path: str | Path, *, dtype: dict[str, type] | None = None, **opti
     return pd.read_csv(path, sep="\t", dtype=TEXTS | (dtype or {}), **options)
 
 
-def write_table(table: pd.DataFrame, path: str | Path, *, digits: int | None = None) -> None:
-    """Write a table without its index, with so many digits of a number, or all."""
+def write_table(
+    rows: Any, path: str | Path, *, columns: Sequence[str] | None = None, digits: int | None = None
+) -> None:
+    """Write a table without its index.
+
+    Parameters
+    ----------
+    rows : DataFrame, or what makes one
+        Such as a list of rows, or a mapping of columns.
+    path : path
+        File to write.
+    columns : sequence of str, optional
+        Names of the columns.
+    digits : int, optional
+        Significant digits of numbers that are not whole; None writes all.
+    """
+    table = pd.DataFrame(rows, columns=columns)
     table.to_csv(path, sep="\t", index=False, float_format=None if digits is None else f"%.{digits}g")

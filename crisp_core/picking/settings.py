@@ -9,7 +9,7 @@ from crisp_core.options import ChoiceSchema
 from crisp_core.picking.finders import FINDERS
 from crisp_core.sections import TWO, NonNegative, Section, Share, mistake
 
-# the registry checks the parameters of a finder: settings.named
+# the registry checks the parameters of a finder: settings.run_checks
 Finder = Annotated[str | dict[str, Any], ChoiceSchema(FINDERS, others=("search",))]
 
 

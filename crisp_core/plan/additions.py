@@ -1,7 +1,7 @@
 """Records of a dataset's micrographs between calls: batches and additions.
 
-`results/<dataset>/batches.tsv` records the batch and the addition of every micrograph, and whether
-`results/<dataset>/split/drawn.tsv` exists tells that the first addition is closed: see docs/design.md, "Additions".
+`results/<dataset>/batches.tsv` records the batch and the addition of every micrograph. The first addition is closed
+once `results/<dataset>/split/drawn.tsv` exists: see docs/design.md, "Additions".
 """
 
 from collections.abc import Collection, Mapping

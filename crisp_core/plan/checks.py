@@ -1,4 +1,4 @@
-"""Mistakes that are told before any job starts: files that are missing, disks that are full, nothing to train on."""
+"""Checks before any job: missing files, full disks, nothing to train on."""
 
 import os
 import shutil

@@ -166,7 +166,7 @@ def coordinate_notices(plan: Plan, *, dataset: str) -> list[str]:
 
 def label_quarantine(plan: Plan, *, dataset: str) -> list[str]:
     """Tables of the simulated micrographs without a label, where thresholds label the simulation."""
-    if dataset not in plan.simulated or dataset not in plan.labels_come_from("truth"):
+    if dataset not in plan.labels_come_from("truth"):
         return []
     return all_batches(plan, "results/{dataset}/labels/{batch}.tsv", dataset=dataset)
 

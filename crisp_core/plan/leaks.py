@@ -75,8 +75,8 @@ def scores_may_leak(plan: Plan, dataset: str, experiment: str) -> bool:
 def training_datasets(plan: Plan, dataset: str, experiment: str) -> tuple[str, ...] | None:
     """Datasets of this plan on which the network of an experiment is trained, also those of networks it starts from.
 
-    None if the network, or one from which it starts, comes from elsewhere. A shipped network as a start counts for
-    nothing: it has learned from simulations alone.
+    None if the network, or one from which it starts, comes from elsewhere. A shipped network as a start adds no
+    dataset: it was trained on simulations alone.
 
     Parameters
     ----------

@@ -273,7 +273,7 @@ def star_paths(plan: Plan, *, dataset: str, batch: str | None = None) -> dict[st
 
 
 def shown_paths(plan: Plan, *, dataset: str, batch: str) -> dict[str, str]:
-    """Paths by which tables name the micrographs of a batch, as {name: path}: the user's, or that of a simulated one.
+    """Paths of a batch's micrographs in tables, as {name: path}: the user's, or in star files that of a simulated one.
 
     Parameters
     ----------

@@ -236,7 +236,7 @@ def report_run(plan: Plan, *, run: str) -> dict[str, Any]:
 def extra_results(plan: Plan, *, run: str) -> dict[str, str]:
     """Tables and plots of a run that were made on request, with digests and times, which the page shows.
 
-    They are not inputs, since the page would then remake them whenever it is made: it shows those that exist.
+    They are not inputs: otherwise every page would make them again.
     """
     folder = Path(f"{plan.prefix}results") / run
     found = [file for pattern in RUN_EXTRAS for file in sorted(folder.glob(pattern))]

@@ -53,12 +53,12 @@ def particles(plan: Plan) -> list[str]:
 def labels(plan: Plan) -> list[str]:
     """Label masks of the runs' datasets."""
     pattern = "results/{dataset}/labels/{batch}.h5"
-    return [
-        path
-        for dataset in plan.run_datasets
-        if dataset in plan.labelled
-        for path in all_batches(plan, pattern, dataset=dataset)
-    ]
+    return [path for dataset in labelled(plan) for path in all_batches(plan, pattern, dataset=dataset)]
+
+
+def labelled(plan: Plan) -> list[str]:
+    """Datasets of the runs that have labels."""
+    return [dataset for dataset in plan.run_datasets if dataset in plan.labelled]
 
 
 def networks(plan: Plan) -> list[str]:
@@ -74,8 +74,7 @@ def networks(plan: Plan) -> list[str]:
 
 def maps(plan: Plan) -> list[str]:
     """Folders of probability and label maps as MRC."""
-    labelled = [dataset for dataset in plan.run_datasets if dataset in plan.labelled]
-    return of_runs(["maps"], network_runs(plan)) + of_runs(["label_maps"], labelled)
+    return of_runs(["maps"], network_runs(plan)) + of_runs(["label_maps"], labelled(plan))
 
 
 def comparisons(plan: Plan) -> list[str]:

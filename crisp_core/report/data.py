@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from crisp_core.figures.pick_counts import draw_pick_counts
 from crisp_core.figures.score_histogram import draw_score_histogram
+from crisp_core.formats.centers import read_centers
 from crisp_core.formats.relion_coordinates import read_coordinates_stars
 from crisp_core.formats.star import read_blocks
 from crisp_core.formats.tables import read_table
@@ -38,11 +38,11 @@ def read_candidates(paths: Iterable[str]) -> pd.DataFrame:
     return fill_missing_scores(read_coordinates_stars(paths))
 
 
-def read_centers(paths: str | Sequence[str]) -> dict[str, Any]:
-    """Read finder and threshold of a run from its centers.yaml or threshold.yaml; without a file, no threshold."""
-    settings = {"threshold": None}
+def centers_of(paths: str | Sequence[str]) -> dict[str, Any]:
+    """Finder and threshold of a run from its centers.yaml or threshold.yaml; without a file, no threshold."""
+    settings: dict[str, Any] = {"threshold": None}
     for path in [paths] if isinstance(paths, str) else paths:
-        settings = yaml.safe_load(Path(path).read_text())
+        settings = read_centers(path)
     return settings
 
 
@@ -117,7 +117,7 @@ def picks_data(
         Kinds image, probability, label and class.
     parts : mapping of micrograph to part of the split
     centers : mapping
-        Finder and threshold of the run, of `read_centers`.
+        Finder and threshold of the run, of `centers_of`.
     given_threshold : float, str or None
         Threshold of the config; None takes that of `centers`.
     scores : (n,) array

@@ -22,7 +22,7 @@ class Schedule(NamedTuple):
 FROM_RANDOM = Schedule(10, 0.002)
 FROM_NETWORK = Schedule(4, 0.0005)
 
-# the registry checks the options of an entry: settings.named
+# the registry checks the options of an entry: settings.run_checks
 LossTerms = Annotated[list[Annotated[str | dict[str, Any], ChoiceSchema(LOSSES)]], Field(min_length=1), UNIQUE]
 
 

@@ -112,7 +112,7 @@ def _is_drawn(element: Section) -> bool:
 
 
 def parts_needed(experiment: ExperimentSettings) -> list[str]:
-    """Parts of the split without which an experiment cannot be: to train on, and to choose a threshold on."""
+    """Parts of the split that an experiment needs: train for a training, validation to choose a threshold."""
     picker = experiment.picker
     if picker is None:
         given = experiment.trained is not None or isinstance(experiment.network, str)

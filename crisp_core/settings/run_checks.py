@@ -5,12 +5,16 @@ from pathlib import Path
 
 from crisp_core.classes import CLASSES
 from crisp_core.errors import UserError
+from crisp_core.options import chosen
+from crisp_core.picking.finders import FINDERS
+from crisp_core.picking.settings import CenterSettings
 from crisp_core.segmentation.crf.settings import check_operator
+from crisp_core.segmentation.losses import LOSSES
 from crisp_core.segmentation.shipped import DEFAULT_NETWORK, SHIPPED_NETWORKS
+from crisp_core.segmentation.training_settings import TrainingSettings
 from crisp_core.settings.class_checks import check_removal, check_shown
 from crisp_core.settings.config import Config, ExperimentSettings, NetworkEntry
 from crisp_core.settings.dataset_checks import check_n_micrographs, check_sizes
-from crisp_core.settings.named import check_finder, check_losses
 from crisp_core.settings.questions import (
     has_own_network,
     has_truth,
@@ -72,6 +76,18 @@ def check_recipe(place: str, entry: ExperimentSettings | NetworkEntry) -> None:
     if not isinstance(entry.network, str):
         n_labels = len(entry.network.classes or CLASSES[:2])
         check_operator(entry.crf.type, entry.crf.operator, n_labels, place=f"{place}/crf")
+
+
+def check_losses(place: str, training: TrainingSettings) -> None:
+    """Refuse a loss that is not registered, or options that it does not have, in the section `training`."""
+    for term in training.loss:
+        chosen(LOSSES, term, place=f"{place}/training/loss")
+
+
+def check_finder(place: str, centers: CenterSettings) -> None:
+    """Refuse a finder that is not registered, or parameters that it does not have, in the section `centers`."""
+    if centers.finder != "search":
+        chosen(FINDERS, centers.finder, place=f"{place}/centers/finder", others=("search",))
 
 
 def check_experiment(name: str, experiment: ExperimentSettings) -> None:

@@ -169,5 +169,5 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         facts = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError):
-        raise UserError(f"{path}: is no YAML file; {AGAIN}") from None
+        raise UserError(f"{path}: is not a YAML file; {AGAIN}") from None
     return facts if isinstance(facts, dict) else {}

@@ -103,7 +103,11 @@ def test_micrographs_may_be_moved(commands):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "has no diameter_angstrom"), ("diameter_angstrom: .nan", "has no diameter_angstrom"), ("a: [", "is no YAML")],
+    [
+        ("", "has no diameter_angstrom"),
+        ("diameter_angstrom: .nan", "has no diameter_angstrom"),
+        ("a: [", "is not a YAML"),
+    ],
 )
 def test_a_broken_file_of_an_estimate_is_refused(content, message, commands):
     Path("results/mine").mkdir(parents=True)

@@ -16,7 +16,7 @@ ALLOWED = {
     "torch": NETWORK_SCRIPTS | {"label_clicks"},
     "segmentation_models_pytorch": NETWORK_SCRIPTS,
     "matplotlib": {name for name in SCRIPTS if name.startswith("plot_")}
-    | {"annotate", "measure_sizes", "report_data", "report_index", "report_page"},
+    | {"annotation_page", "measure_sizes", "report_data", "report_index", "report_page"},
     "scipy.stats": set(),
     "scipy.signal": set(),
     "scipy.optimize": set(),

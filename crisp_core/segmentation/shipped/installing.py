@@ -68,7 +68,7 @@ def add_network(
     folder : Path
         Folder to write into.
     """
-    settings = read_centers(centers)
+    settings = checked_centers(centers)
     target = folder / f"{name}.pt"
     facts = facts_at_width(read_facts(network), pixels_per_diameter)
     write_network(network, target, facts, half=True)
@@ -86,7 +86,7 @@ def add_network(
 OF_A_RUN = ("network", "network_sha256", "shipped", "sha256", "placeholder")
 
 
-def read_centers(path: Path) -> dict[str, object]:
+def checked_centers(path: Path) -> dict[str, object]:
     """Finder, threshold and calibration of a centers.yaml, without the path of its network."""
     with opening(path):
         contents = yaml.safe_load(path.read_text())
