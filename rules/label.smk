@@ -98,7 +98,7 @@ use rule dataset_job as label_outline with:
         map=ask_states(datasets.outline_map),
         mask=ask_states(datasets.optional_file, "labels", "mask"),
         labels=ask_value(datasets.outline_settings),
-        poses_origin=ask_value(datasets.poses_origin),
+        poses_frame=ask_value(datasets.poses_frame),
         working_pixel_size=setting("datasets/{dataset}/preparation/working_pixel_size"),
         dataset=ask_value(datasets.dataset_sizes),
 

@@ -10,7 +10,7 @@ from crisp_core.formats.relion_coordinates import read_coordinates_star
 from crisp_core.formats.tables import write_table
 from crisp_core.formats.volumes import read_particle_map, read_volume
 from crisp_core.labels.outlines import label_arrays, label_particles, outline_density
-from crisp_core.labels.posed import poses_on_grids, radius_without_pose, read_matched_names
+from crisp_core.labels.posed import check_matched, poses_on_grids, radius_without_pose, read_matched_names
 from crisp_core.logs import start_log
 from crisp_core.simulation.volumes import resample_volume
 
@@ -36,8 +36,8 @@ disc_radius_angstrom = radius_without_pose(
 )
 coordinates, labelled = read_coordinates_star(snakemake.input.coordinates), read_matched_names(snakemake.input.names)
 grids = {name: grid for name, grid in array_grids(snakemake.input.images, "image").items() if name in labelled}
-poses = poses_on_grids(snakemake.input.poses[0], labelled, grids, origin=params.poses_origin)
-
+coordinates = coordinates[coordinates["micrograph"].isin(grids)]
+poses = poses_on_grids(snakemake.input.poses[0], labelled, grids, **params.poses_frame)
 unmatched = [pd.DataFrame(columns=["micrograph", "x", "y", "what"])]
 with h5py.File(snakemake.output.labels, "w") as output:
     for name, grid in grids.items():
@@ -56,5 +56,5 @@ with h5py.File(snakemake.output.labels, "w") as output:
         log.info("labelled %s, %d particles", name, (coordinates["micrograph"] == name).sum())
 table = pd.concat(unmatched[1:] or unmatched, ignore_index=True)
 write_table(table, snakemake.output.unmatched)
-for what, n in table["what"].value_counts().items():
-    log.warning("%s: %d, see %s", what, n, snakemake.output.unmatched)
+files = {"path": snakemake.input.poses[0], "table": snakemake.output.unmatched}
+check_matched(table, n_particles=len(coordinates), n_poses=len(poses), **files)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from crisp_core.datasets.pixel_sizes import header_notices
+from crisp_core.datasets.pixel_sizes import header_notices, shape_notices
 from crisp_core.datasets.quarantine import read_quarantine, write_quarantine
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
@@ -20,7 +20,9 @@ for path, stage, reason in refused:
 write_quarantine(snakemake.output.quarantine, refused)
 micrographs = read_table(snakemake.input.micrographs)
 stated = dict(zip(micrographs["path"], micrographs["header_pixel_size"], strict=True))
-notices = [*header_notices(stated, snakemake.params.dataset["pixel_size"]), *snakemake.params.ctf_notices]
+shapes = dict(zip(micrographs["path"], zip(micrographs["height"], micrographs["width"], strict=True), strict=True))
+notices = [*header_notices(stated, snakemake.params.dataset["pixel_size"]), *shape_notices(shapes, stated)]
+notices += snakemake.params.ctf_notices
 for path in snakemake.input.coordinate_notices:
     notices += read_table(path)["notice"].tolist()
 # a file of many micrographs is read for every addition

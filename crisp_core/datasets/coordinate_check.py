@@ -32,16 +32,28 @@ PROVEN_T, CLEAR_T = 5.0, 8.0
 
 
 class _Evidence(NamedTuple):
-    """Contrasts of a micrograph's coordinates as stated and upside down; by scale and by orientation, where tried."""
+    """Contrasts of a micrograph's coordinates as stated and upside down; by scale and by orientation, where tried.
+
+    `whole` is that of the whole particle with its surroundings.
+    """
 
     micrograph: str
     stated: np.ndarray
     flipped: np.ndarray
+    whole: np.ndarray
     t: float
     by_scale: Contrasts | None
     by_orientation: Contrasts | None
     pixel_size: float
     shape: Shape
+
+
+class Judged(NamedTuple):
+    """Result of `check_against_images`: reasons by refused micrograph, lines for the log, and for the report."""
+
+    wrong: dict[str, str]
+    notes: list[str]
+    notices: list[str]
 
 
 class _LocalContrast(NamedTuple):
@@ -61,7 +73,7 @@ def check_against_images(
     origin: str = "top-left",
     scale: float = 1.0,
     required: bool = True,
-) -> tuple[dict[str, str], list[str]]:
+) -> Judged:
     """Refuse coordinates that fit their micrographs clearly better upside down, turned or at another scale.
 
     Parameters
@@ -83,9 +95,10 @@ def check_against_images(
 
     Returns
     -------
-    tuple of dict and list
-        Reason by micrograph, for each whose own coordinates are wrong while the others are not; and one line if the
-        coordinates of some micrographs are too few, or have too little contrast, to be judged.
+    Judged
+        Reason by micrograph, for each whose own coordinates are wrong while the others are not; one line if the
+        coordinates of some micrographs are too few, or have too little contrast, to be judged; and one line if the
+        particles are bright.
 
     Raises
     ------
@@ -105,7 +118,7 @@ def check_against_images(
     reasons = {one.micrograph: _reason(one, factors, scale=scale) for one in evidence}
     wrong = {name: reason for name, reason in reasons.items() if reason}
     unproven = [one.micrograph for one in evidence if abs(one.t) < PROVEN_T and one.micrograph not in wrong]
-    return wrong, _unproven_note(unproven, len(evidence), source)
+    return Judged(wrong, _unproven_note(unproven, len(evidence), source), _bright_notice(evidence, source))
 
 
 def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, origin: str, scale: float) -> str:
@@ -145,13 +158,16 @@ def _look(
         origin_contrast(image.data, rescaled_xy(place, image.full_shape, image.data.shape), radius_px=local.radius_px)
         for place in (xy, upside_down)
     )
+    placed = rescaled_xy(xy, image.full_shape, image.data.shape)
+    whole = origin_contrast(image.data, placed, radius_px=2 * local.radius_px)
     as_given = xy if origin == "top-left" else upside_down
     t = stated_t(_contrasts(as_given, local, factors[:1], origin=origin), at_least=PARTICLES_FOR_PROOF)
     by_scale = by_orientation = None
     if abs(t) < CLEAR_T:
         by_scale = _contrasts(as_given, local, factors, origin=origin)
         by_orientation = _orientations(xy, local)
-    return _Evidence(name, stated, flipped, t, by_scale, by_orientation, _full_pixel_size(image), image.full_shape)
+    contrasts = (stated, flipped, whole)
+    return _Evidence(name, *contrasts, t, by_scale, by_orientation, _full_pixel_size(image), image.full_shape)
 
 
 def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale: float, source: str) -> None:
@@ -264,4 +280,21 @@ def _unproven_note(unproven: Sequence[str], n_images: int, source: str) -> list[
     return [
         f"{source}: origin, axes and scale are not proven on {len(unproven)} of {n_images} micrographs, for instance "
         f"{unproven[0]}, whose coordinates are too few or show too little contrast"
+    ]
+
+
+def _bright_notice(evidence: Sequence[_Evidence], source: str) -> list[str]:
+    """Line about particles that are clearly brighter than their surroundings.
+
+    The disc has the size of a particle, since the middle of a hollow one is bright.
+    """
+    contrasts = np.concatenate([one.whole for one in evidence]) if evidence else np.empty(0)
+    if len(contrasts) < PARTICLES_FOR_PROOF:
+        return []
+    mean, error = np.mean(contrasts), np.std(contrasts, ddof=1) / np.sqrt(len(contrasts))
+    if mean <= PROVEN_T * error:
+        return []
+    return [
+        f"{source}: at its coordinates the micrographs are brighter than around them (contrast {mean:.3f}): CRISP "
+        "expects dark particles, so invert the micrographs; or the coordinates are no centres, such as corners of boxes"
     ]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -67,7 +68,8 @@ def read_merged(patterns: Patterns, *, diameter_angstrom: float) -> Merged:
     diameter_angstrom : float
         Particle diameter, in Å.
     """
-    return merge_corrections(map(read_corrections, matching_files(patterns)), diameter_angstrom=diameter_angstrom)
+    files = [read_corrections(path) for path in matching_files(patterns)]
+    return merge_corrections(files, diameter_angstrom=diameter_angstrom)
 
 
 def unchanged(merged: Merged, digests: Mapping[str, str]) -> dict[str, Corrected]:
@@ -84,7 +86,7 @@ def unchanged(merged: Merged, digests: Mapping[str, str]) -> dict[str, Corrected
     return found
 
 
-def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float) -> Merged:
+def merge_corrections(files: Sequence[Corrections], *, diameter_angstrom: float) -> Merged:
     """Merge the files of several persons.
 
     Of one author and micrograph, the entry that was saved last counts. The changes of all authors are united. If one
@@ -93,7 +95,7 @@ def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float)
 
     Parameters
     ----------
-    files : iterable of Corrections
+    files : sequence of Corrections
         Files of one dataset.
     diameter_angstrom : float
         Particle diameter, in Å.
@@ -105,7 +107,19 @@ def merge_corrections(files: Iterable[Corrections], *, diameter_angstrom: float)
         statements = [statement_of(author, one, same_px) for author, (one, _) in entries.items()]
         merged[name], found = merge_statements(statements, experiments, same_px=same_px)
         notices += [f"corrections of {name}: {sentence}" for sentence in found]
-    return Merged(merged, notices)
+    return Merged(merged, [*notices, *nameless_notices(files)])
+
+
+def nameless_notices(files: Sequence[Corrections]) -> list[str]:
+    """Line about a micrograph in several files without an author, since the last of them alone counts."""
+    counts = Counter(one.micrograph for file in files if not file.author for one in file.micrographs)
+    several = sorted(name for name, n in counts.items() if n > 1)
+    if not several:
+        return []
+    return [
+        f"corrections of {several[0]}: {counts[several[0]]} files without a name correct it, of which the last counts "
+        f"({len(several)} such micrographs); if they are of several persons, put their names into the files as author"
+    ]
 
 
 def latest_entries(files: Iterable[Corrections]) -> dict[str, dict[str, tuple[MicrographCorrections, str]]]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from crisp_core.datasets.byproducts import find_byproducts
 from crisp_core.errors import UserError
 from crisp_core.formats.stems import micrograph_stem
 from crisp_core.formats.tables import read_table
@@ -172,7 +173,7 @@ def downloaded_set(folder: Path, source: Source, place: str) -> tuple[ImageSet, 
 
 
 def selected_names(names: Collection[str], count: int | None, stems: Collection[str] | None) -> list[str]:
-    """First file names, sorted, of micrographs with coordinates, or of all where `stems` is None.
+    """First file names, sorted, of micrographs with coordinates, or of all but by-products where `stems` is None.
 
     Parameters
     ----------
@@ -183,4 +184,7 @@ def selected_names(names: Collection[str], count: int | None, stems: Collection[
     stems : collection of str, optional
         Stems of the micrographs with coordinates.
     """
-    return sorted(name for name in names if stems is None or micrograph_stem(name) in stems)[:count]
+    if stems is None:
+        gone = find_byproducts(sorted(names))
+        return sorted(set(names) - gone.keys())[:count]
+    return sorted(name for name in names if micrograph_stem(name) in stems)[:count]

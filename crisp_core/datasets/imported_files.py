@@ -48,5 +48,5 @@ def write_imported(
     write_coordinates_star(files.coordinates, imported.coordinates)
     write_table(imported.names, files.names)
     write_quarantine(files.quarantine, imported.refused)
-    notices = pixel_size_notices(sources, pixel_size=pixel_size, scale=scale)
+    notices = [*pixel_size_notices(sources, pixel_size=pixel_size, scale=scale), *imported.notices]
     write_table({"notice": notices}, files.notices)

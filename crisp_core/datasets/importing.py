@@ -18,7 +18,7 @@ from crisp_core.geometry import Shape
 
 
 class Imported(NamedTuple):
-    """Coordinates, the table of names, the refused files, and lines for the log.
+    """Coordinates, the table of names, the refused files, and lines for the log and for the report.
 
     `names` has one row per micrograph name in a file, with columns path, name, micrograph (empty where none matches)
     and n_coordinates. Every micrograph in it is labelled, also without particles.
@@ -28,6 +28,7 @@ class Imported(NamedTuple):
     names: pd.DataFrame
     refused: list[Refused]
     notes: list[str]
+    notices: Sequence[str] = ()
 
 
 def import_coordinates(
@@ -273,8 +274,9 @@ def import_checked(
     if complete:
         imported = imported._replace(names=add_empty_micrographs(imported.names, shapes, path=paths[0]))
     images = ((name, read_array(file, "image", name)) for name, file in file_of.items() if name in named)
-    wrong, notes = check_against_images(imported.coordinates, images, source=source, required=required, **options)
-    checked = without(imported._replace(notes=[*imported.notes, *notes]), wrong)
+    judged = check_against_images(imported.coordinates, images, source=source, required=required, **options)
+    imported = imported._replace(notes=[*imported.notes, *judged.notes], notices=judged.notices)
+    checked = without(imported, judged.wrong)
     _check_some_left(checked.coordinates, paths, checked.refused, required)
     return checked
 

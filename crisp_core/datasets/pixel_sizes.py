@@ -79,3 +79,39 @@ def header_notices(stated: Mapping[str, float | None], pixel_size: float) -> lis
         f"{pixel_size:g} Å, which is used; check which of the two is right"
         for size, paths in others.items()
     ]
+
+
+def shape_notices(shapes: Mapping[str, tuple[int, int]], stated: Mapping[str, float | None]) -> list[str]:
+    """One line for each size of micrographs that looks like another binning, where headers state no pixel size.
+
+    Parameters
+    ----------
+    shapes : mapping of str to (height, width)
+        Shapes by path.
+    stated : mapping of str to float
+        Pixel sizes in headers by path; None or NaN where there is none.
+    """
+    unknown = {path: shape for path, shape in shapes.items() if not _is_number(stated.get(path))}
+    if not unknown:
+        return []
+    usual = Counter(shapes.values()).most_common(1)[0][0]
+    others: dict[tuple[int, int], list[str]] = {}
+    for path, shape in unknown.items():
+        others.setdefault(shape, []).append(path)
+    return [
+        f"{paths[0]}: has {shape[0]} × {shape[1]} pixels ({len(paths)} files in all), most micrographs {usual[0]} × "
+        f"{usual[1]}, and no header states a pixel size; if the binning differs, give it a dataset of its own"
+        for shape, paths in others.items()
+        if _is_binned(shape, usual)
+    ]
+
+
+def _is_number(size: float | None) -> bool:
+    return size is not None and bool(np.isfinite(size))
+
+
+def _is_binned(shape: tuple[int, int], usual: tuple[int, int]) -> bool:
+    """Whether one shape is the other times 2, 3 or 4, to 1 %."""
+    ratios = [max(a, b) / min(a, b) for a, b in zip(shape, usual, strict=True)]
+    is_one_way = (shape[0] > usual[0]) == (shape[1] > usual[1])
+    return is_one_way and any(np.allclose(ratios, factor, rtol=0.01) for factor in (2, 3, 4))

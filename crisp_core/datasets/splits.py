@@ -59,7 +59,7 @@ def split_by_counts(
         asked = " + ".join(str(count) for count in counts.values())
         raise UserError(
             f"split: train + validation + test = {asked} = {needed} micrographs, but {len(names)} have coordinates; "
-            "lower one of them"
+            + ("a training needs two, so label another" if len(names) == 1 else "lower one of them")
         )
     if test == REST:
         counts["test"] = len(names) - needed

@@ -26,6 +26,11 @@ class Grid(NamedTuple):
     pixel_size: float
     full_shape: tuple[int, int]
 
+    @property
+    def full_pixel_size(self) -> float:
+        """Å/px of the original micrograph."""
+        return self.pixel_size * self.shape[1] / self.full_shape[1]
+
 
 class Array(NamedTuple):
     """A stored array [y, x], its pixel size (Å/px) and the shape (height, width) of the original micrograph."""

@@ -1,15 +1,22 @@
 """Orientations, names and radii with which the particles of a batch are labelled."""
 
+import logging
 from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
 
+from crisp_core.errors import UserError
 from crisp_core.formats.arrays import Grid
 from crisp_core.formats.coordinates.names import matched_column
 from crisp_core.formats.poses import read_poses, upside_down
 from crisp_core.formats.tables import read_table
-from crisp_core.labels.outlines import equivalent_radius_px
+from crisp_core.labels.outlines import WITHOUT_COORDINATE, equivalent_radius_px
+
+log = logging.getLogger("crisp")
+
+# fewer orientations may be unmatched by chance
+LEAST_POSSIBLE = 10
 
 
 def read_matched_names(paths: Iterable[str]) -> list[str]:
@@ -18,7 +25,9 @@ def read_matched_names(paths: Iterable[str]) -> list[str]:
     return pd.concat(tables).dropna().unique().tolist()
 
 
-def poses_on_grids(path: str, labelled: list[str], grids: Mapping[str, Grid], *, origin: str) -> pd.DataFrame:
+def poses_on_grids(
+    path: str, labelled: list[str], grids: Mapping[str, Grid], *, origin: str, subtract_origins: bool = False
+) -> pd.DataFrame:
     """Read the orientations of the particles on some micrographs, y counted from the top.
 
     Parameters
@@ -31,13 +40,62 @@ def poses_on_grids(path: str, labelled: list[str], grids: Mapping[str, Grid], *,
         Micrographs whose orientations are returned.
     origin : str
         ``top-left`` or ``bottom-left``, from where y counts in the file.
+    subtract_origins : bool
+        Move the positions by the origins, which become 0, as `coordinates/subtract_origins` moves coordinates.
     """
     poses = read_poses(path)
     poses["micrograph"] = matched_column(poses["micrograph"], labelled, source=path)
     poses = poses[poses["micrograph"].isin(grids)]
+    if subtract_origins:
+        poses = at_origins(poses, {name: grid.full_pixel_size for name, grid in grids.items()})
     if origin == "bottom-left":
         return upside_down(poses, {name: grid.full_shape[0] for name, grid in grids.items()})
     return poses
+
+
+def at_origins(poses: pd.DataFrame, pixel_sizes: Mapping[str, float]) -> pd.DataFrame:
+    """Orientations at the positions that a refinement found, with origins of 0.
+
+    Parameters
+    ----------
+    poses : DataFrame
+        Result of `read_poses`.
+    pixel_sizes : mapping of str to float
+        Å/px of the micrographs, by name.
+    """
+    size = poses["micrograph"].map(dict(pixel_sizes))
+    moved = {axis: poses[axis] - poses[f"origin_{axis}_angstrom"] / size for axis in "xy"}
+    return poses.assign(**moved, origin_x_angstrom=0.0, origin_y_angstrom=0.0)
+
+
+def check_matched(unmatched: pd.DataFrame, *, n_particles: int, n_poses: int, path: str, table: str) -> None:
+    """Log particles and orientations without a partner, and refuse orientations most of which have none.
+
+    Parameters
+    ----------
+    unmatched : DataFrame
+        Unmatched rows of a batch, with the column what.
+    n_particles, n_poses : int
+        Number of particles and of orientations on the batch's micrographs.
+    path : str
+        File of the orientations.
+    table : str
+        File of the unmatched rows.
+
+    Raises
+    ------
+    UserError
+        If at least ten of them could match, and fewer than half do.
+    """
+    n_possible = min(n_particles, n_poses)
+    n_matched = n_poses - int((unmatched["what"] == WITHOUT_COORDINATE).sum())
+    if n_possible >= LEAST_POSSIBLE and n_matched < n_possible / 2:
+        raise UserError(
+            f"{path}: only {n_matched} of {n_possible} orientations lie at a coordinate of the dataset; check "
+            "labels/poses_origin, and that both files count pixels of the same micrographs"
+        )
+    for what, n in unmatched["what"].value_counts().items():
+        log.warning("%s: %d, see %s", what, n, table)
 
 
 def radius_without_pose(

@@ -313,8 +313,10 @@ def initial_map(plan: Plan, *, dataset: str) -> list[str]:
     return [f"results/{dataset}/density.mrc" if given is None else given]
 
 
-def poses_origin(plan: Plan, *, dataset: str) -> str:
-    """Origin of y for the orientations; those that the workflow made itself follow its own images."""
-    labels = plan.dataset(dataset).labels
-    own = label_source(plan.dataset(dataset)) != "poses" or labels.poses is None
-    return "top-left" if own else labels.poses_origin
+def poses_frame(plan: Plan, *, dataset: str) -> dict[str, Any]:
+    """Frame of the orientations' positions; those that the workflow made itself follow its own images."""
+    entry = plan.dataset(dataset)
+    if label_source(entry) != "poses" or entry.labels.poses is None:
+        return {"origin": "top-left"}
+    moved = entry.coordinates is not None and entry.coordinates.subtract_origins
+    return {"origin": entry.labels.poses_origin, "subtract_origins": moved}

@@ -23,8 +23,9 @@ from crisp_core.datasets.cryoppp import (
     published_particle,
 )
 from crisp_core.datasets.empiar import Source, downloaded_set, parse_source, selected_names
-from crisp_core.errors import UserError, opening
+from crisp_core.errors import UserError
 from crisp_core.formats.settings import DownloadSettings
+from crisp_core.formats.text import read_text
 from crisp_core.mistakes import one_line
 from crisp_core.paths import with_home
 from crisp_core.settings.inheritance import extended, merged
@@ -266,8 +267,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given: Any = {}
     try:
         for path in parser.parse_args(arguments).configfile:
-            with opening(path):
-                given = merged(given, yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+            read = yaml.safe_load(read_text(path)) or {}
+            if not isinstance(read, dict):
+                raise UserError(f"{path}: is not a config file, which has keys and values; give one")
+            given = merged(given, read)
         n = download(given)
     except yaml.YAMLError as error:
         sys.exit(f"error: {path}: is not YAML ({' '.join(str(error).split())}); correct it")

@@ -15,6 +15,7 @@ from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pd
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import FFT_THREADS, even_fft_size
+from crisp_core.simulation.map_particle import WIDE_SHARE, particle_alone
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
@@ -115,7 +116,7 @@ def read_density(
     Returns
     -------
     (n, n, n) float32 array [z, y, x], n even
-        Resampled map, with unchanged values and centre, or result of `model_density`.
+        Resampled map with unchanged centre, without offset and noise around its particle; or result of `model_density`.
 
     Raises
     ------
@@ -125,7 +126,8 @@ def read_density(
     kind, path = local_source(volume, downloads)
     if kind == "model":
         return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
-    return resample_volume(*read_particle_map(path, pixel_size=volume_pixel_size), pixel_size)
+    density, own_pixel_size = read_particle_map(path, pixel_size=volume_pixel_size)
+    return resample_volume(particle_alone(density, rim_share=WIDE_SHARE), own_pixel_size, pixel_size)
 
 
 def local_source(volume: str, downloads: DownloadSettings) -> Source:

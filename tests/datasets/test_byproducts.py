@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from crisp_core.datasets.byproducts import find_byproducts
+from crisp_core.datasets.empiar import selected_names
 from crisp_core.formats.mrc import mrc_shape, write_mrc
 
 # (what a program writes beside a micrograph, what is to be picked of it)
@@ -124,3 +125,10 @@ def test_links_to_one_file_are_one_micrograph(tmp_path):
     assert find_byproducts(paths, exact=[soft, hard]) == {}
     # what an earlier call used stays
     assert list(find_byproducts(paths, known=["a_link", "z_hard"])) == [file, other]
+
+
+def test_downloads_of_empiar_leave_by_products_out_unless_labels_name_them():
+    names = ["CountRef_g1.mrc", "m0.mrc", "m0_DW.mrc", "m0_PS.mrc", "m1.mrc", "m1_DW.mrc", "m2.mrc"]
+    assert selected_names(names, None, None) == ["m0_DW.mrc", "m1_DW.mrc", "m2.mrc"]
+    assert selected_names(names, 2, None) == ["m0_DW.mrc", "m1_DW.mrc"]
+    assert selected_names(names, None, {"m0", "m2"}) == ["m0.mrc", "m2.mrc"]

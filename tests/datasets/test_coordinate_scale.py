@@ -77,7 +77,7 @@ def test_coordinates_of_a_binned_micrograph_are_refused_with_their_factor(contra
     both = pd.concat([stated, *(table(places(80, seed=i), f"b{i}") for i in (1, 2))])
     images = [("a", image), *((f"b{i}", micrograph(places(80, seed=i), contrast=contrast)) for i in (1, 2))]
     if origin == "top-left":
-        wrong, notes = check_against_images(both, images, origin=origin, **OPTIONS)
+        wrong, notes, _ = check_against_images(both, images, origin=origin, **OPTIONS)
         assert list(wrong) == ["a"] and re.match(rf"the coordinates of a fit when multiplied by {named} ", wrong["a"])
         assert notes == []
 
@@ -114,11 +114,24 @@ def test_coordinates_of_a_turned_or_mirrored_image_are_refused_with_the_cure(con
             check_against_images(table(given), [("a", image)], **OPTIONS)
         both = pd.concat([table(given), *(table(places(80, seed=i), f"b{i}") for i in (1, 2))])
         images = [("a", image), *((f"b{i}", micrograph(places(80, seed=i), contrast=contrast)) for i in (1, 2))]
-        wrong, _ = check_against_images(both, images, **OPTIONS)
+        wrong, *_ = check_against_images(both, images, **OPTIONS)
         assert list(wrong) == ["a"] and named in wrong["a"]
     for origin, as_given in (("top-left", given), ("bottom-left", np.column_stack([given[:, 0], 479 - given[:, 1]]))):
         text = scale_advice(as_given, image, diameter_angstrom=DIAMETER, origin=origin, scale=1.0)
         assert named in text
+
+
+def test_bright_particles_and_corners_of_boxes_are_told_and_dark_or_hollow_particles_are_not():
+    xy = places(60)
+    assert check_against_images(table(xy), [("a", micrograph(xy))], **OPTIONS).notices == []
+    # dark rings, whose middle is bright
+    rings, (y, x) = np.random.default_rng(0).normal(size=(120, 160)), np.mgrid[:120, :160]
+    for cx, cy in xy / 4:
+        rings -= 1.5 * np.exp(-((np.hypot(x - cx, y - cy) - 3) ** 2) / 2)
+    hollow = micrograph(xy)._replace(data=rings.astype(np.float32))
+    assert check_against_images(table(xy), [("a", hollow)], **OPTIONS).notices == []
+    (notice,) = check_against_images(table(xy), [("a", micrograph(xy, contrast=3.0))], **OPTIONS).notices
+    assert notice.startswith("here: at its coordinates the micrographs are brighter than around them (contrast 0.")
 
 
 @pytest.mark.parametrize("n", [0, 3, 9])
@@ -128,7 +141,7 @@ def test_few_particles_are_not_judged_and_that_is_said(n):
         "here: origin, axes and scale are not proven on 1 of 1 micrographs, for instance a, whose coordinates are too"
     )
     for factor in (1, 2):
-        wrong, notes = check_against_images(table(xy[:n] / factor), [("a", micrograph(xy))], **OPTIONS)
+        wrong, notes, _ = check_against_images(table(xy[:n] / factor), [("a", micrograph(xy))], **OPTIONS)
         assert wrong == {} and len(notes) == 1 and notes[0].startswith(note)
 
 
@@ -136,9 +149,9 @@ def test_weak_contrast_is_not_judged_and_never_refused():
     for seed in range(10):
         xy = places(80, seed=seed)
         images = [("a", micrograph(xy, seed=seed, contrast=0))]
-        wrong, notes = check_against_images(table(xy / (1 + seed % 4)), images, **OPTIONS)
+        wrong, notes, _ = check_against_images(table(xy / (1 + seed % 4)), images, **OPTIONS)
         assert wrong == {} and "too little contrast" in notes[0]
-    assert check_against_images(table(xy), [("a", micrograph(xy))], **OPTIONS) == ({}, [])
+    assert check_against_images(table(xy), [("a", micrograph(xy))], **OPTIONS) == ({}, [], [])
 
 
 @pytest.fixture
@@ -227,7 +240,7 @@ def test_the_scale_of_every_real_file_is_told(shared_data, folder):
         given = read_coordinates(path, micrograph=stem)
         placed = to_top_left(given, {stem: image.full_shape[0]}, origin=origin)
         options = {"diameter_angstrom": diameter, "origin": origin}
-        assert check_against_images(placed, [(stem, image)], source=path.name, **options) == ({}, [])
+        assert check_against_images(placed, [(stem, image)], source=path.name, **options) == ({}, [], [])
         xy = placed[["x", "y"]].to_numpy()
         # those that are their own inverse
         for number in (1, 2, 3) if folder.endswith("coordinates") else ():

@@ -36,6 +36,16 @@ def test_final_particles_are_kept_added_and_moved_ones():
     assert not found.notices
 
 
+def test_two_files_without_a_name_are_told_since_the_last_alone_counts():
+    files = (file("", entry(added=[[10, 10], [20, 90]])), file("", entry(added=[[50, 50]]), entry("mic1"), minute=3))
+    found = merged(*files)
+    assert particles(found) == [(50, 50)]
+    (notice,) = found.notices
+    assert notice.startswith("corrections of mic0: 2 files without a name correct it, of which the last counts (1 such")
+    named = merged(files[0], file("Bob", entry(added=[[50, 50]])))
+    assert len(particles(named)) == 3 and not any("without a name correct" in line for line in named.notices)
+
+
 def test_a_person_may_replace_a_pick_by_a_better_centred_one():
     found = merged(file("A", entry(added=[[52, 50]], removed=[[48, 50]])))
     assert particles(found) == [(52, 50)]

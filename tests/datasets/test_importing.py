@@ -196,7 +196,7 @@ def test_flipped_coordinates_are_told_from_the_image():
     with pytest.raises(UserError, match=r"here: its coordinates fit the micrographs upside down .* set origin"):
         check_against_images(table.assign(y=479 - table["y"]), images, diameter_angstrom=80, source="here")
     options = {"diameter_angstrom": 80, "source": "here", "required": False}
-    assert check_against_images(table, images, **options) == ({}, [])
+    assert check_against_images(table, images, **options) == ({}, [], [])
     assert list(check_against_images(table.assign(y=479 - table["y"]), images, **options)[0]) == ["a"]
 
 

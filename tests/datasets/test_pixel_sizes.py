@@ -6,6 +6,7 @@ from crisp_core.datasets.pixel_sizes import (
     agreed_pixel_size,
     check_stated_pixel_size,
     header_notices,
+    shape_notices,
     stated_pixel_size,
 )
 from crisp_core.errors import UserError
@@ -64,3 +65,12 @@ def test_a_header_unlike_the_others_is_refused_and_one_unlike_the_config_noticed
     (notice,) = header_notices(stated, 1.77)
     assert notice.startswith("a.mrc: its header says pixels of 3 Å (2 files in all), the config's pixel_size is 1.77")
     assert header_notices(stated | {"a.mrc": 1.77, "d.mrc": 1.77}, 1.77) == []
+
+
+def test_another_binning_without_a_header_is_told():
+    shapes = {"a.tif": (400, 600), "b.tif": (400, 600), "c.tif": (200, 300), "d.tif": (800, 1200), "e.tif": (800, 600)}
+    first, second = shape_notices(shapes, dict.fromkeys(shapes))
+    assert first.startswith("c.tif: has 200 × 300 pixels (1 files in all), most micrographs 400 × 600, and no header")
+    assert second.startswith("d.tif: has 800 × 1200 pixels")
+    assert shape_notices(shapes, dict.fromkeys(shapes, 1.5)) == []
+    assert shape_notices(shapes, dict.fromkeys(shapes, np.nan) | {"c.tif": 3.0, "d.tif": 0.75}) == []

@@ -277,7 +277,7 @@ def run_label_outline(tmp_path, monkeypatch):
             output=SimpleNamespace(labels=str(tmp_path / "labels.h5"), unmatched=str(tmp_path / "unmatched.tsv")),
             params=SimpleNamespace(
                 labels={**labels, "disc_radius_angstrom": None, "instances": True, **settings},
-                poses_origin="top-left",
+                poses_frame={"origin": "top-left", "subtract_origins": False},
                 working_pixel_size=8.0,
                 dataset={"diameter_angstrom": 40.0},
             ),

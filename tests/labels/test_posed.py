@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
-from crisp_core.labels.outlines import equivalent_radius_px
-from crisp_core.labels.posed import radius_without_pose, read_matched_names
+from crisp_core.errors import UserError
+from crisp_core.labels.outlines import LABELLED_BY_DISC, WITHOUT_COORDINATE, equivalent_radius_px
+from crisp_core.labels.posed import at_origins, check_matched, radius_without_pose, read_matched_names
 
 
 @pytest.mark.parametrize(("kind", "given", "expected"), [("skip", 50.0, None), ("disc", 50.0, 50.0)])
@@ -22,3 +24,24 @@ def test_names_are_those_with_coordinates_once(tmp_path):
     (tmp_path / "a.tsv").write_text("name\tmicrograph\nx\t001\ny\t\n")
     (tmp_path / "b.tsv").write_text("name\tmicrograph\nz\t001\n")
     assert read_matched_names([str(tmp_path / name) for name in ("a.tsv", "b.tsv")]) == ["001"]
+
+
+def test_positions_at_origins_are_those_minus_the_shift_in_pixels():
+    origins = {"origin_x_angstrom": [3.0, -2.0], "origin_y_angstrom": [6.0, 0.0]}
+    poses = pd.DataFrame({"micrograph": ["a", "b"], "x": [10.0, 20.0], "y": [30.0, 40.0], **origins})
+    moved = at_origins(poses, {"a": 1.5, "b": 2.0})
+    assert moved[["x", "y"]].to_numpy().tolist() == [[8, 26], [21, 40]]
+    assert not moved[list(origins)].to_numpy().any()
+
+
+@pytest.mark.parametrize(("n_matched", "n_poses", "refused"), [(9, 20, True), (10, 20, False), (0, 9, False)])
+def test_orientations_that_lie_elsewhere_are_refused(caplog, n_matched, n_poses, refused):
+    kinds = [WITHOUT_COORDINATE] * (n_poses - n_matched) + [LABELLED_BY_DISC] * (30 - n_matched)
+    given = {"n_particles": 30, "n_poses": n_poses, "path": "run_data.star", "table": "labels/0000.tsv"}
+    unmatched = pd.DataFrame({"what": kinds})
+    if refused:
+        with pytest.raises(UserError, match=r"run_data\.star: only 9 of 20 orientations lie at a coordinate"):
+            check_matched(unmatched, **given)
+    else:
+        check_matched(unmatched, **given)
+        assert f"{LABELLED_BY_DISC}: {30 - n_matched}, see labels/0000.tsv" in caplog.text

@@ -30,12 +30,12 @@ def test_outlines_take_the_users_poses_or_those_that_are_found():
     mine = {"dataset": "mine"}
     assert datasets.outline_poses(asked, **mine, batch="0000") == ["run_data.star"]
     assert datasets.outline_map(asked, **mine) == ["run.mrc"]
-    assert datasets.poses_origin(asked, **mine) == "bottom-left"
+    assert datasets.poses_frame(asked, **mine) == {"origin": "bottom-left", "subtract_origins": False}
     asked = plan(datasets=labelled(source="matching", map="emd.map"))
     assert datasets.outline_poses(asked, **mine, batch="0000") == ["results/mine/reconstruction/poses.star"]
     assert datasets.outline_map(asked, **mine) == ["results/mine/reconstruction/map.mrc"]
     assert datasets.initial_map(asked, **mine) == ["emd.map"]
-    assert datasets.poses_origin(asked, **mine) == "top-left"
+    assert datasets.poses_frame(asked, **mine) == {"origin": "top-left"}
     assert asked.labels_come_from("matching", "relion") == ["mine"] and not asked.labels_come_from("disc")
 
 

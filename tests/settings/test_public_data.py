@@ -272,3 +272,10 @@ def test_a_config_without_public_data_stays_as_it_is():
 def test_published_sizes():
     assert published_particle("10017").pixel_size == pytest.approx(1.77, rel=0.01)
     assert published_particle("11056").pixel_size is None and published_particle("1") is None
+
+
+@pytest.mark.parametrize("content", ["- a\n- b\n", "words alone\n", "datasets: {\n"])
+def test_a_file_that_is_no_config_is_one_line(content, tmp_path):
+    (tmp_path / "mine.yaml").write_text(content)
+    with pytest.raises(SystemExit, match=r"^error: \S+mine\.yaml: is not (a config file|YAML)"):
+        main([str(tmp_path / "mine.yaml")])

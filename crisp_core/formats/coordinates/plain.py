@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from crisp_core.errors import UserError
 from crisp_core.formats.coordinates.checks import check_no_depth
 from crisp_core.formats.coordinates.format import CoordinateFormat
 from crisp_core.formats.coordinates.table import COLUMNS, coordinates_table
@@ -18,6 +19,11 @@ from crisp_core.formats.coordinates.text_tables import (
 )
 from crisp_core.formats.stems import distinct_stems
 
+# names of the column with the micrograph
+MICROGRAPH_COLUMNS = ("micrograph", "micrograph_name", "filename", "image_name")
+# columns of boxes, whose x and y may be corners
+BOX_COLUMNS = ("width", "height", "w", "h", "x2", "y2", "xmax", "ymax")
+
 
 def accepts_header(columns: Sequence[str]) -> bool:
     """Whether a table with these columns is a plain one."""
@@ -25,15 +31,27 @@ def accepts_header(columns: Sequence[str]) -> bool:
 
 
 def names_micrographs(path: Path) -> bool:
-    """Whether a table has the column micrograph."""
-    return "micrograph" in header_cells(path)
+    """Whether a table has a column of micrographs."""
+    return not set(MICROGRAPH_COLUMNS).isdisjoint(header_cells(path))
 
 
 def read(path: Path, stem: str) -> pd.DataFrame:
-    """Read coordinates; rows of a table without the column micrograph belong to the micrograph `stem`."""
+    """Read coordinates; rows of a table without a column of micrographs belong to the micrograph `stem`.
+
+    Raises
+    ------
+    UserError
+        If the table has no x and y, a depth, or columns of boxes.
+    """
     table = read_table(path, ("x", "y"))
     check_no_depth(path, table, "z")
-    names = distinct_stems(table["micrograph"]) if "micrograph" in table else [stem] * len(table)
+    if boxes := [column for column in BOX_COLUMNS if column in table]:
+        raise UserError(
+            f"{path}: has the column {boxes[0]}, so x and y may be corners of boxes; give a table of centres without "
+            "it, or EMAN's .box files"
+        )
+    column = next((name for name in MICROGRAPH_COLUMNS if name in table), None)
+    names = [stem] * len(table) if column is None else distinct_stems(table[column])
     x, y = (column_of_numbers(path, table, column) for column in ("x", "y"))
     return coordinates_table(names, x, y, score_column(path, table))
 

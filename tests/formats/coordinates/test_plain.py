@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from crisp_core.errors import UserError
 from tests.formats.coordinates.tables import read, rows
 
 
@@ -15,6 +16,20 @@ from tests.formats.coordinates.tables import read, rows
 def test_plain_tables_in_any_case_and_separator(tmp_path, content):
     back = read(tmp_path / "all.txt", content)
     assert rows(back) == [[1, 2, 0.5]] and list(back["micrograph"]) == ["m1"]
+
+
+@pytest.mark.parametrize("column", ["micrograph", "Micrograph_Name", "filename", "image_name"])
+def test_the_column_of_micrographs_has_several_names(tmp_path, column):
+    back = read(tmp_path / "all.csv", f"{column},x,y\nm1.mrc,1,2\nm2.mrc,3,4\n")
+    assert list(back["micrograph"]) == ["m1", "m2"]
+
+
+@pytest.mark.parametrize("columns", ["width,height", "w,h", "x2,y2"])
+def test_boxes_are_refused_since_their_corners_are_no_centres(tmp_path, columns):
+    with pytest.raises(
+        UserError, match=rf"m\.csv: has the column {columns[:2].strip(',')}\w*, so x and y may be corners"
+    ):
+        read(tmp_path / "m.csv", f"x,y,{columns}\n1,2,30,30\n")
 
 
 def test_spreadsheet_oddities(tmp_path):
