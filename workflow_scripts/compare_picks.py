@@ -36,7 +36,7 @@ picks, candidates = (read_entries(snakemake.input[kind], entries) for kind in ("
 agreed = consensus_picks(picks, names, diameter_px=params.dataset["diameter_px"], at_least=at_least)
 write_coordinates_star(snakemake.output.consensus, agreed)
 overlap = shares_of_matched_picks(picks, names, diameter_px=params.dataset["diameter_px"])
-overlap.to_csv(snakemake.output.overlap, sep="\t", index_label="entry", float_format="%.6g")
+write_table(overlap.reset_index(names="entry"), snakemake.output.overlap, digits=6)
 
 picks, candidates = picks | {CONSENSUS: agreed}, candidates | {CONSENSUS: agreed}
 scored, curves = score_entries(

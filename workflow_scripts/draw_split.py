@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from crisp_core.datasets.quarantine import read_quarantine
-from crisp_core.datasets.splits import check_particles, split_by_counts, split_by_lists
+from crisp_core.datasets.splits import check_particles, n_quarantined, split_by_counts, split_by_lists
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
@@ -18,7 +18,8 @@ names = pd.concat([read_table(path, keep_default_na=False) for path in snakemake
 labelled = [name for name in names["micrograph"] if name]
 unlabelled = set(snakemake.params.micrographs) - set(labelled)
 # a part that counts on a quarantined micrograph goes without
-n_refused = min(len(unlabelled), len(read_quarantine(*snakemake.input.prepare, *snakemake.input.coordinates)))
+refused = read_quarantine(*snakemake.input.prepare, *snakemake.input.coordinates)
+n_refused = n_quarantined(unlabelled, names, refused)
 if isinstance(parts["train"], list):
     table = split_by_lists(labelled, **parts | {"test": []}, unlabelled=unlabelled, n_refused=n_refused)
 else:

@@ -57,4 +57,4 @@ with h5py.File(snakemake.output.labels, "w") as output:
 table = pd.concat(unmatched[1:] or unmatched, ignore_index=True)
 write_table(table, snakemake.output.unmatched)
 files = {"path": snakemake.input.poses[0], "table": snakemake.output.unmatched}
-check_matched(table, n_particles=len(coordinates), n_poses=len(poses), **files)
+check_matched(table, coordinates["micrograph"], poses["micrograph"], **files)

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from crisp_core.datasets.quarantine import read_quarantine
-from crisp_core.datasets.splits import REST, split_by_lists, with_added
+from crisp_core.datasets.splits import REST, n_quarantined, split_by_lists, with_added
 from crisp_core.formats.tables import read_table, write_table
 from crisp_core.logs import start_log
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
 log = start_log(snakemake.log[0])
 parts = snakemake.params.split
-names = read_table(snakemake.input.names, keep_default_na=False)["micrograph"]
-labelled = [name for name in names if name]
+names = read_table(snakemake.input.names, keep_default_na=False)
+labelled = [name for name in names["micrograph"] if name]
 table = read_table(snakemake.input.drawn)
 if isinstance(parts["train"], list):
     refused = read_quarantine(*snakemake.input.prepare, *snakemake.input.coordinates)
     unlabelled = set(snakemake.params.micrographs) - set(labelled)
-    table = split_by_lists(labelled, **parts, unlabelled=unlabelled, n_refused=len(refused))
+    n_refused = n_quarantined(unlabelled, names, refused)
+    table = split_by_lists(labelled, **parts, unlabelled=unlabelled, n_refused=n_refused)
 elif parts["test"] == REST:
     table = with_added(table, set(labelled) - set(snakemake.params.drawn_from))
 table = table[~table["micrograph"].isin(snakemake.params.unscored)]

@@ -29,6 +29,8 @@ from crisp_core.geometry import Shape, angstrom_to_px, flipped_y, rescaled_xy
 PARTICLES_FOR_PROOF = 10
 # Minimum contrast as stated, in standard errors, for a proof, and for skipping the other scales.
 PROVEN_T, CLEAR_T = 5.0, 8.0
+# Minimum contrast of bright particles, in standard deviations of the image.
+BRIGHT = 0.05
 
 
 class _Evidence(NamedTuple):
@@ -145,7 +147,7 @@ def scale_advice(xy: np.ndarray, image: Array, *, diameter_angstrom: float, orig
         return f"; they{text}"
     factors = _factors(image, diameter_angstrom)
     contrasts = _contrasts(xy, local, factors, origin=origin)
-    text = _rescale(contrasts, factors, scale=scale, pixel_size=_full_pixel_size(image))
+    text = _rescale(contrasts, factors, scale=scale, pixel_size=image.grid.full_pixel_size)
     return f"; they{text}" if text else ""
 
 
@@ -167,7 +169,7 @@ def _look(
         by_scale = _contrasts(as_given, local, factors, origin=origin)
         by_orientation = _orientations(xy, local)
     contrasts = (stated, flipped, whole)
-    return _Evidence(name, *contrasts, t, by_scale, by_orientation, _full_pixel_size(image), image.full_shape)
+    return _Evidence(name, *contrasts, t, by_scale, by_orientation, image.grid.full_pixel_size, image.full_shape)
 
 
 def _check_together(evidence: Sequence[_Evidence], factors: np.ndarray, *, scale: float, source: str) -> None:
@@ -226,13 +228,8 @@ def _reason(one: _Evidence, factors: np.ndarray, *, scale: float) -> str:
 
 
 def _factors(image: Array, diameter_angstrom: float) -> np.ndarray:
-    diameter_px = angstrom_to_px(diameter_angstrom, _full_pixel_size(image))
+    diameter_px = angstrom_to_px(diameter_angstrom, image.grid.full_pixel_size)
     return scale_factors(image.full_shape, diameter_px=diameter_px)
-
-
-def _full_pixel_size(image: Array) -> float:
-    """Å/px of the original micrograph of an array."""
-    return image.pixel_size * image.data.shape[1] / image.full_shape[1]
 
 
 def _upside_down(xy: np.ndarray, image: Array) -> np.ndarray:
@@ -288,13 +285,15 @@ def _bright_notice(evidence: Sequence[_Evidence], source: str) -> list[str]:
 
     The disc has the size of a particle, since the middle of a hollow one is bright.
     """
-    contrasts = np.concatenate([one.whole for one in evidence]) if evidence else np.empty(0)
-    if len(contrasts) < PARTICLES_FOR_PROOF:
+    if sum(len(one.whole) for one in evidence) < PARTICLES_FOR_PROOF:
         return []
-    mean, error = np.mean(contrasts), np.std(contrasts, ddof=1) / np.sqrt(len(contrasts))
-    if mean <= PROVEN_T * error:
+    whole, inner = (np.concatenate([one[column] for one in evidence]) for column in (3, 1))
+    error, inner_error = (np.std(one, ddof=1) / np.sqrt(len(one)) for one in (whole, inner))
+    # the middle of a dark particle is dark, also where neighbours touch it
+    is_dark = np.mean(inner) < -PROVEN_T * inner_error
+    if is_dark or np.mean(whole) < max(BRIGHT, PROVEN_T * error):
         return []
     return [
-        f"{source}: at its coordinates the micrographs are brighter than around them (contrast {mean:.3f}): CRISP "
-        "expects dark particles, so invert the micrographs; or the coordinates are no centres, such as corners of boxes"
+        f"{source}: at its coordinates the micrographs are brighter than around them; CRISP expects dark particles, so "
+        "invert the micrographs, unless the coordinates are no centres (but corners of boxes) or the diameter is wrong"
     ]

@@ -99,8 +99,8 @@ def shape_notices(shapes: Mapping[str, tuple[int, int]], stated: Mapping[str, fl
     for path, shape in unknown.items():
         others.setdefault(shape, []).append(path)
     return [
-        f"{paths[0]}: has {shape[0]} × {shape[1]} pixels ({len(paths)} files in all), most micrographs {usual[0]} × "
-        f"{usual[1]}, and no header states a pixel size; if the binning differs, give it a dataset of its own"
+        f"{paths[0]}: has {shape[0]} × {shape[1]} pixels ({len(paths)} files in all), others have {usual[0]} × "
+        f"{usual[1]}, and its header states no pixel size; if the binning differs, give it a dataset of its own"
         for shape, paths in others.items()
         if _is_binned(shape, usual)
     ]

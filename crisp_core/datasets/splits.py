@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from crisp_core.datasets.quarantine import Refused
 from crisp_core.errors import UserError
+from crisp_core.formats.stems import micrograph_stem
 from crisp_core.formats.tables import read_table
 
 PARTS = ("train", "validation", "test")
@@ -120,6 +122,30 @@ def split_by_lists(
     if test == REST:
         parts["test"] = sorted(set(names) - set(listed))
     return _table(parts)
+
+
+def n_quarantined(unlabelled: Collection[str], names: pd.DataFrame, refused: Iterable[Refused]) -> int:
+    """Maximum number of micrographs that lack coordinates since the quarantine took them.
+
+    Parameters
+    ----------
+    unlabelled : collection of str
+        Micrographs without coordinates.
+    names : DataFrame
+        Matched names: columns path, micrograph (empty where none matches).
+    refused : iterable of Refused
+        Rows of the stages prepare and coordinates.
+    """
+    matched = names.loc[names["micrograph"] != "", "path"].value_counts()
+    n = 0
+    for row in dict.fromkeys(refused):
+        is_own, n_left = micrograph_stem(row.path) in unlabelled, int(matched.get(row.path, 0))
+        if row.stage != "prepare" and not n_left and not is_own:
+            # nothing is left of the file, and nobody knows of which micrographs it was
+            return len(unlabelled)
+        # of a file of several micrographs, one; the file of a single one that is labelled has lost some coordinates
+        n += is_own or n_left > 1
+    return min(n, len(unlabelled))
 
 
 def check_particles(split: pd.DataFrame, n_coordinates: Mapping[str, int], *, source: str) -> None:

@@ -168,7 +168,7 @@ def has_no_structure(measures: Mapping[str, float], settings: CurationSettings) 
 def is_sparse(measures: Mapping[str, float], settings: CurationSettings) -> bool:
     """Whether few particles were found; many prove that there is ice, also in the white noise of a simulation."""
     # without a rule of its own, the share still decides whether there is ice
-    limits = settings.picked_share_min or CurationSettings().picked_share_min or (0.0,)
+    limits = settings.picked_share_min or CurationSettings.model_fields["picked_share_min"].default
     return not bool(measures.get("picked_share", np.nan) >= limits[0])
 
 

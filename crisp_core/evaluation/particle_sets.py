@@ -227,7 +227,7 @@ def assign_halves(particles: pd.DataFrame, rng: np.random.Generator) -> pd.DataF
     """Assign random half sets of equal size, unless all particles have one, and random angles to false picks."""
     angles = Rotation.random(len(particles), rng=rng).as_euler("ZYZ", degrees=True)
     halves = rng.permutation(np.arange(len(particles)) % 2 + 1)
-    given = HALF in particles and particles[HALF].isin([1, 2]).all()
+    given = HALF in particles and set(particles[HALF]) == {1, 2}
     particles = particles.assign(**{} if given else {HALF: halves})
     false = (particles[TRUE] == 0).to_numpy()
     particles.loc[false, RLN_ANGLES] = angles[false]

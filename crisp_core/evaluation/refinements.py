@@ -30,6 +30,9 @@ CRYOSPARC_MICROSCOPE = {
 }
 log = logging.getLogger("crisp")
 
+# fewer particles may be in one half set by chance
+LEAST_PARTICLES = 20
+
 
 def refined_sets(
     paths: Mapping[str, str], micrographs: list[str], *, pixel_size: float, microscope: Mapping[str, float]
@@ -88,12 +91,14 @@ def refined_particles(path: str | Path, micrographs: list[str]) -> pd.DataFrame:
 
 def check_halves(path: str | Path, particles: pd.DataFrame) -> None:
     """Refuse half sets one of which has less than a tenth of the particles, as in files that lost their half sets."""
-    halves = particles[HALF] if HALF in particles else pd.Series(dtype=int)
-    n_first, n = int((halves == 1).sum()), int(halves.isin([1, 2]).sum())
-    if n and min(n_first, n - n_first) < n / 10:
+    if HALF not in particles or len(particles) < LEAST_PARTICLES or not particles[HALF].isin([1, 2]).all():
+        return
+    n_first = int((particles[HALF] == 1).sum())
+    n_second = len(particles) - n_first
+    if min(n_first, n_second) < len(particles) / 10:
         raise UserError(
-            f"{path}: half set 1 has {n_first} and half set 2 has {n - n_first} particles (RELION's {HALF}, "
-            "cryoSPARC's alignments3D/split); export both half sets, or without this column, and CRISP draws them"
+            f"{path}: half set 1 has {n_first} and half set 2 has {n_second} particles (RELION's {HALF}, cryoSPARC's "
+            "alignments3D/split); give the particles of a refinement with both"
         )
 
 

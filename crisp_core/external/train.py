@@ -201,7 +201,7 @@ def split_of(n_picked: int, validation: int | None, *, option: str = "--in_coord
 
 
 def with_coordinates(micrographs: Sequence[str], files: Sequence[str], format: str) -> list[str]:
-    """Micrographs with coordinates; all of them if there are none, since the workflow tells why.
+    """Micrographs with coordinates, or with a file that cannot be read, as the workflow tells; all if there are none.
 
     Parameters
     ----------
@@ -212,10 +212,11 @@ def with_coordinates(micrographs: Sequence[str], files: Sequence[str], format: s
     format : str
         Format of these files, or auto.
     """
-    sources, _ = with_listed_files(matching_files(files))
-    tables, _ = read_each(sources, format, refined_pixel_size=None, least_score=None)
+    sources, refused = with_listed_files(matching_files(files))
+    tables, unread = read_each(sources, format, refined_pixel_size=None, least_score=None)
     stems = [micrograph_stem(path) for path in micrographs]
     labelled = set(matched_names(tables, sources, stems, required=False)["micrograph"])
+    labelled |= {micrograph_stem(row.path) for row in [*refused, *unread]}
     return [path for path, stem in zip(micrographs, stems, strict=True) if stem in labelled] or list(micrographs)
 
 

@@ -39,6 +39,12 @@ class Array(NamedTuple):
     pixel_size: float
     full_shape: tuple[int, int]
 
+    @property
+    def grid(self) -> Grid:
+        """Shape and pixel size of the array."""
+        height, width = self.data.shape
+        return Grid((height, width), self.pixel_size, self.full_shape)
+
 
 def write_array(
     file: h5py.File, kind: str, name: str, data: np.ndarray, *, pixel_size: float, full_shape: tuple[int, int]

@@ -68,15 +68,15 @@ def at_origins(poses: pd.DataFrame, pixel_sizes: Mapping[str, float]) -> pd.Data
     return poses.assign(**moved, origin_x_angstrom=0.0, origin_y_angstrom=0.0)
 
 
-def check_matched(unmatched: pd.DataFrame, *, n_particles: int, n_poses: int, path: str, table: str) -> None:
+def check_matched(unmatched: pd.DataFrame, particles: pd.Series, poses: pd.Series, *, path: str, table: str) -> None:
     """Log particles and orientations without a partner, and refuse orientations most of which have none.
 
     Parameters
     ----------
     unmatched : DataFrame
         Unmatched rows of a batch, with the column what.
-    n_particles, n_poses : int
-        Number of particles and of orientations on the batch's micrographs.
+    particles, poses : Series
+        Micrograph of every particle, and of every orientation.
     path : str
         File of the orientations.
     table : str
@@ -87,8 +87,9 @@ def check_matched(unmatched: pd.DataFrame, *, n_particles: int, n_poses: int, pa
     UserError
         If at least ten of them could match, and fewer than half do.
     """
-    n_possible = min(n_particles, n_poses)
-    n_matched = n_poses - int((unmatched["what"] == WITHOUT_COORDINATE).sum())
+    counts = pd.concat([particles.value_counts(), poses.value_counts()], axis=1).fillna(0)
+    n_possible = int(counts.min(axis=1).sum())
+    n_matched = len(poses) - int((unmatched["what"] == WITHOUT_COORDINATE).sum())
     if n_possible >= LEAST_POSSIBLE and n_matched < n_possible / 2:
         raise UserError(
             f"{path}: only {n_matched} of {n_possible} orientations lie at a coordinate of the dataset; check "

@@ -1,5 +1,6 @@
 """Densities: phantom, maps and atomic models, resampling, and measurement of the diameter."""
 
+import logging
 import re
 import zlib
 from pathlib import Path
@@ -15,7 +16,9 @@ from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pd
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import FFT_THREADS, even_fft_size
-from crisp_core.simulation.map_particle import WIDE_SHARE, particle_alone
+from crisp_core.simulation.map_particle import has_surroundings, without_offset
+
+log = logging.getLogger("crisp")
 
 MAP_SUFFIXES = (".mrc", ".map", ".ccp4")
 MODEL_SUFFIXES = (".cif", ".mmcif", ".pdb", ".ent")
@@ -116,7 +119,7 @@ def read_density(
     Returns
     -------
     (n, n, n) float32 array [z, y, x], n even
-        Resampled map with unchanged centre, without offset and noise around its particle; or result of `model_density`.
+        Resampled map with unchanged centre, without an offset around its particle; or result of `model_density`.
 
     Raises
     ------
@@ -127,7 +130,14 @@ def read_density(
     if kind == "model":
         return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
     density, own_pixel_size = read_particle_map(path, pixel_size=volume_pixel_size)
-    return resample_volume(particle_alone(density, rim_share=WIDE_SHARE), own_pixel_size, pixel_size)
+    if has_surroundings(density):
+        log.warning(
+            "%s: has an offset, noise or a dark ring around its particle; the offset is subtracted, the rest is "
+            "projected with the particle and counts in the SNR: multiply the map by its mask",
+            path,
+        )
+        density = without_offset(density)
+    return resample_volume(density, own_pixel_size, pixel_size)
 
 
 def local_source(volume: str, downloads: DownloadSettings) -> Source:

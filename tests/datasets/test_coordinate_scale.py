@@ -131,7 +131,7 @@ def test_bright_particles_and_corners_of_boxes_are_told_and_dark_or_hollow_parti
     hollow = micrograph(xy)._replace(data=rings.astype(np.float32))
     assert check_against_images(table(xy), [("a", hollow)], **OPTIONS).notices == []
     (notice,) = check_against_images(table(xy), [("a", micrograph(xy, contrast=3.0))], **OPTIONS).notices
-    assert notice.startswith("here: at its coordinates the micrographs are brighter than around them (contrast 0.")
+    assert notice.startswith("here: at its coordinates the micrographs are brighter than around them;")
 
 
 @pytest.mark.parametrize("n", [0, 3, 9])

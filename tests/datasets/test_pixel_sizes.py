@@ -70,7 +70,7 @@ def test_a_header_unlike_the_others_is_refused_and_one_unlike_the_config_noticed
 def test_another_binning_without_a_header_is_told():
     shapes = {"a.tif": (400, 600), "b.tif": (400, 600), "c.tif": (200, 300), "d.tif": (800, 1200), "e.tif": (800, 600)}
     first, second = shape_notices(shapes, dict.fromkeys(shapes))
-    assert first.startswith("c.tif: has 200 × 300 pixels (1 files in all), most micrographs 400 × 600, and no header")
+    assert first.startswith("c.tif: has 200 × 300 pixels (1 files in all), others have 400 × 600, and its header")
     assert second.startswith("d.tif: has 800 × 1200 pixels")
     assert shape_notices(shapes, dict.fromkeys(shapes, 1.5)) == []
     assert shape_notices(shapes, dict.fromkeys(shapes, np.nan) | {"c.tif": 3.0, "d.tif": 0.75}) == []

@@ -1,6 +1,15 @@
+import pandas as pd
 import pytest
 
-from crisp_core.datasets.splits import check_particles, read_scored_parts, split_by_counts, split_by_lists, with_added
+from crisp_core.datasets.quarantine import Refused
+from crisp_core.datasets.splits import (
+    check_particles,
+    n_quarantined,
+    read_scored_parts,
+    split_by_counts,
+    split_by_lists,
+    with_added,
+)
 from crisp_core.errors import UserError
 
 NAMES = [f"m{i:02d}" for i in range(20)]
@@ -104,8 +113,8 @@ def test_a_listed_micrograph_that_is_refused_is_left_out():
 
 def test_a_listed_micrograph_without_coordinates_is_refused_unless_something_is_quarantined():
     lists = {"train": ["a", "x"], "validation": ["b"], "test": ["y"]}
-    for n_refused, first in ((0, "x"), (1, "x")):
-        with pytest.raises(UserError, match=rf"split: {first} is listed, but has no coordinates; .* \(2 such names\)"):
+    for n_refused in (0, 1):
+        with pytest.raises(UserError, match=r"split: x is listed, but has no coordinates; .* \(2 such names\)"):
             split_by_lists(["a", "b"], **lists, unlabelled=["x", "y"], n_refused=n_refused)
     table = split_by_lists(["a", "b"], **lists, unlabelled=["x", "y"], n_refused=2)
     assert table["micrograph"].tolist() == ["a", "b"]
@@ -154,3 +163,22 @@ def test_one_particle_is_enough_for_a_part_and_no_part_needs_micrographs():
     table = split_by_lists(NAMES, train=["m01", "m02"], validation=["m00"])
     check_particles(table, {"m02": 1, "m00": 1}, source="datasets/mine")
     check_particles(split_by_counts(NAMES, train=0, validation=0, seed=1), {}, source="datasets/mine")
+
+
+@pytest.mark.parametrize(
+    ("refused", "n"),
+    [
+        ([], 0),
+        ([("raw/x.mrc", "prepare"), ("raw/x.mrc", "prepare"), ("raw/a.mrc", "prepare")], 1),
+        # a coordinate of a labelled micrograph lies outside
+        ([("a.csv", "coordinates")], 0),
+        ([("y.csv", "coordinates")], 1),
+        # a file of several micrographs, of which one is refused, and one of which nothing is left
+        ([("all.star", "coordinates")], 1),
+        ([("lost.star", "coordinates")], 3),
+    ],
+)
+def test_what_the_quarantine_took_is_not_asked_for(refused, n):
+    names = pd.DataFrame({"path": ["a.csv", "all.star", "all.star", "z.csv"], "micrograph": ["a", "b", "c", ""]})
+    rows = [Refused(path, stage, "bad") for path, stage in refused]
+    assert n_quarantined({"x", "y", "w"}, names, rows) == n

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from crisp_core.datasets.quarantine import Refused, write_quarantine
 from crisp_core.errors import UserError
+from crisp_core.external.job_folder import locked
 from crisp_core.formats.coordinates.registry import read_coordinates
 from crisp_core.formats.coordinates.table import coordinates_table
 from crisp_core.formats.cryosparc_job import exposures_entry, fill_output
@@ -166,10 +168,41 @@ def test_exposures_describe_the_dataset(exposures, tmp_path):
         exposures_entry(path, project=tmp_path)
 
 
-def test_the_script_says_how_it_is_called(capsys):
+def crisp_pick():
+    """The script of the external job, as a module."""
     place = importlib.util.spec_from_file_location("crisp_pick", ROOT / "integrations/cryosparc/crisp_pick.py")
     script = importlib.util.module_from_spec(place)
     place.loader.exec_module(script)
+    return script
+
+
+def test_the_job_saves_its_picks_and_logs_what_it_could_not_pick(exposures, picks, tmp_path, monkeypatch):
+    script, jobs, lines = crisp_pick(), Jobs(), []
+
+    def run_workflow(folder, options, *, targets):
+        assert targets[0] == "picks"
+        for path in (folder / target for target in targets[1:]):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            refused = [Refused("J1/bad.mrc", "prepare", "is empty")] if path.parent.name == "exposures" else []
+            write_quarantine(path, [*refused, Refused("J1/m1.mrc", "ctf", "has no line")])
+        (folder / "results/exposures/crisp/cryosparc").mkdir()
+        np.save(open(folder / "results/exposures/crisp/cryosparc/picks.cs", "wb"), picks)
+
+    monkeypatch.setattr(script, "run_workflow", run_workflow)
+    job = external_job(jobs)
+    job.add_output("particle", "picks", slots=["location", "pick_stats"])
+    job.load_input = lambda name: exposures
+    job.log = lambda line, level="text": lines.append((level, line))
+    options = script.parser.parse_args("--project P3 --workspace W1 --exposures J5 e --diameter 150".split())
+    options.folder = tmp_path / "crisp"
+    script.pick(job, tmp_path, options)
+    assert list(jobs.saved["picks"]["uid"]) == list(picks["uid"])
+    assert lines == [("warning", "not picked: J1/bad.mrc: is empty")]
+    with locked(tmp_path / "crisp"), pytest.raises(UserError, match="a job of CRISP is running in it"):
+        script.pick(job, tmp_path, options)
+
+
+def test_the_script_says_how_it_is_called(capsys):
     with pytest.raises(SystemExit, match="0"):
-        script.main(["--help"])
+        crisp_pick().main(["--help"])
     assert "--exposures JOB OUTPUT" in capsys.readouterr().out

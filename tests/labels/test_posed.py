@@ -37,11 +37,17 @@ def test_positions_at_origins_are_those_minus_the_shift_in_pixels():
 @pytest.mark.parametrize(("n_matched", "n_poses", "refused"), [(9, 20, True), (10, 20, False), (0, 9, False)])
 def test_orientations_that_lie_elsewhere_are_refused(caplog, n_matched, n_poses, refused):
     kinds = [WITHOUT_COORDINATE] * (n_poses - n_matched) + [LABELLED_BY_DISC] * (30 - n_matched)
-    given = {"n_particles": 30, "n_poses": n_poses, "path": "run_data.star", "table": "labels/0000.tsv"}
-    unmatched = pd.DataFrame({"what": kinds})
+    given = (pd.DataFrame({"what": kinds}), pd.Series(["a"] * 30), pd.Series(["a"] * n_poses))
+    files = {"path": "run_data.star", "table": "labels/0000.tsv"}
     if refused:
         with pytest.raises(UserError, match=r"run_data\.star: only 9 of 20 orientations lie at a coordinate"):
-            check_matched(unmatched, **given)
+            check_matched(*given, **files)
     else:
-        check_matched(unmatched, **given)
+        check_matched(*given, **files)
         assert f"{LABELLED_BY_DISC}: {30 - n_matched}, see labels/0000.tsv" in caplog.text
+
+
+def test_only_micrographs_with_both_tables_say_whether_orientations_fit():
+    unmatched = pd.DataFrame({"what": [WITHOUT_COORDINATE] * 48 + [LABELLED_BY_DISC] * 50})
+    particles, poses = pd.Series(["a"] * 12 + ["b"] * 50), pd.Series(["a"] * 60)
+    check_matched(unmatched, particles, poses, path="run_data.star", table="labels/0000.tsv")

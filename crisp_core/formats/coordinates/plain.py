@@ -20,9 +20,9 @@ from crisp_core.formats.coordinates.text_tables import (
 from crisp_core.formats.stems import distinct_stems
 
 # names of the column with the micrograph
-MICROGRAPH_COLUMNS = ("micrograph", "micrograph_name", "filename", "image_name")
-# columns of boxes, whose x and y may be corners
-BOX_COLUMNS = ("width", "height", "w", "h", "x2", "y2", "xmax", "ymax")
+MICROGRAPH_COLUMNS = ("micrograph", "micrograph_name")
+# columns of boxes, whose x and y are corners
+BOX_COLUMNS = ("x2", "y2", "xmax", "ymax")
 
 
 def accepts_header(columns: Sequence[str]) -> bool:
@@ -47,8 +47,8 @@ def read(path: Path, stem: str) -> pd.DataFrame:
     check_no_depth(path, table, "z")
     if boxes := [column for column in BOX_COLUMNS if column in table]:
         raise UserError(
-            f"{path}: has the column {boxes[0]}, so x and y may be corners of boxes; give a table of centres without "
-            "it, or EMAN's .box files"
+            f"{path}: has the column {boxes[0]}, so x and y are corners of boxes; give a table of centres, or EMAN's "
+            ".box files"
         )
     column = next((name for name in MICROGRAPH_COLUMNS if name in table), None)
     names = [stem] * len(table) if column is None else distinct_stems(table[column])
@@ -74,7 +74,7 @@ def write(path: Path, table: pd.DataFrame, size_px: float) -> None:
 
 TABLE = CoordinateFormat(
     name="table",
-    description="`.csv`, `.tsv`, `.txt` with x, y, and score, micrograph if you have them",
+    description="`.csv`, `.tsv`, `.txt` with x, y, and score, micrograph (or micrograph_name) if you have them",
     suffixes=SUFFIXES,
     read=read,
     write=write,

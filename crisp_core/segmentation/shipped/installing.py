@@ -11,6 +11,7 @@ import torch
 import yaml
 
 from crisp_core.errors import UserError, opening
+from crisp_core.formats.centers import read_centers
 from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, training_input, write_facts
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import load_network
@@ -89,7 +90,7 @@ OF_A_RUN = ("network", "network_sha256", "shipped", "sha256", "placeholder")
 def checked_centers(path: Path) -> dict[str, object]:
     """Finder, threshold and calibration of a centers.yaml, without the path of its network."""
     with opening(path):
-        contents = yaml.safe_load(path.read_text())
+        contents = read_centers(path)
     if not isinstance(contents, Mapping) or not {"finder", "threshold"} <= contents.keys():
         raise UserError(f"{path}: has no finder or no threshold; give the centers.yaml of a run with this network")
     return {key: value for key, value in contents.items() if key not in OF_A_RUN}
