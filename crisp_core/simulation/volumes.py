@@ -16,7 +16,6 @@ from crisp_core.formats.downloads import check_unpacked, emdb_map_url, fetch, pd
 from crisp_core.formats.settings import DownloadSettings
 from crisp_core.formats.volumes import read_particle_map
 from crisp_core.geometry import FFT_THREADS, even_fft_size
-from crisp_core.simulation.map_particle import has_surroundings, without_offset
 
 log = logging.getLogger("crisp")
 
@@ -129,6 +128,9 @@ def read_density(
     kind, path = local_source(volume, downloads)
     if kind == "model":
         return model_density(path, pixel_size=pixel_size, resolution_angstrom=resolution_angstrom)
+    # the main process of Snakemake imports this module, and needs no SciPy
+    from crisp_core.simulation.map_particle import has_surroundings, without_offset
+
     density, own_pixel_size = read_particle_map(path, pixel_size=volume_pixel_size)
     if has_surroundings(density):
         log.warning(

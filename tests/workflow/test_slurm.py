@@ -101,6 +101,8 @@ def cluster_run(slurm, tmp_path_factory):
     write_config(folder / "tiny.yaml", TINY)
     (folder / "slurm").symlink_to("profiles/slurm")
     command = [sys.executable, "-m", "snakemake", "--profile", "slurm", "--configfile", "tiny.yaml"]
+    # the profile's 10 seconds spare a cluster's controller
+    command += ["--slurm-init-seconds-before-status-checks", "2"]
     with open(folder / "output.txt", "w") as output:
         run = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
