@@ -156,12 +156,11 @@ def _look(
 ) -> _Evidence:
     upside_down = _upside_down(xy, image)
     local = _local_contrast(image, diameter_angstrom)
-    stated, flipped = (
-        origin_contrast(image.data, rescaled_xy(place, image.full_shape, image.data.shape), radius_px=local.radius_px)
-        for place in (xy, upside_down)
+    placed, turned = (rescaled_xy(place, image.full_shape, image.data.shape) for place in (xy, upside_down))
+    stated, flipped, whole = (
+        origin_contrast(image.data, place, radius_px=radii * local.radius_px)
+        for place, radii in ((placed, 1), (turned, 1), (placed, 2))
     )
-    placed = rescaled_xy(xy, image.full_shape, image.data.shape)
-    whole = origin_contrast(image.data, placed, radius_px=2 * local.radius_px)
     as_given = xy if origin == "top-left" else upside_down
     t = stated_t(_contrasts(as_given, local, factors[:1], origin=origin), at_least=PARTICLES_FOR_PROOF)
     by_scale = by_orientation = None
@@ -287,7 +286,8 @@ def _bright_notice(evidence: Sequence[_Evidence], source: str) -> list[str]:
     """
     if sum(len(one.whole) for one in evidence) < PARTICLES_FOR_PROOF:
         return []
-    whole, inner = (np.concatenate([one[column] for one in evidence]) for column in (3, 1))
+    whole = np.concatenate([one.whole for one in evidence])
+    inner = np.concatenate([one.stated for one in evidence])
     error, inner_error = (np.std(one, ddof=1) / np.sqrt(len(one)) for one in (whole, inner))
     # the middle of a dark particle is dark, also where neighbours touch it
     is_dark = np.mean(inner) < -PROVEN_T * inner_error

@@ -7,6 +7,7 @@ is refused, since one value cannot be right for both.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def agreed_pixel_size(stated: Iterable[float | None], expected: float) -> float 
 
     None if no file states a pixel size; None and NaN are skipped.
     """
-    sizes = [round(float(size), 3) for size in stated if size is not None and np.isfinite(size)]
+    sizes = [round(float(size), 3) for size in stated if _is_number(size)]
     if any(equal_pixel_sizes(size, expected) for size in sizes):
         return expected
     return Counter(sizes).most_common(1)[0][0] if sizes else None
@@ -72,7 +73,7 @@ def header_notices(stated: Mapping[str, float | None], pixel_size: float) -> lis
     """One line for each pixel size in headers that contradicts the config; `stated` has the sizes by path."""
     others: dict[float, list[str]] = {}
     for path, size in stated.items():
-        if size is not None and np.isfinite(size) and not equal_pixel_sizes(size, pixel_size):
+        if _is_number(size) and not equal_pixel_sizes(size, pixel_size):
             others.setdefault(round(float(size), 3), []).append(path)
     return [
         f"{paths[0]}: its header says pixels of {size:g} Å ({len(paths)} files in all), the config's pixel_size is "
@@ -106,7 +107,7 @@ def shape_notices(shapes: Mapping[str, tuple[int, int]], stated: Mapping[str, fl
     ]
 
 
-def _is_number(size: float | None) -> bool:
+def _is_number(size: float | None) -> TypeGuard[float]:
     return size is not None and bool(np.isfinite(size))
 
 

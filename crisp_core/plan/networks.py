@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from crisp_core.formats.centers import read_centers
 from crisp_core.plan.additions import parts_file
 from crisp_core.plan.batches import all_batches, batches_to_train, training_batches
 from crisp_core.plan.datasets import dataset_sizes
@@ -296,7 +297,7 @@ def stated_digest(centers: Path) -> str | None:
 def _centers(path: Path) -> dict[str, Any]:
     """Contents of a centers.yaml; nothing if it cannot be read."""
     try:
-        found = yaml.safe_load(path.read_text())
+        found: Any = read_centers(path)
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -7,9 +7,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from crisp_core.errors import UserError
+from crisp_core.formats.centers import read_centers
 
 FOLDER = Path(__file__).parent
 SHIPPED_NETWORKS = tuple(sorted(path.stem for path in FOLDER.glob("*.pt")))
@@ -35,8 +34,7 @@ def shipped_centers(name: str) -> Path:
 
 def read_shipped_centers(name: str) -> dict[str, Any]:
     """Contents of `shipped_centers`."""
-    contents: dict[str, Any] = yaml.safe_load(shipped_centers(name).read_text())
-    return contents
+    return read_centers(shipped_centers(name))
 
 
 def is_placeholder(name: str) -> bool:

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 import torch
-import yaml
 
 from crisp_core.errors import UserError, opening
-from crisp_core.formats.centers import read_centers
+from crisp_core.formats.centers import read_centers, write_centers
 from crisp_core.segmentation.checkpoints import NetworkFacts, read_facts, training_input, write_facts
 from crisp_core.segmentation.inference import predict
 from crisp_core.segmentation.networks import load_network
@@ -79,7 +78,7 @@ def add_network(
         write_network(network, target, facts, half=False)
     load_network(target)
     entry = {"sha256": sha256(target), **settings}
-    target.with_suffix(".yaml").write_text(yaml.safe_dump(entry, sort_keys=False))
+    write_centers(target.with_suffix(".yaml"), entry)
     return Installed(target, difference, is_half)
 
 
